@@ -1,0 +1,150 @@
+/** Two-dimensional convolution, its transpose, and the weight gradient made of ordinary ops. */
+import { defineOp } from "../define-op.js";
+import type { Emitter } from "../emitter.js";
+import { dim, shape4 } from "../shapes.js";
+import type { Value } from "../value.js";
+import { concat, pad, reshape, reverse, slice, transpose } from "./layout.js";
+import { matmul } from "./matmul.js";
+import { sum } from "./reduce.js";
+
+/** Options of `conv2d`; the same for both axes. */
+export interface ConvOptions {
+  readonly stride?: number;
+  readonly padding?: number;
+  readonly groups?: number;
+}
+
+type ConvAttrs = Required<ConvOptions>;
+type ConvInputs = readonly [x: Value, w: Value];
+
+function outputSize(size: number, kernel: number, { stride, padding }: ConvAttrs): number {
+  return Math.floor((size + 2 * padding - kernel) / stride) + 1;
+}
+
+/** The ONNX form, with or without a bias. */
+function emitConv(e: Emitter, names: readonly string[], { stride, padding, groups }: ConvAttrs): string {
+  return e.op("Conv", names, {
+    strides: { ints: [stride, stride] },
+    pads: { ints: [padding, padding, padding, padding] },
+    group: { i: groups },
+  });
+}
+
+const convOp = defineOp<ConvInputs, ConvAttrs>({
+  name: "Conv",
+  shape: ([x, w], attrs) => {
+    const [batch, channels, height, width] = shape4(x, "Conv");
+    const [out, perGroup, kernelHeight, kernelWidth] = shape4(w, "Conv");
+    if (perGroup * attrs.groups !== channels || out % attrs.groups !== 0) {
+      throw new RangeError(`Conv: weights [${w.shape}] in ${attrs.groups} groups do not fit [${x.shape}]`);
+    }
+    const size = [outputSize(height, kernelHeight, attrs), outputSize(width, kernelWidth, attrs)];
+    if (size.some((d) => d < 1)) throw new RangeError(`Conv: [${x.shape}] is smaller than the kernel`);
+    return [batch, out, ...size];
+  },
+  grad: ({ g, inputs: [x, w], attrs }) => [
+    () => convInputGradient(g, w, x, attrs),
+    () => convWeightGradient(g, w, x, attrs),
+  ],
+  onnx: (e, names, attrs) => emitConv(e, names, attrs),
+});
+
+/**
+ * Convolution (cross-correlation, as in every framework).
+ * x `[B,C,H,W]`, w `[O,C/groups,kh,kw]`, b `[O]` -> `[B,O,H',W']`.
+ */
+export function conv2d(x: Value, w: Value, b: Value | undefined, options: ConvOptions = {}): Value {
+  const { stride = 1, padding = 0, groups = 1 } = options;
+  const attrs = { stride, padding, groups };
+  return b === undefined ? convOp([x, w], attrs) : convWithBiasOp([x, w, b], attrs);
+}
+
+const convWithBiasOp = defineOp<readonly [x: Value, w: Value, b: Value], ConvAttrs>({
+  name: "ConvBias",
+  shape: ([x, w, b], attrs) => {
+    if (b.shape.length !== 1 || dim(b, 0) !== dim(w, 0)) {
+      throw new RangeError(`Conv: bias [${b.shape}] does not fit weights [${w.shape}]`);
+    }
+    return convOp([x, w], attrs).shape;
+  },
+  grad: ({ g, inputs: [x, w], attrs }) => [
+    () => convInputGradient(g, w, x, attrs),
+    () => convWeightGradient(g, w, x, attrs),
+    () => sum(g, { axes: [0, 2, 3] }),
+  ],
+  onnx: (e, names, attrs) => emitConv(e, names, attrs),
+});
+
+type TransposeAttrs = ConvAttrs & { readonly height: number; readonly width: number };
+
+/** The adjoint of a strided convolution: g `[B,O,H',W']`, w `[O,C/groups,kh,kw]` -> `[B,C,height,width]`. */
+const convTransposeOp = defineOp<readonly [g: Value, w: Value], TransposeAttrs>({
+  name: "ConvTranspose",
+  shape: ([g, w], { groups, height, width }) => [dim(g, 0), dim(w, 1) * groups, height, width],
+  grad: ({ g, inputs: [x, w], attrs: { stride, padding, groups } }) => [
+    () => conv2d(g, w, undefined, { stride, padding, groups }),
+    () => convWeightGradient(x, w, g, { stride, padding, groups }),
+  ],
+  onnx: (e, names, { stride, padding, groups, height, width }, [g, w]) => {
+    const missing = (size: number, small: number, kernel: number) =>
+      size - ((small - 1) * stride + kernel - 2 * padding);
+    return e.op("ConvTranspose", names, {
+      strides: { ints: [stride, stride] },
+      pads: { ints: [padding, padding, padding, padding] },
+      output_padding: { ints: [missing(height, dim(g, 2), dim(w, 2)), missing(width, dim(g, 3), dim(w, 3))] },
+      group: { i: groups },
+    });
+  },
+});
+
+/** Transposed convolution with the weights `[O,C/groups,kh,kw]` of the convolution it is the adjoint of. */
+export function convTranspose2d(
+  g: Value,
+  w: Value,
+  options: ConvOptions & { height: number; width: number },
+): Value {
+  const { stride = 1, padding = 0, groups = 1, height, width } = options;
+  return convTransposeOp([g, w], { stride, padding, groups, height, width });
+}
+
+function convInputGradient(g: Value, w: Value, x: Value, attrs: ConvAttrs): Value {
+  const [, channels, height, width] = shape4(x, "Conv");
+  const [out, perGroup, kernel, kernelWidth] = shape4(w, "Conv");
+  const { stride, padding, groups } = attrs;
+  if (stride !== 1 || kernel !== kernelWidth || padding > kernel - 1) {
+    return convTransposeOp([g, w], { ...attrs, height, width });
+  }
+  // At stride 1 the adjoint is a convolution with the flipped kernel, for which the runtime is fastest.
+  const grouped = reshape(w, [groups, out / groups, perGroup, kernel, kernel]);
+  const swapped = reshape(transpose(grouped, [0, 2, 1, 3, 4]), [channels, out / groups, kernel, kernel]);
+  const flipped = kernel === 1 ? swapped : reverse(swapped, [2, 3]);
+  return conv2d(g, flipped, undefined, { padding: kernel - 1 - padding, groups });
+}
+
+/**
+ * dL/dw: for every position of the kernel, the product of the output gradient with the part of x
+ * that position has seen. Small matrices products over all pixels, no copy of x per position kept.
+ */
+function convWeightGradient(g: Value, w: Value, x: Value, { stride, padding, groups }: ConvAttrs): Value {
+  const [batch, out, outHeight, outWidth] = shape4(g, "Conv");
+  const [, perGroup, kernelHeight, kernelWidth] = shape4(w, "Conv");
+  const padded = pad(x, [
+    { axis: 2, before: padding, after: padding },
+    { axis: 3, before: padding, after: padding },
+  ]);
+  const pixels = outHeight * outWidth;
+  const gradient = reshape(g, [batch, groups, out / groups, pixels]);
+  const positions: Value[] = [];
+  for (let i = 0; i < kernelHeight; i++) {
+    for (let j = 0; j < kernelWidth; j++) {
+      const seen = slice(padded, [
+        { axis: 2, start: i, end: i + (outHeight - 1) * stride + 1, step: stride },
+        { axis: 3, start: j, end: j + (outWidth - 1) * stride + 1, step: stride },
+      ]);
+      const columns = reshape(seen, [batch, groups, perGroup, pixels]);
+      const product = sum(matmul(gradient, columns, { transB: true }), { axes: [0] }); // [groups,O/groups,C/groups]
+      positions.push(reshape(product, [out, perGroup, 1]));
+    }
+  }
+  return reshape(concat(positions, 2), w.shape);
+}

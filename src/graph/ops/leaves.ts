@@ -1,0 +1,67 @@
+/** Where graphs begin: inputs fed at every run, parameters by state-dict key, constants. */
+import { type DType, type Shape, sizeOf, type Tensor } from "../../tensor.js";
+import { makeNode, onlyOutput, type Value } from "../value.js";
+
+/** Attributes of a named leaf (`input` or `parameter`). */
+export interface NamedLeaf {
+  readonly name: string;
+}
+
+function leaf(op: "input" | "parameter", name: string, shape: Shape, dtype: DType): Value {
+  return onlyOutput(
+    makeNode({
+      op,
+      inputs: [],
+      attrs: { name },
+      infer: () => [{ shape, dtype }],
+      vjp: "none",
+      emit: () => [name],
+    }),
+  );
+}
+
+/** A tensor fed at every run under `name`. */
+export function input(name: string, shape: Shape, dtype: DType = "f32"): Value {
+  return leaf("input", name, shape, dtype);
+}
+
+/**
+ * A weight by state-dict key. Frozen, it becomes an initializer that the runtime prepacks;
+ * trainable, an input that is fed at every run: `emitOnnx` is told which.
+ */
+export function parameter(name: string, shape: Shape): Value {
+  return leaf("parameter", name, shape, "f32");
+}
+
+/** A constant stored in the model. */
+export function constant(tensor: Tensor): Value {
+  if (tensor.data.length !== sizeOf(tensor.shape)) {
+    throw new RangeError(`constant: ${tensor.data.length} values do not fill [${tensor.shape}]`);
+  }
+  return onlyOutput(
+    makeNode({
+      op: "constant",
+      inputs: [],
+      attrs: { tensor },
+      infer: () => [{ shape: tensor.shape, dtype: tensor.dtype }],
+      vjp: "none",
+      emit: (e) => [e.constant(tensor)],
+    }),
+  );
+}
+
+/** A scalar constant of `dtype` (f32 unless told), shape `[]`. */
+export function scalar(value: number, dtype: "f32" | "i32" = "f32"): Value {
+  return dtype === "f32"
+    ? constant({ dtype, shape: [], data: Float32Array.of(value) })
+    : constant({ dtype, shape: [], data: Int32Array.of(value) });
+}
+
+/** The name of a leaf made by `input` or `parameter`. Throws `TypeError` for any other value. */
+export function leafName(v: Value): string {
+  const { name } = v.node.attrs;
+  if ((v.node.op !== "input" && v.node.op !== "parameter") || typeof name !== "string") {
+    throw new TypeError(`graph: expected an input or parameter, got the output of ${v.node.op}`);
+  }
+  return name;
+}

@@ -1,0 +1,53 @@
+/** Resizing of the last two axes, by PyTorch's coordinates. */
+import { defineOp } from "../define-op.js";
+import { dim, shape4 } from "../shapes.js";
+import type { Value } from "../value.js";
+import { constant } from "./leaves.js";
+import { matmul } from "./matmul.js";
+
+/** `nearest`: source = floor(i * in/out). `bilinear`: half-pixel centres, edges clamped. */
+export type ResizeMode = "nearest" | "bilinear";
+
+type ResizeAttrs = { readonly mode: ResizeMode; readonly height: number; readonly width: number };
+
+const resizeOp = defineOp<readonly [Value], ResizeAttrs>({
+  name: "Resize",
+  shape: ([x], { height, width }) => [...shape4(x, "Resize").slice(0, 2), height, width],
+  // Resizing is linear and separable: y = R x C^T, so dL/dx = R^T g C.
+  grad: ({ g, inputs: [x], attrs: { mode, height, width } }) => {
+    const rows = interpolation(mode, dim(x, 2), height);
+    const columns = interpolation(mode, dim(x, 3), width);
+    return [matmul(rows, matmul(g, columns), { transA: true })];
+  },
+  onnx: (e, [x], { mode, height, width }, [value]) =>
+    e.op("Resize", [x, "", "", e.ints([dim(value, 0), dim(value, 1), height, width])], {
+      mode: { s: mode === "nearest" ? "nearest" : "linear" },
+      coordinate_transformation_mode: { s: mode === "nearest" ? "asymmetric" : "half_pixel" },
+      nearest_mode: { s: "floor" },
+    }),
+});
+
+/** Resizes `[B,C,H,W]` to `[B,C,height,width]` as `torch.nn.functional.interpolate` does. */
+export function resize(x: Value, options: ResizeAttrs): Value {
+  if (dim(x, 2) === options.height && dim(x, 3) === options.width) return x;
+  return resizeOp([x], options);
+}
+
+/** The matrix `[to,from]` that resizes one axis. */
+export function interpolation(mode: ResizeMode, from: number, to: number): Value {
+  const data = new Float32Array(to * from);
+  const scale = from / to;
+  for (let i = 0; i < to; i++) {
+    if (mode === "nearest") {
+      data[i * from + Math.min(Math.floor(i * scale), from - 1)] = 1;
+      continue;
+    }
+    const position = Math.max((i + 0.5) * scale - 0.5, 0);
+    const low = Math.min(Math.floor(position), from - 1);
+    const high = Math.min(low + 1, from - 1);
+    const fraction = position - low;
+    data[i * from + low] = (data[i * from + low] ?? 0) + 1 - fraction;
+    data[i * from + high] = (data[i * from + high] ?? 0) + fraction;
+  }
+  return constant({ dtype: "f32", shape: [to, from], data });
+}

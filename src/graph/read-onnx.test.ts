@@ -1,0 +1,25 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { CheckpointError } from "../errors.js";
+import { emitOnnx, input, mul, serialiseOnnx } from "./index.js";
+import { readOnnx } from "./read-onnx.js";
+
+test("inputs, outputs and metadata are read back from a serialised model", () => {
+  const graph = emitOnnx({ y: mul(input("x", [2, 300], "f32"), 2) });
+  const bytes = serialiseOnnx(graph, {
+    metadata: { classes: "[]", "a key": "ü" },
+    parameter: () => assert.fail("no parameters"),
+  });
+  const model = readOnnx(bytes, "double.onnx");
+  assert.deepEqual(model.inputs, [{ name: "x", dtype: "f32", shape: [2, 300] }]);
+  assert.deepEqual(model.outputs, [{ name: "y", dtype: "f32", shape: [2, 300] }]);
+  assert.deepEqual({ ...model.metadata }, { classes: "[]", "a key": "ü" });
+});
+
+test("what is no model is refused, whatever it is", () => {
+  const text = new TextEncoder().encode("version https://git-lfs.github.com/spec/v1");
+  const random = Uint8Array.from({ length: 500 }, (_, i) => (i * 7919) % 251);
+  for (const bytes of [new Uint8Array(0), text, random]) {
+    assert.throws(() => readOnnx(bytes, "some.onnx"), CheckpointError);
+  }
+});

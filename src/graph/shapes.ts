@@ -1,0 +1,60 @@
+/** Shape rules that several ops share. */
+import type { Shape } from "../tensor.js";
+import type { Value } from "./value.js";
+
+/** True when two shapes are equal. */
+export function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((d, i) => d === b[i]);
+}
+
+/** NumPy broadcasting of two shapes. Throws `RangeError` naming `op` when they do not fit. */
+export function broadcastShapes(op: string, a: Shape, b: Shape): number[] {
+  const rank = Math.max(a.length, b.length);
+  return Array.from({ length: rank }, (_, i) => {
+    const x = a[i - rank + a.length] ?? 1;
+    const y = b[i - rank + b.length] ?? 1;
+    if (x !== y && x !== 1 && y !== 1) {
+      throw new RangeError(`${op}: shapes [${a}] and [${b}] do not broadcast`);
+    }
+    return x === 1 ? y : x;
+  });
+}
+
+/** Axis counted from the front; negative ones count from the end. Throws `RangeError`. */
+export function normalAxis(op: string, rank: number, axis: number): number {
+  const k = axis < 0 ? axis + rank : axis;
+  if (!Number.isInteger(k) || k < 0 || k >= rank) {
+    throw new RangeError(`${op}: axis ${axis} outside a tensor of rank ${rank}`);
+  }
+  return k;
+}
+
+/** `shape[axis]`, checked. */
+export function dimOf(shape: Shape, axis: number): number {
+  const d = shape[normalAxis("shape", shape.length, axis)];
+  if (d === undefined) throw new RangeError(`shape: no axis ${axis} in [${shape}]`);
+  return d;
+}
+
+/** Size of `v` along `axis` (negative counts from the end). */
+export function dim(v: Value, axis: number): number {
+  return dimOf(v.shape, axis);
+}
+
+/** Asserts the rank of `v`; returns its shape as a tuple of that many sizes. */
+export function shape4(v: Value, op: string): readonly [number, number, number, number] {
+  const [a, b, c, d] = v.shape;
+  if (v.shape.length !== 4 || a === undefined || b === undefined || c === undefined || d === undefined) {
+    throw new RangeError(`${op}: expected four axes, got [${v.shape}]`);
+  }
+  return [a, b, c, d];
+}
+
+/** Asserts three axes; returns their sizes. */
+export function shape3(v: Value, op: string): readonly [number, number, number] {
+  const [a, b, c] = v.shape;
+  if (v.shape.length !== 3 || a === undefined || b === undefined || c === undefined) {
+    throw new RangeError(`${op}: expected three axes, got [${v.shape}]`);
+  }
+  return [a, b, c];
+}
