@@ -1,0 +1,33 @@
+/** Messages between a runtime and its worker thread. */
+import type { Tensor } from "../tensor.js";
+import type { Tensors } from "./runtime.js";
+
+/** A parameter's data by the location the model names. */
+export interface ExternalData {
+  readonly path: string;
+  readonly data: ArrayBufferView<ArrayBuffer>;
+}
+
+/** What a runtime asks of its worker. */
+export type WorkerRequest =
+  | {
+      readonly kind: "create";
+      readonly model: Uint8Array<ArrayBuffer>;
+      readonly external: readonly ExternalData[];
+      readonly name: string;
+    }
+  | {
+      readonly kind: "run";
+      readonly session: number;
+      readonly feeds: Tensors;
+      readonly fetches: readonly string[];
+    }
+  | { readonly kind: "release"; readonly session: number };
+
+/** The worker's answer to the call of the same number. */
+export interface WorkerReply {
+  readonly call: number;
+  readonly error?: string;
+  readonly session?: number;
+  readonly outputs?: Record<string, Tensor>;
+}

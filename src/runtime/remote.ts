@@ -1,0 +1,120 @@
+/**
+ * The calling side of a runtime whose sessions live in a worker: ONNX Runtime's `run` blocks the thread that
+ * calls it. Node and browsers differ only in how a worker is started; results cross without a copy.
+ */
+import { serialiseOnnx } from "../graph/index.js";
+import type { OnnxValue } from "../graph/read-onnx.js";
+import { describe, type Tensor } from "../tensor.js";
+import type { ExternalData, WorkerReply, WorkerRequest } from "./protocol.js";
+import { type ModelSource, type Runtime, type Session, type SessionSource, weightsOf } from "./runtime.js";
+
+/** A started worker, as the caller sees it. */
+export interface WorkerPort {
+  post(request: WorkerRequest & { readonly call: number }, transfer: ArrayBuffer[]): void;
+  /** Told when the first call begins and the last one ends (Node keeps the process alive in between). */
+  busy?(isBusy: boolean): void;
+  terminate(): void | Promise<void>;
+}
+
+/** What the worker's messages and its end are handed to. */
+export interface WorkerListener {
+  reply(reply: WorkerReply): void;
+  /** The worker ended or could not start: all calls, present and future, fail with this error. */
+  fail(error: Error): void;
+}
+
+type Pending = { resolve: (reply: WorkerReply) => void; reject: (error: Error) => void };
+type Send = (request: WorkerRequest, transfer?: ArrayBuffer[]) => Promise<WorkerReply>;
+
+/** Makes a runtime of a worker that answers `WorkerRequest`s; `connect` starts it. */
+export function remoteRuntime(provider: string, connect: (listener: WorkerListener) => WorkerPort): Runtime {
+  const pending = new Map<number, Pending>();
+  let failure: Error | undefined;
+  let nextCall = 0;
+  const port = connect({
+    reply: (reply) => {
+      const call = pending.get(reply.call);
+      pending.delete(reply.call);
+      if (pending.size === 0) port.busy?.(false);
+      if (reply.error !== undefined) call?.reject(new Error(reply.error));
+      else call?.resolve(reply);
+    },
+    fail: (error) => {
+      failure = error;
+      for (const call of pending.values()) call.reject(error);
+      pending.clear();
+    },
+  });
+  const send: Send = (request, transfer = []) =>
+    new Promise((resolve, reject) => {
+      if (failure !== undefined) {
+        reject(failure);
+        return;
+      }
+      const call = nextCall++;
+      pending.set(call, { resolve, reject });
+      port.busy?.(true);
+      port.post({ ...request, call }, transfer);
+    });
+  return {
+    provider,
+    createSession: (source) => openSession(send, source),
+    close: async () => {
+      await port.terminate();
+      failure ??= new Error("runtime: it is closed");
+    },
+  };
+}
+
+async function openSession(send: Send, source: SessionSource | ModelSource): Promise<Session> {
+  const { name = "graph" } = source;
+  const { model, external, inputs, outputs } = "onnx" in source ? ready(source) : serialised(source, name);
+  // Bytes that were made here are given away; those of a caller are copied.
+  const transfer = "onnx" in source ? [] : [model.buffer];
+  if ("graph" in source && source.giveWeights) {
+    transfer.push(...new Set(external.map(({ data }) => data.buffer)));
+  }
+  const { session = 0 } = await send({ kind: "create", model, external, name }, transfer);
+  const all = outputs.map((o) => o.name);
+  return {
+    run: async (feeds, fetches = all) => {
+      const picked: Record<string, Tensor> = {};
+      for (const { name: key, dtype, shape } of inputs) {
+        const tensor = feeds[key];
+        if (tensor === undefined) throw new Error(`${name}: input "${key}" is not fed`);
+        if (tensor.dtype !== dtype || tensor.shape.join() !== shape.join()) {
+          throw new Error(`${name}: "${key}" is ${describe(tensor)}, expected ${dtype}[${shape}]`);
+        }
+        picked[key] = tensor;
+      }
+      return (await send({ kind: "run", session, feeds: picked, fetches })).outputs ?? {};
+    },
+    close: async () => {
+      await send({ kind: "release", session });
+    },
+  };
+}
+
+interface Prepared {
+  readonly model: Uint8Array<ArrayBuffer>;
+  readonly external: readonly ExternalData[];
+  readonly inputs: readonly OnnxValue[];
+  readonly outputs: readonly OnnxValue[];
+}
+
+function ready({ onnx: { bytes, inputs, outputs } }: ModelSource): Prepared {
+  return { model: bytes, external: [], inputs, outputs };
+}
+
+function serialised({ graph, weights }: SessionSource, name: string): Prepared {
+  const needed = weightsOf(graph, weights);
+  const model = serialiseOnnx(graph, {
+    name,
+    parameter: ({ name: key }) => {
+      const length = needed.get(key)?.data.byteLength ?? 0;
+      return { location: key, offset: 0, length };
+    },
+  });
+  const external = [...needed].map(([path, tensor]) => ({ path, data: tensor.data }));
+  return { model, external, inputs: graph.inputs, outputs: graph.outputs };
+}
