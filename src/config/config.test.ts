@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { ConfigError } from "../errors.js";
+import { checkConfig } from "./check.js";
+import { parseYamlConfig, withAssignments } from "./yaml.js";
+
+const read = (text: string, ...set: string[]) =>
+  checkConfig(withAssignments(parseYamlConfig(text, "x.yaml"), set));
+
+function message(text: string, ...set: string[]): string {
+  try {
+    read(text, ...set);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.hint ? `${error.message} | ${error.hint}` : error.message;
+    throw error;
+  }
+  return "accepted";
+}
+
+test("the task alone gives the published recipe", () => {
+  const s4 = read("task: s4");
+  assert.equal(s4.training.epochs, 30);
+  assert.deepEqual(s4.training.losses, { dice: 1, focal: 0, bce: 0, crossEntropy: 0 });
+  assert.equal(s4.training.optimizer.learningRate, 6e-5);
+  assert.equal(s4.training.valSplit, "val");
+  assert.equal(s4.model.decoder.project, false);
+  assert.equal(read("task: ms3").training.losses.bce, 1);
+  assert.equal(read("task: ms3\nmodel: {visual: {kind: resnet50}}").training.losses.bce, 0);
+  const avss = read("task: avss\nmodel: {visual: {kind: resnet50}}");
+  assert.equal(avss.training.evaluateFrom, 10);
+  assert.equal(avss.data.frameCount, 10);
+  assert.equal(avss.model.decoder.project, true);
+});
+
+test("losses that are given replace the task's", () => {
+  assert.equal(read("task: ms3\ntraining: {losses: {dice: 2}}").training.losses.bce, 0);
+});
+
+test("errors name the key, what was found and the line", () => {
+  assert.equal(
+    message("task: s4\ntraining:\n  optimizer:\n    learningRate: abc"),
+    'training.optimizer.learningRate: expected a positive number, found "abc" (x.yaml line 4)',
+  );
+  assert.equal(message("training: {}"), "task: expected one of s4, ms3, avss, found nothing (x.yaml)");
+  assert.equal(
+    message("task: s4\ndata:\n  imageSize: 225"),
+    "data.imageSize: expected a multiple of 32, 32 or more, found 225 (x.yaml line 3)",
+  );
+  assert.equal(
+    message("task: s4\ntraining: 3"),
+    "training: expected a section of keys, found 3 (x.yaml line 2)",
+  );
+  assert.equal(
+    message("task: s4\nmodel:\n  visual:\n    kind: pvt-v2-b9"),
+    'model.visual.kind: expected one of pvt-v2-b0, pvt-v2-b1, pvt-v2-b2, pvt-v2-b3, pvt-v2-b4, pvt-v2-b5, resnet50, pvt-v2, found "pvt-v2-b9" (x.yaml line 4) | Did you mean pvt-v2-b0?',
+  );
+});
+
+test("unknown keys are refused with the nearest known one", () => {
+  assert.equal(
+    message("task: s4\ndata:\n  batchsize: 3"),
+    "unknown key data.batchsize (x.yaml line 3) | Did you mean data.batchSize?",
+  );
+  assert.match(message("task: s4\nruntime: {zzzzzzzz: 1}"), /Known keys here: provider, threads\./);
+});
+
+test("keys that do not go together are refused", () => {
+  assert.match(message("task: s4\nmodel: {visual: {kind: pvt-v2}}"), /pvt-v2 needs dims/);
+  assert.match(message("task: s4\nmodel: {visual: {dims: [8, 8, 8, 8]}}"), /pvt-v2-b5 has fixed ones/);
+  assert.match(message("task: s4\ntraining: {losses: {crossEntropy: 1}}"), /does not apply to s4/);
+  assert.match(message("task: s4\ntraining: {losses: {dice: 0}}"), /nothing to minimise/);
+  assert.match(message("task: s4\nmodel: {messenger: {frames: 4}}"), /not a multiple/);
+});
+
+test("--set overrides the file, reads YAML and is named in errors", () => {
+  const config = read("task: s4\ndata: {batchSize: 2}", "data.batchSize=8", "model.visual.weights=null");
+  assert.equal(config.data.batchSize, 8);
+  assert.equal(config.model.visual.weights, null);
+  assert.equal(
+    message("task: s4", "training.epochs=0"),
+    "training.epochs: expected a whole number, 1 or more, found 0 (--set training.epochs=0)",
+  );
+  assert.match(message("task: s4", "training.epochs"), /expected KEY=VALUE/);
+});
+
+test("syntax errors have a line, and hostile files are harmless", () => {
+  assert.match(message("task: s4\ndata: [1, 2\nx: }"), /\(x\.yaml line \d\)/);
+  assert.match(message("task: s4\n__proto__: {polluted: 1}"), /unknown key __proto__/);
+  assert.equal(Reflect.get({}, "polluted"), undefined);
+  let laughs = "a0: &a0 [x, x]\n";
+  for (let i = 1; i < 30; i++) laughs += `a${i}: &a${i} [*a${i - 1}, *a${i - 1}]\n`;
+  assert.match(message(laughs), /x\.yaml: Excessive alias count/);
+});

@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { ConfigError } from "../errors.js";
+import { checkConfig } from "./check.js";
+import { parsePublishedConfig } from "./published.js";
+import { parsePythonLiterals } from "./python-literal.js";
+
+const s4 = `# visual: PVTv2-B5
+discribe = 'temporal fusion, ' "five queries"
+model = dict(
+    type='AVS_Model',
+    backbone=dict(type='pvt_v2_b5', init_weights_path='pretrained/pvt_v2_b5.pth'),
+    vggish=dict(
+        freeze_audio_extractor=True,
+        pretrained_vggish_model_path='pretrained/vggish-10086976.pth',
+        preprocess_audio_to_log_mel=False,
+        postprocess_log_mel_with_pca=False,
+        pretrained_pca_params_path=None),
+    bridger=dict(type='Fusers', nhead=8, t=5, num_queries=5, drop_out=0.2, feature_channel=[64, 128, 320, 512]),
+    head=dict(type='RefFormerHead', scale_factors=[8, 4, 2, 1], d_models=[64, 128, 320, 512], nhead=8,
+              pos_emb=None, dropout=.1, conv_dim=256, mask_dim=1, use_bias=False, interpolate_scale=4))
+dataset = dict(
+    train=dict(type='S4Dataset', split='train', anno_csv='data/Single-source/s4_meta_data.csv',
+               img_size=(224, 224), batch_size=4),
+    val=dict(type='S4Dataset', split='test', batch_size=4),
+    test=dict(type='S4Dataset', split='test', batch_size=4))
+optimizer = dict(type='AdamW', lr=6e-5)
+loss = dict(weight_dict=dict(iou_loss=1.0, mask_loss=0.0), loss_type='dice')
+process = dict(num_works=8, train_epochs=30, freeze_epochs=-1, unheard_of=1)
+`;
+
+test("a published S4 file means the published recipe", () => {
+  const { source, warnings } = parsePublishedConfig(s4, "s4.py");
+  const config = checkConfig(source);
+  assert.equal(config.task, "s4");
+  assert.equal(config.description, "temporal fusion, five queries");
+  assert.equal(config.model.visual.kind, "pvt-v2-b5");
+  assert.equal(config.model.visual.weights, "pretrained/pvt_v2_b5.pth");
+  assert.equal(config.model.visual.freezeEpochs, -1);
+  assert.equal(config.model.audio.train, false);
+  assert.equal(config.model.messenger.dropout, 0.2);
+  assert.equal(config.model.decoder.dropout, 0.1);
+  assert.equal(config.model.decoder.project, false);
+  assert.deepEqual(config.training.losses, { dice: 1, focal: 0, bce: 0, crossEntropy: 0 });
+  assert.equal(config.training.optimizer.learningRate, 6e-5);
+  assert.equal(config.data.root, "data/Single-source");
+  assert.equal(config.data.workers, 8);
+  assert.equal(config.training.valSplit, "val");
+  assert.equal(warnings.length, 2);
+  assert.match(warnings[0] ?? "", /test split, as published/);
+  assert.equal(warnings[1], "process.unheard_of has no meaning here");
+});
+
+test("MS3 with ResNet-50 and a semantic file", () => {
+  const ms3 = s4
+    .replaceAll("S4Dataset", "MS3Dataset")
+    .replace("pvt_v2_b5'", "res50'")
+    .replace("'RefFormerHead'", "'RefFormerHead_res50_CHA'")
+    .replace("mask_loss=0.0", "mask_loss=0.5");
+  const config = checkConfig(parsePublishedConfig(ms3, "ms3.py").source);
+  assert.equal(config.task, "ms3");
+  assert.equal(config.model.visual.kind, "resnet50");
+  assert.deepEqual([config.model.decoder.project, config.model.decoder.channel], [true, true]);
+  assert.equal(config.training.losses.bce, 0.5);
+  const avss = s4
+    .replaceAll("S4Dataset", "V2Dataset")
+    .replace("mask_dim=1,", "mask_dim=71,")
+    .replace(
+      "anno_csv='data/Single-source/s4_meta_data.csv'",
+      "meta_csv_path='data/AVSS/metadata.csv', mask_num=10",
+    );
+  const semantic = checkConfig(parsePublishedConfig(avss, "avss.py").source);
+  assert.equal(semantic.model.classes, 71);
+  assert.equal(semantic.data.root, "data/AVSS");
+  assert.equal(semantic.training.losses.crossEntropy, 1);
+});
+
+test("a wrong value is reported on its line", () => {
+  assert.throws(
+    () => checkConfig(parsePublishedConfig(s4.replace("lr=6e-5", "lr='fast'"), "s4.py").source),
+    new ConfigError(
+      'training.optimizer.learningRate: expected a positive number, found "fast" (s4.py line 20)',
+    ),
+  );
+});
+
+test("only literals are read; everything else is refused with its line", () => {
+  const hostile: [string, RegExp][] = [
+    ["a = 1\nimport os", /x\.py line 2: expected NAME = VALUE, found import/],
+    ["a = __import__('os').system('id')", /line 1: expected a literal or dict\(\.\.\.\), found __import__/],
+    ["a = dict(b=open('/etc/passwd'))", /line 1: .* found open/],
+    ["a = 2 ** 9999999999", /line 1: expected the end of the line, found \*/],
+    ["a = [x for x in y]", /line 1: .* found x/],
+    ["a = f'{1}'", /line 1: .* found f/],
+    ["a = dict(**b)", /line 1: expected key=value inside dict\(\.\.\.\), found \*/],
+    ["a.b = 1", /line 1: expected NAME = VALUE/],
+    ["a = dict(\n  b=1,\n  b=2)", /line 3: b is given twice/],
+    ["a = 'open", /line 1: a string is not closed/],
+    ["a = (1, 2", /found the end of the file/],
+    [`a = ${"[".repeat(60)}`, /nested deeper than 50 levels/],
+    ["a = 1; b = 2", /line 1: expected the end of the line/],
+    ["a = 'x' % 3", /line 1: expected the end of the line/],
+  ];
+  for (const [text, expected] of hostile)
+    assert.throws(() => parsePythonLiterals(text, "x.py"), expected, text);
+});
+
+test("literals keep their values", () => {
+  const text = `"""A docstring
+over two lines."""
+a = {'b': [1, -2.5e-3, 0x10, 1_000,], "c": (True, None), 'd': (5), 'e': ('x' 'y',)}  # comment
+f = r'\\d' \\
+    '\\n\\'q'
+`;
+  const { entries } = parsePythonLiterals(text, "x.py");
+  const plain = JSON.stringify([...entries], (_key, value: unknown) =>
+    value instanceof Map ? [...value] : value,
+  );
+  const scalars = [...plain.matchAll(/"value":("(?:[^"\\]|\\.)*"|[^}]*)\}/g)].map((m) =>
+    JSON.parse(m[1] ?? ""),
+  );
+  assert.deepEqual(scalars, [1, -0.0025, 16, 1000, true, null, 5, "xy", "\\d\n'q"]);
+  assert.equal(entries.get("f")?.line, 4);
+});

@@ -1,0 +1,84 @@
+/** YAML configurations, and `--set key=value`. */
+import { isNode, LineCounter, parse, parseDocument } from "yaml";
+import { ConfigError } from "../errors.js";
+import type { KeyPath, Source } from "./check.js";
+
+/** Parses YAML text. `file` names it in messages. Throws `ConfigError` with the line of a syntax error. */
+export function parseYamlConfig(text: string, file: string): Source {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines });
+  const problem = document.errors[0];
+  if (problem) {
+    const line = lines.linePos(problem.pos[0]).line;
+    throw new ConfigError(
+      `${problem.message.split("\n")[0]?.replace(/ at line \d+.*/, "")} (${file} line ${line})`,
+    );
+  }
+  return {
+    value: toPlain(document, file),
+    where(path) {
+      // The nearest key that is in the file: a missing key is reported at its section.
+      for (let depth = path.length; depth > 0; depth--) {
+        const node = document.getIn(path.slice(0, depth), true);
+        if (isNode(node) && node.range) return `${file} line ${lines.linePos(node.range[0]).line}`;
+      }
+      return file;
+    },
+  };
+}
+
+function toPlain(document: ReturnType<typeof parseDocument>, file: string): unknown {
+  try {
+    return document.toJS() ?? {};
+  } catch (cause) {
+    // Aliases that unfold without end ("billion laughs").
+    throw new ConfigError(`${file}: ${cause instanceof Error ? cause.message : "cannot be read"}`, { cause });
+  }
+}
+
+/**
+ * Lays `key.path=value` assignments over a source; values are read as YAML, so `a=[1, 2]` is a list
+ * and `a=null` is nothing. Throws `ConfigError` for an assignment without `=`.
+ */
+export function withAssignments(source: Source, assignments: readonly string[]): Source {
+  let value = source.value;
+  const origins = new Map<string, string>();
+  for (const assignment of assignments) {
+    const at = assignment.indexOf("=");
+    const path = assignment.slice(0, Math.max(0, at)).trim().split(".");
+    if (at < 0 || path.some((part) => part === "")) {
+      throw new ConfigError(`--set ${assignment}: expected KEY=VALUE, e.g. training.epochs=10`);
+    }
+    value = withValue(value, path, parseScalar(assignment.slice(at + 1), assignment));
+    origins.set(path.join("."), `--set ${assignment}`);
+  }
+  return {
+    value,
+    where(path: KeyPath) {
+      for (let depth = path.length; depth > 0; depth--) {
+        const origin = origins.get(path.slice(0, depth).join("."));
+        if (origin) return origin;
+      }
+      return source.where(path);
+    },
+  };
+}
+
+function parseScalar(text: string, assignment: string): unknown {
+  try {
+    return parse(text) as unknown;
+  } catch (cause) {
+    throw new ConfigError(`--set ${assignment}: the value is not valid YAML`, { cause });
+  }
+}
+
+function withValue(base: unknown, path: readonly string[], leaf: unknown): unknown {
+  const [key, ...rest] = path;
+  if (key === undefined) return leaf;
+  const section: Map<string, unknown> =
+    typeof base === "object" && base !== null && !Array.isArray(base)
+      ? new Map(Object.entries(base))
+      : new Map();
+  section.set(key, withValue(section.get(key), rest, leaf));
+  return Object.fromEntries(section);
+}
