@@ -1,0 +1,169 @@
+/** Multi-head attention with PyTorch's packed parameters. */
+import {
+  add,
+  affine,
+  constant,
+  dim,
+  matmul,
+  mul,
+  reshape,
+  shape3,
+  softmax,
+  split,
+  sum,
+  transpose,
+  type Value,
+} from "../graph/index.js";
+import { filled } from "../tensor.js";
+import { dropoutMask } from "./dropout.js";
+import { xavierUniform, zeros } from "./init.js";
+import { type AffineMap, attentionOutput, composed, linearOf, outputsOf, stacked } from "./linear.js";
+import type { Pass } from "./pass.js";
+import type { Scope } from "./scope.js";
+
+/** What an attention is made of: q `[B,L,C]`, k and v `[B,S,C]`, all projected. */
+export interface AttentionInputs {
+  readonly q: Value;
+  readonly k: Value;
+  readonly v: Value;
+  readonly heads: number;
+  readonly pass: Pass;
+  /** Dropout of the attention weights: the path of its site and its rate. */
+  readonly drop?: { readonly path: string; readonly rate: number };
+}
+
+/** Rows above which an attention with few keys avoids moving its queries between layouts. */
+const manyRows = 64;
+
+/** softmax(q k^T / sqrt(C / heads)) v, head by head -> `[B,L,C]`. */
+export function attend({ q, k, v, heads, pass, drop }: AttentionInputs): Value {
+  const [batch, rows, width] = shape3(q, "attention");
+  const keys = dim(k, 1);
+  const size = width / heads;
+  if (!Number.isInteger(size)) {
+    throw new RangeError(`attention: ${width} channels are not a multiple of ${heads} heads`);
+  }
+  const alpha = 1 / Math.sqrt(size);
+  const dropped = (weights: Value): Value => {
+    const mask = drop && dropoutMask(drop.path, weights.shape, drop.rate, pass);
+    return mask === undefined ? weights : mul(weights, mask);
+  };
+
+  if (heads === 1) return matmul(dropped(softmax(matmul(q, k, { transB: true, alpha }), -1)), v);
+
+  if (pass.rewrites && keys <= 8 && rows >= manyRows) {
+    const blocks = headBlocks(k, heads);
+    const scores = reshape(matmul(q, blocks, { transB: true, alpha }), [batch, rows, heads, keys]);
+    const weights = reshape(dropped(softmax(scores, -1)), [batch, rows, heads * keys]);
+    return matmul(weights, headBlocks(v, heads));
+  }
+  if (pass.rewrites && rows <= 8 && keys >= manyRows) {
+    const scores = matmul(headBlocks(q, heads), k, { transB: true, alpha }); // [B,heads*L,S]
+    return fromHeadBlocks(matmul(dropped(softmax(scores, -1)), v), heads);
+  }
+  const perHead = (x: Value) => transpose(reshape(x, [batch, dim(x, 1), heads, size]), [0, 2, 1, 3]);
+  const weights = softmax(matmul(perHead(q), perHead(k), { transB: true, alpha }), -1); // [B,heads,L,S]
+  const mixed = matmul(dropped(weights), perHead(v)); // [B,heads,L,size]
+  return reshape(transpose(mixed, [0, 2, 1, 3]), [batch, rows, width]);
+}
+
+/** `[C/heads]` ones per head on a block diagonal: `[heads,1,C]`. */
+function headMask(width: number, heads: number): Value {
+  const t = filled([heads, 1, width]);
+  const size = width / heads;
+  for (let h = 0; h < heads; h++) t.data.fill(1, h * width + h * size, h * width + (h + 1) * size);
+  return constant(t);
+}
+
+/**
+ * Every row once per head with the other heads' channels zeroed: `[B,S,C]` -> `[B,heads*S,C]`. A product with
+ * it takes all heads at once, for `heads` times the multiplications and without a change of layout.
+ */
+export function headBlocks(x: Value, heads: number): Value {
+  const [batch, rows, width] = shape3(x, "headBlocks");
+  const spread = mul(reshape(x, [batch, 1, rows, width]), headMask(width, heads));
+  return reshape(spread, [batch, heads * rows, width]);
+}
+
+/** Keeps of every row its head's own channels: `[B,heads*L,C]` -> `[B,L,C]`. */
+export function fromHeadBlocks(x: Value, heads: number): Value {
+  const [batch, rows, width] = shape3(x, "fromHeadBlocks");
+  const own = mul(reshape(x, [batch, heads, rows / heads, width]), headMask(width, heads));
+  return sum(own, { axes: [1] });
+}
+
+/** How a multi-head attention is asked: queries `[B,L,C]` over a source of keys and values `[B,S,C]`. */
+export interface AttentionCall {
+  readonly query: Value;
+  readonly source: Value;
+  /** A map C -> 2C applied to the source first: its first half gives keys, its second values. */
+  readonly before?: AffineMap;
+  readonly pass: Pass;
+}
+
+/** Multi-head attention -> `[B,L,C]`, or `[B,1,C]` to broadcast where all rows agree (a source of one row). */
+export type MultiHeadAttention = (call: AttentionCall) => Value;
+
+/** `torch.nn.MultiheadAttention`: `in_proj_weight [3C,C]`, `in_proj_bias`, `out_proj`; dropout on the weights. */
+export function multiHeadAttention(
+  scope: Scope,
+  { width, heads, dropout }: { readonly width: number; readonly heads: number; readonly dropout: number },
+): MultiHeadAttention {
+  const packed = {
+    weight: scope.param("in_proj_weight", [3 * width, width], xavierUniform(width, 3 * width)),
+    bias: scope.param("in_proj_bias", [3 * width], zeros),
+  };
+  const out = attentionOutput(scope.at("out_proj"), width);
+  const drop = { path: `${scope.path}.attention`, rate: dropout };
+
+  return ({ query, source, before, pass }) => {
+    if (dim(source, 1) === 1 && pass.rewrites) {
+      // The softmax over a single key is 1 whatever the query, so the value is broadcast.
+      const first = before && outputsOf(before, width, 2 * width);
+      const v = through(outputsOf(packed, 2 * width, 3 * width), first, source, pass); // [B,1,C]
+      const [batch, rows] = shape3(query, "attention");
+      const mask = dropoutMask(drop.path, [batch * rows, heads], dropout, pass);
+      if (mask === undefined) return out(v);
+      // In training the dropout of that 1 remains. The output projection comes before values are spread.
+      const spread = matmul(reshape(mask, [batch, rows, heads]), affine(headBlocks(v, heads), out.weight));
+      return add(spread, out.bias);
+    }
+    if (query === source && before === undefined) {
+      const [q, k, v] = split(linearOf(packed)(query), 2, [width, width, width]) as [Value, Value, Value];
+      return out(attend({ q, k, v, heads, pass, drop }));
+    }
+    const q = linearOf(outputsOf(packed, 0, width))(query);
+    const [k, v] = keysAndValues(outputsOf(packed, width, 3 * width), before, source, pass);
+    return out(attend({ q, k, v, heads, pass, drop }));
+  };
+}
+
+/** `outer` after the optional `inner`, as one map where weights may be merged. */
+function through(outer: AffineMap, inner: AffineMap | undefined, x: Value, pass: Pass): Value {
+  if (inner === undefined) return linearOf(outer)(x);
+  return pass.mergesWeights ? linearOf(composed(outer, inner))(x) : linearOf(outer)(linearOf(inner)(x));
+}
+
+/** Keys and values `[B,S,C]` of a source: `packed` has the 2C outputs of both. */
+function keysAndValues(
+  packed: AffineMap,
+  before: AffineMap | undefined,
+  source: Value,
+  pass: Pass,
+): readonly [Value, Value] {
+  const width = dim(packed.weight, 0) / 2;
+  const halves = (m: AffineMap) => [outputsOf(m, 0, width), outputsOf(m, width, 2 * width)] as const;
+  if (before !== undefined && !pass.mergesWeights) {
+    const [forKeys, forValues] = halves(packed);
+    const [a, b] = split(linearOf(before)(source), 2, [width, width]) as [Value, Value];
+    return [linearOf(forKeys)(a), linearOf(forValues)(b)];
+  }
+  let both = packed;
+  if (before !== undefined) {
+    const [outerKeys, outerValues] = halves(packed);
+    const [innerKeys, innerValues] = halves(before);
+    both = stacked(composed(outerKeys, innerKeys), composed(outerValues, innerValues));
+  }
+  const [k, v] = split(linearOf(both)(source), 2, [width, width]) as [Value, Value];
+  return [k, v];
+}

@@ -1,0 +1,77 @@
+/**
+ * Dropout and drop path whose masks are functions of (seed, step, site), so that a resumed run drops what
+ * an uninterrupted one would have dropped. A mask would be as large as the activation; instead the host
+ * feeds one random integer per row and one per column, and the graph mixes them into a bit per element.
+ */
+import { bitwiseXor, cast, dim, input, less, mul, reshape, scalar, type Value } from "../graph/index.js";
+import { hashText, Random } from "../random.js";
+import { sizeOf, type Tensor } from "../tensor.js";
+import type { Pass, RandomSite } from "./pass.js";
+import type { Scope } from "./scope.js";
+
+/** 2^32 divided by the golden ratio, odd: multiplying by it spreads every bit to the high ones. */
+const spread = 0x9e3779b1 | 0;
+
+/** A layer that acts on one value in a pass. */
+export type PassLayer = (x: Value, pass: Pass) => Value;
+
+/** Dropout: in training, elements are zero with probability `rate`, else scaled by 1 / (1 - rate). */
+export function dropout(scope: Scope, rate: number): PassLayer {
+  return (x, pass) => {
+    const mask = dropoutMask(scope.path, x.shape, rate, pass);
+    return mask === undefined ? x : mul(x, mask);
+  };
+}
+
+/** The factors of a dropout (0 or 1 / (1 - rate)) in `shape`; `undefined` where nothing is dropped. */
+export function dropoutMask(
+  path: string,
+  shape: readonly number[],
+  rate: number,
+  pass: Pass,
+): Value | undefined {
+  if (!pass.training || rate === 0) return undefined;
+  const columns = shape[shape.length - 1] ?? 1;
+  const rows = sizeOf(shape) / columns;
+  const { name } = pass.site(path, { kind: "dropout", rows, columns, rate });
+  const bits = mul(
+    bitwiseXor(input(`${name}.rows`, [rows, 1], "i32"), input(`${name}.columns`, [1, columns], "i32")),
+    scalar(spread, "i32"),
+  );
+  // Cast and multiply, since selecting between two scalars takes the runtime three passes.
+  const kept = less(bits, scalar(2 ** 31 - Math.round(rate * 2 ** 32), "i32"));
+  return reshape(mul(cast(kept, "f32"), 1 / (1 - rate)), shape);
+}
+
+/** Drop path: in training, a whole sample's branch is zero with probability `rate`.  x `[B,...]`. */
+export function dropPath(scope: Scope, rate: number): PassLayer {
+  return (x, pass) => {
+    if (!pass.training || rate === 0) return x;
+    const { name } = pass.site(scope.path, { kind: "drop-path", rows: dim(x, 0), columns: 1, rate });
+    return mul(x, input(`${name}.kept`, [dim(x, 0), ...x.shape.slice(1).map(() => 1)]));
+  };
+}
+
+/** What one step of one run draws. */
+export interface StepKey {
+  readonly seed: number;
+  /** Counted over the whole run. */
+  readonly step: number;
+}
+
+/** The feeds of all random sites of a pass for one step. Drop-path factors are shaped `[rows,1,1]`. */
+export function randomFeeds(sites: readonly RandomSite[], { seed, step }: StepKey): Record<string, Tensor> {
+  const feeds: Record<string, Tensor> = {};
+  for (const { name, kind, rows, columns, rate } of sites) {
+    const random = new Random(seed, step, hashText(name));
+    if (kind === "dropout") {
+      feeds[`${name}.rows`] = { dtype: "i32", shape: [rows, 1], data: random.fillBits(new Int32Array(rows)) };
+      const data = random.fillBits(new Int32Array(columns));
+      feeds[`${name}.columns`] = { dtype: "i32", shape: [1, columns], data };
+    } else {
+      const data = Float32Array.from({ length: rows }, () => (random.uniform() < rate ? 0 : 1 / (1 - rate)));
+      feeds[`${name}.kept`] = { dtype: "f32", shape: [rows, 1, 1], data };
+    }
+  }
+  return feeds;
+}

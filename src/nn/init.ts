@@ -1,0 +1,65 @@
+/** Initial values of parameters, as pure functions of (seed, key): the same run starts the same everywhere. */
+import { hashText, Random } from "../random.js";
+import { filled, type Shape, sizeOf, type TensorOf } from "../tensor.js";
+
+/** How a parameter starts: one value, uniform in `[-bound, bound)`, or normal around 0. */
+export type Initialiser =
+  | { readonly kind: "constant"; readonly value: number }
+  | { readonly kind: "uniform"; readonly bound: number }
+  | { readonly kind: "normal"; readonly deviation: number };
+
+/** Every element is `value`. */
+export function constantInit(value: number): Initialiser {
+  return { kind: "constant", value };
+}
+
+/** Zeros. */
+export const zeros: Initialiser = constantInit(0);
+/** Ones. */
+export const ones: Initialiser = constantInit(1);
+
+/** Normal around 0. Truncation at +-2, as published for the deviation 0.02, never happens. */
+export function normalInit(deviation: number): Initialiser {
+  return { kind: "normal", deviation };
+}
+
+/** Kaiming-uniform with negative slope `a`: bound sqrt(6 / ((1 + a^2) fanIn)) (He et al. 2015). */
+export function kaimingUniform(fanIn: number, a: number): Initialiser {
+  return { kind: "uniform", bound: Math.sqrt(6 / ((1 + a * a) * fanIn)) };
+}
+
+/** PyTorch's default for weights and biases of linear layers and convolutions: bound 1 / sqrt(fanIn). */
+export function torchDefault(fanIn: number): Initialiser {
+  return { kind: "uniform", bound: 1 / Math.sqrt(fanIn) };
+}
+
+/** Xavier-uniform: bound sqrt(6 / (fanIn + fanOut)) (Glorot and Bengio 2010). */
+export function xavierUniform(fanIn: number, fanOut: number): Initialiser {
+  return { kind: "uniform", bound: Math.sqrt(6 / (fanIn + fanOut)) };
+}
+
+/** The initial tensor of parameter `key`. */
+export function initialTensor(key: string, shape: Shape, init: Initialiser, seed: number): TensorOf<"f32"> {
+  if (init.kind === "constant") return filled(shape, init.value);
+  const random = new Random(seed, hashText(key));
+  const size = sizeOf(shape);
+  const data = new Float32Array(size);
+  const perDraw = 1 / 2 ** 32;
+  // Drawn in pieces, so that a large weight needs no second array of its size.
+  const bits = new Uint32Array(Math.min(2 * Math.ceil(size / 2), 1 << 16));
+  for (let start = 0; start < size; start += bits.length) {
+    random.fillBits(bits);
+    const count = Math.min(bits.length, size - start);
+    if (init.kind === "uniform") {
+      for (let i = 0; i < count; i++) data[start + i] = (2 * (bits[i] as number) * perDraw - 1) * init.bound;
+      continue;
+    }
+    for (let i = 0; i < count; i += 2) {
+      const radius = init.deviation * Math.sqrt(-2 * Math.log(1 - (bits[i] as number) * perDraw));
+      const angle = 2 * Math.PI * (bits[i + 1] as number) * perDraw;
+      data[start + i] = radius * Math.cos(angle);
+      if (i + 1 < count) data[start + i + 1] = radius * Math.sin(angle);
+    }
+  }
+  return { dtype: "f32", shape, data };
+}

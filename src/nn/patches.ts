@@ -1,0 +1,71 @@
+/** Between channels-first maps `[B,C,H,W]` and tokens `[B,N,C]`, and convolutions over patches of tokens. */
+import {
+  affine,
+  conv2d,
+  dim,
+  reshape,
+  resize,
+  shape3,
+  shape4,
+  slice,
+  transpose,
+  type Value,
+} from "../graph/index.js";
+import type { Pass } from "./pass.js";
+
+/** Tokens `[B,height*width,C]`, row by row, with the size of their grid. */
+export interface TokenGrid {
+  readonly tokens: Value;
+  readonly height: number;
+  readonly width: number;
+}
+
+/** `[B,C,H,W]` as tokens. */
+export function toTokens(map: Value): TokenGrid {
+  const [batch, channels, height, width] = shape4(map, "toTokens");
+  // In this order the runtime leaves its blocked layout and turns the axes in one step.
+  const tokens = reshape(transpose(map, [0, 2, 3, 1]), [batch, height * width, channels]);
+  return { tokens, height, width };
+}
+
+/** Tokens as a map `[B,C,H,W]`. */
+export function toMap({ tokens, height, width }: TokenGrid): Value {
+  const [batch, , channels] = shape3(tokens, "toMap");
+  return reshape(transpose(tokens, [0, 2, 1]), [batch, channels, height, width]);
+}
+
+/**
+ * A convolution of kernel = stride = `size` over tokens.  weight `[O,C,size,size]` -> `[B,N/size^2,O]`
+ * The patches do not overlap, so it is a reordering and one matrix product.
+ */
+export function patchLinear(grid: TokenGrid, weight: Value, bias: Value, size: number, pass: Pass): Value {
+  if (!pass.rewrites) return toTokens(conv2d(toMap(grid), weight, bias, { stride: size })).tokens;
+  const [batch, , channels] = shape3(grid.tokens, "patchLinear");
+  const rows = Math.floor(grid.height / size);
+  const columns = Math.floor(grid.width / size);
+  const pixels = slice(reshape(grid.tokens, [batch, grid.height, grid.width, channels]), [
+    { axis: 1, start: 0, end: rows * size },
+    { axis: 2, start: 0, end: columns * size },
+  ]);
+  const cut = reshape(pixels, [batch * rows, size, columns, size * channels]);
+  const patches = reshape(transpose(cut, [0, 2, 1, 3]), [batch, rows * columns, size * size * channels]);
+  const kernel = reshape(transpose(weight, [0, 2, 3, 1]), [dim(weight, 0), -1]); // [O,size*size*C]
+  return affine(patches, kernel, bias);
+}
+
+/** Nearest resize of tokens to `floor(H/factor) x floor(W/factor)` -> `[B,N',C]`. */
+export function reduceTokens(grid: TokenGrid, factor: number): Value {
+  const { tokens, height, width } = grid;
+  if (factor === 1) return tokens;
+  const [batch, , channels] = shape3(tokens, "reduceTokens");
+  if (height % factor !== 0 || width % factor !== 0) {
+    const size = { height: Math.floor(height / factor), width: Math.floor(width / factor) };
+    return toTokens(resize(toMap(grid), { mode: "nearest", ...size })).tokens;
+  }
+  // Every factor-th token of every factor-th row.
+  const picked = slice(reshape(tokens, [batch, height, width, channels]), [
+    { axis: 1, start: 0, end: height, step: factor },
+    { axis: 2, start: 0, end: width, step: factor },
+  ]);
+  return reshape(picked, [batch, -1, channels]);
+}
