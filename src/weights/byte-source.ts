@@ -1,0 +1,60 @@
+/** Random access to the bytes of a weight file, so that a reader takes only what it needs from a large one. */
+import { CheckpointError } from "../errors.js";
+
+/** A file on disk, a blob or bytes in memory. */
+export interface ByteSource {
+  /** Names the source in messages: a path or an address. */
+  readonly name: string;
+  /** Length in bytes. */
+  readonly size: number;
+  /**
+   * A fresh copy of `length` bytes from `offset`, at the start of a buffer of its own: whoever asked owns it and
+   * may look at it through any typed array. Throws `CheckpointError` beyond the end.
+   */
+  read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/** Options of operations that read or write whole files. */
+export interface ReadOptions {
+  signal?: AbortSignal;
+  /** Called now and then with the bytes done and the bytes in all. */
+  onProgress?: (done: number, total: number) => void;
+}
+
+/** Throws `CheckpointError` when `source` does not hold `length` bytes from `offset`. */
+export function checkRange(source: { name: string; size: number }, offset: number, length: number): void {
+  const sane = Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0;
+  if (sane && offset + length <= source.size) return;
+  throw new CheckpointError(
+    `${source.name}: ${length} bytes expected at offset ${offset}, but the file has ${source.size}`,
+    { hint: "the file is truncated or damaged; get it again" },
+  );
+}
+
+/** Bytes in memory as a source called `name`. */
+export function bytesSource(name: string, bytes: Uint8Array): ByteSource {
+  const source = {
+    name,
+    size: bytes.length,
+    read: async (offset: number, length: number) => {
+      checkRange(source, offset, length);
+      const copy = new Uint8Array(length);
+      copy.set(bytes.subarray(offset, offset + length));
+      return copy;
+    },
+  };
+  return source;
+}
+
+/** A blob (a file chosen in a browser, a response) as a source called `name`. */
+export function blobSource(name: string, blob: Blob): ByteSource {
+  const source = {
+    name,
+    size: blob.size,
+    read: async (offset: number, length: number) => {
+      checkRange(source, offset, length);
+      return new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer());
+    },
+  };
+  return source;
+}

@@ -1,0 +1,69 @@
+/** Element types as weight files store them, and their way to the tensors of this library. */
+import { widenBfloat16, widenHalf } from "../half.js";
+import { type DType, type Shape, sizeOf, type Tensor } from "../tensor.js";
+
+/** How a file stores an element; `f16`, `bf16`, `i16` and `i8` are widened on reading. */
+export type ElementType = "f64" | "f32" | "f16" | "bf16" | "i64" | "i32" | "i16" | "i8" | "u8" | "bool";
+
+/** Per stored type: bytes of one element, and the dtype that it has after reading. */
+export const ELEMENTS: { readonly [E in ElementType]: { readonly bytes: number; readonly dtype: DType } } = {
+  f64: { bytes: 8, dtype: "f64" },
+  f32: { bytes: 4, dtype: "f32" },
+  f16: { bytes: 2, dtype: "f32" },
+  bf16: { bytes: 2, dtype: "f32" },
+  i64: { bytes: 8, dtype: "i64" },
+  i32: { bytes: 4, dtype: "i32" },
+  i16: { bytes: 2, dtype: "i32" },
+  i8: { bytes: 1, dtype: "i32" },
+  u8: { bytes: 1, dtype: "u8" },
+  bool: { bytes: 1, dtype: "bool" },
+};
+
+/**
+ * A tensor of `shape` from its stored bytes (little-endian, row-major). Takes `bytes` over: types that need no
+ * widening are viewed, not copied. `bytes` must begin its buffer and hold exactly `shape`.
+ */
+export function decodeTensor(bytes: Uint8Array<ArrayBuffer>, type: ElementType, shape: Shape): Tensor {
+  const n = sizeOf(shape);
+  if (bytes.length !== n * ELEMENTS[type].bytes || bytes.byteOffset !== 0) {
+    throw new RangeError(`${bytes.length} bytes do not fill ${type}[${shape.join(",")}]`);
+  }
+  const { buffer } = bytes;
+  switch (type) {
+    case "f64":
+      return { dtype: "f64", shape, data: new Float64Array(buffer, 0, n) };
+    case "f32":
+      return { dtype: "f32", shape, data: new Float32Array(buffer, 0, n) };
+    case "f16":
+      return { dtype: "f32", shape, data: widenHalf(new Uint16Array(buffer, 0, n)) };
+    case "bf16":
+      return { dtype: "f32", shape, data: widenBfloat16(new Uint16Array(buffer, 0, n)) };
+    case "i64":
+      return { dtype: "i64", shape, data: new BigInt64Array(buffer, 0, n) };
+    case "i32":
+      return { dtype: "i32", shape, data: new Int32Array(buffer, 0, n) };
+    case "i16":
+      return { dtype: "i32", shape, data: Int32Array.from(new Int16Array(buffer, 0, n)) };
+    case "i8":
+      return { dtype: "i32", shape, data: Int32Array.from(new Int8Array(buffer, 0, n)) };
+    case "u8":
+      return { dtype: "u8", shape, data: bytes };
+    case "bool":
+      return { dtype: "bool", shape, data: bytes.map((b) => (b === 0 ? 0 : 1)) };
+  }
+}
+
+/**
+ * Checks a shape from an untrusted file: whole numbers from 0 whose product is one too.
+ * Returns the number of elements, or `undefined` when it is not a shape.
+ */
+export function checkedSize(shape: readonly unknown[]): number | undefined {
+  let n = 1;
+  for (const d of shape) {
+    if (typeof d !== "number" || !Number.isSafeInteger(d) || d < 0) return undefined;
+    n *= d;
+    // An axis of zero makes the product zero, but the others must not overflow on the way either.
+    if (!Number.isSafeInteger(n)) return undefined;
+  }
+  return n;
+}

@@ -1,0 +1,196 @@
+/** From any weight file to parameters by key, and from these to the parameters that a model expects. */
+import { CheckpointError } from "../errors.js";
+import { type DType, describe, type Shape, type StateDict, type Tensor } from "../tensor.js";
+import type { ByteSource, ReadOptions } from "./byte-source.js";
+import { detectContainer } from "./detect.js";
+import { ELEMENTS, type ElementType } from "./elements.js";
+import type { PickleValue } from "./pickle.js";
+import { readSafetensors, readSafetensorsHeader } from "./safetensors.js";
+import { loadTorchTensors, readTorch, type TorchFormat } from "./torch.js";
+import { TorchTensor } from "./torch-objects.js";
+
+/** The formats that are told apart by their content. */
+export type WeightFormat = "safetensors" | TorchFormat;
+
+/** What is known of a tensor without reading it. */
+export interface TensorInfo {
+  /** As stored; see `ELEMENTS` for what it is read as. */
+  readonly type: ElementType;
+  readonly shape: Shape;
+}
+
+/** The content of a weight file by key, without its data. */
+export interface WeightListing {
+  readonly format: WeightFormat;
+  /** Of safetensors the metadata, of torch the plain values beside the tensors (`epoch`, ...), as text. */
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+}
+
+/** A weight file read whole. */
+export interface LoadedStateDict {
+  readonly format: WeightFormat;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tensors: Map<string, Tensor>;
+}
+
+/** Keys under which training scripts put a model's parameters, in the order of preference. */
+const NESTS = ["state_dict", "model_state_dict", "model", "module", "net", "params", "weights"];
+
+/** Lists a weight file. Throws `CheckpointError` when it is damaged, foreign or holds no tensors. */
+export async function listWeights(source: ByteSource): Promise<WeightListing> {
+  if ((await detectContainer(source)) === "safetensors") {
+    const { metadata, entries } = await readSafetensorsHeader(source);
+    return { format: "safetensors", metadata, tensors: entries };
+  }
+  const { format, metadata, tensors } = await readTorchState(source);
+  return { format, metadata, tensors };
+}
+
+/**
+ * Reads a weight file: safetensors or torch (zip, legacy, a pickled dictionary of tensors), told apart by its content.
+ * Nests (`state_dict`, `model`, ...) are opened and a `module.` that all keys share is removed.
+ * Throws `CheckpointError` when the file is damaged, foreign or holds no tensors.
+ */
+export async function readStateDict(source: ByteSource, options: ReadOptions = {}): Promise<LoadedStateDict> {
+  if ((await detectContainer(source)) === "safetensors") {
+    return { format: "safetensors", ...(await readSafetensors(source, options)) };
+  }
+  const { format, metadata, tensors } = await readTorchState(source);
+  return { format, metadata, tensors: await loadTorchTensors(source, tensors, options) };
+}
+
+/** Reads the one tensor that a torch file holds, e.g. a pickled log-mel. Throws `CheckpointError` otherwise. */
+export async function readTorchTensor(source: ByteSource): Promise<Tensor> {
+  const { root } = await readTorch(source);
+  if (!(root instanceof TorchTensor)) {
+    throw new CheckpointError(`${source.name}: expected a single tensor, found ${kindOf(root)}`);
+  }
+  const loaded = await loadTorchTensors(source, new Map([["tensor", root]]));
+  return loaded.get("tensor") as Tensor;
+}
+
+async function readTorchState(source: ByteSource) {
+  const { root, format } = await readTorch(source);
+  const metadata: Record<string, string> = {};
+  const tensors = collect(root, metadata);
+  if (tensors === undefined || tensors.size === 0) {
+    const keys =
+      root instanceof Map ? ` with the keys ${[...root.keys()].slice(0, 8).map(String).join(", ")}` : "";
+    throw new CheckpointError(`${source.name}: no parameters found in ${kindOf(root)}${keys}`, {
+      hint: `expected a dictionary of tensors, itself or under one of ${NESTS.join(", ")}`,
+    });
+  }
+  return { format, metadata, tensors: withoutModule(tensors) };
+}
+
+/** Tensors by key of the first dictionary that has any, opening nests; the plain values met go to `metadata`. */
+function collect(
+  root: PickleValue,
+  metadata: Record<string, string>,
+  depth = 0,
+): Map<string, TorchTensor> | undefined {
+  if (!(root instanceof Map) || depth > 8) return undefined;
+  const tensors = new Map<string, TorchTensor>();
+  for (const [key, value] of root) {
+    if (typeof key !== "string") continue;
+    if (value instanceof TorchTensor) tensors.set(key, value);
+    else if (["string", "number", "bigint", "boolean"].includes(typeof value))
+      metadata[key] ??= String(value);
+  }
+  if (tensors.size > 0) return tensors;
+  for (const nest of NESTS) {
+    const inner = collect(root.get(nest) ?? null, metadata, depth + 1);
+    if (inner !== undefined) return inner;
+  }
+  return undefined;
+}
+
+/** Removes the prefix that `DataParallel` puts before every key. */
+function withoutModule(tensors: Map<string, TorchTensor>): Map<string, TorchTensor> {
+  const prefix = "module.";
+  if (![...tensors.keys()].every((key) => key.startsWith(prefix))) return tensors;
+  return withoutModule(new Map([...tensors].map(([key, tensor]) => [key.slice(prefix.length), tensor])));
+}
+
+function kindOf(value: PickleValue): string {
+  if (value instanceof Map) return "a dictionary";
+  if (value instanceof TorchTensor) return "a single tensor";
+  return Array.isArray(value) ? "a list" : "something that is no dictionary";
+}
+
+/** A parameter that a model needs. */
+export interface ExpectedParameter {
+  readonly key: string;
+  readonly shape: Shape;
+  /** `f32` unless told. */
+  readonly dtype?: DType;
+  /** May be missing (`num_batches_tracked` in files of old versions of PyTorch). */
+  readonly optional?: boolean;
+}
+
+/** How a file's keys relate to the expected ones. */
+export interface MatchOptions {
+  /** Names the file in messages. */
+  readonly file: string;
+  /** Only keys that begin with this count, without it: `visual_encoder.` takes an encoder out of a whole model. */
+  readonly prefix?: string;
+  /** Keys (without the prefix) that may be there though nobody expects them, e.g. a classifier's `head.`. */
+  readonly ignore?: (key: string) => boolean;
+}
+
+/**
+ * The expected parameters out of `found`, in the expected order; doubles are rounded to floats where those are expected.
+ * Throws `CheckpointError` that lists missing, unexpected and mis-shaped keys, the first few of each and their number.
+ */
+export function matchStateDict(
+  expected: Iterable<ExpectedParameter>,
+  found: StateDict,
+  options: MatchOptions,
+): Map<string, Tensor> {
+  const prefix = options.prefix ?? "";
+  const left = new Set(
+    [...found.keys()].filter((k) => k.startsWith(prefix)).map((k) => k.slice(prefix.length)),
+  );
+  const matched = new Map<string, Tensor>();
+  const missing: string[] = [];
+  const different: string[] = [];
+  for (const { key, shape, dtype = "f32", optional } of expected) {
+    left.delete(key);
+    const tensor = found.get(prefix + key);
+    if (tensor === undefined) {
+      if (!optional) missing.push(key);
+      continue;
+    }
+    const value = dtype === "f32" ? rounded(tensor) : tensor;
+    const fits = value.dtype === dtype && value.shape.join() === shape.join();
+    if (fits) matched.set(key, value);
+    else different.push(`${key} is ${describe(tensor)}, expected ${describe({ dtype, shape })}`);
+  }
+  const unexpected = [...left].filter((key) => options.ignore?.(key) !== true);
+  const faults = [
+    ...listed("missing", missing),
+    ...listed("of another shape or type", different),
+    ...listed("unexpected", unexpected),
+  ];
+  if (faults.length === 0) return matched;
+  const below = prefix === "" ? "" : ` (below ${prefix})`;
+  throw new CheckpointError(`${options.file}: does not fit the model${below}: ${faults.join("; ")}`, {
+    hint: "check that the file and the configuration name the same model; `avseg weights inspect` lists a file",
+  });
+}
+
+function rounded(tensor: Tensor): Tensor {
+  return tensor.dtype === "f64" ? { ...tensor, dtype: "f32", data: Float32Array.from(tensor.data) } : tensor;
+}
+
+function listed(what: string, keys: readonly string[]): string[] {
+  if (keys.length === 0) return [];
+  const few = keys.slice(0, 5).join(", ");
+  return [`${keys.length} ${what}: ${few}${keys.length > 5 ? ", ..." : ""}`];
+}
+
+/** Bytes that a tensor takes in its file. */
+export function storedBytes(info: TensorInfo): number {
+  return info.shape.reduce((n, d) => n * d, ELEMENTS[info.type].bytes);
+}
