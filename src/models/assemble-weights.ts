@@ -1,0 +1,120 @@
+/** All weights of a model: pretrained encoders from their files, everything else from the seed. */
+import { initialState, type ParameterSpec } from "../nn/index.js";
+import type { StateDict, Tensor } from "../tensor.js";
+import { matchStateDict } from "../weights/state-dict.js";
+
+/** The parts of a model that come from files of their own, by state-dict prefix. */
+export type EncoderPart = "visual_encoder" | "audio_encoder" | "audio_encoder.pproc";
+
+/** Where weights come from; a part without a file starts from the seed. */
+export interface WeightSources {
+  readonly visual?: string | null;
+  readonly audio?: string | null;
+  /** VGGish's PCA parameters. */
+  readonly pca?: string | null;
+  /** Weights of a whole model, or of any of its parts, that replace the others (fine-tuning, evaluation). */
+  readonly whole?: { readonly file: string; readonly tensors: StateDict };
+}
+
+/** A file that weights came from. */
+export interface WeightFile {
+  readonly file: string;
+  readonly sha256: string;
+}
+
+/** What a weight file holds, read wherever it lies: a disk, a server, memory. */
+export interface WeightContent {
+  readonly tensors: StateDict;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** SHA-256 of the whole file, in hexadecimal; computed when asked for. */
+  sha256(): Promise<string>;
+}
+
+/** Opens weight files by the names that configurations and checkpoints give them. Throws `CheckpointError`. */
+export type WeightReader = (file: string) => Promise<WeightContent>;
+
+/** The weights of a model and which files its encoders came from. */
+export interface AssembledWeights {
+  /** By state-dict key, a tensor for each of the model's specs. */
+  readonly weights: Map<string, Tensor>;
+  readonly files: Readonly<Record<string, WeightFile>>;
+}
+
+/**
+ * Gathers the weights of `specs`. Throws `CheckpointError` when a file is missing, damaged or does not fit.
+ * Files of encoders may have keys with or without the part's prefix; classifiers (`head.`, `fc.`) are left out.
+ */
+export async function assembleWeights(
+  specs: readonly ParameterSpec[],
+  sources: WeightSources,
+  seed: number,
+  read: WeightReader,
+): Promise<AssembledWeights> {
+  const weights = new Map<string, Tensor>();
+  const files: Record<string, WeightFile> = {};
+  const parts: [EncoderPart, string | null | undefined][] = [
+    ["visual_encoder", sources.visual],
+    ["audio_encoder", sources.audio],
+    ["audio_encoder.pproc", sources.pca],
+  ];
+  const whole = sources.whole?.tensors;
+  for (const [part, source] of parts) {
+    const own = specs.filter((spec) => partOf(spec.key) === part);
+    // What the whole model's file holds anyway need not be there, nor be read.
+    if (!source || own.length === 0 || own.every((spec) => whole?.has(spec.key))) continue;
+    const content = await read(source);
+    for (const [key, tensor] of encoderWeights(part, own, content.tensors, source)) weights.set(key, tensor);
+    files[part] = { file: source, sha256: await content.sha256() };
+  }
+  if (sources.whole) {
+    const { file, tensors } = sources.whole;
+    const expected = specs.map((spec) => ({ ...spec, optional: true }));
+    for (const [key, tensor] of matchStateDict(expected, tensors, { file })) weights.set(key, tensor);
+  }
+  const missing = specs.filter((spec) => !weights.has(spec.key));
+  for (const [key, tensor] of initialState(missing, seed)) weights.set(key, tensor);
+  return { weights, files };
+}
+
+/** The part that a key belongs to, or `undefined` for Messenger Blocks and decoder. Adapters are never in files of encoders. */
+function partOf(key: string): EncoderPart | undefined {
+  if (key.startsWith("audio_encoder.pproc.")) return "audio_encoder.pproc";
+  if (key.startsWith("audio_encoder.")) return "audio_encoder";
+  return key.startsWith("visual_encoder.") && !/\.lora_[AB]$/.test(key) ? "visual_encoder" : undefined;
+}
+
+/** Key of one branch of the two last ResNet stages, as the public single-branch file has it. */
+const singleBranch = (key: string): string => key.replace(/^layer([34])_[12]\./, "layer$1.");
+
+function encoderWeights(
+  part: EncoderPart,
+  specs: readonly ParameterSpec[],
+  found: StateDict,
+  file: string,
+): Map<string, Tensor> {
+  const prefix = `${part}.`;
+  const prefixed = [...found.keys()].some((key) => key.startsWith(prefix));
+  const local = new Map(
+    [...found]
+      .filter(([key]) => !prefixed || key.startsWith(prefix))
+      .map(([key, tensor]) => [prefixed ? key.slice(prefix.length) : key, tensor]),
+  );
+  const expected = specs.map(({ key, shape, dtype }) => {
+    const own = key.slice(prefix.length);
+    const optional = own.endsWith("num_batches_tracked");
+    return { key: local.has(own) ? own : singleBranch(own), full: key, shape, dtype, optional };
+  });
+  const ignore = (key: string): boolean => /^(head|fc|classifier|pproc)\./.test(key);
+  const matched = matchStateDict(expected, local, { file, ignore });
+  const out = new Map<string, Tensor>();
+  for (const { key, full } of expected) {
+    const tensor = matched.get(key);
+    // Both branches start from one tensor, and must not share it.
+    if (tensor) out.set(full, out.size > 0 && key !== full ? copyOf(tensor) : tensor);
+  }
+  return out;
+}
+
+function copyOf(tensor: Tensor): Tensor {
+  return { ...tensor, data: tensor.data.slice() } as Tensor;
+}

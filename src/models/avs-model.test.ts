@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import test from "node:test";
+import { evaluate, golden, inputLike } from "../../test/graphs.js";
+import { assertClose, seededInput, sharedPath } from "../../test/support.js";
+import { Pass } from "../nn/index.js";
+import type { Tensor } from "../tensor.js";
+import { buildAvsModel, countParameters } from "./avs-model.js";
+import type { AvsModelConfig, ResNetConfig } from "./model-config.js";
+import { publishedModel, pvtPreset } from "./presets.js";
+
+const resnet: ResNetConfig = { kind: "resnet50", freezeBatchNorm: false };
+const seventyOne = Array.from({ length: 71 }, (_, i) => `class ${i}`);
+const published: Record<string, AvsModelConfig> = {
+  s4_pvt2: publishedModel("s4", pvtPreset("pvt-v2-b5")),
+  avss_pvt2: publishedModel("avss", pvtPreset("pvt-v2-b5"), seventyOne),
+  s4_res50: publishedModel("s4", resnet),
+  avss_res50: publishedModel("avss", resnet, seventyOne),
+};
+
+interface Manifest {
+  state_dict: Record<string, number[]>;
+  parameters: Record<string, number>;
+}
+
+test("state dicts have the published keys, shapes and parameter counts", async (t) => {
+  const file = sharedPath("golden", "manifests.json");
+  if (file === undefined) return t.skip("reference manifests absent");
+  const manifests: Record<string, Manifest> = JSON.parse(await readFile(file, "utf8"));
+  for (const [name, config] of Object.entries(published)) {
+    const { state_dict, parameters } = manifests[name] ?? assert.fail(name);
+    const model = buildAvsModel(config);
+    assert.deepEqual(Object.fromEntries(model.specs.map((s) => [s.key, [...s.shape]])), state_dict, name);
+    const counts = countParameters(model);
+    assert.deepEqual(
+      {
+        total: counts.total,
+        trainable: counts.trainable,
+        messenger_blocks: counts.messengerBlocks,
+        decoder: counts.decoder,
+        visual_encoder: counts.visualEncoder,
+        audio_encoder: counts.audioEncoder,
+      },
+      parameters,
+      name,
+    );
+  }
+});
+
+/** Logits of a whole model with seeded weights on the reference inputs. */
+async function run(config: AvsModelConfig, feeds: Record<"frames" | "logMel", Tensor> & { keep?: Tensor }) {
+  const model = buildAvsModel(config);
+  const logits = model.forward(
+    {
+      frames: inputLike("frames", feeds.frames),
+      embedding: model.embedAudio(inputLike("logMel", feeds.logMel)),
+      ...(feeds.keep === undefined ? {} : { keep: inputLike("keep", feeds.keep) }),
+    },
+    new Pass(),
+  );
+  const { logits: out } = await evaluate({ logits }, feeds);
+  return out?.dtype === "f32" ? out : assert.fail("no logits");
+}
+
+for (const name of ["s4_pvt2", "s4_res50"] as const) {
+  test(`${name}: logits of the whole model`, async (t) => {
+    const ref = await golden(`model_${name}`);
+    if (ref === undefined) return t.skip("reference numbers absent");
+    const logits = await run(published[name] as AvsModelConfig, {
+      frames: seededInput("s4_frames", [5, 3, 224, 224], 2),
+      logMel: seededInput("s4_log_mel", [5, 1, 96, 64], 3),
+    });
+    assertClose(logits.data, ref.tensor("logits").data, 1e-4, "logits");
+  });
+}
+
+test("avss_pvt2: logits and classes of the whole model, padded frames left out", async (t) => {
+  const ref = await golden("model_avss_pvt2");
+  if (ref === undefined) return t.skip("reference numbers absent");
+  const logits = await run(published.avss_pvt2 as AvsModelConfig, {
+    frames: seededInput("avss_frames", [10, 3, 224, 224], 2),
+    logMel: seededInput("avss_log_mel", [10, 1, 96, 64], 3),
+    keep: ref.tensor("keep"),
+  });
+  const every8th = new Float32Array(10 * 71 * 28 * 28);
+  for (let plane = 0, k = 0; plane < 710; plane++) {
+    for (let y = 0; y < 224; y += 8) {
+      for (let x = 0; x < 224; x += 8) every8th[k++] = logits.data[(plane * 224 + y) * 224 + x] as number;
+    }
+  }
+  assertClose(every8th, ref.tensor("logits_every_8th").data, 1e-4, "logits");
+});

@@ -1,0 +1,88 @@
+/** A model as a predictor: the inference graph, and a session per batch size. */
+import { emitOnnx, input, type OnnxGraph } from "../graph/index.js";
+import { Pass } from "../nn/index.js";
+import type { Runtime, Session } from "../runtime/runtime.js";
+import { asF32, type StateDict } from "../tensor.js";
+import type { AvsModel } from "./avs-model.js";
+import { normaliseFrames } from "./normalise.js";
+import type { ClipBatch, Predictor } from "./predictor.js";
+
+/** Batch sizes whose sessions are kept: the usual one, and that of a last, smaller batch. */
+const sessionsKept = 2;
+
+/**
+ * The inference graph for `clips` clips of T steps: inputs `frames` `u8[B*T,H,W,3]`, `logMel` `f32[B*T,1,96,64]`
+ * and, for AVSS, `keep` `f32[B*T]`; output `logits` `f32[B*T,K,H,W]`.
+ */
+export function inferenceGraph(model: AvsModel, clips: number, contrib = true): OnnxGraph {
+  const { frameCount, imageSize, task } = model.config;
+  const batch = clips * frameCount;
+  const inputs = {
+    frames: normaliseFrames(input("frames", [batch, imageSize, imageSize, 3], "u8")),
+    embedding: model.embedAudio(input("logMel", [batch, 1, 96, 64])),
+    ...(task === "avss" ? { keep: input("keep", [batch]) } : {}),
+  };
+  return emitOnnx({ logits: model.forward(inputs, new Pass()) }, { target: { contrib } });
+}
+
+/** Options of `createPredictor`. */
+export interface PredictorSource {
+  readonly model: AvsModel;
+  /** Data of all parameters by key; a function is asked again for every session, and its weights are used up. */
+  readonly weights: StateDict | (() => Promise<StateDict>);
+  /** Stays the caller's to close. */
+  readonly runtime: Runtime;
+}
+
+/**
+ * Makes a predictor. Sessions are created when a batch size is first seen. `predict` throws `RangeError` for
+ * a batch that is not whole clips or has frames of another size.
+ */
+export function createPredictor({ model, weights, runtime }: PredictorSource): Predictor {
+  const { frameCount, imageSize, classes } = model.config;
+  const sessions = new Map<number, Promise<Session>>();
+
+  const open = async (graph: OnnxGraph, name: string): Promise<Session> => {
+    if (typeof weights !== "function") return runtime.createSession({ graph, weights, name });
+    return runtime.createSession({ graph, weights: await weights(), giveWeights: true, name });
+  };
+
+  const sessionFor = async (clips: number): Promise<Session> => {
+    let session = sessions.get(clips);
+    if (session === undefined) {
+      const [oldest] = sessions.keys();
+      if (sessions.size >= sessionsKept && oldest !== undefined) {
+        const closing = sessions.get(oldest);
+        sessions.delete(oldest);
+        await (await closing)?.close();
+      }
+      const graph = inferenceGraph(model, clips, runtime.provider === "cpu" || runtime.provider === "wasm");
+      session = open(graph, `model for ${clips} clips`);
+    }
+    // Back to the end: the front of the map is the one unused for longest.
+    sessions.delete(clips);
+    sessions.set(clips, session);
+    return session;
+  };
+
+  return {
+    frameCount,
+    imageSize,
+    classes,
+    async predict({ frames, logMel, keep }: ClipBatch) {
+      const clips = (frames.shape[0] ?? 0) / frameCount;
+      if (!Number.isInteger(clips) || clips < 1) {
+        throw new RangeError(`predict: ${frames.shape[0] ?? 0} frames are not whole clips of ${frameCount}`);
+      }
+      const session = await sessionFor(clips);
+      const { logits } = await session.run({ frames, logMel, keep });
+      if (logits === undefined) throw new Error("predict: the model gave no logits");
+      return asF32(logits, "logits");
+    },
+    async close() {
+      const open = [...sessions.values()];
+      sessions.clear();
+      for (const session of open) await (await session).close();
+    },
+  };
+}

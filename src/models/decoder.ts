@@ -1,0 +1,164 @@
+/**
+ * The decoder: fuses audio and visual features stage by stage, joins the stages from coarse to fine and predicts
+ * the logits at the size of the frames ("A simple baseline for parameter efficient audio-visual segmentation").
+ */
+import {
+  add,
+  affine,
+  conv2d,
+  dim,
+  matmul,
+  mul,
+  relu,
+  reshape,
+  resize,
+  shape3,
+  type Value,
+} from "../graph/index.js";
+import {
+  dropout,
+  kaimingUniform,
+  layerNorm,
+  linear,
+  multiHeadAttention,
+  type Pass,
+  reduceTokens,
+  type Scope,
+  type TokenGrid,
+  toMap,
+  upsampledConv,
+  zeros,
+} from "../nn/index.js";
+import type { DecoderConfig, PerStage } from "./model-config.js";
+import { sinePositions } from "./sine-positions.js";
+
+/** Features of one stage: audio `[N,1,C]`, visual tokens `[N,H*W,C]`. */
+export interface StageFeatures {
+  readonly audio: Value;
+  readonly visual: TokenGrid;
+}
+
+/** Four stages' features, fine to coarse -> logits `[N,K,4H,4W]` with the first stage's H and W. */
+export type Decoder = (stages: readonly StageFeatures[], pass: Pass) => Value;
+
+/** Enlargement of the finest stage to the frames. */
+const enlargement = 4;
+
+/** Builds the decoder for stages of `dims` channels and `classes` logits under `scope`. */
+export function decoder(scope: Scope, dims: PerStage, classes: number, config: DecoderConfig): Decoder {
+  const { convDim, project } = config;
+  const stages = dims.map((channels, i) => {
+    const number = i + 1;
+    const adapterInit = kaimingUniform(channels, 1);
+    return {
+      adapter: scope.param(`adapter_${number}.weight`, [convDim, channels, 1, 1], adapterInit),
+      join: scope.param(`layer_${number}.weight`, [convDim, convDim, 3, 3], kaimingUniform(9 * convDim, 1)),
+      audioProj: project ? linear(scope.at(`audio_proj_${number}`), channels, convDim) : undefined,
+      fuse: fusionBlock(scope.at(`fusion_block_${i}`), project ? convDim : channels, {
+        ...config,
+        reduction: config.reductions[i] ?? 1,
+      }),
+    };
+  });
+  const maskWeight = scope.param(
+    "mask_features.weight",
+    [classes, convDim, 3, 3],
+    kaimingUniform(9 * convDim, 1),
+  );
+  const maskBias = scope.param("mask_features.bias", [classes], zeros);
+
+  /** The stage's share of the pyramid, `[N,convDim,H,W]`. */
+  const lateral = (stage: (typeof stages)[number], { audio, visual }: StageFeatures, pass: Pass): Value => {
+    const { height, width } = visual;
+    const [batch, , channels] = shape3(visual.tokens, "decoder");
+    const adapter = reshape(stage.adapter, [convDim, channels]);
+    if (stage.audioProj !== undefined) {
+      const tokens = affine(visual.tokens, adapter);
+      const fused = stage.fuse({ audio: stage.audioProj(audio), visual: { tokens, height, width } }, pass);
+      return toMap({ tokens: fused, height, width });
+    }
+    // Weights times transposed tokens: the 1x1 convolution and the change to channels-first in one.
+    const fused = stage.fuse({ audio, visual }, pass);
+    return reshape(matmul(adapter, fused, { transB: true }), [batch, convDim, height, width]);
+  };
+
+  return (features, pass) => {
+    let joined: Value | undefined;
+    for (let i = stages.length - 1; i >= 0; i--) {
+      const stage = stages[i];
+      const feature = features[i];
+      if (stage === undefined || feature === undefined)
+        throw new RangeError(`decoder: no features of stage ${i}`);
+      const map = lateral(stage, feature, pass);
+      const { height, width } = feature.visual;
+      const sum = joined === undefined ? map : add(map, resize(joined, { mode: "nearest", height, width }));
+      joined = relu(conv2d(sum, stage.join, undefined, { padding: 1 }));
+    }
+    if (joined === undefined) throw new RangeError("decoder: no stages");
+    return upsampledConv(joined, maskWeight, maskBias, enlargement, pass);
+  };
+}
+
+interface FusionSizes extends DecoderConfig {
+  readonly reduction: number;
+}
+
+/** Attention over space, then over the audio, then a feed-forward layer.  -> tokens `[N,H*W,C]` */
+function fusionBlock(scope: Scope, channels: number, sizes: FusionSizes) {
+  const spatial = spatialAttention(scope.at("spatial_attn"), channels, sizes);
+  const hear = sizes.channel
+    ? channelAttention(scope, channels, sizes)
+    : crossAttention(scope, channels, sizes);
+  const norm1 = layerNorm(scope.at("norm1"), channels);
+  const norm2 = layerNorm(scope.at("norm2"), channels);
+  const widen = linear(scope.at("ffn").at(0), channels, 4 * channels);
+  const drop = dropout(scope.at("ffn").at(2), sizes.dropout);
+  const narrow = linear(scope.at("ffn").at(3), 4 * channels, channels);
+  return ({ audio, visual }: StageFeatures, pass: Pass): Value => {
+    const heard = hear(audio, spatial(visual, pass), pass);
+    return norm2(narrow(drop(relu(widen(norm1(heard))), pass)));
+  };
+}
+
+type Hear = (audio: Value, visual: Value, pass: Pass) => Value;
+
+/** attention(visual over the audio token) + drop(visual) */
+function crossAttention(scope: Scope, channels: number, { heads, dropout: rate }: FusionSizes): Hear {
+  const attention = multiHeadAttention(scope.at("cross_attn"), { width: channels, heads, dropout: rate });
+  const before = linear(scope.at("kv_proj"), channels, 2 * channels);
+  const drop = dropout(scope.at("dropout"), rate);
+  return (audio, visual, pass) => {
+    const heard = attention({ query: visual, source: audio, before, pass }); // [N,L,C] or [N,1,C]
+    return add(drop(visual, pass), heard);
+  };
+}
+
+/** drop(attention(audio over the visual tokens) * visual) + visual */
+function channelAttention(scope: Scope, channels: number, { heads, dropout: rate }: FusionSizes): Hear {
+  const inner = scope.at("channel_attn");
+  const attention = multiHeadAttention(inner.at("atten"), { width: channels, heads, dropout: rate });
+  linear(scope.at("kv_proj"), channels, 2 * channels); // in checkpoints, unused
+  const drop = dropout(inner.at("dropout"), rate);
+  return (audio, visual, pass) => {
+    const weights = attention({ query: audio, source: visual, pass }); // [N,1,C]
+    return add(drop(mul(weights, visual), pass), visual);
+  };
+}
+
+/** norm(x + drop(attention of x over x at lower resolution)); positions are added to what attends only. */
+function spatialAttention(scope: Scope, channels: number, sizes: FusionSizes) {
+  const before = linear(scope.at("kv_proj"), channels, 2 * channels);
+  const attention = multiHeadAttention(scope.at("self_attn"), {
+    width: channels,
+    heads: sizes.heads,
+    dropout: sizes.dropout,
+  });
+  const drop = dropout(scope.at("dropout"), sizes.dropout);
+  const norm = layerNorm(scope.at("norm"), channels);
+  return (grid: TokenGrid, pass: Pass): Value => {
+    const { tokens, height, width } = grid;
+    const query = sizes.positionEncoding ? add(tokens, sinePositions(height, width, dim(tokens, 2))) : tokens;
+    const source = reduceTokens({ tokens: query, height, width }, sizes.reduction);
+    return norm(add(tokens, drop(attention({ query, source, before, pass }), pass)));
+  };
+}

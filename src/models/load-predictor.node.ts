@@ -1,0 +1,40 @@
+/** From a checkpoint on disk to a predictor, in Node. */
+import { nodeRuntime } from "../runtime/node.js";
+import type { RuntimeOptions } from "../runtime/runtime.js";
+import type { StateDict } from "../tensor.js";
+import { readWeightFile } from "./assemble-weights.node.js";
+import { createPredictor } from "./create-predictor.js";
+import { type LoadedModel, type LoadModelOptions, loadModelFrom } from "./load-model.js";
+import type { AvsModelConfig } from "./model-config.js";
+import type { Predictor } from "./predictor.js";
+
+export type { EncoderFiles, LoadedModel, LoadModelOptions } from "./load-model.js";
+
+/** Loads a model from files on disk; see `loadModelFrom`. Throws `CheckpointError`. */
+export function loadModel(options: LoadModelOptions): Promise<LoadedModel> {
+  return loadModelFrom(options, readWeightFile);
+}
+
+/** A predictor with what it is made of. */
+export type LoadedPredictor = Predictor & { readonly description: AvsModelConfig };
+
+/** Loads a model and makes a predictor with a runtime of its own; see `loadModel`. */
+export async function loadPredictor(
+  options: LoadModelOptions & { readonly runtime?: RuntimeOptions },
+): Promise<LoadedPredictor> {
+  const { model, weights } = await loadModel(options);
+  const runtime = nodeRuntime(options.runtime);
+  // The first session uses the weights up; a later one, for another batch size, reads them again.
+  let loaded: StateDict | undefined = weights;
+  const nextWeights = async (): Promise<StateDict> => {
+    const next = loaded ?? (await loadModel(options)).weights;
+    loaded = undefined;
+    return next;
+  };
+  const predictor = createPredictor({ model, weights: nextWeights, runtime });
+  return {
+    ...predictor,
+    description: model.config,
+    close: () => runtime.close(),
+  };
+}

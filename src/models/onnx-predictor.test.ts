@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import test, { after } from "node:test";
+import { assertClose, seededInput, seededParameter, seededUniform } from "../../test/support.js";
+import { tinyConfig } from "../../test/tiny-model.js";
+import { CheckpointError } from "../errors.js";
+import { serialiseOnnx } from "../graph/index.js";
+import { type OnnxModel, readOnnx } from "../graph/read-onnx.js";
+import { nodeRuntime } from "../runtime/node.js";
+import { buildAvsModel } from "./avs-model.js";
+import { createPredictor, inferenceGraph } from "./create-predictor.js";
+import { modelConfigToJson } from "./model-config.js";
+import { createOnnxPredictor, looksLikeOnnx } from "./onnx-predictor.js";
+
+const runtime = nodeRuntime({ threads: 1 });
+after(() => runtime.close());
+const model = buildAvsModel(tinyConfig);
+const weights = new Map(model.specs.map(({ key, shape }) => [key, seededParameter(key, shape)]));
+
+/** The tiny model as a file of `clips` clips per run. */
+function exported(clips: number, metadata: Record<string, string>): OnnxModel {
+  const bytes = serialiseOnnx(inferenceGraph(model, clips), {
+    metadata,
+    parameter: ({ name }) => ({ data: weights.get(name) ?? assert.fail(name) }),
+  });
+  assert.ok(looksLikeOnnx(bytes));
+  return readOnnx(bytes, "tiny.onnx");
+}
+
+test("an exported model predicts as its checkpoint does, whatever the batch", async () => {
+  const n = 3 * tinyConfig.frameCount;
+  const u = seededUniform("frames", n * 64 * 64 * 3);
+  const batch = {
+    frames: { dtype: "u8" as const, shape: [n, 64, 64, 3], data: Uint8Array.from(u, (v) => (v + 1) * 127.5) },
+    logMel: seededInput("mel", [n, 1, 96, 64]),
+    keep: { dtype: "f32" as const, shape: [n], data: new Float32Array(n).fill(1) },
+  };
+  const expected = await createPredictor({ model, weights, runtime }).predict(batch);
+  const metadata = { model: modelConfigToJson(tinyConfig), clips: "2" };
+  const predictor = await createOnnxPredictor({ onnx: exported(2, metadata), file: "tiny.onnx", runtime });
+  const logits = await predictor.predict(batch);
+  assert.deepEqual(logits.shape, expected.shape);
+  assertClose(logits.data, expected.data, 1e-5, "logits");
+});
+
+test("files that say nothing of a model, or take other inputs, are refused", async () => {
+  const silent = createOnnxPredictor({ onnx: exported(1, {}), file: "tiny.onnx", runtime });
+  await assert.rejects(silent, (e: CheckpointError) => /describe no model/.test(e.message));
+  const onnx = exported(1, { model: modelConfigToJson(tinyConfig), clips: "1" });
+  const other = { ...onnx, inputs: [{ name: "sound", dtype: "f32" as const, shape: [1] }] };
+  await assert.rejects(createOnnxPredictor({ onnx: other, file: "tiny.onnx", runtime }), CheckpointError);
+});

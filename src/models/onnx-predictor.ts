@@ -1,0 +1,122 @@
+/** An exported model (`avseg export`) as a predictor, on any runtime. */
+import { CheckpointError } from "../errors.js";
+import type { OnnxModel } from "../graph/read-onnx.js";
+import type { Runtime } from "../runtime/runtime.js";
+import { asF32, sizeOf, type Tensor, type TensorOf } from "../tensor.js";
+import { type AvsModelConfig, modelConfigFromJson } from "./model-config.js";
+import type { ClipBatch, Predictor } from "./predictor.js";
+
+/** True for the first bytes of an ONNX file as `avseg export` writes it: an IR version, then the producer's name. */
+export function looksLikeOnnx(start: Uint8Array): boolean {
+  return start[0] === 0x08 && start[2] === 0x12 && start[8] !== 0x7b;
+}
+
+/** Options of `createOnnxPredictor`. */
+export interface OnnxPredictorSource {
+  readonly onnx: OnnxModel;
+  /** Names the file in messages. */
+  readonly file: string;
+  /** Stays the caller's to close. */
+  readonly runtime: Runtime;
+}
+
+/**
+ * Makes a predictor of an exported model. Batches are cut into the file's fixed number of clips. Throws
+ * `CheckpointError` for a model of another origin, or one exported with other inputs than RGB bytes and log-mels.
+ */
+export async function createOnnxPredictor(source: OnnxPredictorSource): Promise<Predictor> {
+  const { onnx, file, runtime } = source;
+  const { config, clips: clipsPerRun } = describedModel(onnx, file);
+  const { frameCount, imageSize, classes } = config;
+  const session = await runtime.createSession({ onnx, name: file });
+  const keeps = onnx.inputs.some(({ name }) => name === "keep");
+
+  return {
+    frameCount,
+    imageSize,
+    classes,
+    async predict(batch) {
+      const clips = (batch.frames.shape[0] ?? 0) / frameCount;
+      if (!Number.isInteger(clips) || clips < 1) {
+        throw new RangeError(
+          `predict: ${batch.frames.shape[0] ?? 0} frames are not whole clips of ${frameCount}`,
+        );
+      }
+      const parts: TensorOf<"f32">[] = [];
+      for (let first = 0; first < clips; first += clipsPerRun) {
+        const { frames, logMel, keep } = clipsOf(batch, { first, count: clipsPerRun, frameCount });
+        const { logits } = await session.run({ frames, logMel, ...(keeps ? { keep } : {}) }, ["logits"]);
+        if (logits === undefined) throw new Error("predict: the model gave no logits");
+        parts.push(asF32(logits, "logits"));
+      }
+      return joined(parts, clips * frameCount);
+    },
+    close: () => session.close(),
+  };
+}
+
+function describedModel(
+  { inputs, metadata }: OnnxModel,
+  file: string,
+): { config: AvsModelConfig; clips: number } {
+  const { model, clips } = metadata;
+  const names = inputs
+    .map(({ name, dtype }) => `${name} ${dtype}`)
+    .filter((name) => !name.startsWith("keep"));
+  if (model === undefined || clips === undefined) {
+    throw new CheckpointError(`${file}: its metadata describe no model of avseg`, {
+      hint: "Give a file made by `avseg export`.",
+    });
+  }
+  if (names.sort().join() !== "frames u8,logMel f32") {
+    throw new CheckpointError(
+      `${file}: expected the inputs frames u8 and logMel f32, found ${names.join(", ")}`,
+      {
+        hint: "Export it with u8 frames and log-mels, which are the defaults.",
+      },
+    );
+  }
+  return { config: modelConfigFromJson(model, file), clips: Number(clips) };
+}
+
+/** Clips `first` to `first + count` of a batch; beyond its end the last clip is repeated. */
+function clipsOf(
+  batch: ClipBatch,
+  { first, count, frameCount }: { first: number; count: number; frameCount: number },
+): ClipBatch {
+  const clips = (batch.frames.shape[0] ?? 0) / frameCount;
+  if (first === 0 && clips === count) return batch;
+  const indices = Array.from({ length: count }, (_, i) => Math.min(first + i, clips - 1));
+  const picked = <T extends Uint8Array<ArrayBuffer> | Float32Array<ArrayBuffer>>(
+    { data, shape }: Pick<Tensor, "shape"> & { readonly data: T },
+    out: T,
+  ) => {
+    const size = frameCount * sizeOf(shape.slice(1));
+    indices.forEach((clip, i) => {
+      out.set(data.subarray(clip * size, (clip + 1) * size), i * size);
+    });
+    return { shape: [count * frameCount, ...shape.slice(1)], data: out };
+  };
+  const length = ({ shape }: Pick<Tensor, "shape">) => count * frameCount * sizeOf(shape.slice(1));
+  return {
+    frames: { dtype: "u8", ...picked(batch.frames, new Uint8Array(length(batch.frames))) },
+    logMel: { dtype: "f32", ...picked(batch.logMel, new Float32Array(length(batch.logMel))) },
+    keep: { dtype: "f32", ...picked(batch.keep, new Float32Array(length(batch.keep))) },
+  };
+}
+
+/** Logits of several runs in one tensor of `frames` frames. */
+function joined(parts: readonly TensorOf<"f32">[], frames: number): TensorOf<"f32"> {
+  const [first] = parts;
+  if (first === undefined) throw new RangeError("predict: no clips");
+  const rest = first.shape.slice(1);
+  const size = frames * sizeOf(rest);
+  if (parts.length === 1 && first.data.length === size) return first;
+  const data = new Float32Array(size);
+  let at = 0;
+  for (const part of parts) {
+    data.set(part.data.subarray(0, size - at), at);
+    at += part.data.length;
+  }
+  return { dtype: "f32", shape: [frames, ...rest], data };
+}

@@ -1,0 +1,187 @@
+/**
+ * PVTv2, a pyramid of vision transformers (Wang et al. 2022, "PVT v2: Improved baselines with pyramid
+ * vision transformer"). State-dict keys as in the published checkpoints. N frames, L tokens, C channels.
+ */
+import {
+  add,
+  affine,
+  concat,
+  conv2d,
+  dim,
+  gelu,
+  matmul,
+  mul,
+  reshape,
+  split,
+  type Value,
+} from "../graph/index.js";
+import {
+  type AffineMap,
+  attend,
+  dropPath,
+  kaimingUniform,
+  layerNorm,
+  linear,
+  normalInit,
+  type Pass,
+  patchLinear,
+  type Scope,
+  type TokenGrid,
+  toMap,
+  toTokens,
+  zeros,
+} from "../nn/index.js";
+import type { PvtConfig } from "./model-config.js";
+import type { VisualEncoder } from "./visual-encoder.js";
+
+const linearInit = { weightInit: normalInit(0.02), biasInit: zeros };
+
+/** Weights of a convolution as published for PVTv2: normal, variance 2 / fanOut. */
+function convParams(scope: Scope, shape: readonly [number, number, number, number], groups = 1): AffineMap {
+  const [outputs, , height, width] = shape;
+  const fanOut = (height * width * outputs) / groups;
+  return {
+    weight: scope.param("weight", shape, normalInit(Math.sqrt(2 / fanOut))),
+    bias: scope.param("bias", [outputs], zeros),
+  };
+}
+
+/** Overlapping patch embedding: a strided convolution and a norm.  `[N,C,H,W]` -> tokens of the smaller grid */
+function patchEmbedding(scope: Scope, inputs: number, outputs: number, first: boolean) {
+  const kernel = first ? 7 : 3;
+  const { weight, bias } = convParams(scope.at("proj"), [outputs, inputs, kernel, kernel]);
+  const norm = layerNorm(scope.at("norm"), outputs);
+  const options = { stride: first ? 4 : 2, padding: (kernel - 1) / 2 };
+  return (map: Value): TokenGrid => {
+    const grid = toTokens(conv2d(map, weight, bias, options));
+    return { ...grid, tokens: norm(grid.tokens) };
+  };
+}
+
+interface BlockSizes {
+  readonly width: number;
+  readonly heads: number;
+  readonly mlpRatio: number;
+  readonly reduction: number;
+  readonly dropPath: number;
+  readonly loraRank: number;
+}
+
+/** A low-rank addition to a linear map: B A / rank (Hu et al. 2021); B starts at zero. */
+function adapter(scope: Scope, width: number, rank: number) {
+  const a = scope.param("lora_A", [rank, width], kaimingUniform(width, Math.sqrt(5)));
+  const b = scope.param("lora_B", [width, rank], zeros);
+  return {
+    apply: (x: Value) => mul(affine(affine(x, a), b), 1 / rank),
+    weight: () => matmul(b, a, { alpha: 1 / rank }), // [C,C]
+  };
+}
+
+/** Spatially reduced attention: keys and values come from patches of `reduction x reduction` tokens. */
+function attention(scope: Scope, { width, heads, reduction, loraRank }: BlockSizes) {
+  const q = linear(scope.at("q"), width, width, linearInit);
+  const kv = linear(scope.at("kv"), width, 2 * width, linearInit);
+  const proj = linear(scope.at("proj"), width, width, linearInit);
+  const reduce = reduction > 1 && {
+    conv: convParams(scope.at("sr"), [width, width, reduction, reduction]),
+    norm: layerNorm(scope.at("norm"), width),
+  };
+  const lora = loraRank > 0 && {
+    q: adapter(scope.at("q"), width, loraRank),
+    v: adapter(scope.at("kv"), width, loraRank),
+  };
+  return (grid: TokenGrid, pass: Pass): Value => {
+    const { tokens } = grid;
+    const source =
+      reduce === false
+        ? tokens
+        : reduce.norm(patchLinear(grid, reduce.conv.weight, reduce.conv.bias, reduction, pass)); // [N,S,C]
+    const halves = [width, width];
+    if (lora === false) {
+      const [k, v] = split(kv(source), 2, halves) as [Value, Value];
+      return proj(attend({ q: q(tokens), k, v, heads, pass }));
+    }
+    if (pass.mergesWeights) {
+      const [forKeys, forValues] = split(kv.weight, 0, halves) as [Value, Value];
+      const merged = concat([forKeys, add(forValues, lora.v.weight())], 0);
+      const [k, v] = split(affine(source, merged, kv.bias), 2, halves) as [Value, Value];
+      const queries = affine(tokens, add(q.weight, lora.q.weight()), q.bias);
+      return proj(attend({ q: queries, k, v, heads, pass }));
+    }
+    const [k, v] = split(kv(source), 2, halves) as [Value, Value];
+    const queries = add(q(tokens), lora.q.apply(tokens));
+    return proj(attend({ q: queries, k, v: add(v, lora.v.apply(source)), heads, pass }));
+  };
+}
+
+/** Channels from which 8-bit products gain more than the change of layout around them costs. */
+const wideEnough = 256;
+
+/**
+ * Linear, depthwise 3x3 convolution, GELU, linear. The linear maps run as 1x1 convolutions, so that only the
+ * narrow ends change between tokens and maps and the runtime keeps one blocked layout in between.
+ */
+function mlp(scope: Scope, width: number, hidden: number) {
+  const first = linear(scope.at("fc1"), width, hidden, linearInit);
+  const depthwise = convParams(scope.at("dwconv").at("dwconv"), [hidden, 1, 3, 3], hidden);
+  const second = linear(scope.at("fc2"), hidden, width, linearInit);
+  const mix = (map: Value) => conv2d(map, depthwise.weight, depthwise.bias, { padding: 1, groups: hidden });
+  return (grid: TokenGrid, pass: Pass): Value => {
+    if (!pass.rewrites || (pass.matrices && width >= wideEnough)) {
+      const map = toMap({ ...grid, tokens: first(grid.tokens) }); // [N,4C,H,W]
+      return second(gelu(toTokens(mix(map)).tokens));
+    }
+    return toTokens(pointwise(second, gelu(mix(pointwise(first, toMap(grid)))))).tokens;
+  };
+}
+
+/** A linear map applied to every position of a map `[N,C,H,W]`. */
+function pointwise({ weight, bias }: AffineMap, map: Value): Value {
+  return conv2d(map, reshape(weight, [dim(weight, 0), dim(weight, 1), 1, 1]), bias);
+}
+
+/** A transformer block: x += drop(attention(norm(x))); x += drop(mlp(norm(x))). */
+function block(scope: Scope, sizes: BlockSizes) {
+  const norm1 = layerNorm(scope.at("norm1"), sizes.width, 1e-6);
+  const attend = attention(scope.at("attn"), sizes);
+  const norm2 = layerNorm(scope.at("norm2"), sizes.width, 1e-6);
+  const feedForward = mlp(scope.at("mlp"), sizes.width, sizes.width * sizes.mlpRatio);
+  const drop = dropPath(scope.at("drop_path"), sizes.dropPath);
+  return (grid: TokenGrid, pass: Pass): TokenGrid => {
+    const a = add(grid.tokens, drop(attend({ ...grid, tokens: norm1(grid.tokens) }, pass), pass));
+    return { ...grid, tokens: add(a, drop(feedForward({ ...grid, tokens: norm2(a) }, pass), pass)) };
+  };
+}
+
+/** Builds the encoder's parameters under `scope`. */
+export function pvtV2(scope: Scope, config: PvtConfig): VisualEncoder {
+  const total = config.depths.reduce((a, b) => a + b, 0);
+  let made = 0;
+  const stages = config.dims.map((width, i) => {
+    const embed = patchEmbedding(scope.at(`patch_embed${i + 1}`), config.dims[i - 1] ?? 3, width, i === 0);
+    const blocks = Array.from({ length: config.depths[i] ?? 0 }, (_, k) =>
+      block(scope.at(`block${i + 1}`).at(k), {
+        width,
+        heads: config.heads[i] ?? 1,
+        mlpRatio: config.mlpRatios[i] ?? 4,
+        reduction: config.reductions[i] ?? 1,
+        dropPath: total > 1 ? (config.dropPath * made++) / (total - 1) : 0,
+        loraRank: config.loraRank,
+      }),
+    );
+    const norm = layerNorm(scope.at(`norm${i + 1}`), width, 1e-6);
+    return (map: Value, pass: Pass): TokenGrid => {
+      const grid = blocks.reduce((g, apply) => apply(g, pass), embed(map));
+      return { ...grid, tokens: norm(grid.tokens) };
+    };
+  });
+  return {
+    dims: config.dims,
+    stem: (frames) => frames,
+    stage: (i, map, pass) => {
+      const stage = stages[i];
+      if (stage === undefined) throw new RangeError(`pvt-v2: no stage ${i}`);
+      return stage(map, pass);
+    },
+  };
+}

@@ -1,0 +1,91 @@
+/**
+ * ResNet-50 (He et al. 2016; the stride is in the 3x3 convolution), the other published visual encoder.
+ * Its last two stages exist twice in checkpoints; the second copies are unused, as published.
+ */
+import { add, conv2d, maxPool2d, mul, relu, reshape, type Value } from "../graph/index.js";
+import { batchNorm, normalInit, type Pass, type Scope, toTokens } from "../nn/index.js";
+import type { PerStage, ResNetConfig } from "./model-config.js";
+import type { VisualEncoder } from "./visual-encoder.js";
+
+const dims: PerStage = [256, 512, 1024, 2048];
+const depths: PerStage = [3, 4, 6, 3];
+const names = ["layer1", "layer2", "layer3_1", "layer4_1"] as const;
+
+interface ConvSizes {
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly kernel: number;
+  readonly stride?: number;
+}
+
+type Layer = (x: Value, pass: Pass) => Value;
+
+/** A convolution without bias and its batch norm, whose running statistics are folded into the weights. */
+function convNorm(conv: Scope, norm: Scope, sizes: ConvSizes, { freezeBatchNorm }: ResNetConfig): Layer {
+  const { inputs, outputs, kernel, stride = 1 } = sizes;
+  const init = normalInit(Math.sqrt(2 / (outputs * kernel * kernel)));
+  const weight = conv.param("weight", [outputs, inputs, kernel, kernel], init);
+  const bn = batchNorm(norm, outputs, { frozen: freezeBatchNorm });
+  const options = { stride, padding: (kernel - 1) / 2 };
+  return (x, pass) => {
+    if (bn.usesBatch(pass) || !pass.rewrites) return bn.apply(conv2d(x, weight, undefined, options), pass);
+    const { scale, shift } = bn.running();
+    return conv2d(x, mul(weight, reshape(scale, [outputs, 1, 1, 1])), shift, options);
+  };
+}
+
+/** 1x1 down to a quarter, 3x3, 1x1 up, and the shortcut. */
+function bottleneck(
+  scope: Scope,
+  inputs: number,
+  outputs: number,
+  stride: number,
+  config: ResNetConfig,
+): Layer {
+  const inner = outputs / 4;
+  const step = (k: 1 | 2 | 3, sizes: ConvSizes) =>
+    convNorm(scope.at(`conv${k}`), scope.at(`bn${k}`), sizes, config);
+  const narrow = step(1, { inputs, outputs: inner, kernel: 1 });
+  const mix = step(2, { inputs: inner, outputs: inner, kernel: 3, stride });
+  const widen = step(3, { inputs: inner, outputs, kernel: 1 });
+  const down = scope.at("downsample");
+  const shortcut: Layer =
+    inputs === outputs
+      ? (x) => x
+      : convNorm(down.at(0), down.at(1), { inputs, outputs, kernel: 1, stride }, config);
+  return (x, pass) => {
+    const y = widen(relu(mix(relu(narrow(x, pass)), pass)), pass);
+    return relu(add(y, shortcut(x, pass)));
+  };
+}
+
+function makeStage(scope: Scope, index: number, config: ResNetConfig): Layer {
+  const outputs = dims[index] ?? 0;
+  const inputs = dims[index - 1] ?? 64;
+  const blocks = Array.from({ length: depths[index] ?? 0 }, (_, k) =>
+    bottleneck(scope.at(k), k === 0 ? inputs : outputs, outputs, k === 0 && index > 0 ? 2 : 1, config),
+  );
+  return (x, pass) => blocks.reduce((y, block) => block(y, pass), x);
+}
+
+/** Builds the encoder's parameters under `scope`. */
+export function resnet50(scope: Scope, config: ResNetConfig): VisualEncoder {
+  const first = convNorm(
+    scope.at("conv1"),
+    scope.at("bn1"),
+    { inputs: 3, outputs: 64, kernel: 7, stride: 2 },
+    config,
+  );
+  const stages = names.map((name, i) => makeStage(scope.at(name), i, config));
+  makeStage(scope.at("layer3_2"), 2, config);
+  makeStage(scope.at("layer4_2"), 3, config);
+  return {
+    dims,
+    stem: (frames, pass) => maxPool2d(relu(first(frames, pass)), { kernel: 3, stride: 2, padding: 1 }),
+    stage: (i, map, pass) => {
+      const stage = stages[i];
+      if (stage === undefined) throw new RangeError(`resnet50: no stage ${i}`);
+      return toTokens(stage(map, pass));
+    },
+  };
+}
