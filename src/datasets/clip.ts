@@ -1,0 +1,40 @@
+/** What every dataset yields: one clip, decoded, resized and ready for a model. */
+import type { TensorOf } from "../tensor.js";
+
+/** The three settings of AVSBench: Single-source, Multi-sources, semantic. */
+export type Task = "s4" | "ms3" | "avss";
+
+/** The three parts of a dataset. */
+export type Split = "train" | "val" | "test";
+
+/** One clip of T one-second steps at the model's image size H x W. */
+export interface Clip {
+  /** The clip's name in the dataset, unique within its split. */
+  readonly id: string;
+  /** The category folder (S4), the AVSS subset (`v1s`, `v1m`, `v2`), or `""` (MS3). */
+  readonly category: string;
+  /** RGB frames, `u8[T,H,W,3]`. */
+  readonly frames: TensorOf<"u8">;
+  /** VGGish examples, one per step, `f32[T,1,96,64]`. */
+  readonly logMel: TensorOf<"f32">;
+  /** Ground truth of the frames in `labelled`, `u8[M,H,W]`: 0 or 1, or a class index (AVSS). */
+  readonly masks: TensorOf<"u8">;
+  /** Indices of the frames that have ground truth, ascending: `[0]` in S4 training, else `0..T-1`. */
+  readonly labelled: readonly number[];
+  /** 1 for a real frame, 0 for one added by padding (AVSS), `f32[T]`. */
+  readonly keep: TensorOf<"f32">;
+}
+
+/** A split of a dataset, opened and checked; clips are decoded on demand. */
+export interface AvsDataset {
+  readonly task: Task;
+  readonly split: Split;
+  /** Class names by index; `["background", "sounding"]` for the binary tasks. */
+  readonly classes: readonly string[];
+  /** Steps per clip, T. */
+  readonly frameCount: number;
+  /** The clips in the order of the metadata table. */
+  readonly entries: readonly { readonly id: string; readonly category: string }[];
+  /** Decodes clip `index`. Throws `DatasetError` naming the file that is missing or malformed. */
+  load(index: number): Promise<Clip>;
+}

@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import test, { type TestContext } from "node:test";
+import { DatasetError, OutputError } from "../errors.js";
+import { writeFileAtomic } from "../files.node.js";
+import { encodePng } from "../media/image-file.node.js";
+import { checkDataset } from "./check.node.js";
+import { importDataset } from "./import.node.js";
+import { openDataset } from "./open-dataset.node.js";
+import type { ClipSpec } from "./sound-shapes/plan.js";
+import { renderClip } from "./sound-shapes/render-clip.js";
+import { writeClipVideo } from "./sound-shapes/video.node.js";
+
+const size = 64;
+const spec = (index: number): ClipSpec => ({ task: "ms3", split: "train", index, seed: 2, imageSize: size });
+
+/** A folder of `count` labelled videos of five seconds. */
+async function labelled(t: TestContext, count: number): Promise<{ source: string; root: string }> {
+  const dir = await mkdtemp(path.join(os.tmpdir(), "avseg-import-"));
+  t.after(() => rm(dir, { recursive: true, force: true }));
+  const source = path.join(dir, "own");
+  for (let i = 0; i < count; i++) {
+    const clip = renderClip(spec(i));
+    await writeClipVideo(spec(i), path.join(source, `my video ${i}.mp4`));
+    for (let second = 0; second < 5; second++) {
+      const data = clip.masks.data
+        .slice(second * size * size, (second + 1) * size * size)
+        .map((v) => 255 * v);
+      const mask = await encodePng({ dtype: "u8", shape: [size, size], data });
+      await writeFileAtomic(path.join(source, `my video ${i}`, `mask_${second}.png`), mask);
+    }
+  }
+  return { source, root: path.join(dir, "data") };
+}
+
+test("videos with masks become a dataset whose splits share no video", async (t) => {
+  const { source, root } = await labelled(t, 4);
+  const { clips, folder, unusedMasks } = await importDataset({ task: "ms3", source, root, imageSize: size });
+  assert.deepEqual(clips, { train: 2, val: 1, test: 1 });
+  assert.equal(unusedMasks, 0);
+  assert.deepEqual((await checkDataset({ task: "ms3", root })).issues, []);
+  const train = await openDataset({ task: "ms3", root, split: "train", imageSize: size });
+  const clip = await train.load(0);
+  const index = Number(/my-video-(\d)_0_5/.exec(clip.id)?.[1]);
+  const made = renderClip(spec(index));
+  assert.deepEqual(clip.masks.data, made.masks.data);
+  const apart = clip.frames.data.reduce(
+    (sum, v, i) => sum + Math.abs(v - (made.frames.data[i] as number)),
+    0,
+  );
+  assert.ok(apart / clip.frames.data.length < 12, "frames differ");
+  await assert.rejects(importDataset({ task: "ms3", source, root }), OutputError);
+  assert.ok((await readdir(folder)).includes("ms3_meta_data.csv"));
+});
+
+test("S4: one mask is enough to train on, and the folder is the category", async (t) => {
+  const { source, root } = await labelled(t, 2);
+  for (const second of [1, 2, 3, 4]) await rm(path.join(source, "my video 0", `mask_${second}.png`));
+  for (const name of ["my video 0.mp4", "my video 0", "my video 1.mp4", "my video 1"]) {
+    await mkdir(path.join(source, "shapes"), { recursive: true });
+    await rename(path.join(source, name), path.join(source, "shapes", name));
+  }
+  const { clips } = await importDataset({ task: "s4", source, root, imageSize: size, testShare: 0 });
+  assert.deepEqual(clips, { train: 2, val: 0, test: 0 });
+  const train = await openDataset({ task: "s4", root, split: "train", imageSize: size });
+  assert.deepEqual([...new Set(train.entries.map((entry) => entry.category))], ["shapes"]);
+});
+
+test("what cannot be imported says why", async (t) => {
+  const { source, root } = await labelled(t, 1);
+  const masks = path.join(source, "my video 0");
+  const rejects = async (...parts: string[]): Promise<void> => {
+    await assert.rejects(importDataset({ task: "ms3", source, root }), (error: unknown) => {
+      assert.ok(error instanceof DatasetError && error.hint, String(error));
+      for (const part of parts) assert.ok(error.message.includes(part), error.message);
+      return true;
+    });
+    assert.deepEqual(await readdir(root), []);
+  };
+  const small = await encodePng({ dtype: "u8", shape: [8, 8], data: new Uint8Array(64) });
+  await writeFileAtomic(path.join(masks, "mask_3.png"), small);
+  await rejects("mask_3.png", "8x8", "64x64");
+  await writeFileAtomic(path.join(masks, "again_3.png"), small);
+  await rejects("again_3.png", "mask_3.png", "second 3");
+  await rm(path.join(masks, "again_3.png"));
+  await rm(path.join(masks, "mask_3.png"));
+  await rejects("five consecutive seconds");
+  await rm(masks, { recursive: true });
+  await rejects("none with a folder of masks");
+});

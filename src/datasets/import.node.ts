@@ -1,0 +1,314 @@
+/**
+ * One's own labelled videos to a training set in AVSBench's layout. The form is as simple as it gets:
+ *
+ *     clips/kitchen.mp4          a video of any length
+ *     clips/kitchen/0.png ...    masks: the number in the name is the second whose last frame is marked
+ *
+ * Masks have the video's displayed size, 255 where something sounds and 0 elsewhere. Videos may lie in
+ * subfolders; for S4 the subfolder is the category.
+ */
+import { readdir, rm, stat } from "node:fs/promises";
+import path from "node:path";
+import { DatasetError, OutputError } from "../errors.js";
+import { asOutputError, ensureWritableDir, writeFileAtomic } from "../files.node.js";
+import { ffmpegBackend } from "../media/ffmpeg.node.js";
+import { encodePng } from "../media/image-file.node.js";
+import { VGGISH_RATE_HZ } from "../media/log-mel.js";
+import { type Image, resizeNearest, imageSize as sizeOfImage } from "../media/resize.js";
+import type { VideoInfo } from "../media/video.js";
+import { encodeWav } from "../media/wav.js";
+import { hashText, Random } from "../random.js";
+import type { Split } from "./clip.js";
+import { type ClipFiles, filesOf, layouts } from "./layout.js";
+import { readBinary } from "./load-clip.node.js";
+import { formatTable } from "./table.js";
+
+/** Options of `importDataset`. */
+export interface ImportOptions {
+  /** `ms3`: every second of a clip has a mask. `s4`: training clips need one for their first second only. */
+  readonly task: "s4" | "ms3";
+  /** Folder of videos and of mask folders beside them. */
+  readonly source: string;
+  /** The root to write under; the task gets its folder there. */
+  readonly root: string;
+  /** Height and width of the frames; default 224. */
+  readonly imageSize?: number;
+  /** Shares of the clips kept for validation and testing; default 0.15 each. */
+  readonly valShare?: number;
+  readonly testShare?: number;
+  /** Decides which videos go to which split; default 123. */
+  readonly seed?: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: { readonly done: number; readonly total: number }) => void;
+}
+
+/** What `importDataset` wrote. */
+export interface ImportedDataset {
+  readonly folder: string;
+  readonly clips: Readonly<Record<Split, number>>;
+  /** Masked seconds that no clip of five seconds could use. */
+  readonly unusedMasks: number;
+}
+
+/** A video with its masks by second. */
+interface LabelledVideo {
+  readonly info: VideoInfo;
+  readonly name: string;
+  readonly category: string;
+  readonly masks: ReadonlyMap<number, string>;
+}
+
+/** Five seconds of a video that become a clip. */
+interface Window {
+  readonly video: LabelledVideo;
+  readonly start: number;
+  /** All five seconds have masks. */
+  readonly whole: boolean;
+}
+
+const steps = 5;
+const videoPattern = /\.(mp4|m4v|mov|mkv|webm|avi|mpg|mpeg)$/i;
+
+/**
+ * Imports a folder. Clips of one video stay in one split where there are three videos or more; of fewer,
+ * their time is divided. Throws `DatasetError` for a folder without usable masks, a mask of another size
+ * than its video or a video without sound, `OutputError`, and the signal's reason when aborted.
+ */
+export async function importDataset(options: ImportOptions): Promise<ImportedDataset> {
+  const folder = path.join(options.root, layouts[options.task].folder);
+  await requireEmpty(folder);
+  try {
+    return await importInto(folder, options);
+  } catch (error) {
+    // It was empty, so all of it is ours: half a dataset must not stand in the way of the next try.
+    await rm(folder, { recursive: true, force: true }).catch(() => undefined);
+    throw error;
+  }
+}
+
+async function importInto(folder: string, options: ImportOptions): Promise<ImportedDataset> {
+  const { task, signal, onProgress } = options;
+  const videos = await findVideos(options.source, signal);
+  const windows = videos.flatMap((video) => cutWindows(video, task));
+  if (windows.length === 0) {
+    const needed =
+      task === "ms3" ? "five consecutive seconds with masks" : "a mask and four seconds after it";
+    throw new DatasetError(`${options.source}: no video has ${needed}`, {
+      hint: "Name masks by their second: clip.mp4 with clip/0.png, clip/1.png, ...",
+    });
+  }
+  const split = assignSplits(windows, options);
+  const rows: string[][] = [];
+  const clips = { train: 0, val: 0, test: 0 };
+  for (const video of videos) {
+    const own = windows.filter((window) => window.video === video);
+    const entries = own.map((window) => {
+      const part = split.get(window) ?? "train";
+      const id = `${video.name}_${window.start}_${window.start + steps}`;
+      return { window, files: filesOf(task, { id, category: video.category, split: part }) };
+    });
+    await writeVideo(folder, entries, options);
+    for (const { files } of entries) {
+      clips[files.split]++;
+      rows.push(task === "s4" ? [files.id, "0", files.category, files.split] : [files.id, files.split]);
+      onProgress?.({ done: rows.length, total: windows.length });
+    }
+  }
+  const columns = task === "s4" ? ["name", "start", "category", "split"] : ["name", "split"];
+  await writeFileAtomic(path.join(folder, layouts[task].table), formatTable(columns, rows));
+  const masks = videos.reduce((sum, video) => sum + video.masks.size, 0);
+  const used = windows.reduce((sum, { video, start }) => sum + maskedSeconds(video, start), 0);
+  return { folder, clips, unusedMasks: masks - used };
+}
+
+async function requireEmpty(folder: string): Promise<void> {
+  await ensureWritableDir(folder);
+  if ((await readdir(folder)).length === 0) return;
+  throw new OutputError(
+    `${folder}: expected an empty folder, so that nothing of another dataset is mixed in`,
+    {
+      hint: "Choose another root, or remove the folder.",
+    },
+  );
+}
+
+/** All videos with masks beside them, in the order of their paths. */
+async function findVideos(source: string, signal: AbortSignal | undefined): Promise<LabelledVideo[]> {
+  const found = await stat(source).catch(() => undefined);
+  if (!found?.isDirectory()) {
+    throw new DatasetError(`${source}: expected a folder of videos and masks`, { hint: "Check the path." });
+  }
+  const entries = await readdir(source, { recursive: true, withFileTypes: true });
+  const files = entries
+    .filter((entry) => entry.isFile() && videoPattern.test(entry.name))
+    .map((entry) => path.join(entry.parentPath, entry.name))
+    .sort();
+  const videos: LabelledVideo[] = [];
+  const names = new Set<string>();
+  for (const file of files) {
+    signal?.throwIfAborted();
+    const masks = await findMasks(file.replace(videoPattern, ""));
+    if (masks.size === 0) continue;
+    const inside = path.relative(source, path.dirname(file)).split(path.sep).filter(Boolean);
+    const info = await ffmpegBackend.info(file, signal === undefined ? {} : { signal });
+    if (!info.audioTrack) {
+      throw new DatasetError(`${file}: it has no sound, and what sounds is what is to be learnt`, {
+        hint: "Remove the video, or add its sound.",
+      });
+    }
+    videos.push({ info, name: uniqueName(file, names), category: plain(inside[0] ?? "object"), masks });
+  }
+  if (videos.length > 0) return videos;
+  throw new DatasetError(`${source}: ${files.length} videos, none with a folder of masks of its name`, {
+    hint: "Put the masks of clip.mp4 into the folder clip: clip/0.png, clip/1.png, ...",
+  });
+}
+
+/** Mask files by second. Throws `DatasetError` when two claim the same one. */
+async function findMasks(folder: string): Promise<Map<number, string>> {
+  const masks = new Map<number, string>();
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names.sort()) {
+    const second = /(\d+)\.png$/i.exec(name)?.[1];
+    if (second === undefined) continue;
+    const other = masks.get(Number(second));
+    if (other !== undefined) {
+      throw new DatasetError(
+        `${folder}: ${path.basename(other)} and ${name} are both of second ${Number(second)}`,
+        {
+          hint: "Keep one of them.",
+        },
+      );
+    }
+    masks.set(Number(second), path.join(folder, name));
+  }
+  return masks;
+}
+
+/** A name that is safe in paths and tables. */
+function plain(text: string): string {
+  return text.replace(/[^\p{L}\p{N}_-]+/gu, "-").replace(/^-+/, "") || "clip";
+}
+
+function uniqueName(file: string, taken: Set<string>): string {
+  const base = plain(path.parse(file).name);
+  let name = base;
+  for (let i = 2; taken.has(name); i++) name = `${base}-${i}`;
+  taken.add(name);
+  return name;
+}
+
+function maskedSeconds(video: LabelledVideo, start: number): number {
+  return Array.from({ length: steps }, (_, t) => start + t).filter((second) => video.masks.has(second))
+    .length;
+}
+
+/** Windows of five seconds that do not overlap, as early as masks allow. */
+function cutWindows(video: LabelledVideo, task: "s4" | "ms3"): Window[] {
+  const windows: Window[] = [];
+  const duration = video.info.durationSeconds ?? Infinity;
+  let from = 0;
+  for (const start of [...video.masks.keys()].sort((a, b) => a - b)) {
+    const whole = maskedSeconds(video, start) === steps;
+    // A quarter of a second is what the last step needs.
+    if (start < from || start + steps - 0.75 > duration || (task === "ms3" && !whole)) continue;
+    windows.push({ video, start, whole });
+    from = start + steps;
+  }
+  return windows;
+}
+
+/** Divides the windows; those with gaps in their masks can only train. */
+function assignSplits(windows: readonly Window[], options: ImportOptions): Map<Window, Split> {
+  const usable = windows.filter((window) => window.whole);
+  const videos = [...new Set(usable.map((window) => window.video))];
+  const random = new Random(options.seed ?? 123, hashText("import splits"));
+  const groups =
+    videos.length >= 3
+      ? random.permutation(videos.length).map((i) => usable.filter(({ video }) => video === videos[i]))
+      : [...usable].reverse().map((window) => [window]);
+  const split = new Map<Window, Split>();
+  const wanted = { test: options.testShare ?? 0.15, val: options.valShare ?? 0.15 };
+  let next = 0;
+  for (const part of ["val", "test"] as const) {
+    let missing = Math.ceil(wanted[part] * usable.length);
+    // At least one group stays for training.
+    while (missing > 0 && next < groups.length - 1) {
+      for (const window of groups[next++] ?? []) {
+        split.set(window, part);
+        missing--;
+      }
+    }
+  }
+  return split;
+}
+
+/** Writes the frames, masks and sounds of one video's windows in one pass over it. */
+async function writeVideo(
+  folder: string,
+  entries: readonly { window: Window; files: ClipFiles }[],
+  options: ImportOptions,
+): Promise<void> {
+  const first = entries[0];
+  if (first === undefined) return;
+  const { signal, imageSize: side = 224 } = options;
+  const cancel = signal === undefined ? {} : { signal };
+  const { info, masks } = first.window.video;
+  const end = Math.max(...entries.map(({ window }) => window.start + steps));
+  let seen = 0;
+  for await (const { index, rgb } of ffmpegBackend.framesAt(info, { width: side, height: side, ...cancel })) {
+    seen = index + 1;
+    if (index >= end) break;
+    for (const { window, files } of entries) {
+      const t = index - window.start;
+      if (t < 0 || t >= steps) continue;
+      const frame = await encodePng({ dtype: "u8", shape: [side, side, 3], data: rgb });
+      await writeFileAtomic(path.join(folder, files.frames[t] as string), frame, cancel);
+      const [maskFile, source] = [files.masks[t], masks.get(index)];
+      if (maskFile === undefined || source === undefined) continue;
+      const mask = await readMask(source, info);
+      const gray = resizeNearest(mask, side, side);
+      const png = await encodePng({ ...gray, data: gray.data.map((value) => 255 * value) });
+      await writeFileAtomic(path.join(folder, maskFile), png, cancel);
+    }
+  }
+  if (seen < end) {
+    throw new DatasetError(`${info.path}: masks reach second ${end}, the video has only ${seen} s`, {
+      hint: "Remove the masks beyond the video's end, or cut the video anew.",
+    });
+  }
+  const sounds = entries.map(() => new Float32Array(steps * VGGISH_RATE_HZ));
+  let at = 0;
+  for await (const piece of ffmpegBackend.monoAudio(info, { sampleRateHz: VGGISH_RATE_HZ, ...cancel })) {
+    for (const [i, { window }] of entries.entries())
+      copyPart(sounds[i] as Float32Array, piece, at - window.start * VGGISH_RATE_HZ);
+    at += piece.length;
+    if (at >= end * VGGISH_RATE_HZ) break;
+  }
+  for (const [i, { files }] of entries.entries()) {
+    const wav = encodeWav({
+      sampleRateHz: VGGISH_RATE_HZ,
+      channels: [sounds[i] as Float32Array<ArrayBuffer>],
+    });
+    await writeFileAtomic(path.join(folder, files.wav), wav, cancel).catch((error: unknown) => {
+      throw asOutputError(error, folder);
+    });
+  }
+}
+
+/** Copies what of `piece`, placed at `offset` in `target`, lies within it. */
+function copyPart(target: Float32Array, piece: Float32Array, offset: number): void {
+  const from = Math.max(0, -offset);
+  const to = Math.min(piece.length, target.length - offset);
+  if (from < to) target.set(piece.subarray(from, to), offset + from);
+}
+
+async function readMask(file: string, info: VideoInfo): Promise<Image> {
+  const mask = await readBinary(file);
+  const { width, height } = sizeOfImage(mask);
+  if (width === info.width && height === info.height) return mask;
+  throw new DatasetError(
+    `${file}: the mask is ${width}x${height}, expected ${info.width}x${info.height} as ${info.path} is displayed`,
+    { hint: "Make the mask again at the video's size." },
+  );
+}

@@ -1,0 +1,135 @@
+/** Pixels of a SoundShapes scene at one time. */
+import { Random } from "../../random.js";
+import { outlineReach, signedDistance } from "./kinds.js";
+import { backgroundExtent, paintBackground, patternAt } from "./paint.js";
+import { positionAt, type Scene, type SceneObject } from "./scene.js";
+
+/** Where a frame's pixels go; the arrays may be views into a clip's. */
+export interface Canvas {
+  /** `u8[H,W,3]` */
+  readonly image: Uint8Array;
+  /** `u8[H,W]`: 0 for the background, `i + 1` where object `i` is in front. */
+  readonly objects: Uint8Array;
+}
+
+/** Renders frames of one scene at one size; the background is painted once. */
+export class SceneRenderer {
+  readonly #scene: Scene;
+  readonly #size: number;
+  readonly #canvasSize: number;
+  readonly #background: Float32Array;
+
+  constructor(scene: Scene, imageSize: number) {
+    this.#scene = scene;
+    this.#size = imageSize;
+    this.#canvasSize = Math.ceil(imageSize * backgroundExtent) + 1;
+    this.#background = paintBackground(scene.background, this.#canvasSize, imageSize);
+  }
+
+  /** Renders the scene at `seconds`; `noiseKey` makes the frame's pixel noise its own. */
+  render(seconds: number, noiseKey: number, canvas: Canvas): void {
+    const pixels = this.#backgroundAt(seconds);
+    canvas.objects.fill(0);
+    this.#scene.objects.forEach((object, i) => {
+      paintObject(object, i + 1, seconds, this.#scene.durationSeconds, this.#size, pixels, canvas.objects);
+    });
+    finish(
+      pixels,
+      this.#scene.noise,
+      new Random(noiseKey, Math.round(seconds * 1e6)),
+      canvas.image,
+      this.#size,
+    );
+  }
+
+  /** The part of the background that the camera sees, between pixels by bilinear interpolation. */
+  #backgroundAt(seconds: number): Float32Array {
+    const { x0, y0, x1, y1 } = this.#scene.camera;
+    const along = seconds / this.#scene.durationSeconds;
+    const size = this.#size;
+    const room = size * (backgroundExtent - 1);
+    const left = room * (x0 + along * (x1 - x0));
+    const top = room * (y0 + along * (y1 - y0));
+    const fx = left - Math.floor(left);
+    const fy = top - Math.floor(top);
+    const source = this.#background;
+    const stride = 3 * this.#canvasSize;
+    const out = new Float32Array(size * size * 3);
+    for (let y = 0; y < size; y++) {
+      let from = (Math.floor(top) + y) * stride + 3 * Math.floor(left);
+      const end = 3 * (y + 1) * size;
+      for (let to = 3 * y * size; to < end; to++, from++) {
+        const upper = (source[from] as number) * (1 - fx) + (source[from + 3] as number) * fx;
+        const lower =
+          (source[from + stride] as number) * (1 - fx) + (source[from + stride + 3] as number) * fx;
+        out[to] = upper + fy * (lower - upper);
+      }
+    }
+    return out;
+  }
+}
+
+function paintObject(
+  object: SceneObject,
+  id: number,
+  seconds: number,
+  durationSeconds: number,
+  size: number,
+  pixels: Float32Array,
+  objects: Uint8Array,
+): void {
+  const { kind, paint } = object;
+  const [cx, cy] = positionAt(object.path, seconds, durationSeconds);
+  const radius = object.radius * size;
+  const angle = object.angle + object.radiansPerSecond * seconds;
+  const cos = Math.cos(angle) / radius;
+  const sin = Math.sin(angle) / radius;
+  const squeeze = Math.sqrt(object.aspect);
+  const reach = outlineReach * Math.max(squeeze, 1 / squeeze) * radius + 1;
+  const left = Math.max(0, Math.floor(cx * size - reach));
+  const right = Math.min(size, Math.ceil(cx * size + reach));
+  const top = Math.max(0, Math.floor(cy * size - reach));
+  const bottom = Math.min(size, Math.ceil(cy * size + reach));
+  for (let y = top; y < bottom; y++) {
+    const py = y + 0.5 - cy * size;
+    for (let x = left; x < right; x++) {
+      const px = x + 0.5 - cx * size;
+      const u = (cos * px + sin * py) / squeeze;
+      const v = (cos * py - sin * px) * squeeze;
+      const distance = signedDistance(kind, u, v);
+      const alpha = Math.min(1, 0.5 - distance * radius);
+      if (alpha <= 0) continue;
+      const i = y * size + x;
+      if (alpha >= 0.5) objects[i] = id;
+      const share = patternAt(paint, u, v);
+      const light = distance > -0.14 ? paint.rim : 1;
+      for (let channel = 0; channel < 3; channel++) {
+        const first = paint.first[channel] as number;
+        const colour = light * (first + share * ((paint.second[channel] as number) - first));
+        const under = pixels[3 * i + channel] as number;
+        pixels[3 * i + channel] = under + alpha * (colour - under);
+      }
+    }
+  }
+}
+
+/** A prime number of draws, so that rows starting anywhere in the table do not repeat each other. */
+const noiseLength = 16381;
+let noiseTable: Float32Array | undefined;
+
+/** Adds noise and rounds to bytes. Rows read a fixed table of normal draws from random places. */
+function finish(pixels: Float32Array, noise: number, random: Random, image: Uint8Array, size: number): void {
+  if (noiseTable === undefined) {
+    const draws = new Random(0x5011d);
+    noiseTable = new Float32Array(noiseLength).map(() => draws.normal());
+  }
+  const table = noiseTable;
+  for (let y = 0; y < size; y++) {
+    let at = random.integer(noiseLength);
+    for (let i = 3 * y * size; i < 3 * (y + 1) * size; i++) {
+      const value = (pixels[i] as number) + noise * (table[at] as number) + 0.5;
+      image[i] = Math.min(255, Math.max(0, value));
+      at = at + 1 === noiseLength ? 0 : at + 1;
+    }
+  }
+}
