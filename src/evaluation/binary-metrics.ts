@@ -1,0 +1,231 @@
+/**
+ * Figures of the binary tasks (S4, MS3): the IoU and F-score of AVSBench's published evaluation, frame by
+ * frame, and the tally that averages them over a batch, a clip, a category or a whole dataset.
+ */
+import { contourFscore } from "./contour-fscore.js";
+
+/** Weight of precision against recall in every F-score of this field. */
+export const BETA_SQUARED = 0.3;
+
+/** Number of thresholds of the published F-score. */
+export const THRESHOLD_COUNT = 255;
+
+/**
+ * The published thresholds, `linspace(0, 1 - 1e-10, 255)` in single precision (where the end is 1),
+ * ascending. A pixel is positive at threshold t when its probability is at least t.
+ */
+export const FSCORE_THRESHOLDS: Float64Array = Float64Array.from({ length: THRESHOLD_COUNT }, (_, i) => {
+  const step = Math.fround(1 / (THRESHOLD_COUNT - 1));
+  // Counted from the nearer end, as PyTorch does, so that the last threshold is exactly 1.
+  const fromStart = i < THRESHOLD_COUNT / 2;
+  return Math.fround(fromStart ? step * i : 1 - step * (THRESHOLD_COUNT - 1 - i));
+});
+
+/** The figures of one frame. */
+export interface BinaryFrameScore {
+  /** Whether the truth has a pixel that sounds. */
+  readonly hasObject: boolean;
+  /** Published IoU: of the object, or of the background in a frame without object. */
+  readonly iou: number;
+  /** IoU of the object; 1 where neither truth nor prediction has one, 0 where only one of them has. */
+  readonly regionJ: number;
+  /** F-score of the outlines as in DAVIS. */
+  readonly contourF: number;
+  /** F-score of the mask at probability 0.5; `undefined` in a frame without object. */
+  readonly fscoreAtHalf: number | undefined;
+  /** F-scores at `FSCORE_THRESHOLDS`, `f64[255]`; `undefined` in a frame without object. */
+  readonly fscores: Float64Array | undefined;
+}
+
+/** F-score of counts of pixels; 0 where it is undefined, as published. */
+export function fscoreOfCounts(hits: number, predicted: number, actual: number): number {
+  if (hits === 0) return 0;
+  const precision = hits / predicted;
+  const recall = hits / actual;
+  return ((1 + BETA_SQUARED) * precision * recall) / (BETA_SQUARED * precision + recall);
+}
+
+/**
+ * Scores one frame and writes its mask.
+ *
+ * The F-score at 255 thresholds takes one pass: a pixel is counted at the highest threshold that it reaches,
+ * and running sums from the top give the counts of every threshold.
+ *
+ * @param logits `f32[H*W]`; all finite (the caller checks).
+ * @param truth `u8[H*W]`, zero or not.
+ * @param mask `u8[H*W]`, overwritten with 1 where the probability is above 0.5.
+ * @param width W, in pixels.
+ */
+export function scoreBinaryFrame(
+  logits: Float32Array,
+  truth: Uint8Array,
+  mask: Uint8Array,
+  width: number,
+): BinaryFrameScore {
+  const pixels = logits.length;
+  if (truth.length !== pixels || mask.length !== pixels) {
+    throw new RangeError(
+      `binary metrics: ${pixels} logits, ${truth.length} truths, ${mask.length} mask pixels`,
+    );
+  }
+  const reachedBy = new Float64Array(THRESHOLD_COUNT); // pixels whose highest threshold is i
+  const objectReachedBy = new Float64Array(THRESHOLD_COUNT); // those of them that sound
+  let predicted = 0;
+  let actual = 0;
+  let hits = 0;
+  for (let i = 0; i < pixels; i++) {
+    const probability = Math.fround(1 / (1 + Math.exp(-(logits[i] as number))));
+    const sounds = truth[i] === 0 ? 0 : 1;
+    const marked = probability > 0.5 ? 1 : 0;
+    mask[i] = marked;
+    predicted += marked;
+    actual += sounds;
+    hits += marked & sounds;
+    const t = highestThresholdReached(probability);
+    reachedBy[t] = (reachedBy[t] as number) + 1;
+    objectReachedBy[t] = (objectReachedBy[t] as number) + sounds;
+  }
+  const union = predicted + actual - hits;
+  const hasObject = actual > 0;
+  return {
+    hasObject,
+    // In a frame without object the union is `predicted`, and the background is all the rest.
+    iou: (hasObject ? hits : pixels - union) / ((hasObject ? union : pixels) + 1e-7),
+    regionJ: union === 0 ? 1 : hits / union,
+    contourF: contourFscore(mask, truth, width),
+    fscoreAtHalf: hasObject ? fscoreOfCounts(hits, predicted, actual) : undefined,
+    fscores: hasObject ? fscoreCurve(reachedBy, objectReachedBy, actual) : undefined,
+  };
+}
+
+/** Index of the highest threshold that is not above `probability` (in 0..1). */
+function highestThresholdReached(probability: number): number {
+  let t = Math.floor(probability * (THRESHOLD_COUNT - 1));
+  // The thresholds are rounded to single precision, so the guess can be off by one.
+  if (t + 1 < THRESHOLD_COUNT && (FSCORE_THRESHOLDS[t + 1] as number) <= probability) t++;
+  else if ((FSCORE_THRESHOLDS[t] as number) > probability) t--;
+  return t;
+}
+
+function fscoreCurve(reachedBy: Float64Array, objectReachedBy: Float64Array, actual: number): Float64Array {
+  const curve = new Float64Array(THRESHOLD_COUNT);
+  let predicted = 0;
+  let hits = 0;
+  for (let t = THRESHOLD_COUNT - 1; t >= 0; t--) {
+    predicted += reachedBy[t] as number;
+    hits += objectReachedBy[t] as number;
+    curve[t] = fscoreOfCounts(hits, predicted, actual);
+  }
+  return curve;
+}
+
+/** What a `BinaryTally` holds, as JSON. */
+export interface BinaryTallyState {
+  readonly frames: number;
+  readonly iou: number;
+  readonly regionJ: number;
+  readonly contourF: number;
+  readonly framesWithObject: number;
+  readonly fscoreAtHalf: number;
+  /** Sums of the F-scores per threshold; empty before the first frame with an object. */
+  readonly fscores: readonly number[];
+}
+
+/** Running sums of frame scores: of one batch, one clip, one category or one dataset. */
+export class BinaryTally {
+  #frames = 0;
+  #iou = 0;
+  #regionJ = 0;
+  #contourF = 0;
+  #framesWithObject = 0;
+  #fscoreAtHalf = 0;
+  readonly #fscores = new Float64Array(THRESHOLD_COUNT);
+
+  /** Goes on from a saved state, or starts empty. */
+  constructor(state?: BinaryTallyState) {
+    if (state === undefined) return;
+    this.#frames = state.frames;
+    this.#iou = state.iou;
+    this.#regionJ = state.regionJ;
+    this.#contourF = state.contourF;
+    this.#framesWithObject = state.framesWithObject;
+    this.#fscoreAtHalf = state.fscoreAtHalf;
+    this.#fscores.set(state.fscores);
+  }
+
+  /** Adds one frame. */
+  add(score: BinaryFrameScore): void {
+    this.#frames++;
+    this.#iou += score.iou;
+    this.#regionJ += score.regionJ;
+    this.#contourF += score.contourF;
+    if (score.fscores === undefined) return;
+    this.#framesWithObject++;
+    this.#fscoreAtHalf += score.fscoreAtHalf ?? 0;
+    for (let t = 0; t < THRESHOLD_COUNT; t++) {
+      this.#fscores[t] = (this.#fscores[t] as number) + (score.fscores[t] as number);
+    }
+  }
+
+  /** Frames added. */
+  get frames(): number {
+    return this.#frames;
+  }
+
+  /** Frames added whose truth has an object: those that the F-scores average. */
+  get framesWithObject(): number {
+    return this.#framesWithObject;
+  }
+
+  /** Mean published IoU over the frames; 0 without frames. */
+  get miou(): number {
+    return mean(this.#iou, this.#frames);
+  }
+
+  /** Mean IoU of the object over the frames (see `BinaryFrameScore.regionJ`). */
+  get regionJ(): number {
+    return mean(this.#regionJ, this.#frames);
+  }
+
+  /** Mean F-score of the outlines over the frames. */
+  get contourF(): number {
+    return mean(this.#contourF, this.#frames);
+  }
+
+  /** Mean F-score at probability 0.5 over the frames with an object. */
+  get fscoreAtHalf(): number {
+    return mean(this.#fscoreAtHalf, this.#framesWithObject);
+  }
+
+  /**
+   * The F-score as published: averaged per threshold over the frames with an object, then the maximum.
+   * `fscore` is 0 when no frame had an object; `threshold` is the probability at which it is reached.
+   */
+  get best(): { readonly fscore: number; readonly threshold: number } {
+    let at = 0;
+    for (let t = 1; t < THRESHOLD_COUNT; t++) {
+      if ((this.#fscores[t] as number) > (this.#fscores[at] as number)) at = t;
+    }
+    return {
+      fscore: mean(this.#fscores[at] as number, this.#framesWithObject),
+      threshold: FSCORE_THRESHOLDS[at] as number,
+    };
+  }
+
+  /** The sums as JSON, from which `new BinaryTally(state)` goes on exactly. */
+  toJSON(): BinaryTallyState {
+    return {
+      frames: this.#frames,
+      iou: this.#iou,
+      regionJ: this.#regionJ,
+      contourF: this.#contourF,
+      framesWithObject: this.#framesWithObject,
+      fscoreAtHalf: this.#fscoreAtHalf,
+      fscores: this.#framesWithObject === 0 ? [] : [...this.#fscores],
+    };
+  }
+}
+
+function mean(sum: number, count: number): number {
+  return count === 0 ? 0 : sum / count;
+}

@@ -1,0 +1,145 @@
+/** Scores clips of the binary tasks and keeps their tallies: overall, by batch, by category, by clip. */
+import type { Clip, Task } from "../datasets/clip.js";
+import { BinaryTally, type BinaryTallyState, scoreBinaryFrame } from "./binary-metrics.js";
+import type { BinaryFigures, CategoryRow, ClipRow, EvaluationResult } from "./result.js";
+import type { ClipScorer } from "./scorer.js";
+
+/** Saved sums of a `BinaryScorer`. */
+export interface BinaryScorerState {
+  readonly kind: "binary";
+  readonly batches: number;
+  readonly miouOverBatches: number;
+  readonly fscoreOverBatches: number;
+  readonly overall: BinaryTallyState;
+  readonly categories: readonly {
+    readonly category: string;
+    readonly clips: number;
+    readonly tally: BinaryTallyState;
+  }[];
+  readonly clips: readonly ClipRow[];
+}
+
+/** The running scores of a binary dataset, fed batch by batch. */
+export class BinaryScorer implements ClipScorer {
+  readonly #task: Exclude<Task, "avss">;
+  #batches = 0;
+  #miouOverBatches = 0;
+  #fscoreOverBatches = 0;
+  readonly #overall: BinaryTally;
+  readonly #categories = new Map<string, { clips: number; tally: BinaryTally }>();
+  readonly #clips: ClipRow[];
+  #batch = new BinaryTally();
+
+  /** Goes on from a saved state, or starts empty. */
+  constructor(task: Exclude<Task, "avss">, state?: BinaryScorerState) {
+    this.#task = task;
+    this.#batches = state?.batches ?? 0;
+    this.#miouOverBatches = state?.miouOverBatches ?? 0;
+    this.#fscoreOverBatches = state?.fscoreOverBatches ?? 0;
+    this.#overall = new BinaryTally(state?.overall);
+    for (const { category, clips, tally } of state?.categories ?? []) {
+      this.#categories.set(category, { clips, tally: new BinaryTally(tally) });
+    }
+    this.#clips = [...(state?.clips ?? [])];
+  }
+
+  /** Scores one clip of the current batch. */
+  addClip(clip: Clip, logits: Float32Array, masks: Uint8Array): void {
+    const [frames = 1, , width = 1] = clip.frames.shape;
+    const pixels = masks.length / frames;
+    const own = new BinaryTally();
+    const category = this.#category(clip.category);
+    category.clips++;
+    for (let t = 0; t < frames; t++) {
+      const frame = [t * pixels, (t + 1) * pixels] as const;
+      const m = clip.labelled.indexOf(t);
+      // A frame without ground truth gets its mask, scored against nothing.
+      const truth = clip.masks.data.subarray(Math.max(0, m) * pixels, (Math.max(0, m) + 1) * pixels);
+      const score = scoreBinaryFrame(logits.subarray(...frame), truth, masks.subarray(...frame), width);
+      if (m < 0) continue;
+      for (const tally of [own, category.tally, this.#batch, this.#overall]) tally.add(score);
+    }
+    this.#clips.push({ id: clip.id, category: clip.category, ...row(own) });
+  }
+
+  /** Ends a batch: the published figures average over batches. */
+  endBatch(): void {
+    if (this.#batch.frames === 0) return;
+    this.#batches++;
+    this.#miouOverBatches += this.#batch.miou;
+    this.#fscoreOverBatches += this.#batch.best.fscore;
+    this.#batch = new BinaryTally();
+  }
+
+  /** The published figures of the batches so far. */
+  get headline(): { miou: number; fscore: number } {
+    const batches = Math.max(1, this.#batches);
+    return { miou: this.#miouOverBatches / batches, fscore: this.#fscoreOverBatches / batches };
+  }
+
+  /** Everything measured so far. */
+  result(batchSize: number): EvaluationResult {
+    return {
+      task: this.#task,
+      batchSize,
+      headline: this.headline,
+      figures: this.#figures,
+      categories: [...this.#categories]
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([category, { clips, tally }]): CategoryRow => ({ category, clips, ...row(tally) })),
+      clips: [...this.#clips],
+    };
+  }
+
+  /** Everything as JSON, at the end of a batch. */
+  toJSON(): BinaryScorerState {
+    return {
+      kind: "binary",
+      batches: this.#batches,
+      miouOverBatches: this.#miouOverBatches,
+      fscoreOverBatches: this.#fscoreOverBatches,
+      overall: this.#overall.toJSON(),
+      categories: [...this.#categories].map(([category, { clips, tally }]) => ({
+        category,
+        clips,
+        tally: tally.toJSON(),
+      })),
+      clips: [...this.#clips],
+    };
+  }
+
+  get #figures(): BinaryFigures {
+    const { miou, fscore } = this.headline;
+    const all = this.#overall;
+    const { fscore: fscorePerFrame, threshold } = all.best;
+    return {
+      miouPublishedPerBatch: miou,
+      fscorePublishedPerBatch: fscore,
+      jAndFPublished: (miou + fscore) / 2,
+      miouPerFrame: all.miou,
+      fscorePerFrame,
+      jAndFPerFrame: (all.miou + fscorePerFrame) / 2,
+      fscoreThreshold: threshold,
+      fscoreAtHalf: all.fscoreAtHalf,
+      regionJ: all.regionJ,
+      contourF: all.contourF,
+      regionJAndContourF: (all.regionJ + all.contourF) / 2,
+      frames: all.frames,
+      framesWithObject: all.framesWithObject,
+    };
+  }
+
+  #category(name: string): { clips: number; tally: BinaryTally } {
+    const known = this.#categories.get(name) ?? { clips: 0, tally: new BinaryTally() };
+    this.#categories.set(name, known);
+    return known;
+  }
+}
+
+function row(tally: BinaryTally): { frames: number; miou: number; fscore: number | null } {
+  return {
+    frames: tally.frames,
+    miou: tally.miou,
+    fscore: tally.framesWithObject === 0 ? null : tally.best.fscore,
+  };
+}

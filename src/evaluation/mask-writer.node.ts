@@ -1,0 +1,52 @@
+/** Predicted masks as PNG files, named as published. */
+import type { Clip, Task } from "../datasets/clip.js";
+import { classPalette } from "../datasets/palette.js";
+import { safeJoin, writeFileAtomic } from "../files.node.js";
+import { encodePng } from "../media/image-file.node.js";
+import { type Image, resizeNearest } from "../media/resize.js";
+import type { TensorOf } from "../tensor.js";
+
+/** Size of the published AVSS masks, in pixels. */
+const SEMANTIC_WIDTH = 360;
+const SEMANTIC_HEIGHT = 240;
+
+/**
+ * A function for `evaluate`'s `onMasks` that writes `<outDir>/pred_masks/<category>/<clip>/<clip>_<0-based
+ * frame>.png` (no category folder in MS3): 0 and 255 in the binary tasks; in AVSS the palette's colours,
+ * 360x240, padded frames left out. Throws `OutputError` when a file cannot be written or a clip's name leads
+ * out of the folder.
+ */
+export function maskWriter(outDir: string, task: Task): (clip: Clip, masks: TensorOf<"u8">) => Promise<void> {
+  const palette = classPalette(256);
+  return async (clip, masks) => {
+    const [frames = 0, height = 0, width = 0] = masks.shape;
+    const pixels = height * width;
+    const writes: Promise<void>[] = [];
+    for (let t = 0; t < frames; t++) {
+      if (clip.keep.data[t] === 0) continue;
+      const labels: Image = {
+        dtype: "u8",
+        shape: [height, width],
+        data: masks.data.subarray(t * pixels, (t + 1) * pixels),
+      };
+      const file = safeJoin(outDir, "pred_masks", clip.category, clip.id, `${clip.id}_${t}.png`);
+      const image = task === "avss" ? coloured(labels, palette) : binary(labels);
+      writes.push(encodePng(image).then((png) => writeFileAtomic(file, png)));
+    }
+    await Promise.all(writes);
+  };
+}
+
+function binary(labels: Image): Image {
+  return { ...labels, data: labels.data.map((marked) => (marked === 0 ? 0 : 255)) };
+}
+
+/**
+ * Enlarged by nearest neighbour: a blend of two colours of the palette would be the colour of a third class.
+ */
+function coloured(labels: Image, palette: Uint8Array): Image {
+  const { data } = resizeNearest(labels, SEMANTIC_HEIGHT, SEMANTIC_WIDTH);
+  const rgb = new Uint8Array(data.length * 3);
+  for (const [i, k] of data.entries()) rgb.set(palette.subarray(3 * k, 3 * k + 3), 3 * i);
+  return { dtype: "u8", shape: [SEMANTIC_HEIGHT, SEMANTIC_WIDTH, 3], data: rgb };
+}

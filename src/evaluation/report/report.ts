@@ -1,0 +1,101 @@
+/** What a report shows; `renderReport` turns it into one HTML file. */
+
+/** A figure in large type. */
+export interface ReportTile {
+  readonly label: string;
+  readonly value: string;
+  /** One line below, e.g. how it is averaged. */
+  readonly note?: string;
+}
+
+/** One line of a chart. */
+export interface ReportSeries {
+  readonly name: string;
+  /** `[x, y]`, ascending in x; points that are not finite are left out. */
+  readonly points: readonly (readonly [x: number, y: number])[];
+  /** Draws the points faintly and their moving average on top: for noisy curves such as a loss per step. */
+  readonly smooth?: boolean;
+}
+
+/** A line chart, e.g. a training curve. */
+export interface ReportCurves {
+  readonly kind: "curves";
+  readonly title: string;
+  readonly xLabel: string;
+  readonly series: readonly ReportSeries[];
+  /** Vertical marks, e.g. the epoch of the best checkpoint. */
+  readonly marks?: readonly { readonly x: number; readonly label: string }[];
+}
+
+/** Horizontal bars, values in 0..1. */
+export interface ReportBars {
+  readonly kind: "bars";
+  readonly title: string;
+  readonly bars: readonly { readonly label: string; readonly value: number; readonly note?: string }[];
+  /** One sentence below: what the bars say. */
+  readonly caption?: string;
+}
+
+/** A clip's pictures, frame by frame. Images are `data:` addresses. */
+export interface ReportClip {
+  readonly id: string;
+  readonly category: string;
+  /** E.g. `[["mIoU", "0.812"], ["F-score", "0.901"]]`. */
+  readonly figures: readonly (readonly [label: string, value: string])[];
+  /** One per second. */
+  readonly frames: readonly {
+    readonly seconds: number;
+    /** The frame with its ground truth; absent where there is none. */
+    readonly truth?: string;
+    /** The frame with the predicted mask. */
+    readonly prediction: string;
+  }[];
+  readonly sound?: ReportSound;
+  /** Colours of the classes seen in the pictures, `#rrggbb` (AVSS). */
+  readonly legend?: readonly { readonly name: string; readonly color: string }[];
+}
+
+/** Loudness over the whole clip. */
+export interface ReportSound {
+  /** Values in 0..1, evenly spaced. */
+  readonly envelope: readonly number[];
+  /** What it was taken from, e.g. `waveform` or `loudness of the log-mel`. */
+  readonly source: string;
+}
+
+/** Clips under one heading, e.g. "Worst clips". */
+export interface ReportGallery {
+  readonly title: string;
+  readonly note?: string;
+  readonly clips: readonly ReportClip[];
+}
+
+/** A table. Numbers are set right; a number in 0..1 of a column in `meters` gets a bar behind it. */
+export interface ReportTable {
+  readonly title: string;
+  readonly note?: string;
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly (string | number | null)[])[];
+  /** Indices of columns whose values in 0..1 are drawn as bars. */
+  readonly meters?: readonly number[];
+  /** Starts closed: for long tables. */
+  readonly collapsed?: boolean;
+}
+
+/** A whole report. */
+export interface Report {
+  readonly title: string;
+  /** One or two sentences: what was run on what. */
+  readonly lead: string;
+  readonly tiles: readonly ReportTile[];
+  readonly charts: readonly (ReportCurves | ReportBars)[];
+  readonly galleries: readonly ReportGallery[];
+  readonly tables: readonly ReportTable[];
+  /** Versions, machine, date, command. */
+  readonly environment: readonly (readonly [name: string, value: string])[];
+}
+
+/** A share in 0..1 as figures are printed: three decimals, `–` where there is none. */
+export function formatShare(value: number | null): string {
+  return value === null || !Number.isFinite(value) ? "–" : value.toFixed(3);
+}

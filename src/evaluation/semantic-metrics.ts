@@ -1,0 +1,187 @@
+/**
+ * Figures of the semantic task (AVSS). Two protocols that differ by ten points on the same masks: *per image*
+ * (as published): IoU and F-score of each frame and class, averaged over the frames in which the class
+ * occurs; and *pooled* (as later papers report): pixels of the whole dataset counted together, per class.
+ */
+import { fscoreOfCounts } from "./binary-metrics.js";
+
+/** Pixels of one frame by class, each `f64[K]`. */
+export interface ClassCounts {
+  /** Pixels of the class in truth and prediction. */
+  readonly hits: Float64Array;
+  /** Pixels of the class in the prediction. */
+  readonly predicted: Float64Array;
+  /** Pixels of the class in the truth. */
+  readonly actual: Float64Array;
+}
+
+/**
+ * The class with the largest logit at each pixel; the lowest of equals.
+ * @param logits `f32[K,H*W]`.
+ * @param classes `u8[H*W]`, overwritten.
+ */
+export function largestClass(logits: Float32Array, classes: Uint8Array): void {
+  const pixels = classes.length;
+  const largest = logits.slice(0, pixels);
+  classes.fill(0);
+  for (let k = 1; k * pixels < logits.length; k++) {
+    const start = k * pixels;
+    for (let i = 0; i < pixels; i++) {
+      const x = logits[start + i] as number;
+      if (x <= (largest[i] as number)) continue;
+      largest[i] = x;
+      classes[i] = k;
+    }
+  }
+}
+
+/**
+ * Counts one frame's pixels by class.
+ * @param predicted `u8[H*W]` of class indices below `classCount`.
+ * @param truth `u8[H*W]`, likewise. Throws `RangeError` on a class that is out of range.
+ */
+export function countClasses(predicted: Uint8Array, truth: Uint8Array, classCount: number): ClassCounts {
+  if (predicted.length !== truth.length) {
+    throw new RangeError(`semantic metrics: ${predicted.length} predicted pixels, ${truth.length} true ones`);
+  }
+  const counts = {
+    hits: new Float64Array(classCount),
+    predicted: new Float64Array(classCount),
+    actual: new Float64Array(classCount),
+  };
+  for (let i = 0; i < truth.length; i++) {
+    const p = predicted[i] as number;
+    const t = truth[i] as number;
+    if (p >= classCount || t >= classCount) {
+      throw new RangeError(`semantic metrics: class ${Math.max(p, t)}, expected less than ${classCount}`);
+    }
+    counts.predicted[p] = (counts.predicted[p] as number) + 1;
+    counts.actual[t] = (counts.actual[t] as number) + 1;
+    if (p === t) counts.hits[t] = (counts.hits[t] as number) + 1;
+  }
+  return counts;
+}
+
+/** What a `ClassTally` holds, as JSON; every list has one number per class. */
+export interface ClassTallyState {
+  readonly frames: number;
+  readonly iouSum: readonly number[];
+  readonly fscoreSum: readonly number[];
+  readonly framesOf: readonly number[];
+  readonly hits: readonly number[];
+  readonly predicted: readonly number[];
+  readonly actual: readonly number[];
+}
+
+/** One class's figures in a `ClassTally`; `undefined` where the class occurs nowhere. */
+export interface ClassFigures {
+  /** Frames in which the class occurs, in truth or prediction. */
+  readonly frames: number;
+  /** Mean IoU over those frames. */
+  readonly iouPerImage: number | undefined;
+  /** Mean F-score over those frames. */
+  readonly fscorePerImage: number | undefined;
+  /** IoU of all pixels together. */
+  readonly iouPooled: number | undefined;
+  /** F-score of all pixels together. */
+  readonly fscorePooled: number | undefined;
+}
+
+/** Running sums over frames, by class: of one clip, one category or one dataset. */
+export class ClassTally {
+  #frames = 0;
+  /** Sum over frames of the class's IoU, `f64[K]`. */
+  readonly iouSum: Float64Array;
+  /** Sum over frames of the class's F-score, `f64[K]`. */
+  readonly fscoreSum: Float64Array;
+  /** Frames in which the class occurs, in truth or prediction, `f64[K]`. */
+  readonly framesOf: Float64Array;
+  readonly #hits: Float64Array;
+  readonly #predicted: Float64Array;
+  readonly #actual: Float64Array;
+
+  /** An empty tally of `classCount` classes, or one that goes on from a saved state. */
+  constructor(classCount: number, state?: ClassTallyState) {
+    const filled = (name: Exclude<keyof ClassTallyState, "frames">): Float64Array => {
+      const values = new Float64Array(classCount);
+      if (state !== undefined) values.set(state[name]);
+      return values;
+    };
+    this.#frames = state?.frames ?? 0;
+    this.iouSum = filled("iouSum");
+    this.fscoreSum = filled("fscoreSum");
+    this.framesOf = filled("framesOf");
+    this.#hits = filled("hits");
+    this.#predicted = filled("predicted");
+    this.#actual = filled("actual");
+  }
+
+  /** Frames added. */
+  get frames(): number {
+    return this.#frames;
+  }
+
+  /** Adds one frame. */
+  add({ hits, predicted, actual }: ClassCounts): void {
+    this.#frames++;
+    for (let k = 0; k < this.framesOf.length; k++) {
+      const [h, p, a] = [hits[k] as number, predicted[k] as number, actual[k] as number];
+      const union = p + a - h;
+      if (union === 0) continue;
+      this.iouSum[k] = (this.iouSum[k] as number) + h / union;
+      this.fscoreSum[k] = (this.fscoreSum[k] as number) + fscoreOfCounts(h, p, a);
+      this.framesOf[k] = (this.framesOf[k] as number) + 1;
+      this.#hits[k] = (this.#hits[k] as number) + h;
+      this.#predicted[k] = (this.#predicted[k] as number) + p;
+      this.#actual[k] = (this.#actual[k] as number) + a;
+    }
+  }
+
+  /** The figures of every class, by index. */
+  get classes(): ClassFigures[] {
+    return Array.from(this.framesOf, (frames, k) => {
+      if (frames === 0) {
+        const none = undefined;
+        return { frames, iouPerImage: none, fscorePerImage: none, iouPooled: none, fscorePooled: none };
+      }
+      const [h, p, a] = [this.#hits[k] as number, this.#predicted[k] as number, this.#actual[k] as number];
+      return {
+        frames,
+        iouPerImage: (this.iouSum[k] as number) / frames,
+        fscorePerImage: (this.fscoreSum[k] as number) / frames,
+        iouPooled: h / (p + a - h),
+        fscorePooled: fscoreOfCounts(h, p, a),
+      };
+    });
+  }
+
+  /** The sums as JSON, from which `new ClassTally(count, state)` goes on exactly. */
+  toJSON(): ClassTallyState {
+    return {
+      frames: this.#frames,
+      iouSum: [...this.iouSum],
+      fscoreSum: [...this.fscoreSum],
+      framesOf: [...this.framesOf],
+      hits: [...this.#hits],
+      predicted: [...this.#predicted],
+      actual: [...this.#actual],
+    };
+  }
+}
+
+/** The per-class figures that can be averaged. */
+export type ClassFigureName = Exclude<keyof ClassFigures, "frames">;
+
+/** Mean over the given classes, those that occur nowhere counting as 0: the published average. */
+export function meanOverAllClasses(classes: readonly ClassFigures[], name: ClassFigureName): number {
+  const sum = classes.reduce((total, figures) => total + (figures[name] ?? 0), 0);
+  return classes.length === 0 ? 0 : sum / classes.length;
+}
+
+/** Mean over those of the given classes that occur somewhere, in truth or prediction; 0 if none does. */
+export function meanOverOccurringClasses(classes: readonly ClassFigures[], name: ClassFigureName): number {
+  return meanOverAllClasses(
+    classes.filter((figures) => figures.frames > 0),
+    name,
+  );
+}

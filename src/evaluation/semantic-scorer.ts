@@ -1,0 +1,164 @@
+/**
+ * Scores clips of the semantic task and keeps their tallies: with and without padding, by category, by clip.
+ */
+import type { Clip } from "../datasets/clip.js";
+import type { CategoryRow, ClassRow, ClipRow, EvaluationResult, SemanticFigures } from "./result.js";
+import type { ClipScorer } from "./scorer.js";
+import {
+  ClassTally,
+  type ClassTallyState,
+  countClasses,
+  largestClass,
+  meanOverAllClasses,
+  meanOverOccurringClasses,
+} from "./semantic-metrics.js";
+
+/** Saved sums of a `SemanticScorer`. */
+export interface SemanticScorerState {
+  readonly kind: "semantic";
+  readonly withPadding: ClassTallyState;
+  readonly real: ClassTallyState;
+  readonly categories: readonly {
+    readonly category: string;
+    readonly clips: number;
+    readonly tally: ClassTallyState;
+  }[];
+  readonly clips: readonly ClipRow[];
+}
+
+/** The running scores of a semantic dataset, fed clip by clip. */
+export class SemanticScorer implements ClipScorer {
+  readonly #names: readonly string[];
+  readonly #withPadding: ClassTally;
+  readonly #real: ClassTally;
+  readonly #categories = new Map<string, { clips: number; tally: ClassTally }>();
+  readonly #clips: ClipRow[];
+
+  /** @param names class names by index. Goes on from a saved state, or starts empty. */
+  constructor(names: readonly string[], state?: SemanticScorerState) {
+    this.#names = names;
+    this.#withPadding = new ClassTally(names.length, state?.withPadding);
+    this.#real = new ClassTally(names.length, state?.real);
+    for (const { category, clips, tally } of state?.categories ?? []) {
+      this.#categories.set(category, { clips, tally: new ClassTally(names.length, tally) });
+    }
+    this.#clips = [...(state?.clips ?? [])];
+  }
+
+  /** Scores one clip. A padded frame without ground truth is background throughout. */
+  addClip(clip: Clip, logits: Float32Array, masks: Uint8Array): void {
+    const [frames = 1] = clip.frames.shape;
+    const pixels = masks.length / frames;
+    const frameLogits = logits.length / frames;
+    const own = new ClassTally(this.#names.length);
+    const category = this.#category(clip.category);
+    category.clips++;
+    for (let t = 0; t < frames; t++) {
+      const predicted = masks.subarray(t * pixels, (t + 1) * pixels);
+      largestClass(logits.subarray(t * frameLogits, (t + 1) * frameLogits), predicted);
+      const padded = clip.keep.data[t] === 0;
+      const m = clip.labelled.indexOf(t);
+      if (m < 0 && !padded) continue;
+      const truth = m < 0 ? new Uint8Array(pixels) : clip.masks.data.subarray(m * pixels, (m + 1) * pixels);
+      const counts = countClasses(predicted, truth, this.#names.length);
+      this.#withPadding.add(counts);
+      if (padded) continue;
+      for (const tally of [own, category.tally, this.#real]) tally.add(counts);
+    }
+    this.#clips.push({ id: clip.id, category: clip.category, ...row(own) });
+  }
+
+  /** Nothing ends with a batch: these figures average over frames. */
+  endBatch(): void {}
+
+  /** The published figures of the clips so far. */
+  get headline(): { miou: number; fscore: number } {
+    const { classes } = this.#withPadding;
+    return {
+      miou: meanOverAllClasses(classes, "iouPerImage"),
+      fscore: meanOverAllClasses(classes, "fscorePerImage"),
+    };
+  }
+
+  /** Everything measured so far. */
+  result(batchSize: number): EvaluationResult {
+    return {
+      task: "avss",
+      batchSize,
+      headline: this.headline,
+      figures: this.#figures,
+      classes: this.#classes,
+      categories: [...this.#categories]
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([category, { clips, tally }]): CategoryRow => ({ category, clips, ...row(tally) })),
+      clips: [...this.#clips],
+    };
+  }
+
+  /** Everything as JSON. */
+  toJSON(): SemanticScorerState {
+    return {
+      kind: "semantic",
+      withPadding: this.#withPadding.toJSON(),
+      real: this.#real.toJSON(),
+      categories: [...this.#categories].map(([category, { clips, tally }]) => ({
+        category,
+        clips,
+        tally: tally.toJSON(),
+      })),
+      clips: [...this.#clips],
+    };
+  }
+
+  get #figures(): SemanticFigures {
+    const padded = this.#withPadding.classes;
+    const real = this.#real.classes;
+    const objects = real.slice(1);
+    return {
+      miouPublished: meanOverAllClasses(padded, "iouPerImage"),
+      fscorePublished: meanOverAllClasses(padded, "fscorePerImage"),
+      miouPublishedNoBackground: meanOverAllClasses(padded.slice(0, -1), "iouPerImage"),
+      fscorePublishedNoBackground: meanOverAllClasses(padded.slice(0, -1), "fscorePerImage"),
+      miouPaddedNoBackground: meanOverAllClasses(padded.slice(1), "iouPerImage"),
+      fscorePaddedNoBackground: meanOverAllClasses(padded.slice(1), "fscorePerImage"),
+      miouPerImage: meanOverOccurringClasses(real, "iouPerImage"),
+      fscorePerImage: meanOverOccurringClasses(real, "fscorePerImage"),
+      miouPerImageNoBackground: meanOverOccurringClasses(objects, "iouPerImage"),
+      fscorePerImageNoBackground: meanOverOccurringClasses(objects, "fscorePerImage"),
+      miouPooled: meanOverOccurringClasses(real, "iouPooled"),
+      fscorePooled: meanOverOccurringClasses(real, "fscorePooled"),
+      miouPooledNoBackground: meanOverOccurringClasses(objects, "iouPooled"),
+      fscorePooledNoBackground: meanOverOccurringClasses(objects, "fscorePooled"),
+      frames: this.#real.frames,
+      paddedFrames: this.#withPadding.frames - this.#real.frames,
+      classesCounted: real.filter((figures) => figures.frames > 0).length,
+    };
+  }
+
+  get #classes(): ClassRow[] {
+    return this.#real.classes.map((figures, index) => ({
+      index,
+      name: this.#names[index] ?? "",
+      frames: figures.frames,
+      iouPerImage: figures.iouPerImage ?? null,
+      fscorePerImage: figures.fscorePerImage ?? null,
+      iouPooled: figures.iouPooled ?? null,
+      fscorePooled: figures.fscorePooled ?? null,
+    }));
+  }
+
+  #category(name: string): { clips: number; tally: ClassTally } {
+    const known = this.#categories.get(name) ?? { clips: 0, tally: new ClassTally(this.#names.length) };
+    this.#categories.set(name, known);
+    return known;
+  }
+}
+
+function row(tally: ClassTally): { frames: number; miou: number; fscore: number | null } {
+  const { classes } = tally;
+  return {
+    frames: tally.frames,
+    miou: meanOverOccurringClasses(classes, "iouPerImage"),
+    fscore: tally.frames === 0 ? null : meanOverOccurringClasses(classes, "fscorePerImage"),
+  };
+}

@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import type { AvsDataset, Task } from "../datasets/clip.js";
+import { f32, filled } from "../tensor.js";
+import { swapPartners, withSwappedSounds } from "./swap-sounds.js";
+
+/** A dataset whose clip i has log-mels of the value i. */
+function fakeDataset(task: Task, categories: readonly string[]): AvsDataset {
+  return {
+    task,
+    split: "test",
+    classes: ["background", "sounding"],
+    frameCount: 1,
+    entries: categories.map((category, i) => ({ id: `clip-${i}`, category })),
+    load: async (i) => ({
+      id: `clip-${i}`,
+      category: categories[i] ?? "",
+      frames: { dtype: "u8", shape: [1, 1, 1, 3], data: new Uint8Array(3) },
+      logMel: filled([1, 1, 96, 64], i),
+      masks: { dtype: "u8", shape: [1, 1, 1], data: new Uint8Array(1) },
+      labelled: [0],
+      keep: f32([1], [1]),
+    }),
+  };
+}
+
+test("S4: every clip gets the sound of another category, each sound once", () => {
+  for (const categories of [
+    ["a", "b"],
+    ["a", "a", "b", "b", "c"],
+    Array.from({ length: 83 }, (_, i) => `kind ${i % 8}`),
+  ]) {
+    const partners = swapPartners(categories, { differ: true, seed: 1 });
+    for (const [i, j] of partners.entries()) assert.notEqual(categories[i], categories[j]);
+    assert.equal(new Set(partners).size, categories.length);
+    assert.deepEqual(swapPartners(categories, { differ: true, seed: 1 }), partners);
+  }
+});
+
+test("S4: where one category has most clips, sounds are used twice rather than within it", () => {
+  const categories = ["a", "a", "a", "a", "b"];
+  const partners = swapPartners(categories, { differ: true, seed: 3 });
+  assert.deepEqual(partners.slice(0, 4), [4, 4, 4, 4]);
+  assert.ok((partners[4] ?? 4) < 4);
+});
+
+test("MS3: every clip gets the sound of another clip, each sound once", () => {
+  const partners = swapPartners(["", "", "", "", ""], { differ: false, seed: 7 });
+  assert.equal(new Set(partners).size, 5);
+  assert.ok(partners.every((j, i) => j !== i));
+  assert.notDeepEqual(partners, swapPartners(["", "", "", "", ""], { differ: false, seed: 8 }));
+});
+
+test("too few sounds to swap is an error", () => {
+  assert.throws(() => swapPartners(["a", "a"], { differ: true, seed: 0 }), { name: "DatasetError" });
+  assert.throws(() => swapPartners([""], { differ: false, seed: 0 }), { name: "DatasetError" });
+});
+
+test("the swapped dataset keeps frames and masks and takes the partner's log-mels", async () => {
+  const categories = ["a", "b", "a", "b"];
+  const dataset = fakeDataset("s4", categories);
+  const swapped = withSwappedSounds(dataset, 5);
+  assert.deepEqual(swapped.entries, dataset.entries);
+  for (let i = 0; i < 4; i++) {
+    const clip = await swapped.load(i);
+    assert.equal(clip.id, `clip-${i}`);
+    const donor = clip.logMel.data[0] ?? -1;
+    assert.notEqual(categories[donor], categories[i]);
+  }
+});
