@@ -1,0 +1,25 @@
+/** Checkpoints on disk, written atomically: a file is the old checkpoint or the new one, never a part. */
+import {
+  loadSafetensors,
+  loadSafetensorsHeader,
+  writeSafetensors,
+} from "../weights/safetensors-file.node.js";
+import { type Checkpoint, packCheckpoint, unpackCheckpoint } from "./checkpoint.js";
+
+/** Writes a checkpoint; equal checkpoints give equal bytes. Throws `OutputError`. */
+export async function saveCheckpoint(file: string, checkpoint: Checkpoint): Promise<void> {
+  const { tensors, metadata } = packCheckpoint(checkpoint);
+  await writeSafetensors(file, tensors, metadata);
+}
+
+/** Reads a checkpoint. Throws `CheckpointError` for anything else. */
+export async function loadCheckpoint(file: string): Promise<Checkpoint> {
+  const { tensors, metadata } = await loadSafetensors(file);
+  return unpackCheckpoint(tensors, metadata, file);
+}
+
+/** Reads a checkpoint without its tensors (`parameters` is empty), e.g. to see its configuration. */
+export async function peekCheckpoint(file: string): Promise<Checkpoint> {
+  const { metadata } = await loadSafetensorsHeader(file);
+  return unpackCheckpoint(new Map(), metadata, file);
+}

@@ -1,0 +1,29 @@
+/** The model's forward pass from the inputs that training and validation feed. */
+import { input, type Value } from "../graph/index.js";
+import type { AvsModel } from "../models/avs-model.js";
+import { audioWidth } from "../models/model-config.js";
+import { normaliseFrames } from "../models/normalise.js";
+import type { Pass } from "../nn/index.js";
+
+/** Variants of the pass. */
+export interface ForwardOptions {
+  /** The audio comes as embeddings instead of log-mels. */
+  readonly embedded?: boolean;
+  /** See `AvsInputs`. */
+  readonly decodeEvery?: number;
+}
+
+/**
+ * Logits of `clips` clips from the inputs `frames` `u8[B*T,H,W,3]`, `log_mel` `f32[B*T,1,96,64]` or `embedding`
+ * `f32[B*T,128]`, and for AVSS `keep` `f32[B*T]`.
+ */
+export function forwardOf(model: AvsModel, clips: number, pass: Pass, options: ForwardOptions = {}): Value {
+  const { frameCount, imageSize } = model.config;
+  const n = clips * frameCount;
+  const frames = normaliseFrames(input("frames", [n, imageSize, imageSize, 3], "u8"));
+  const embedding = options.embedded
+    ? input("embedding", [n, audioWidth])
+    : model.embedAudio(input("log_mel", [n, 1, 96, 64]));
+  const keep = model.config.task === "avss" ? { keep: input("keep", [n]) } : {};
+  return model.forward({ frames, embedding, ...keep, decodeEvery: options.decodeEvery ?? 1 }, pass);
+}

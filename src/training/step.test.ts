@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import test, { after } from "node:test";
+import { assertClose } from "../../test/support.js";
+import { input, matmul, mean, mul, parameter, sub } from "../graph/index.js";
+import { nodeRuntime } from "../runtime/node.js";
+import { f32, type TensorOf } from "../tensor.js";
+import { createOptimizer } from "./optimizers.js";
+import { compileStep } from "./step.js";
+
+const runtime = nodeRuntime({ threads: 1 });
+after(() => runtime.close());
+
+test("a step trains what is trainable, keeps the rest, and renews statistics", async () => {
+  const frozen = f32([1, 2, 3, 4], [2, 2]);
+  const w = f32([0.5, -0.5], [2, 1]);
+  const idle = f32([1], [1]);
+  const average = f32([0], []);
+  const weights = new Map<string, TensorOf<"f32">>([
+    ["frozen", frozen],
+    ["w", w],
+    ["idle", idle],
+    ["average", average],
+  ]);
+  const weight = parameter("w", [2, 1]);
+  const y = matmul(matmul(input("x", [3, 2]), parameter("frozen", [2, 2])), weight);
+  const error = sub(y, input("target", [3, 1]));
+  const loss = mean(mul(error, error));
+  const statistic = mul(parameter("average", []), 0.5);
+  const step = await compileStep(
+    runtime,
+    {
+      loss,
+      reports: new Map([["output", mean(y)]]),
+      trainable: [weight, parameter("idle", [1])],
+      updates: new Map([["average", sub(statistic, -1)]]),
+    },
+    weights,
+  );
+  assert.deepEqual(step.trainedKeys, ["w", "idle"]);
+  const feeds = { x: f32([1, 0, 0, 1, 1, 1], [3, 2]), target: f32([0, 1, 2], [3, 1]) };
+  const optimizer = createOptimizer({ kind: "sgd", weightDecay: 0.1 });
+  const result = await step.run(feeds, optimizer, 0.01);
+  // x F w = [-0.5, -0.5, -1]; error = [-0.5, -1.5, -3]; dw = 2/3 (x F)^T error
+  assert.ok(Math.abs(result.loss - (0.25 + 2.25 + 9) / 3) < 1e-5);
+  assert.ok(Math.abs((result.reports.output ?? 0) + 2 / 3) < 1e-6);
+  const gradient = [(2 / 3) * (-0.5 * 1 - 1.5 * 3 - 3 * 4), (2 / 3) * (-0.5 * 2 - 1.5 * 4 - 3 * 6)];
+  assertClose(
+    w.data,
+    [0.5 - 0.01 * (gradient[0] ?? 0) - 0.0005, -0.5 - 0.01 * (gradient[1] ?? 0) + 0.0005],
+    1e-5,
+    "w",
+  );
+  assertClose(idle.data, [0.999], 1e-6, "idle");
+  assert.deepEqual([...frozen.data], [1, 2, 3, 4]);
+  assert.equal(average.data[0], 1);
+  await step.run(feeds, optimizer, 0.01);
+  assert.equal(average.data[0], 1.5);
+});
+
+test("a loss that is not finite stops the step before anything changes", async () => {
+  const w = f32([1], [1]);
+  const weight = parameter("w", [1]);
+  const loss = mean(mul(weight, input("x", [1])));
+  const step = await compileStep(
+    runtime,
+    { loss, reports: new Map(), trainable: [weight], updates: new Map() },
+    new Map([["w", w]]),
+  );
+  const optimizer = createOptimizer({ kind: "adamw" });
+  const feeds = { x: f32([Number.NaN], [1]) };
+  await assert.rejects(step.run(feeds, optimizer, 0.1), /the loss is NaN/);
+  assert.equal(w.data[0], 1);
+  assert.equal(optimizer.state().size, 0);
+});

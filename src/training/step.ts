@@ -1,0 +1,109 @@
+/**
+ * One training step as a session: a graph that computes the loss, the gradients of all trained parameters and
+ * new running statistics; then the optimiser, over flat arrays, on this thread.
+ */
+import { emitOnnx, gradients, leafName, reachable, type Value } from "../graph/index.js";
+import { discard } from "../runtime/discard.js";
+import type { Runtime, Tensors } from "../runtime/runtime.js";
+import { asF32, type StateDict, type TensorOf } from "../tensor.js";
+import type { Optimizer } from "./optimizers.js";
+
+/** What a step computes, symbolically. */
+export interface StepDefinition {
+  /** The number to minimise, `f32[]`. */
+  readonly loss: Value;
+  /** Further numbers to report, `f32[]` each. */
+  readonly reports: ReadonlyMap<string, Value>;
+  /** Leaves to train, made by `parameter`. */
+  readonly trainable: readonly Value[];
+  /** New values of running statistics, by the key of the parameter they replace. */
+  readonly updates: ReadonlyMap<string, Value>;
+}
+
+/** What a step reports. */
+export interface StepResult {
+  readonly loss: number;
+  readonly reports: Readonly<Record<string, number>>;
+}
+
+/** A compiled step. */
+export interface TrainingStep {
+  /** Keys of the parameters that this step trains. */
+  readonly trainedKeys: readonly string[];
+  /**
+   * Runs the graph on `feeds`, then updates the trained parameters and statistics in place.
+   * Throws `RangeError` when the loss is not finite; nothing is changed then.
+   */
+  run(feeds: Tensors, optimizer: Optimizer, learningRate: number): Promise<StepResult>;
+  close(): Promise<void>;
+}
+
+const gradientOf = (key: string): string => `gradient:${key}`;
+const updateOf = (key: string): string => `update:${key}`;
+
+/**
+ * Compiles a step. `weights` holds all parameters; those that train (and running statistics) are updated
+ * in place by `run`, the others are frozen into the session (and empty afterwards with `giveWeights`).
+ */
+export async function compileStep(
+  runtime: Runtime,
+  definition: StepDefinition,
+  weights: StateDict,
+  { giveWeights = false }: { readonly giveWeights?: boolean } = {},
+): Promise<TrainingStep> {
+  const trainedKeys = definition.trainable.map(leafName);
+  const outputs: Record<string, Value> = { loss: definition.loss };
+  for (const [name, value] of definition.reports) outputs[`report:${name}`] = value;
+  for (const [key, value] of definition.updates) outputs[updateOf(key)] = value;
+  // A parameter that the loss does not depend on has no gradient, but still decays.
+  const involved = new Set(reachable([definition.loss]));
+  const differentiated = definition.trainable.filter(({ node }) => involved.has(node));
+  gradients([{ y: definition.loss }], differentiated).forEach((value, i) => {
+    const leaf = differentiated[i];
+    if (leaf) outputs[gradientOf(leafName(leaf))] = value;
+  });
+  const fed = new Set([...trainedKeys, ...definition.updates.keys()]);
+  const graph = emitOnnx(outputs, { fed, target: { contrib: runtime.provider === "cpu" } });
+  const session = await runtime.createSession({ graph, weights, giveWeights, name: "training step" });
+  const inputs = new Set(graph.inputs.map(({ name }) => name));
+  const own = (key: string): TensorOf<"f32"> => {
+    const tensor = weights.get(key);
+    if (!tensor) throw new Error(`training step: no weight ${key}`);
+    return asF32(tensor, key);
+  };
+  const trained = trainedKeys.map((name) => ({ name, value: own(name) }));
+  const statistics = [...definition.updates.keys()].map((name) => ({ name, value: own(name) }));
+  const fedParameters = [...trained, ...statistics].filter(({ name }) => inputs.has(name));
+
+  return {
+    trainedKeys,
+    async run(feeds, optimizer, learningRate) {
+      const all = { ...feeds, ...Object.fromEntries(fedParameters.map(({ name, value }) => [name, value])) };
+      const out = await session.run(all);
+      const number = (name: string): number => {
+        const tensor = out[name];
+        return tensor ? (asF32(tensor, name).data[0] ?? Number.NaN) : Number.NaN;
+      };
+      const loss = number("loss");
+      if (!Number.isFinite(loss)) throw new RangeError(`training step: the loss is ${loss}`);
+      const gradientData = (name: string): Float32Array | undefined => {
+        const tensor = out[gradientOf(name)];
+        return tensor && asF32(tensor, name).data;
+      };
+      optimizer.step(
+        trained.map(({ name, value }) => ({ name, value, gradient: gradientData(name) })),
+        learningRate,
+      );
+      for (const { name, value } of statistics) {
+        const update = out[updateOf(name)];
+        if (update) value.data.set(asF32(update, name).data);
+      }
+      const names = [...definition.reports.keys()];
+      const reports = Object.fromEntries(names.map((name) => [name, number(`report:${name}`)]));
+      // Gradients of millions of parameters: given back before the next step brings as many.
+      discard(Object.values(out).map(({ data }) => data.buffer));
+      return { loss, reports };
+    },
+    close: () => session.close(),
+  };
+}

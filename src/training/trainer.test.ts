@@ -1,0 +1,239 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import test, { after } from "node:test";
+import { checkConfig } from "../config/check.js";
+import type { Config } from "../config/schema.js";
+import type { Clip } from "../datasets/clip.js";
+import { cast, input, matmul, mean, mul, parameter, reshape, sub } from "../graph/index.js";
+import type { Predictor } from "../models/predictor.js";
+import { modelFromConfig } from "../models/presets.js";
+import { Random } from "../random.js";
+import { nodeRuntime } from "../runtime/node.js";
+import { f32, filled, type TensorOf } from "../tensor.js";
+import { loadCheckpoint } from "./checkpoint.node.js";
+import { readLog } from "./run-log.node.js";
+import { compileStep } from "./step.js";
+import {
+  type ClipSource,
+  runFiles,
+  type TrainableModel,
+  Trainer,
+  type TrainerEvent,
+} from "./trainer.node.js";
+
+const runtime = nodeRuntime({ threads: 1 });
+after(() => runtime.close());
+
+const clipCount = 7;
+const config = (set: object = {}): Config =>
+  checkConfig({
+    value: {
+      task: "s4",
+      data: { batchSize: 3 },
+      training: { epochs: 4, optimizer: { learningRate: 0.05 }, checkpointEverySteps: 2, ...set },
+    },
+    where: () => "test",
+  });
+
+function clip(index: number): Clip {
+  const random = new Random(index);
+  return {
+    id: `clip${index}`,
+    category: "",
+    frames: {
+      dtype: "u8",
+      shape: [1, 1, 4],
+      data: Uint8Array.from({ length: 4 }, () => random.integer(256)),
+    },
+    logMel: filled([1, 1, 96, 64]),
+    masks: { dtype: "u8", shape: [1, 1, 1], data: Uint8Array.of(random.integer(2)) },
+    labelled: [0],
+    keep: filled([1], 1),
+  };
+}
+
+const clips: ClipSource = {
+  batchCount: ({ batchSize }) => Math.ceil(clipCount / batchSize),
+  async *batches({ epoch, batchSize, startBatch }) {
+    const order = new Random(9, epoch).permutation(clipCount);
+    for (let at = startBatch * batchSize; at < clipCount; at += batchSize) {
+      yield order.slice(at, at + batchSize).map(clip);
+    }
+  },
+};
+
+/** Linear regression with noise drawn per step; a second weight trains from epoch 2 on. */
+function tinyModel(): TrainableModel {
+  const w = f32([0.1, 0.2, 0.3, 0.4], [4, 1]);
+  const late = f32([1], [1]);
+  const weights = new Map<string, TensorOf<"f32">>([
+    ["w", w],
+    ["late", late],
+  ]);
+  const trainedKeys = (epoch: number) => (epoch >= 2 ? ["w", "late"] : ["w"]);
+  return {
+    description: modelFromConfig(config()),
+    weights,
+    frozen: {},
+    trainedKeys,
+    async compileStep(count, epoch) {
+      const x = mul(cast(input("x", [count, 4], "u8"), "f32"), input("noise", [count, 4]));
+      const leaves = [parameter("w", [4, 1]), parameter("late", [1])] as const;
+      const error = sub(
+        mul(reshape(matmul(x, leaves[0]), [count]), leaves[1]),
+        cast(input("y", [count], "u8"), "f32"),
+      );
+      const definition = {
+        loss: mean(mul(error, error)),
+        reports: new Map([["error", mean(error)]]),
+        trainable: leaves.slice(0, trainedKeys(epoch).length),
+        updates: new Map(),
+      };
+      const step = await compileStep(runtime, definition, weights);
+      return {
+        run(group, key, optimizer, learningRate) {
+          const random = new Random(77, key);
+          const noise = Float32Array.from({ length: count * 4 }, () => random.uniform() / 255);
+          const pixels = Uint8Array.from(group.flatMap((c) => [...c.frames.data]));
+          const targets = Uint8Array.from(group.flatMap((c) => [...c.masks.data]));
+          const feeds = {
+            x: { dtype: "u8", shape: [count, 4], data: pixels },
+            y: { dtype: "u8", shape: [count], data: targets },
+            noise: f32(noise, [count, 4]),
+          } as const;
+          return step.run(feeds, optimizer, learningRate);
+        },
+        close: () => step.close(),
+      };
+    },
+    async predictor(): Promise<Predictor> {
+      const predict = async () => f32([w.data[0] ?? 0], [1]);
+      return { frameCount: 1, imageSize: 32, classes: [], predict, close: async () => {} };
+    },
+  };
+}
+
+interface Run {
+  readonly workDir: string;
+  readonly set?: object;
+  readonly stopAfter?: number;
+  readonly resume?: boolean;
+  /** mIoU of the n-th validation. */
+  readonly scores?: readonly number[];
+}
+
+async function run({
+  workDir,
+  set,
+  stopAfter = Infinity,
+  resume = false,
+  scores,
+}: Run): Promise<TrainerEvent[]> {
+  const events: TrainerEvent[] = [];
+  const stop = new AbortController();
+  const resumeFrom = resume ? { resumeFrom: await loadCheckpoint(runFiles(workDir).last) } : {};
+  const trainer = new Trainer({
+    config: config(set),
+    model: tinyModel(),
+    clips,
+    workDir,
+    validate: async (predictor) => {
+      const epoch = trainer.progress.epoch;
+      const batch = { frames: clip(0).frames, logMel: clip(0).logMel, keep: clip(0).keep };
+      const miou = scores?.[epoch] ?? (await predictor.predict(batch)).data[0] ?? 0;
+      return { miou, fscore: 1 - miou };
+    },
+    ...resumeFrom,
+  });
+  let steps = 0;
+  const onEvent = (event: TrainerEvent) => {
+    events.push(event);
+    if (event.kind === "step" && ++steps === stopAfter) stop.abort(new DOMException("stop", "AbortError"));
+  };
+  await trainer.run({ onEvent, signal: stop.signal }).catch((error: unknown) => {
+    if (!stop.signal.aborted || error !== stop.signal.reason) throw error;
+  });
+  return events;
+}
+
+async function withDirs(body: (a: string, b: string) => Promise<void>): Promise<void> {
+  const dir = await mkdtemp(path.join(tmpdir(), "avseg-trainer-"));
+  try {
+    await body(path.join(dir, "a"), path.join(dir, "b"));
+  } finally {
+    await rm(dir, { recursive: true });
+  }
+}
+
+const bytesOf = async (workDir: string) => {
+  const { last, best } = runFiles(workDir);
+  return Buffer.concat([await readFile(last), await readFile(best).catch(() => Buffer.of())]);
+};
+const logOf = async (workDir: string) => readLog(runFiles(workDir).metrics);
+
+test("a run stopped after any step and resumed is equal to the bit, log included", () =>
+  withDirs(async (whole, parts) => {
+    await run({ workDir: whole });
+    for (const stopAfter of [1, 2, 3, 7, 8]) {
+      await rm(parts, { recursive: true, force: true });
+      await run({ workDir: parts, stopAfter });
+      assert.ok((await loadCheckpoint(runFiles(parts).last)).progress.step === stopAfter);
+      await run({ workDir: parts, resume: true });
+      assert.deepEqual(await bytesOf(parts), await bytesOf(whole), `stopped after ${stopAfter}`);
+      assert.deepEqual(await logOf(parts), await logOf(whole));
+    }
+  }));
+
+test("the last checkpoint before a kill is enough: later work is done again", () =>
+  withDirs(async (whole, parts) => {
+    await run({ workDir: whole });
+    await run({ workDir: parts, stopAfter: 4 }); // one step into the second epoch
+    const early = await readFile(runFiles(parts).last);
+    await run({ workDir: parts, resume: true });
+    await writeFile(runFiles(parts).last, early); // as if killed before any newer checkpoint was renamed
+    await run({ workDir: parts, resume: true });
+    assert.deepEqual(await bytesOf(parts), await bytesOf(whole));
+    assert.deepEqual(await logOf(parts), await logOf(whole));
+  }));
+
+test("the best epoch is kept, by mIoU or by its mean with F; epochs before evaluateFrom are not evaluated", () =>
+  withDirs(async (workDir) => {
+    const scores = [0.9, 0.2, 0.5, 0.4];
+    const events = await run({ workDir, set: { evaluateFrom: 1 }, scores });
+    const epochs = events.filter((event) => event.kind === "epoch");
+    assert.deepEqual(
+      epochs.map(({ best }) => best),
+      [false, true, true, false],
+    );
+    const best = await loadCheckpoint(runFiles(workDir).best);
+    assert.deepEqual(best.progress.best, { epoch: 2, value: 0.5 });
+    assert.equal(best.optimizer, undefined);
+    assert.deepEqual([...best.parameters.keys()].sort(), ["late", "w"]);
+    const first = epochs[0]?.record;
+    assert.equal(first?.validation, undefined);
+    const losses = (await readLog(runFiles(workDir).metrics)).filter(
+      (line) => line.epoch === 0 && line.kind === "step",
+    );
+    const weighted =
+      losses.reduce((sum, line, i) => sum + Number(line.loss) * (i === 2 ? 1 : 3), 0) / clipCount;
+    assert.equal(first?.loss, weighted);
+  }));
+
+test("unfreezing adds parameters to the checkpoint from that epoch on", () =>
+  withDirs(async (workDir) => {
+    await run({ workDir, stopAfter: 6 });
+    assert.deepEqual([...(await loadCheckpoint(runFiles(workDir).last)).parameters.keys()], ["w"]);
+    await run({ workDir, resume: true, stopAfter: 1 });
+    assert.deepEqual([...(await loadCheckpoint(runFiles(workDir).last)).parameters.keys()], ["late", "w"]);
+  }));
+
+test("divergence is said plainly and never enters a checkpoint", () =>
+  withDirs(async (workDir) => {
+    await run({ workDir, stopAfter: 2 });
+    const set = { optimizer: { learningRate: 1e20, weightDecay: 1 }, epochs: 40 }; // a decay factor of 1 - 1e20
+    await assert.rejects(run({ workDir, resume: true, set }), /training diverged: .*(loss is|is not finite)/);
+    const { parameters } = await loadCheckpoint(runFiles(workDir).last);
+    assert.ok([...parameters.values()].every(({ data }) => data.every((x) => Number.isFinite(Number(x)))));
+  }));
