@@ -1,0 +1,90 @@
+/** The outside of an exported model: which inputs it takes and what it gives. */
+import { input, sigmoid, softmax, type Value } from "../graph/index.js";
+import { EXAMPLE_FRAMES, MEL_BANDS } from "../media/log-mel.js";
+import type { AvsModel } from "../models/avs-model.js";
+import { type AvsModelConfig, audioWidth } from "../models/model-config.js";
+import { normaliseFrames } from "../models/normalise.js";
+import { Pass } from "../nn/index.js";
+import { logMelOf, samplesOf } from "./audio-frontend.js";
+
+/** `u8`: RGB bytes `u8[N,H,W,3]`. `f32`: normalised planes `f32[N,3,H,W]`. N = clips * T. */
+export const framesForms = ["u8", "f32"] as const;
+/** How frames are given. */
+export type FramesForm = (typeof framesForms)[number];
+
+/** `pcm`: 16 kHz mono `f32[clips,16000*T]`. `log-mel`: `f32[N,1,96,64]`. `embedding`: VGGish's, `f32[N,128]`. */
+export const audioForms = ["pcm", "log-mel", "embedding"] as const;
+/** How sound is given. */
+export type AudioForm = (typeof audioForms)[number];
+
+/** What the exported model takes. */
+export interface ExportForm {
+  /** Clips per run, fixed. */
+  readonly clips: number;
+  readonly frames: FramesForm;
+  readonly audio: AudioForm;
+}
+
+/** Names of the inputs for sound. */
+const audioInput = { pcm: "sound", "log-mel": "logMel", embedding: "embedding" } as const;
+
+/** Outputs by name: `logits` and `probabilities`, `f32[N,K,H,W]` both. */
+export function exportOutputs(
+  model: AvsModel,
+  form: ExportForm,
+  pass: Pass = new Pass(),
+): Readonly<Record<"logits" | "probabilities", Value>> {
+  const { frameCount, imageSize, task } = model.config;
+  const batch = form.clips * frameCount;
+  const frames =
+    form.frames === "u8"
+      ? normaliseFrames(input("frames", [batch, imageSize, imageSize, 3], "u8"))
+      : input("frames", [batch, 3, imageSize, imageSize]);
+  const logits = model.forward(
+    {
+      frames,
+      embedding: embeddingOf(model, form, batch),
+      ...(task === "avss" ? { keep: input("keep", [batch]) } : {}),
+    },
+    pass,
+  );
+  return { logits, probabilities: task === "avss" ? softmax(logits, 1) : sigmoid(logits) };
+}
+
+function embeddingOf(model: AvsModel, { clips, audio }: ExportForm, batch: number): Value {
+  const name = audioInput[audio];
+  switch (audio) {
+    case "pcm":
+      return model.embedAudio(
+        logMelOf(input(name, [clips, samplesOf(model.config.frameCount)]), model.config.frameCount),
+      );
+    case "log-mel":
+      return model.embedAudio(input(name, [batch, 1, EXAMPLE_FRAMES, MEL_BANDS]));
+    case "embedding":
+      return input(name, [batch, audioWidth]);
+  }
+}
+
+/** What each input and output is, for the documentation strings of the file. */
+export function valueDocs(config: AvsModelConfig, form: ExportForm): Readonly<Record<string, string>> {
+  const { frameCount, imageSize, classes, task } = config;
+  const steps = `${form.clips * frameCount} frames: ${form.clips} clip(s) of T = ${frameCount} one-second steps, the frames of a clip in a row`;
+  const sound = {
+    pcm: `16 kHz mono samples in [-1,1] of each clip, ${frameCount} seconds from its first frame's second on`,
+    "log-mel": "VGGish log-mel examples of 0.96 s (16 kHz, 64 bands), one per frame",
+    embedding: "VGGish embeddings, one per frame",
+  };
+  return {
+    frames:
+      form.frames === "u8"
+        ? `RGB, 0 to 255, ${imageSize} x ${imageSize}; ${steps}`
+        : `RGB planes, (x / 255 - mean) / deviation with ImageNet's figures (see the metadata), ${imageSize} x ${imageSize}; ${steps}`,
+    [audioInput[form.audio]]: sound[form.audio],
+    keep: "1 for real frames, 0 for frames that pad a shorter clip",
+    logits:
+      task === "avss"
+        ? `one plane per class (${classes.length}); class 0 is the background; the largest wins`
+        : "one plane; above 0 where the object that sounds is",
+    probabilities: task === "avss" ? "softmax of the logits over the classes" : "sigmoid of the logits",
+  };
+}

@@ -1,0 +1,70 @@
+/** A graph with the data of its weights: what the steps of an export hand on. */
+import { elementType, type OnnxGraph, type OnnxNode, type StoredValue } from "../graph/index.js";
+import type { StoredData } from "../runtime/runtime.js";
+import type { StateDict } from "../tensor.js";
+
+/** An ONNX graph and the data of each of its parameters. */
+export interface StoredGraph {
+  readonly graph: OnnxGraph;
+  readonly weights: ReadonlyMap<string, StoredData>;
+}
+
+/** A node that converts to f32. */
+export function castToF32(from: string, to: string): OnnxNode {
+  return {
+    op: "Cast",
+    domain: "",
+    inputs: [from],
+    outputs: [to],
+    attributes: { to: { i: elementType.f32 } },
+  };
+}
+
+/** Constants of fewer bytes stay in the graph: shapes, scalars. */
+const smallBytes = 1024;
+
+/** Makes large constants (tables, interpolation matrices) parameters, so that all large data is treated alike. */
+export function constantsAsWeights({ graph, weights }: StoredGraph): StoredGraph {
+  const large = [...graph.constants].filter(([, t]) => t.data.byteLength >= smallBytes);
+  const names = new Set(large.map(([name]) => name));
+  return {
+    graph: {
+      ...graph,
+      constants: new Map([...graph.constants].filter(([name]) => !names.has(name))),
+      parameters: [
+        ...graph.parameters,
+        ...large.map(([name, { dtype, shape }]): StoredValue => ({ name, dtype, shape })),
+      ],
+    },
+    weights: new Map([...weights, ...large]),
+  };
+}
+
+/**
+ * New nodes in the place of the old ones, new weights and constants beside them; weights that no node reads are left
+ * out.
+ */
+export function withNodes(
+  { graph, weights }: StoredGraph,
+  nodes: readonly OnnxNode[],
+  added: ReadonlyMap<string, StoredValue & StoredData>,
+  constants: StateDict = new Map(),
+): StoredGraph {
+  const needed = new Set(nodes.flatMap((node) => node.inputs));
+  for (const name of nodes.flatMap((node) => node.outputs)) needed.delete(name);
+  const parameters = [
+    ...graph.parameters.filter(({ name }) => needed.has(name)),
+    ...[...added.values()].map(({ name, dtype, shape }): StoredValue => ({ name, dtype, shape })),
+  ];
+  const kept = parameters.flatMap(({ name }) => {
+    const data = added.get(name) ?? weights.get(name);
+    return data === undefined ? [] : [[name, data] as const];
+  });
+  const allConstants = new Map([...graph.constants, ...constants]);
+  return { graph: { ...graph, nodes, parameters, constants: allConstants }, weights: new Map(kept) };
+}
+
+/** Bytes of all weights. */
+export function weightBytes({ weights }: StoredGraph): number {
+  return [...weights.values()].reduce((n, { data }) => n + data.byteLength, 0);
+}
