@@ -1,0 +1,167 @@
+/**
+ * avseg, the library for Node: find the pixels of whatever is making the sound. Nothing here prints, keeps global
+ * state or ends the process; long operations take an `AbortSignal`.
+ *
+ * ```ts
+ * import { loadModel, segmentVideo } from "avseg";
+ *
+ * const model = await loadModel({ checkpoint: "best.safetensors" });
+ * for await (const { timeSeconds, mask } of segmentVideo("street.mp4", model)) {
+ *   console.log(timeSeconds, mask.regions);
+ * }
+ * await model.close();
+ * ```
+ *
+ * `avseg/web` is the same for browsers.
+ * @module avseg
+ */
+
+export { configFromObject } from "./config/check.js";
+export { type LoadedConfig, loadConfig } from "./config/load.node.js";
+export type { Config, ModelConfig, TrainingConfig } from "./config/schema.js";
+export {
+  type CheckOptions,
+  checkDataset,
+  type DatasetIssue,
+  type DatasetReport,
+  type IssueKind,
+} from "./datasets/check.node.js";
+export type { AvsDataset, Clip, Split, Task } from "./datasets/clip.js";
+export { type ImportedDataset, type ImportOptions, importDataset } from "./datasets/import.node.js";
+export type { AudioSource } from "./datasets/load-clip.node.js";
+export { type BatchOptions, ClipLoader, type LoaderOptions } from "./datasets/loader.node.js";
+export { type OpenOptions, openDataset } from "./datasets/open-dataset.node.js";
+export {
+  type PreparedDataset,
+  type PrepareFailure,
+  type PrepareOptions,
+  prepareDataset,
+} from "./datasets/prepare.node.js";
+export { isKind, type Kind, kinds, novelKinds } from "./datasets/sound-shapes/kinds.js";
+export {
+  type WriteOptions,
+  type WrittenDataset,
+  writeSoundShapes,
+} from "./datasets/sound-shapes/write.node.js";
+export {
+  AvsegError,
+  CheckpointError,
+  ConfigError,
+  DatasetError,
+  MediaError,
+  OutputError,
+} from "./errors.js";
+export * from "./evaluation/binary-metrics.js";
+export type { BinaryScorerState } from "./evaluation/binary-scorer.js";
+export {
+  type EvaluateOptions,
+  type EvaluationProgress,
+  type EvaluationState,
+  evaluate,
+} from "./evaluation/evaluate.js";
+export type * from "./evaluation/report/report.js";
+export type { ResultBase } from "./evaluation/result.js";
+export {
+  type BinaryFigures,
+  type CategoryRow,
+  type ClassRow,
+  type ClipRow,
+  type EvaluationResult,
+  FIGURE_NOTES,
+  type FigureName,
+  type FigureNote,
+  namedFigures,
+  type Protocol,
+  type SemanticFigures,
+} from "./evaluation/result.js";
+export type { ReportParts } from "./evaluation/run-evaluation.node.js";
+export { type RunEvaluationOptions, runEvaluation } from "./evaluation/run-evaluation.node.js";
+export type { ScorerState } from "./evaluation/scorer.js";
+export * from "./evaluation/semantic-metrics.js";
+export type { SemanticScorerState } from "./evaluation/semantic-scorer.js";
+export { withSwappedSounds } from "./evaluation/swap-sounds.js";
+export {
+  type ExportedModel,
+  type ExportOptions,
+  type ExportProgress,
+  exportModel,
+} from "./export/export-model.node.js";
+export type { AudioForm, ExportForm, FramesForm } from "./export/form.js";
+export type { Precision } from "./export/prepare.js";
+export type { OnnxValue } from "./graph/emitter.js";
+export { readRgb } from "./media/image-file.node.js";
+export { fitExamples, logMelExamples, VGGISH_RATE_HZ } from "./media/log-mel.js";
+export { type Image, imageSize, resizeBilinear, resizeNearest } from "./media/resize.js";
+export type {
+  AudioTrack,
+  Cancellable,
+  OverlayOptions,
+  StepFrame,
+  VideoBackend,
+  VideoInfo,
+} from "./media/video.js";
+export { type Audio, encodeWav, readWav, toMono } from "./media/wav.js";
+export { readWavFile } from "./media/wav-file.node.js";
+export type { WeightFile, WeightSources } from "./models/assemble-weights.js";
+export type { ParameterCounts } from "./models/avs-model.js";
+export type { InferenceHints } from "./models/infer-config.js";
+export type { EncoderFiles } from "./models/load-model.js";
+export type {
+  AvsModelConfig,
+  DecoderConfig,
+  MessengerConfig,
+  PerStage,
+  PvtConfig,
+  ResNetConfig,
+  VggishConfig,
+} from "./models/model-config.js";
+export type { ClipBatch, Predictor } from "./models/predictor.js";
+export type { RuntimeOptions } from "./runtime/runtime.js";
+export { type Box, classNameOf, type Mask, type Region } from "./segment/mask.js";
+export {
+  type OpenModelOptions as LoadModelOptions,
+  openModel as loadModel,
+} from "./segment/open-model.node.js";
+export { enlarge, interpolate, type ProbabilityMap, type RowVisitor } from "./segment/probability-map.js";
+export {
+  type FramesInput,
+  type SegmentedFrame,
+  type SegmentFramesOptions,
+  segmentFrames,
+} from "./segment/segment-frames.js";
+export {
+  type FrameRecord,
+  type SegmentOptions,
+  type SegmentProgress,
+  type SegmentSummary,
+  segmentVideo as segmentVideoToFolder,
+} from "./segment/segment-video.node.js";
+export { segmentVideo } from "./segment/video-frames.node.js";
+export type { DataFor, DataOf, DType, Shape, StateDict, Tensor, TensorOf } from "./tensor.js";
+export type { Checkpoint, EpochRecord, FrozenSource, Progress } from "./training/checkpoint.js";
+export { loadCheckpoint, peekCheckpoint, saveCheckpoint } from "./training/checkpoint.node.js";
+export {
+  type OpenTrainingOptions,
+  openTraining,
+  type Training,
+  type TrainingSummary,
+} from "./training/open-training.node.js";
+export type { Optimizer, Trainable } from "./training/optimizers.js";
+export type { StepResult } from "./training/step.js";
+export {
+  type ClipSource,
+  type ClipStep,
+  type RunOptions,
+  runFiles,
+  type TrainableModel,
+  Trainer,
+  type TrainerEvent,
+  type TrainerOptions,
+  type TrainingResult,
+} from "./training/trainer.node.js";
+export type { ReadOptions } from "./weights/byte-source.js";
+export { loadStateDict } from "./weights/load.node.js";
+export type { SafetensorsWriteOptions } from "./weights/safetensors.js";
+export { loadSafetensors, writeSafetensors } from "./weights/safetensors-file.node.js";
+export type { LoadedStateDict, WeightFormat } from "./weights/state-dict.js";
+export type { TorchFormat } from "./weights/torch.js";

@@ -1,0 +1,51 @@
+/**
+ * avseg/web, the library for browsers: the same models and the same masks, over onnxruntime-web in a worker. The
+ * package `onnxruntime-web` must be installed beside it, and `mediabunny` where `segmentVideo` is used.
+ *
+ * ```ts
+ * import { loadModel, segmentFrames } from "avseg/web";
+ *
+ * const model = await loadModel({ checkpoint: "model.safetensors" });
+ * for await (const { index, mask } of segmentFrames({ frames, audio }, model)) draw(index, mask);
+ * await model.close();
+ * ```
+ * @module avseg/web
+ */
+
+export {
+  AvsegError,
+  CheckpointError,
+  ConfigError,
+  DatasetError,
+  MediaError,
+  OutputError,
+} from "../errors.js";
+export { fitExamples, logMelExamples, VGGISH_RATE_HZ } from "../media/log-mel.js";
+export { type Image, imageSize, resizeBilinear, resizeNearest } from "../media/resize.js";
+export { type Audio, readWav, toMono } from "../media/wav.js";
+export type { InferenceHints } from "../models/infer-config.js";
+export type {
+  AvsModelConfig,
+  DecoderConfig,
+  MessengerConfig,
+  PerStage,
+  PvtConfig,
+  ResNetConfig,
+  Task,
+  VggishConfig,
+} from "../models/model-config.js";
+export type { ClipBatch, Predictor } from "../models/predictor.js";
+export type { WebRuntimeOptions } from "../runtime/web.js";
+export { type Box, classNameOf, type Mask, maskOf, type Region } from "../segment/mask.js";
+export { type Color, overlayColor, paint } from "../segment/overlay-picture.js";
+export { enlarge, interpolate, type ProbabilityMap, type RowVisitor } from "../segment/probability-map.js";
+export {
+  type FramesInput,
+  type SegmentedFrame,
+  type SegmentFramesOptions,
+  segmentFrames,
+} from "../segment/segment-frames.js";
+export type { DataFor, DataOf, DType, Shape, Tensor, TensorOf } from "../tensor.js";
+export { type OpenModelOptions as LoadModelOptions, openModel as loadModel } from "./open-model.js";
+export { segmentVideo } from "./segment-video.js";
+export type { DownloadOptions, DownloadProgress, WebFile } from "./weight-files.js";
