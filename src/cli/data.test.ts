@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import test, { type TestContext } from "node:test";
+import { root } from "../../test/support.js";
+import { checkConfig } from "../config/check.js";
+import { parseYamlConfig } from "../config/yaml.js";
+import { writeClipVideo } from "../datasets/sound-shapes/video.node.js";
+import { writeFileAtomic } from "../files.node.js";
+import { encodePng } from "../media/image-file.node.js";
+
+async function scratch(t: TestContext): Promise<string> {
+  const dir = await mkdtemp(path.join(os.tmpdir(), "avseg-data-"));
+  t.after(() => rm(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+function avseg(...args: string[]): { code: number | null; out: string; err: string } {
+  const main = path.join(root, "dist/src/cli/main.js");
+  const run = spawnSync(process.execPath, [main, "data", ...args], { encoding: "utf8" });
+  return { code: run.status, out: run.stdout, err: run.stderr };
+}
+
+test("synth makes a dataset in which check finds nothing, and faults end check with 1", async (t) => {
+  const dir = await scratch(t);
+  const made = avseg(
+    "synth",
+    "ms3",
+    "--out",
+    dir,
+    "--train",
+    "2",
+    "--val",
+    "1",
+    "--test",
+    "1",
+    "--size",
+    "32",
+  );
+  assert.equal(made.code, 0, made.err);
+  assert.match(made.out, /Multi-sources: 4 clips/);
+  const sound = avseg("check", "ms3", dir);
+  assert.equal(sound.code, 0, sound.err);
+  assert.match(sound.out, /2 training, 1 validation and 1 test clips, 0 findings/);
+  await rm(path.join(dir, "Multi-sources/ms3_data/audio_wav/val/shapes_val_00000.wav"));
+  const faulty = avseg("check", "ms3", dir);
+  assert.equal(faulty.code, 1);
+  assert.match(faulty.out, /error \[missing\] shapes_val_00000: .*shapes_val_00000\.wav is missing/);
+  assert.match(faulty.err, /1 error found\nhint: /);
+});
+
+test("wrong usage exits with 2 and writes nothing", async (t) => {
+  const dir = path.join(await scratch(t), "none");
+  for (const args of [
+    ["--train", "x"],
+    ["--kinds", "disc"],
+    ["--size", "2000"],
+    ["--videos", "99"],
+  ]) {
+    const { code, err } = avseg("synth", "s4", "--out", dir, ...args);
+    assert.equal(code, 2, err);
+    assert.match(err, /^avseg: .*\nhint: /);
+  }
+  assert.equal(avseg("check", "s4", dir).code, 1);
+});
+
+test("import writes a dataset and a configuration that holds", async (t) => {
+  const dir = await scratch(t);
+  const own = path.join(dir, "own");
+  await writeClipVideo(
+    { task: "s4", split: "train", index: 0, seed: 1, imageSize: 32 },
+    path.join(own, "a.mp4"),
+  );
+  const mask = await encodePng({ dtype: "u8", shape: [32, 32], data: new Uint8Array(1024).fill(255) });
+  for (let second = 0; second < 5; second++) await writeFileAtomic(path.join(own, `a/${second}.png`), mask);
+  const out = path.join(dir, "data");
+  const run = avseg("import", own, "--out", out, "--val", "0", "--test", "0");
+  assert.equal(run.code, 0, run.err);
+  assert.match(run.out, /1 training, 0 validation and 0 test clips/);
+  const file = path.join(out, "ms3.yaml");
+  const config = checkConfig(parseYamlConfig(await readFile(file, "utf8"), file));
+  assert.equal(config.data.root, out);
+  assert.equal(config.training.valSplit, "train");
+});

@@ -1,0 +1,294 @@
+/** `avseg data`: make, prepare, import and check datasets. */
+import path from "node:path";
+import { Argument, Command, InvalidArgumentError } from "commander";
+import { stringify } from "yaml";
+import type { Config } from "../config/schema.js";
+import { checkDataset, type DatasetIssue, type DatasetReport } from "../datasets/check.node.js";
+import type { Task } from "../datasets/clip.js";
+import { importDataset } from "../datasets/import.node.js";
+import { prepareDataset } from "../datasets/prepare.node.js";
+import { isKind, type Kind, kinds, novelKinds } from "../datasets/sound-shapes/kinds.js";
+import { writeSoundShapes } from "../datasets/sound-shapes/write.node.js";
+import { DatasetError } from "../errors.js";
+import { writeFileAtomic } from "../files.node.js";
+import { peekCheckpoint } from "../training/checkpoint.node.js";
+import { createProgress } from "./progress.js";
+import { interruptSignal } from "./run.js";
+
+/** Builds the command. */
+export function dataCommand(): Command {
+  return new Command("data")
+    .description("make, prepare, import and check datasets")
+    .addCommand(synthCommand())
+    .addCommand(checkCommand())
+    .addCommand(prepareCommand())
+    .addCommand(importCommand());
+}
+
+const task = (...choices: Task[]): Argument =>
+  new Argument("<task>", "the setting of AVSBench").choices(
+    choices.length > 0 ? choices : ["s4", "ms3", "avss"],
+  );
+
+/** Parses a whole number of at least `least`. */
+function whole(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() !== "" && Number.isInteger(value) && value >= least) return value;
+    throw new InvalidArgumentError(`expected a whole number, ${least} or more`);
+  };
+}
+
+function share(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && value >= 0 && value < 1) return value;
+  throw new InvalidArgumentError("expected a number from 0 up to, not including, 1");
+}
+
+function kindList(text: string): Kind[] {
+  const names = [...new Set(text.split(",").map((name) => name.trim()))];
+  const chosen = names.filter(isKind);
+  if (chosen.length === names.length && chosen.length >= 2) return chosen;
+  throw new InvalidArgumentError(`expected two or more of ${[...kinds, ...novelKinds].join(",")}`);
+}
+
+function synthCommand(): Command {
+  return new Command("synth")
+    .description("make SoundShapes, the embedded benchmark, in AVSBench's layout")
+    .addArgument(task())
+    .requiredOption("--out <dir>", "root to write under")
+    .option("--train <n>", "training clips", whole(0), 250)
+    .option("--val <n>", "validation clips", whole(0), 40)
+    .option("--test <n>", "test clips", whole(0), 60)
+    .option("--size <pixels>", "height and width of the frames, 32 to 1024", whole(32), 224)
+    .option("--seed <n>", "other seeds give other clips", whole(0), 123)
+    .option("--videos <n>", "so many test clips also as MP4 files", whole(0), 0)
+    .option("--kinds <list>", `kinds of objects, by comma (default ${kinds.join(",")})`, kindList)
+    .addHelpText(
+      "after",
+      `
+Examples:
+  avseg data synth s4 --out data/shapes --size 112
+  avseg data synth s4 --out data/novel --train 8 --val 8 --test 20 --kinds ${novelKinds.join(",")}`,
+    )
+    .action(synth);
+}
+
+interface SynthOptions {
+  readonly out: string;
+  readonly train: number;
+  readonly val: number;
+  readonly test: number;
+  readonly size: number;
+  readonly seed: number;
+  readonly videos: number;
+  readonly kinds?: Kind[];
+}
+
+async function synth(which: Task, options: SynthOptions, command: Command): Promise<void> {
+  if (options.size > 1024) command.error("avseg: --size: expected 1024 pixels at most");
+  if (options.videos > options.test) command.error("avseg: --videos: expected no more than test clips");
+  if (options.videos > 0 && options.size % 2 > 0) command.error("avseg: --videos: expected an even --size");
+  const counts = { train: options.train, val: options.val, test: options.test };
+  const progress = createProgress("making clips", counts.train + counts.val + counts.test + options.videos, {
+    unit: "clips",
+  });
+  const { folder, clips, videos, written } = await writeSoundShapes({
+    task: which,
+    root: options.out,
+    counts,
+    imageSize: options.size,
+    seed: options.seed,
+    clipsAsVideo: options.videos,
+    ...(options.kinds && { kinds: options.kinds }),
+    signal: interruptSignal("The data is incomplete and is made again by the same command."),
+    onProgress: ({ done }) => progress.update(done),
+  });
+  progress.done();
+  print(written ? `${folder}: ${clips} clips` : `${folder}: ${clips} clips, as they were`);
+  for (const video of videos) print(video);
+}
+
+function checkCommand(): Command {
+  return new Command("check")
+    .description("read a dataset whole and list everything that is wrong with it")
+    .addArgument(task())
+    .argument("<root>", "root of AVSBench, or the task's folder")
+    .option("--json", "print JSON")
+    .option("--limit <n>", "print so many findings at most", whole(1), 100)
+    .addHelpText(
+      "after",
+      "\nExample:\n  avseg data check s4 data/AVSBench\n\nExits with 1 if there are errors.",
+    )
+    .action(async (which: Task, root: string, options: { json?: boolean; limit: number }) => {
+      let progress: ReturnType<typeof createProgress> | undefined;
+      const report = await checkDataset({
+        task: which,
+        root,
+        signal: interruptSignal(),
+        onProgress: ({ done, total }) => {
+          progress ??= createProgress("checking", total, { unit: "clips" });
+          progress.update(done);
+        },
+      });
+      progress?.done();
+      print(options.json ? JSON.stringify(report, null, 2) : reportText(report, options.limit));
+      const errors = report.issues.filter((issue) => issue.severity === "error").length;
+      if (errors === 0) return;
+      throw new DatasetError(`${report.folder}: ${errors} ${errors === 1 ? "error" : "errors"} found`, {
+        hint: "Mend the files listed above, or remove their rows from the table.",
+      });
+    });
+}
+
+function reportText({ folder, clips, issues }: DatasetReport, limit: number): string {
+  const line = (issue: DatasetIssue): string =>
+    `${issue.severity} [${issue.kind}]${issue.clip && ` ${issue.clip}`}: ${issue.message}`;
+  const counts = `${clips.train} training, ${clips.val} validation and ${clips.test} test clips`;
+  const lines = issues.slice(0, limit).map(line);
+  if (issues.length > limit) lines.push(`... and ${issues.length - limit} more (--limit shows them)`);
+  return [...lines, `${folder}: ${counts}, ${issues.length} findings`].join("\n");
+}
+
+function prepareCommand(): Command {
+  return new Command("prepare")
+    .description("turn raw videos into AVSBench's layout: frames, 16 kHz sound, log-mels")
+    .addArgument(task())
+    .argument("<videos>", "folder of videos, named as the clips, in any subfolders")
+    .requiredOption("--table <csv>", "metadata table, e.g. s4_meta_data.csv")
+    .requiredOption("--out <dir>", "root to write under")
+    .option("--size <pixels>", "height and width of the frames (not AVSS)", whole(32), 224)
+    .addHelpText(
+      "after",
+      `
+Example:
+  avseg data prepare s4 raw_videos --table s4_meta_data.csv --out data/AVSBench
+
+Clips that are there already are kept, so an interrupted run goes on. Masks are not made here.`,
+    )
+    .action(async (which: Task, videos: string, options: { table: string; out: string; size: number }) => {
+      let progress: ReturnType<typeof createProgress> | undefined;
+      const result = await prepareDataset({
+        task: which,
+        videos,
+        table: options.table,
+        root: options.out,
+        imageSize: options.size,
+        signal: interruptSignal("Finished clips are kept; the same command goes on."),
+        onProgress: ({ done, total, id }) => {
+          progress ??= createProgress("preparing", total, { unit: "clips" });
+          progress.update(done, id);
+        },
+      });
+      progress?.done();
+      for (const { id, message } of result.failures) print(`left out ${id}: ${message}`);
+      print(`${result.folder}: ${result.prepared} clips prepared, ${result.present} were there`);
+      if (result.withoutMasks > 0) print(`${result.withoutMasks} clips have no masks yet`);
+      const failed = result.failures.length;
+      if (failed === 0) return;
+      throw new DatasetError(`${failed} of the table's clips could not be prepared`, {
+        hint: "They are listed above and not in the table that was written; mend them and run this again.",
+      });
+    });
+}
+
+interface ImportCommandOptions {
+  readonly out: string;
+  readonly task: "s4" | "ms3";
+  readonly size: number;
+  readonly val: number;
+  readonly test: number;
+  readonly seed: number;
+  readonly from?: string;
+}
+
+function importCommand(): Command {
+  return new Command("import")
+    .description("turn your own videos and masks into a training set, with a configuration for it")
+    .argument("<folder>", "clip.mp4 with its masks in clip/0.png, clip/1.png, ... (one per second)")
+    .requiredOption("--out <dir>", "root to write under")
+    .option(
+      "--task <task>",
+      "ms3 (every second has a mask) or s4 (the first of five is enough)",
+      taskOf,
+      "ms3",
+    )
+    .option("--size <pixels>", "height and width of the frames", whole(32), 224)
+    .option("--val <share>", "share of clips for validation", share, 0.15)
+    .option("--test <share>", "share of clips for testing", share, 0.15)
+    .option("--seed <n>", "decides which videos go to which split", whole(0), 123)
+    .option("--from <checkpoint>", "write a configuration that fine-tunes this checkpoint")
+    .addHelpText(
+      "after",
+      `
+Example:
+  avseg data import my-clips --out data/mine --from work_dir/demo/best.safetensors
+  avseg train ms3 data/mine/ms3.yaml
+
+A mask has the video's size, 255 where something sounds and 0 elsewhere; the number in its name is the
+second whose last frame it marks.`,
+    )
+    .action(importOwn);
+}
+
+function taskOf(text: string): "s4" | "ms3" {
+  if (text === "s4" || text === "ms3") return text;
+  throw new InvalidArgumentError("expected s4 or ms3");
+}
+
+async function importOwn(source: string, options: ImportCommandOptions): Promise<void> {
+  const base = options.from === undefined ? undefined : (await peekCheckpoint(options.from)).config;
+  let progress: ReturnType<typeof createProgress> | undefined;
+  const { folder, clips, unusedMasks } = await importDataset({
+    task: options.task,
+    source,
+    root: options.out,
+    imageSize: options.size,
+    valShare: options.val,
+    testShare: options.test,
+    seed: options.seed,
+    signal: interruptSignal("Nothing was kept."),
+    onProgress: ({ done, total }) => {
+      progress ??= createProgress("importing", total, { unit: "clips" });
+      progress.update(done);
+    },
+  });
+  progress?.done();
+  print(`${folder}: ${clips.train} training, ${clips.val} validation and ${clips.test} test clips`);
+  if (unusedMasks > 0) print(`${unusedMasks} masks belong to no clip of five seconds and are not used`);
+  const file = path.join(options.out, `${options.task}.yaml`);
+  await writeFileAtomic(file, configText(options, base));
+  print(`Train on it with: avseg train ${options.task} ${file}`);
+}
+
+/** A configuration for imported data: a checkpoint's own model, or the published one. */
+function configText(options: ImportCommandOptions, base: Config | undefined): string {
+  const { task, out, from, size } = options;
+  const valSplit = options.val > 0 ? "val" : "train";
+  const model =
+    base === undefined
+      ? {
+          visual: { kind: "pvt-v2-b5", weights: "pretrained/pvt_v2_b5.pth" },
+          audio: { weights: "pretrained/vggish-10086976.pth" },
+        }
+      : base.model;
+  const config = {
+    task,
+    description: `own data imported to ${out}`,
+    model,
+    data: { root: path.resolve(out), imageSize: base?.data.imageSize ?? size, batchSize: 4 },
+    training: {
+      epochs: 30,
+      optimizer: { kind: "adamw", learningRate: base?.training.optimizer.learningRate ?? 6e-5 },
+      losses: task === "s4" ? { dice: 1 } : { dice: 1, bce: 1 },
+      valSplit,
+      ...(from === undefined ? {} : { init: path.resolve(from) }),
+    },
+  };
+  const weights = from === undefined ? "# Encoder weights: `avseg weights pull pvt_v2_b5 vggish`.\n" : "";
+  return `# Made by \`avseg data import\`; see src/config/schema.ts for everything that can be said here.\n${weights}${stringify(config)}`;
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}

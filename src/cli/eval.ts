@@ -1,0 +1,145 @@
+/** `avseg eval`: the published figures and the right ones, tables, masks and a report. */
+import path from "node:path";
+import { Argument, Command, InvalidArgumentError, Option } from "commander";
+import { loadConfig } from "../config/load.node.js";
+import type { Config } from "../config/schema.js";
+import type { Split } from "../datasets/clip.js";
+import { openDataset } from "../datasets/open-dataset.node.js";
+import { trainingCharts } from "../evaluation/report/evaluation-report.js";
+import type { Report } from "../evaluation/report/report.js";
+import { type EvaluationResult, namedFigures } from "../evaluation/result.js";
+import { runEvaluation } from "../evaluation/run-evaluation.node.js";
+import { findWeightFile } from "../models/assemble-weights.node.js";
+import { loadPredictor } from "../models/load-predictor.node.js";
+import { modelFromConfig } from "../models/presets.js";
+import { peekCheckpoint } from "../training/checkpoint.node.js";
+import { hashFile } from "../weights/pretrained.node.js";
+import { createProgress } from "./progress.js";
+import { interruptSignal } from "./run.js";
+import { collect } from "./train.js";
+
+interface EvalOptions {
+  readonly split: Split;
+  readonly swapSounds?: boolean;
+  readonly batchSize?: number;
+  readonly out?: string;
+  readonly saveMasks?: boolean;
+  readonly report: boolean;
+  readonly workers?: number;
+  readonly json?: boolean;
+  readonly set: readonly string[];
+}
+
+/** The `eval` command. */
+export function evalCommand(): Command {
+  return new Command("eval")
+    .description("evaluate a checkpoint on S4, MS3 or AVSS data")
+    .addArgument(new Argument("<task>", "the setting of AVSBench").choices(["s4", "ms3", "avss"]))
+    .argument("<config>", "YAML configuration, or a published Python one")
+    .argument("<checkpoint>", "a file of `avseg train`, or a published one (.pth, .safetensors)")
+    .addOption(
+      new Option("--split <name>", "part of the dataset").choices(["test", "val", "train"]).default("test"),
+    )
+    .option("--swap-sounds", "give every clip the sound of another, to see whether the model listens")
+    .option("--batch-size <n>", "clips per batch; the published averages depend on it", whole(1))
+    .option("--out <dir>", "folder for figures, tables and report (default: below the run's folder)")
+    .option("--save-masks", "write the predicted masks as PNG files, named as published")
+    .option("--no-report", "write no HTML report")
+    .option("--workers <n>", "decoding threads", whole(0))
+    .option("--json", "print every figure as JSON")
+    .option("--set <key=value>", "override a configuration key (repeatable)", collect, [])
+    .addHelpText(
+      "after",
+      `
+Examples:
+  avseg eval s4 config/s4/pvt2.yaml work_dir/s4/pvt2/best.safetensors
+  avseg eval s4 config/s4/pvt2.yaml S4_pvt.pth --save-masks --out results/s4
+  avseg eval s4 config/s4/pvt2.yaml best.safetensors --swap-sounds`,
+    )
+    .action(evaluateCheckpoint);
+}
+
+function whole(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() !== "" && Number.isInteger(value) && value >= least) return value;
+    throw new InvalidArgumentError(`expected a whole number, ${least} or more`);
+  };
+}
+
+async function evaluateCheckpoint(
+  task: Config["task"],
+  file: string,
+  checkpoint: string,
+  options: EvalOptions,
+): Promise<void> {
+  const { config, warnings, workDir } = await loadConfig(file, { task, set: options.set });
+  for (const warning of warnings) process.stderr.write(`avseg: warning: ${warning}\n`);
+  const { split, swapSounds = false } = options;
+  const outDir = options.out ?? path.join(workDir, `eval-${split}${swapSounds ? "-swapped" : ""}`);
+  const signal = interruptSignal("What is scored is kept; the same command goes on from there.");
+  const checkpointFile = await findWeightFile(checkpoint);
+  const { root, imageSize, audio, frameCount } = config.data;
+  const dataset = await openDataset({ task, root, split, imageSize, audio, frameCount });
+  const { visual, audio: sound } = config.model;
+  const predictor = await loadPredictor({
+    checkpoint: checkpointFile,
+    config: modelFromConfig(config, dataset.classes),
+    encoders: { visual: visual.weights, audio: sound.weights, pca: sound.pca },
+    runtime: {
+      provider: config.runtime.provider,
+      ...(config.runtime.threads === null ? {} : { threads: config.runtime.threads }),
+    },
+    signal,
+  });
+  const progress = createProgress(`evaluating ${split}`, dataset.entries.length, { unit: "clips" });
+  const workers = options.workers ?? config.data.workers;
+  try {
+    const { result, files } = await runEvaluation({
+      predictor,
+      dataset,
+      batchSize: options.batchSize ?? config.data.batchSize,
+      outDir,
+      context: {
+        checkpoint,
+        sha256: await hashFile(checkpointFile),
+        config: file,
+        data: root,
+        set: options.set,
+      },
+      ...(swapSounds ? { swapSounds: config.training.seed } : {}),
+      ...(options.saveMasks ? { saveMasks: true } : {}),
+      ...(options.report ? { report: await chartsOf(checkpointFile) } : {}),
+      ...(workers === null ? {} : { workers }),
+      onProgress: ({ done, miou, fscore }) =>
+        progress.update(done, `mIoU ${miou.toFixed(4)}  F ${fscore.toFixed(4)}`),
+      onResume: (clips) => progress.log(`going on after ${clips} clips that an earlier run scored`),
+      signal,
+    });
+    progress.done();
+    const text = options.json ? `${JSON.stringify(result.figures, null, 2)}\n` : describeResult(result);
+    process.stdout.write(text);
+    if (!options.json) process.stdout.write(`written: ${files.join(", ")}\n`);
+  } finally {
+    await predictor.close();
+  }
+}
+
+/** The curves of the run that a checkpoint comes from, where it is one of ours. */
+async function chartsOf(file: string): Promise<Partial<Pick<Report, "charts">>> {
+  const checkpoint = await peekCheckpoint(file).catch(() => undefined);
+  if (!checkpoint || checkpoint.progress.history.length === 0) return {};
+  const { history, best } = checkpoint.progress;
+  return { charts: trainingCharts({ epochs: history, bestEpoch: best?.epoch }) };
+}
+
+/** Every figure with the protocol it follows, so that published and corrected ones are not mixed up. */
+function describeResult(result: EvaluationResult): string {
+  const figures = namedFigures(result);
+  const width = Math.max(...figures.map(({ label }) => label.length));
+  const lines = figures.map(({ label, value, protocol }) => {
+    const number = protocol === "count" ? String(value) : value.toFixed(4);
+    return `${label.padEnd(width)}  ${number.padStart(8)}  ${protocol === "count" ? "" : `(${protocol})`}`.trimEnd();
+  });
+  return `${lines.join("\n")}\n`;
+}

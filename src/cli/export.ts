@@ -1,0 +1,181 @@
+/** `avseg export`: a checkpoint as one ONNX file, and what its precision costs on labelled data. */
+import { stat } from "node:fs/promises";
+import path from "node:path";
+import { Command, Option } from "commander";
+import { loadConfig } from "../config/load.node.js";
+import type { AvsDataset, Split } from "../datasets/clip.js";
+import { openDataset } from "../datasets/open-dataset.node.js";
+import { type CalibrationReport, calibrate } from "../export/calibrate.node.js";
+import { type ExportedModel, exportModel } from "../export/export-model.node.js";
+import { type AudioForm, audioForms, type FramesForm, framesForms } from "../export/form.js";
+import { type Precision, precisions } from "../export/prepare.js";
+import { writeFileAtomic } from "../files.node.js";
+import type { LoadModelOptions } from "../models/load-predictor.node.js";
+import type { AvsModelConfig } from "../models/model-config.js";
+import { modelFromConfig } from "../models/presets.js";
+import { describe } from "../tensor.js";
+import { createProgress, formatBytes } from "./progress.js";
+import { interruptSignal, UsageError } from "./run.js";
+
+interface ExportCommandOptions {
+  readonly out: string;
+  readonly precision: Precision;
+  readonly frames: FramesForm;
+  readonly audio?: AudioForm;
+  readonly withAudioFrontend?: boolean;
+  readonly clips: number;
+  readonly externalData?: boolean;
+  readonly config?: string;
+  readonly calibrate?: string;
+  readonly split: Split;
+}
+
+/** The `export` command. */
+export function exportCommand(): Command {
+  return new Command("export")
+    .description("write a checkpoint as one ONNX file that any ONNX runtime can load")
+    .argument("<checkpoint>", "a file of `avseg train`, or a published one (.pth, .safetensors)")
+    .requiredOption("--out <file>", "the .onnx file to write")
+    .addOption(
+      new Option(
+        "--precision <kind>",
+        "fp32; half-precision weights (half the file); 8-bit products (a third, faster)",
+      )
+        .choices(precisions)
+        .default("fp32"),
+    )
+    .addOption(
+      new Option("--frames <form>", "u8: RGB bytes [N,H,W,3]; f32: normalised planes [N,3,H,W]")
+        .choices(framesForms)
+        .default("u8"),
+    )
+    .addOption(
+      new Option("--audio <form>", "pcm: 16 kHz mono; log-mel; VGGish embedding (default: log-mel)").choices(
+        audioForms,
+      ),
+    )
+    .option("--with-audio-frontend", "take sound as samples: the same as --audio pcm")
+    .option("--clips <n>", "clips per run, fixed in the file", clipCount, 1)
+    .option("--external-data", "put the weights into <out>.data beside the model")
+    .option("--config <file>", "configuration of the model, where the checkpoint does not hold its own")
+    .option("--calibrate <data>", "compare with the full model on a dataset: its folder, or a configuration")
+    .addOption(
+      new Option("--split <name>", "part of it to compare on")
+        .choices(["test", "val", "train"])
+        .default("test"),
+    )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  avseg export work_dir/s4/pvt2/best.safetensors --out model.onnx
+  avseg export best.safetensors --out model.onnx --with-audio-frontend --precision fp16-weights
+  avseg export best.safetensors --out model.onnx --precision int8 --calibrate config/s4/pvt2.yaml
+
+--calibrate also writes its figures to <out>.calibration.json.`,
+    )
+    .action(exportCheckpoint);
+}
+
+async function exportCheckpoint(checkpoint: string, options: ExportCommandOptions): Promise<void> {
+  const { out, precision, frames, clips, split } = options;
+  if (options.withAudioFrontend && options.audio !== undefined && options.audio !== "pcm") {
+    throw new UsageError(`--with-audio-frontend takes samples, --audio ${options.audio} does not`, {
+      hint: "give one of the two",
+    });
+  }
+  const audio = options.withAudioFrontend ? "pcm" : (options.audio ?? "log-mel");
+  const signal = interruptSignal("Nothing half-written was left.");
+  let progress: ReturnType<typeof createProgress> | undefined;
+  const exported = await exportModel({
+    checkpoint,
+    ...(options.config === undefined ? {} : await modelOf(options.config, split)),
+    out,
+    form: { clips, frames, audio },
+    precision,
+    ...(options.externalData ? { externalData: true } : {}),
+    onProgress: ({ stage, done, total }) => {
+      if (stage !== "writing") return;
+      progress ??= createProgress("writing", total, { unit: "bytes" });
+      progress.update(done);
+    },
+    signal,
+  });
+  progress?.done();
+  process.stdout.write(describeExport(exported));
+  if (options.calibrate === undefined) return;
+
+  const { model } = exported.source;
+  const dataset = await dataOf(options.calibrate, split, model.config);
+  const counting = createProgress(`comparing on ${split}`, dataset.entries.length, { unit: "clips" });
+  const report = await calibrate({
+    source: exported.source,
+    precision,
+    dataset,
+    onProgress: (done) => counting.update(done),
+    signal,
+  });
+  counting.done();
+  const file = `${out}.calibration.json`;
+  await writeFileAtomic(file, `${JSON.stringify(report, null, 2)}\n`);
+  process.stdout.write(`${describeCalibration(report)}written: ${file}\n`);
+}
+
+/** The model and the encoders that a configuration describes. Class names of AVSS come from its data. */
+async function modelOf(file: string, split: Split): Promise<Pick<LoadModelOptions, "config" | "encoders">> {
+  const { config } = await loadConfig(file);
+  const { root, imageSize, audio, frameCount } = config.data;
+  const { visual, audio: sound } = config.model;
+  const classes =
+    config.task === "avss"
+      ? (await openDataset({ task: config.task, root, split, imageSize, audio, frameCount })).classes
+      : undefined;
+  return {
+    config: modelFromConfig(config, classes),
+    encoders: { visual: visual.weights, audio: sound.weights, pca: sound.pca },
+  };
+}
+
+/** The dataset below a folder, or the one that a configuration names, at the model's size. */
+async function dataOf(
+  data: string,
+  split: Split,
+  { task, imageSize, frameCount }: AvsModelConfig,
+): Promise<AvsDataset> {
+  const isFolder = await stat(data).then(
+    (status) => status.isDirectory(),
+    () => false,
+  );
+  const named = isFolder ? { root: data } : (await loadConfig(data, { task })).config.data;
+  return openDataset({ ...named, task, split, imageSize, frameCount });
+}
+
+function clipCount(text: string): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= 1 && value <= 64) return value;
+  throw new UsageError(`--clips takes a whole number from 1 to 64, not ${text}`);
+}
+
+function describeExport({ files, inputs, outputs }: ExportedModel): string {
+  const values = (list: ExportedModel["inputs"]) =>
+    list.map((value) => `${value.name} ${describe(value)}`).join(", ");
+  return [
+    ...files.map(({ path: file, bytes }) => `${path.normalize(file)}  ${formatBytes(bytes)}`),
+    `  in:  ${values(inputs)}`,
+    `  out: ${values(outputs)}`,
+    "",
+  ].join("\n");
+}
+
+function describeCalibration(report: CalibrationReport): string {
+  const { full, exported, clips, precision, split } = report;
+  const points = (change: number) => `${change >= 0 ? "+" : ""}${(100 * change).toFixed(2)} points`;
+  return [
+    `${precision} against the full model on ${clips} clips (${split})`,
+    `  mask pixels flipped  ${(100 * report.flippedShare).toFixed(3)}% of ${report.pixels.toLocaleString("en")}`,
+    `  mIoU                 ${full.miou.toFixed(4)} -> ${exported.miou.toFixed(4)}  (${points(report.miouChange)})`,
+    `  F-score              ${full.fscore.toFixed(4)} -> ${exported.fscore.toFixed(4)}  (${points(report.fscoreChange)})`,
+    `  seconds per clip     ${report.fullSecondsPerClip.toFixed(3)} -> ${report.exportedSecondsPerClip.toFixed(3)}  (${report.timeRatio.toFixed(2)} of the full model's)`,
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,34 @@
+#!/usr/bin/env node
+/** `avseg`, the command line: each command is a file of its own beside this one. */
+import { readFileSync } from "node:fs";
+import { Command } from "commander";
+import { dataCommand } from "./data.js";
+import { demoCommand } from "./demo.js";
+import { evalCommand } from "./eval.js";
+import { exportCommand } from "./export.js";
+import { runProgram } from "./run.js";
+import { segmentCommand } from "./segment.js";
+import { trainCommand } from "./train.js";
+import { weightsCommand } from "./weights.js";
+
+const manifest: unknown = JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8"));
+const version =
+  typeof manifest === "object" && manifest && "version" in manifest ? String(manifest.version) : "?";
+
+const program = new Command("avseg")
+  .description("Mark the pixels of whatever is making the sound: train, evaluate, segment.")
+  .version(version, "-V, --version", "print the version")
+  .helpOption("-h, --help", "show this help")
+  .addHelpText(
+    "after",
+    "\nExamples:\n  avseg data synth s4 data\n  avseg train s4 config/s4/pvt2.yaml\n  avseg train --help",
+  )
+  .addCommand(trainCommand())
+  .addCommand(evalCommand())
+  .addCommand(exportCommand())
+  .addCommand(segmentCommand())
+  .addCommand(dataCommand())
+  .addCommand(weightsCommand())
+  .addCommand(demoCommand());
+
+await runProgram(program, process.argv);

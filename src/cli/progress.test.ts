@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { createProgress, formatBytes, formatDuration } from "./progress.js";
+
+function recorder(isTTY: boolean, columns = 80) {
+  const written: string[] = [];
+  let time = 0;
+  return {
+    written,
+    advance: (ms: number) => {
+      time += ms;
+    },
+    options: { now: () => time, stream: { isTTY, columns, write: (text: string) => written.push(text) } },
+  };
+}
+
+test("a terminal sees one redrawn line with share, rate and time left", () => {
+  const r = recorder(true);
+  const progress = createProgress("clips", 200, { ...r.options, unit: "clips" });
+  progress.update(0);
+  r.advance(1000);
+  progress.update(50, "loss 0.41");
+  assert.equal(
+    r.written.at(-1),
+    "\r\x1b[Kclips  [#####...............]  50/200  25%  50 clips/s  3 s left  loss 0.41",
+  );
+  progress.update(51); // too soon to draw again
+  assert.equal(r.written.length, 2);
+});
+
+test("the rate leaves out what was done before the first update", () => {
+  const r = recorder(true);
+  const progress = createProgress("resumed", 1000, r.options);
+  progress.update(900);
+  r.advance(10_000);
+  progress.update(910);
+  assert.match(r.written.at(-1) ?? "", /1\.0\/s {2}1:30 left/);
+});
+
+test("a pipe gets plain lines, rarely, and a last one", () => {
+  const r = recorder(false);
+  const progress = createProgress("clips", 10, r.options);
+  for (let i = 0; i < 10; i++) {
+    r.advance(2_500);
+    progress.update(i);
+  }
+  progress.done();
+  progress.done();
+  assert.deepEqual(
+    r.written.map((line) => line.replace(/ {2}.*/s, "")),
+    ["clips", "clips", "clips"],
+  );
+  assert.equal(r.written.at(-1), "clips  done in 25 s\n");
+  assert.ok(r.written.every((line) => !line.includes("\x1b")));
+});
+
+test("a long note is cut to the terminal's width", () => {
+  const r = recorder(true, 40);
+  createProgress("x", 2, r.options).update(1, "n".repeat(100));
+  assert.equal((r.written[0] ?? "").replace("\r\x1b[K", "").length, 39);
+});
+
+test("durations and sizes read naturally", () => {
+  assert.deepEqual([7.6, 65, 7385].map(formatDuration), ["8 s", "1:05", "2:03:05"]);
+  assert.deepEqual([512, 3_400_000, 1_200_000_000].map(formatBytes), ["512 B", "3.4 MB", "1.20 GB"]);
+});

@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import path from "node:path";
+import test from "node:test";
+import { CheckpointError } from "../errors.js";
+import { describeFailure, UsageError } from "./run.js";
+
+const avseg = path.join(import.meta.dirname, "main.js");
+const run = (...args: string[]) => spawnSync(process.execPath, [avseg, ...args], { encoding: "utf8" });
+
+test("a user's failure is one line and a hint", () => {
+  const error = new CheckpointError("a.pth: truncated\n at byte 7", { hint: "Download it again." });
+  assert.deepEqual(describeFailure(error, false), {
+    text: "avseg: a.pth: truncated at byte 7\nhint: Download it again.\n",
+    exitCode: 1,
+  });
+  assert.equal(describeFailure(new UsageError("--a excludes --b"), false).exitCode, 2);
+});
+
+test("the stack shows with --verbose only", () => {
+  const error = new TypeError("x is not a function", { cause: new Error("deeper") });
+  assert.doesNotMatch(describeFailure(error, false).text, /\n\s+at /);
+  assert.match(describeFailure(error, true).text, /\n\s+at .*caused by: Error: deeper/s);
+});
+
+test("wrong usage exits with 2 and suggests the nearest name", () => {
+  const result = run("--versio");
+  assert.equal(result.status, 2);
+  assert.match(result.stderr, /^avseg: unknown option '--versio'\n\(Did you mean --version\?\)/);
+});
+
+test("help and version succeed", () => {
+  assert.equal(run("--help").status, 0);
+  assert.match(run("--version").stdout, /^\d+\.\d+\.\d+\n$/);
+});

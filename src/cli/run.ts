@@ -1,0 +1,115 @@
+/**
+ * The error boundary of the command line. Commands throw; this file turns what they throw into one
+ * line on stderr, a hint and an exit code: 0 success, 1 failure, 2 wrong usage, 130 interrupted.
+ */
+import { type Command, CommanderError } from "commander";
+import { AvsegError } from "../errors.js";
+
+/** Arguments that parse but make no sense together; reported like any usage error (exit code 2). */
+export class UsageError extends AvsegError {}
+
+const interruption: { controller: AbortController; kept: () => string } = {
+  controller: new AbortController(),
+  kept: () => "",
+};
+let listening = false;
+
+/**
+ * A signal that aborts on Ctrl-C (or SIGTERM), for a command to pass to the library. `kept` gives the
+ * sentence that tells the user what was saved and how to go on. A second Ctrl-C ends at once.
+ */
+export function interruptSignal(kept: string | (() => string) = ""): AbortSignal {
+  interruption.kept = typeof kept === "string" ? () => kept : kept;
+  if (!listening) {
+    listening = true;
+    const onSignal = (): void => {
+      if (interruption.controller.signal.aborted) process.exit(130);
+      process.stderr.write("\navseg: stopping (press Ctrl-C again to stop at once)\n");
+      interruption.controller.abort(new DOMException("interrupted", "AbortError"));
+    };
+    process.on("SIGINT", onSignal);
+    process.on("SIGTERM", onSignal);
+  }
+  return interruption.controller.signal;
+}
+
+/** What is printed and returned for a failure. */
+export interface Failure {
+  readonly text: string;
+  readonly exitCode: number;
+}
+
+/** Maps anything thrown to the lines to print and the exit code. */
+export function describeFailure(error: unknown, verbose: boolean): Failure {
+  const stack = verbose && error instanceof Error && error.stack ? `${stackOf(error)}\n` : "";
+  if (interruption.controller.signal.aborted && isAbort(error)) {
+    const kept = interruption.kept();
+    return { text: `avseg: interrupted.${kept ? ` ${kept}` : ""}\n`, exitCode: 130 };
+  }
+  if (error instanceof AvsegError) {
+    const hint = error.hint ? `hint: ${oneLine(error.hint)}\n` : "";
+    return {
+      text: `avseg: ${oneLine(error.message)}\n${hint}${stack}`,
+      exitCode: error instanceof UsageError ? 2 : 1,
+    };
+  }
+  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  const hint = verbose ? "" : "hint: this is unexpected; run again with --verbose for the stack\n";
+  return { text: `avseg: ${oneLine(message)}\n${hint}${stack}`, exitCode: 1 };
+}
+
+/**
+ * Parses `argv` and runs the chosen command; sets `process.exitCode` and never throws.
+ * Adds `--verbose` to every command that acts.
+ */
+export async function runProgram(program: Command, argv: readonly string[]): Promise<void> {
+  prepare(program);
+  // `avseg ... | head` closes our stdout early, which is no failure.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === "EPIPE" ? 0 : 1);
+  });
+  try {
+    await program.parseAsync(argv as string[]);
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      // Commander has printed its message already; help and version come through here with code 0.
+      process.exitCode = error.exitCode === 0 ? 0 : 2;
+      return;
+    }
+    const failure = describeFailure(error, argv.includes("--verbose"));
+    // A progress line may be standing on the terminal.
+    process.stderr.write(`${process.stderr.isTTY ? "\r\x1b[K" : ""}${failure.text}`);
+    process.exitCode = failure.exitCode;
+  }
+  // After an interruption, work that ignores the signal must not keep the process alive.
+  if (interruption.controller.signal.aborted) process.exit(process.exitCode ?? 130);
+}
+
+/** Gives every command the same way to fail: thrown instead of exiting, worded `avseg: ...`. */
+function prepare(command: Command): void {
+  command.exitOverride().showHelpAfterError("hint: add --help for usage and an example");
+  command.configureOutput({
+    outputError: (text, write) => write(text.replace(/^error: /, "avseg: ")),
+  });
+  const isVerbose = (o: { long?: string | undefined }): boolean => o.long === "--verbose";
+  if (command.commands.length === 0 && !command.options.some(isVerbose)) {
+    command.option("--verbose", "print the stack of an error");
+  }
+  for (const child of command.commands) prepare(child as Command);
+}
+
+function isAbort(error: unknown): boolean {
+  return (
+    error === interruption.controller.signal.reason ||
+    (error instanceof Error && (error.name === "AbortError" || isAbort(error.cause)))
+  );
+}
+
+function stackOf(error: Error): string {
+  const own = error.stack ?? "";
+  return error.cause instanceof Error ? `${own}\ncaused by: ${stackOf(error.cause)}` : own;
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s*\n\s*/g, " ").trim();
+}

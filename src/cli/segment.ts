@@ -1,0 +1,139 @@
+/** `avseg segment`: masks and overlays of any videos. */
+import path from "node:path";
+import { Command, Option } from "commander";
+import { findWeightFile } from "../models/assemble-weights.node.js";
+import { type LoadedPredictor, loadPredictor } from "../models/load-predictor.node.js";
+import type { RuntimeOptions } from "../runtime/runtime.js";
+import { DEMO_MODEL_DESCRIPTION, findDemoModel } from "../segment/demo-model.node.js";
+import { type SegmentSummary, segmentVideo } from "../segment/segment-video.node.js";
+import { peekCheckpoint } from "../training/checkpoint.node.js";
+import { createProgress, type Progress } from "./progress.js";
+import { describeFailure, interruptSignal } from "./run.js";
+
+interface Options {
+  readonly checkpoint?: string;
+  readonly out: string;
+  readonly overlay: boolean;
+  readonly provider: NonNullable<RuntimeOptions["provider"]>;
+  readonly verbose?: boolean;
+}
+
+/** The `segment` command. */
+export function segmentCommand(): Command {
+  return new Command("segment")
+    .description("mark what is sounding in videos: masks, segments.json and an overlay video")
+    .argument("<video...>", "video files of any length, size and format that ffmpeg reads")
+    .option("--checkpoint <file>", "a file of `avseg train`, or a published one (default: the demo model)")
+    .option("--out <dir>", "folder for the results, one below it per video", "segments")
+    .option("--no-overlay", "write masks and segments.json only")
+    .addOption(
+      new Option("--provider <name>", "what runs the model").choices(["cpu", "webgpu"]).default("cpu"),
+    )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  avseg segment holiday.mp4
+  avseg segment *.mp4 --checkpoint S4_pvt.pth --out results`,
+    )
+    .action(segmentAll);
+}
+
+async function segmentAll(videos: string[], options: Options): Promise<void> {
+  const signal = interruptSignal("Videos that were finished are kept.");
+  const { predictor, description } = await loadModel(options, signal);
+  process.stdout.write(`model: ${description}\n`);
+  const folders = uniqueNames(videos);
+  let failed = 0;
+  try {
+    for (const [i, video] of videos.entries()) {
+      const outDir = path.join(options.out, folders[i]!);
+      try {
+        const summary = await segmentOne(video, predictor, { ...options, outDir, description, signal });
+        process.stdout.write(describe(video, summary, options.overlay));
+      } catch (error) {
+        if (signal.aborted) throw error;
+        failed++;
+        process.stderr.write(describeFailure(error, options.verbose ?? false).text);
+      }
+    }
+  } finally {
+    await predictor.close();
+  }
+  if (failed === 0) return;
+  process.exitCode = 1;
+  if (videos.length > 1) process.stderr.write(`avseg: ${failed} of ${videos.length} videos failed\n`);
+}
+
+async function loadModel(
+  { checkpoint, provider }: Options,
+  signal: AbortSignal,
+): Promise<{ predictor: LoadedPredictor; description: string }> {
+  const file = await findWeightFile(checkpoint ?? findDemoModel());
+  const predictor = await loadPredictor({ checkpoint: file, runtime: { provider }, signal });
+  return {
+    predictor,
+    description: checkpoint ? await describeModel(file, predictor) : DEMO_MODEL_DESCRIPTION,
+  };
+}
+
+/** What a checkpoint is and, where it says so, what it was trained on. */
+async function describeModel(file: string, { description: model }: LoadedPredictor): Promise<string> {
+  const kind = `${model.task.toUpperCase()} model, ${model.imageSize}x${model.imageSize}`;
+  const own = await peekCheckpoint(file).catch(() => undefined); // a published one says nothing of itself
+  if (!own) return `${kind}, from ${path.basename(file)}`;
+  const { data } = own.config;
+  const epochs = own.progress.history.length;
+  return `${kind}, from ${path.basename(file)}, trained on ${path.basename(path.resolve(data.root))} for ${epochs} epochs`;
+}
+
+async function segmentOne(
+  video: string,
+  predictor: LoadedPredictor,
+  options: { outDir: string; overlay: boolean; description: string; signal: AbortSignal },
+): Promise<SegmentSummary> {
+  let progress: Progress | undefined;
+  try {
+    return await segmentVideo(video, predictor, {
+      outDir: options.outDir,
+      overlay: options.overlay,
+      modelDescription: options.description,
+      signal: options.signal,
+      onProgress: ({ doneSeconds, totalSeconds }) => {
+        progress ??= createProgress(path.basename(video), totalSeconds && Math.ceil(totalSeconds), {
+          unit: "s of video",
+        });
+        progress.update(Math.round(doneSeconds * 10) / 10);
+      },
+    });
+  } finally {
+    progress?.done();
+  }
+}
+
+/** A folder name per video: its name without the extension, numbered where two are alike. */
+export function uniqueNames(videos: readonly string[]): string[] {
+  const taken = new Set<string>();
+  return videos.map((video) => {
+    const stem = path.parse(path.resolve(video)).name || "video";
+    let name = stem;
+    // Compared without case: on some systems `A` and `a` are one folder.
+    for (let n = 2; taken.has(name.toLowerCase()); n++) name = `${stem}-${n}`;
+    taken.add(name.toLowerCase());
+    return name;
+  });
+}
+
+function describe(
+  video: string,
+  { outDir, steps, soundingSteps, notes }: SegmentSummary,
+  overlay: boolean,
+): string {
+  const made = overlay ? "overlay.mp4, masks/ and segments.json" : "masks/ and segments.json";
+  const lines = [
+    `${video}: something sounds in ${soundingSteps} of ${steps} seconds`,
+    ...notes.map((note) => `  note: ${note}`),
+    `  ${made} in ${outDir}`,
+  ];
+  return `${lines.join("\n")}\n`;
+}

@@ -1,0 +1,134 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import test, { after, before } from "node:test";
+import { writeSoundShapes } from "../datasets/sound-shapes/write.node.js";
+import { peekCheckpoint } from "../training/checkpoint.node.js";
+
+const main = path.join(import.meta.dirname, "main.js");
+let dir = "";
+let file = "";
+
+before(async () => {
+  dir = await mkdtemp(path.join(tmpdir(), "avseg-train-"));
+  file = path.join(dir, "tiny.yaml");
+  const counts = { train: 6, val: 2, test: 2 };
+  await writeSoundShapes({ task: "s4", root: path.join(dir, "data"), counts, imageSize: 32 });
+  await writeFile(
+    file,
+    `task: s4
+model:
+  visual: { kind: pvt-v2, dims: [8, 8, 20, 32], depths: [1, 1, 1, 1], heads: [1, 2, 5, 8], mlpRatios: [2, 2, 2, 2], reductions: [8, 4, 2, 1] }
+  audio: { widths: [4, 4, 4, 4, 4, 4], hidden: 8 }
+  decoder: { convDim: 8, heads: 4 }
+data: { root: ${path.join(dir, "data")}, imageSize: 32, batchSize: 3, workers: 1 }
+training: { epochs: 500, checkpointEverySteps: 1 }
+runtime: { threads: 1 }
+`,
+  );
+});
+after(() => rm(dir, { recursive: true, force: true }));
+
+/** Runs avseg; `onOutput` sees stdout as it grows and may signal the process. */
+function avseg(args: string[], onOutput?: (text: string, interrupt: () => void) => void) {
+  const child = spawn(process.execPath, [main, ...args]);
+  let [stdout, stderr] = ["", ""];
+  child.stdout.on("data", (chunk: Buffer) => {
+    stdout += String(chunk);
+    onOutput?.(stdout, () => child.kill("SIGINT"));
+  });
+  child.stderr.on("data", (chunk: Buffer) => {
+    stderr += String(chunk);
+  });
+  return new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
+    child.once("close", (code) => resolve({ code, stdout, stderr }));
+  });
+}
+
+test("Ctrl-C saves, says how to go on, and exits with 130; then the run goes on and evaluates", async () => {
+  const out = path.join(dir, "run");
+  const { code, stderr } = await avseg(["train", "s4", file, "--out", out], (text, interrupt) => {
+    if (text.includes("epoch 2/500")) interrupt();
+  });
+  assert.equal(code, 130, stderr);
+  assert.match(
+    stderr,
+    /avseg: interrupted\. All finished steps are saved in .*go on with: avseg train s4 .* --resume/,
+  );
+  const { step, epoch } = (await peekCheckpoint(path.join(out, "last.safetensors"))).progress;
+  assert.ok(step >= 4 && epoch >= 2);
+  const resumed = await avseg([
+    "train",
+    "s4",
+    file,
+    "--out",
+    out,
+    "--resume",
+    "--set",
+    `training.epochs=${epoch + 1}`,
+  ]);
+  assert.equal(resumed.code, 0, resumed.stderr);
+  assert.match(resumed.stdout, new RegExp(`resuming in epoch \\d+ .*\\(${step} steps done\\)`));
+
+  const best = path.join(out, "best.safetensors");
+  const evaluated = await avseg([
+    "eval",
+    "s4",
+    file,
+    best,
+    "--out",
+    path.join(dir, "eval"),
+    "--json",
+    "--no-report",
+  ]);
+  assert.equal(evaluated.code, 0, evaluated.stderr);
+  const figures: unknown = JSON.parse(evaluated.stdout);
+  assert.ok(typeof figures === "object" && figures !== null && "miouPublishedPerBatch" in figures);
+});
+
+test("what is wrong is one line, before anything is written", async () => {
+  const cases: [args: string[], code: number, stderr: RegExp][] = [
+    [
+      ["train", "s4", path.join(dir, "absent.yaml")],
+      1,
+      /^avseg: .*absent\.yaml: cannot be read \(ENOENT\)\nhint: /,
+    ],
+    [["train", "s5", file], 2, /^avseg: .*'s5' is invalid.*Allowed choices are s4, ms3, avss/],
+    [["train", "s4", file, "--sett", "a=1"], 2, /Did you mean --set/],
+    [
+      ["train", "s4", file, "--set", "training.epoch=1"],
+      1,
+      /unknown key training\.epoch .*\nhint: Did you mean training\.epochs\?/,
+    ],
+    [
+      ["train", "s4", file, "--set", `data.root=${dir}`],
+      1,
+      /^avseg: .*expected the root of AVSBench.*\nhint: /,
+    ],
+    [
+      ["train", "s4", file, "--set", "model.visual.weights=gone.pth"],
+      1,
+      /gone\.pth: no such weight file\nhint: /,
+    ],
+    [["train", "s4", file, "--out", path.join(file, "run")], 1, /^avseg: cannot write .*\nhint: /],
+    [["eval", "s4", file, path.join(dir, "gone.safetensors")], 1, /gone\.safetensors: no such weight file/],
+  ];
+  for (const [args, code, stderr] of cases) {
+    const found = await avseg(args);
+    assert.match(found.stderr, stderr, args.join(" "));
+    assert.equal(found.code, code, args.join(" "));
+    assert.ok(found.stderr.trimEnd().split("\n").length <= 3, found.stderr);
+  }
+});
+
+test("an output folder without permission is refused", async (t) => {
+  if (process.getuid?.() === 0) return t.skip("root may write anywhere");
+  const closed = path.join(dir, "closed");
+  await mkdir(closed);
+  await chmod(closed, 0o500);
+  const { code, stderr } = await avseg(["train", "s4", file, "--out", path.join(closed, "run")]);
+  assert.equal(code, 1);
+  assert.match(stderr, /no permission to write there/);
+});

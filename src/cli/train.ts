@@ -1,0 +1,124 @@
+/** `avseg train`: trains Messenger Blocks and decoder (and whatever the configuration unfreezes). */
+import { Argument, Command } from "commander";
+import { loadConfig } from "../config/load.node.js";
+import type { Config } from "../config/schema.js";
+import { openTraining, type Training } from "../training/open-training.node.js";
+import { runFiles, type TrainerEvent } from "../training/trainer.node.js";
+import { createProgress, formatDuration, type Progress } from "./progress.js";
+import { interruptSignal } from "./run.js";
+
+interface TrainOptions {
+  readonly set: readonly string[];
+  readonly out?: string;
+  readonly resume?: boolean;
+  readonly overwrite?: boolean;
+}
+
+/** Collects a repeatable option. */
+export function collect(value: string, previous: readonly string[]): string[] {
+  return [...previous, value];
+}
+
+/** The `train` command. */
+export function trainCommand(): Command {
+  return new Command("train")
+    .description("train on S4, MS3 or AVSS data")
+    .addArgument(new Argument("<task>", "the setting of AVSBench").choices(["s4", "ms3", "avss"]))
+    .argument("<config>", "YAML configuration, or a published Python one")
+    .option("--set <key=value>", "override a configuration key (repeatable)", collect, [])
+    .option("--out <dir>", "folder for checkpoints and logs (default: work_dir/<task>/<config name>)")
+    .option("--resume", "go on from the folder's last checkpoint, if there is one")
+    .option("--overwrite", "start anew in a folder that has a run already")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  avseg train s4 config/s4/pvt2.yaml --set data.root=/data/AVSBench/Single-source
+  avseg train s4 config/s4/pvt2.yaml --resume
+  avseg train ms3 config/ms3/pvt2.yaml --set training.init=work_dir/s4/pvt2/best.safetensors`,
+    )
+    .action(train);
+}
+
+async function train(task: Config["task"], file: string, options: TrainOptions): Promise<void> {
+  const { config, warnings, workDir: defaultDir } = await loadConfig(file, { task, set: options.set });
+  for (const warning of warnings) process.stderr.write(`avseg: warning: ${warning}\n`);
+  const workDir = options.out ?? defaultDir;
+  const resumeHint = `avseg train ${task} ${file}${options.set.map((s) => ` --set ${s}`).join("")}${options.out ? ` --out ${options.out}` : ""} --resume`;
+  let steps = 0;
+  const signal = interruptSignal(() =>
+    steps > 0
+      ? `All finished steps are saved in ${runFiles(workDir).last}; go on with: ${resumeHint}`
+      : "No step was finished.",
+  );
+  const training = await openTraining({
+    config,
+    workDir,
+    signal,
+    ...(options.resume ? { existing: "resume" } : options.overwrite ? { existing: "replace" } : {}),
+  });
+  try {
+    printHeader(training, config, workDir);
+    const started = performance.now();
+    const view = epochView(config);
+    const result = await training.trainer.run({
+      signal,
+      onEvent: (event) => {
+        if (event.kind === "step") steps++;
+        view(event);
+      },
+    });
+    const took = formatDuration((performance.now() - started) / 1000);
+    const best = result.best
+      ? `best epoch ${result.best.epoch + 1} (${config.training.selectBy} ${result.best.value.toFixed(4)} on ${config.training.valSplit})`
+      : "not evaluated";
+    process.stdout.write(`done in ${took}: ${best}\n`);
+    const use = result.bestFile ?? result.lastFile;
+    process.stdout.write(`checkpoint: ${use}\nevaluate:   avseg eval ${task} ${file} ${use}\n`);
+  } finally {
+    await training.close();
+  }
+}
+
+function printHeader({ summary, trainer }: Training, config: Config, workDir: string): void {
+  const millions = (n: number): string => `${(n / 1e6).toFixed(2)} M`;
+  const { parameters, forwardFlops } = summary;
+  const lines = [
+    `task ${config.task}, ${summary.trainClips} clips to train on, ${summary.valClips} to validate (${config.training.valSplit})`,
+    `parameters: ${millions(parameters.total)} in all, ${millions(parameters.trainable)} trained, ${millions(parameters.decoder)} decoder, ${millions(parameters.visualEncoder)} visual encoder`,
+    `forward of one clip: ${(forwardFlops / 1e9).toFixed(1)} GFLOP`,
+    `writing to ${workDir}`,
+  ];
+  const { epoch, batch, step } = trainer.progress;
+  if (step > 0) lines.push(`resuming in epoch ${epoch + 1} after ${batch} batches (${step} steps done)`);
+  process.stdout.write(`${lines.join("\n")}\n`);
+}
+
+/** Progress on stderr, a line per epoch on stdout. */
+function epochView({ training }: Config): (event: TrainerEvent) => void {
+  let progress: { kind: TrainerEvent["kind"]; shown: Progress } | undefined;
+  const show = (kind: TrainerEvent["kind"], label: string, total: number, unit: string): Progress => {
+    if (progress?.kind !== kind) {
+      progress?.shown.done();
+      progress = { kind, shown: createProgress(label, total, { unit }) };
+    }
+    return progress.shown;
+  };
+  const ofEpochs = (epoch: number): string => `epoch ${epoch + 1}/${training.epochs}`;
+  return (event) => {
+    if (event.kind === "step") {
+      const { epoch, batch, batches, loss } = event;
+      show("step", ofEpochs(epoch), batches, "steps").update(batch, `loss ${loss.toFixed(4)}`);
+    } else if (event.kind === "validation") {
+      show("validation", `${ofEpochs(event.epoch)} validation`, event.total, "clips").update(event.done);
+    } else if (event.kind === "epoch") {
+      progress?.shown.done();
+      progress = undefined;
+      const { epoch, loss, validation } = event.record;
+      const figures = validation
+        ? `  mIoU ${validation.miou?.toFixed(4)}  F ${validation.fscore?.toFixed(4)}${event.best ? "  best so far" : ""}`
+        : "";
+      process.stdout.write(`${ofEpochs(epoch)}  loss ${loss.toFixed(4)}${figures}\n`);
+    }
+  };
+}

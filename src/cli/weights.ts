@@ -1,0 +1,162 @@
+/** `avseg weights`: look into weight files, convert them, fetch the public ones. */
+import { Command, Option } from "commander";
+import { convertWeights } from "../weights/convert.node.js";
+import { loadListing } from "../weights/load.node.js";
+import { PRETRAINED } from "../weights/pretrained.js";
+import { cacheDir, type PulledWeights, pullWeights } from "../weights/pretrained.node.js";
+import type { WeightListing } from "../weights/state-dict.js";
+import { summariseWeights } from "../weights/summary.js";
+import { createProgress, formatBytes } from "./progress.js";
+import { interruptSignal, UsageError } from "./run.js";
+
+/** Builds the command. */
+export function weightsCommand(): Command {
+  return new Command("weights")
+    .description("Look into weight files, convert them, fetch the public encoder weights.")
+    .addCommand(inspectCommand())
+    .addCommand(convertCommand())
+    .addCommand(pullCommand());
+}
+
+function inspectCommand(): Command {
+  return new Command("inspect")
+    .description("Show what a checkpoint (torch or safetensors) holds. Nothing in it is executed.")
+    .argument("<file>", "a .pth, .pt, .pkl or .safetensors file")
+    .option("--keys", "list every key with its type and shape")
+    .option("--depth <n>", "parts of a key by which tensors are grouped", depthOf, 1)
+    .option("--json", "print JSON")
+    .addHelpText("after", "\nExample:\n  avseg weights inspect pvt_v2_b5.pth --depth 2")
+    .action(async (file: string, options: { keys?: boolean; depth: number; json?: boolean }) => {
+      const listing = await loadListing(file);
+      const print = options.json ? asJson : asText;
+      process.stdout.write(`${print(file, listing, options)}\n`);
+    });
+}
+
+function convertCommand(): Command {
+  const dtype = new Option("--dtype <type>", "how floats are stored").choices(["f32", "f16"]).default("f32");
+  return new Command("convert")
+    .description("Convert a checkpoint to safetensors.")
+    .argument("<from>", "a .pth, .pt, .pkl or .safetensors file")
+    .argument("<to>", "the .safetensors file to write")
+    .addOption(dtype)
+    .addHelpText("after", "\nExample:\n  avseg weights convert S4_pvt.pth S4_pvt.safetensors --dtype f16")
+    .action(async (from: string, to: string, options: { dtype: "f32" | "f16" }) => {
+      const signal = interruptSignal("Nothing was written.");
+      const { tensors } = await convertWeights(from, to, { dtype: options.dtype, signal });
+      process.stdout.write(`${to}: ${tensors} tensors\n`);
+    });
+}
+
+function pullCommand(): Command {
+  return new Command("pull")
+    .description("Fetch public encoder weights into the cache folder, or continue a broken download.")
+    .argument("[name...]", `one or more of ${[...PRETRAINED.keys()].join(", ")}`)
+    .option("--from <url|file>", "take them from another address or from a file")
+    .option("--list", "list the names")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  avseg weights pull pvt_v2_b5 vggish
+  avseg weights pull resnet50 --from ~/Downloads/resnet50-19c8e357.pth
+
+Files are kept in ${cacheDir()} (AVSEG_CACHE or XDG_CACHE_HOME change it).
+HTTPS_PROXY, HTTP_PROXY and NO_PROXY are respected.`,
+    )
+    .action(async (names: string[], options: { from?: string; list?: boolean }) => {
+      if (options.list) {
+        for (const { name, model, url } of PRETRAINED.values()) {
+          process.stdout.write(`${name.padEnd(10)}  ${model}  ${url}\n`);
+        }
+        return;
+      }
+      if (names.length === 0)
+        throw new UsageError("no name given", { hint: "`avseg weights pull --list` lists them" });
+      if (options.from !== undefined && names.length > 1) {
+        throw new UsageError("--from takes one name only", { hint: "pull the names one by one" });
+      }
+      for (const name of names) report(await pull(name, options.from));
+    });
+}
+
+async function pull(name: string, from: string | undefined): Promise<PulledWeights> {
+  const signal = interruptSignal("What has arrived is kept; the same command continues it.");
+  // The total is known only once the server answers.
+  let progress: ReturnType<typeof createProgress> | undefined;
+  const onProgress = (done: number, total: number | undefined) => {
+    progress ??= createProgress(name, total, { unit: "bytes" });
+    progress.update(done);
+  };
+  const pulled = await pullWeights(name, { signal, onProgress, ...(from === undefined ? {} : { from }) });
+  progress?.done();
+  return pulled;
+}
+
+const CHECKED: { readonly [C in PulledWeights["checkedAgainst"]]: string } = {
+  publisher: "agrees with the publisher's digits",
+  record: "as recorded when it first came",
+  nothing: "recorded now; the publisher gives none to compare with",
+};
+
+function report({ path, bytes, sha256, checkedAgainst, fromCache }: PulledWeights): void {
+  process.stdout.write(`${path}\n  ${formatBytes(bytes)}${fromCache ? ", in the cache already" : ""}\n`);
+  process.stdout.write(`  SHA-256 ${sha256} (${CHECKED[checkedAgainst]})\n`);
+}
+
+function depthOf(text: string): number {
+  if (/^[1-9]\d?$/.test(text)) return Number(text);
+  throw new UsageError(`--depth takes a number from 1 to 99, not ${text}`);
+}
+
+function asText(
+  file: string,
+  listing: WeightListing,
+  { keys, depth }: { keys?: boolean; depth: number },
+): string {
+  const summary = summariseWeights(listing, { depth });
+  const count = (n: number) => n.toLocaleString("en");
+  const lines = [
+    `${file}: ${summary.format}, ${count(summary.tensors)} tensors, ${count(summary.elements)} values, ${formatBytes(summary.bytes)}`,
+    `types: ${[...summary.types].map(([type, t]) => `${type} x ${count(t.tensors)}`).join(", ")}`,
+    ...Object.entries(summary.metadata).map(([key, value]) => `metadata: ${key} = ${shortened(value)}`),
+    "",
+  ];
+  if (keys) {
+    for (const [key, { type, shape }] of listing.tensors)
+      lines.push(`${printable(key)}  ${type}[${shape.join(",")}]`);
+  } else {
+    const rows = [...summary.groups].map(([key, t]) => [
+      printable(key),
+      count(t.tensors),
+      count(t.elements),
+      formatBytes(t.bytes),
+    ]);
+    lines.push(...table([["group", "tensors", "values", "size"], ...rows]));
+  }
+  return lines.join("\n");
+}
+
+function asJson(file: string, listing: WeightListing, { depth }: { depth: number }): string {
+  const { types, groups, ...summary } = summariseWeights(listing, { depth });
+  const plain = { file, ...summary, types: Object.fromEntries(types), groups: Object.fromEntries(groups) };
+  const keys = Object.fromEntries([...listing.tensors].map(([k, { type, shape }]) => [k, { type, shape }]));
+  return JSON.stringify({ ...plain, keys }, undefined, 2);
+}
+
+/** Columns: the first to the left, numbers to the right. */
+function table(rows: readonly string[][]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const pad = (cell: string, column: number) =>
+    column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0);
+  return rows.map((row) => row.map(pad).join("  "));
+}
+
+function shortened(text: string): string {
+  return printable(text.length > 100 ? `${text.slice(0, 100)}... (${text.length} characters)` : text);
+}
+
+/** Names from strangers' files must not steer the terminal. */
+function printable(text: string): string {
+  return JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"');
+}

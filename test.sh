@@ -1,0 +1,5 @@
+#!/bin/sh
+# The published command line: sh test.sh s4 config/s4/pvt2.yaml CHECKPOINT
+root=$(dirname "$0")
+[ -f "$root/dist/src/cli/main.js" ] || (cd "$root" && npm run --silent build) || exit
+exec node "$root/dist/src/cli/main.js" eval "$@"
