@@ -1,0 +1,81 @@
+/**
+ * What `npm test` and `npm run demo` need before any of our own code can run: packages, ffmpeg, a build.
+ * Plain JavaScript, since nothing is compiled yet; every step is skipped when it is already done.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import path from "node:path";
+
+export const root = path.resolve(import.meta.dirname, "..");
+
+/** Runs a program with our standard streams; ends this process with its code when it fails. */
+export function run(command, args, options = {}) {
+  const result = spawnSync(command, args, { cwd: root, stdio: "inherit", ...options });
+  if (result.error) fail(`cannot start ${command}: ${result.error.message}`);
+  if (result.status !== 0) process.exit(result.status ?? 1);
+}
+
+function fail(message) {
+  console.error(`avseg: ${message}`);
+  process.exit(1);
+}
+
+function has(command) {
+  return spawnSync(command, ["-version"], { stdio: "ignore" }).status === 0;
+}
+
+/** Installs the locked packages when they are absent or older than the lock file. */
+function ensurePackages() {
+  const lock = path.join(root, "package-lock.json");
+  const installed = path.join(root, "node_modules", ".package-lock.json");
+  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return;
+  if (existsSync(installed) && sameLock(lock, installed)) return;
+  console.error("Installing packages (npm ci) ...");
+  run("npm", ["ci", "--no-fund", "--no-audit"]);
+}
+
+/** True when every locked package is installed in the locked version (a checkout may touch the lock's time). */
+function sameLock(lock, installed) {
+  const wanted = JSON.parse(readFileSync(lock, "utf8")).packages;
+  const found = JSON.parse(readFileSync(installed, "utf8")).packages;
+  return Object.entries(wanted).every(
+    ([name, { version, optional }]) => name === "" || optional || found[name]?.version === version,
+  );
+}
+
+/** Installs ffmpeg with apt where that is possible, else says how to get it. */
+function ensureFfmpeg() {
+  if (has("ffmpeg") && has("ffprobe")) return;
+  const isRoot = process.getuid?.() === 0;
+  const canApt = spawnSync("apt-get", ["--version"], { stdio: "ignore" }).status === 0;
+  const sudo = !isRoot && spawnSync("sudo", ["-n", "true"], { stdio: "ignore" }).status === 0;
+  if (canApt && (isRoot || sudo)) {
+    console.error("Installing ffmpeg (apt-get install ffmpeg) ...");
+    const apt = (...args) =>
+      spawnSync(isRoot ? "apt-get" : "sudo", isRoot ? args : ["apt-get", ...args], {
+        stdio: ["ignore", "ignore", "inherit"],
+        env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+      });
+    apt("update");
+    apt("install", "-y", "--no-install-recommends", "ffmpeg");
+  }
+  if (!has("ffmpeg") || !has("ffprobe")) {
+    fail(
+      "ffmpeg and ffprobe are needed to read and write video, and were not found on the PATH. " +
+        "Install them (Debian/Ubuntu: sudo apt-get install ffmpeg; macOS: brew install ffmpeg; " +
+        "Windows: winget install ffmpeg) and run this again.",
+    );
+  }
+}
+
+/** Compiles when a source is newer than the last build. */
+function ensureBuild() {
+  run("npx", ["--no-install", "tsc", "--incremental", "--tsBuildInfoFile", "dist/.tsbuildinfo"]);
+}
+
+/** Makes everything ready; quick when it already is. */
+export function setUp({ ffmpeg = true } = {}) {
+  ensurePackages();
+  if (ffmpeg) ensureFfmpeg();
+  ensureBuild();
+}
