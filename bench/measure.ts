@@ -1,0 +1,147 @@
+/**
+ * One measurement in a process of its own, so that its peak memory is its own: a forward pass or a training
+ * step of the published S4 model (PVTv2-B5, 5 frames of 224x224 per clip, random weights), with the rate of a
+ * 1024^3 matrix product measured in between. Prints one line of JSON.
+ *
+ *     node dist/bench/measure.js forward 1
+ */
+import { setTimeout } from "node:timers/promises";
+import { checkConfig } from "../src/config/check.js";
+import { parseYamlConfig } from "../src/config/yaml.js";
+import type { Clip } from "../src/datasets/clip.js";
+import { emitOnnx, input, matmul, parameter } from "../src/graph/index.js";
+import { buildAvsModel } from "../src/models/avs-model.js";
+import { createPredictor } from "../src/models/create-predictor.js";
+import { publishedModel, pvtPreset } from "../src/models/presets.js";
+import { initialState } from "../src/nn/index.js";
+import { Random } from "../src/random.js";
+import { nodeRuntime } from "../src/runtime/node.js";
+import type { Runtime, Session } from "../src/runtime/runtime.js";
+import { f32, filled, type Shape, sizeOf, type TensorOf } from "../src/tensor.js";
+import { openTrainingModel } from "../src/training/avs-training.node.js";
+import { createOptimizer } from "../src/training/optimizers.js";
+
+/** What a measurement reports; seconds are medians. */
+export interface Measurement {
+  readonly seconds: number;
+  readonly fastestSeconds: number;
+  readonly createSeconds: number;
+  readonly peakResidentBytes: number;
+  /** Median over the runs of the matrix product between them. */
+  readonly matmulGflops: number;
+}
+
+const frameCount = 5;
+const imageSize = 224;
+const random = new Random(1);
+
+function noise(shape: Shape, scale: number): TensorOf<"f32"> {
+  return f32(
+    Float32Array.from({ length: sizeOf(shape) }, () => random.uniform(-scale, scale)),
+    shape,
+  );
+}
+
+function randomBytes(shape: Shape): TensorOf<"u8"> {
+  const data = Uint8Array.from({ length: sizeOf(shape) }, () => random.integer(256));
+  return { dtype: "u8", shape, data };
+}
+
+/** A 1024^3 matrix product by a frozen matrix, as in the model's linear layers. */
+async function matmulProbe(runtime: Runtime): Promise<() => Promise<number>> {
+  const shape = [1024, 1024];
+  const y = matmul(input("a", shape), parameter("b", shape));
+  const session: Session = await runtime.createSession({
+    graph: emitOnnx({ y }),
+    weights: new Map([["b", noise(shape, 1)]]),
+    name: "matmul",
+  });
+  const a = noise(shape, 1);
+  return async () => {
+    const started = performance.now();
+    await session.run({ a });
+    return (2 * 1024 ** 3) / ((performance.now() - started) * 1e6);
+  };
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
+
+function randomClip(id: number): Clip {
+  return {
+    id: `clip ${id}`,
+    category: "",
+    frames: randomBytes([frameCount, imageSize, imageSize, 3]),
+    logMel: noise([frameCount, 1, 96, 64], 3),
+    masks: {
+      dtype: "u8",
+      shape: [1, imageSize, imageSize],
+      data: randomBytes([imageSize * imageSize]).data.map((v) => v & 1),
+    },
+    labelled: [0],
+    keep: filled([frameCount], 1),
+  };
+}
+
+/** The work to repeat, and the seconds spent on its session before the first run. */
+interface Work {
+  readonly run: () => Promise<unknown>;
+  readonly compileSeconds: number;
+}
+
+async function prepare(kind: string, clips: number, runtime: Runtime): Promise<Work> {
+  const description = publishedModel("s4", pvtPreset("pvt-v2-b5"));
+  const batch = Array.from({ length: clips }, (_, i) => randomClip(i));
+  if (kind === "forward") {
+    const model = buildAvsModel(description);
+    const weights = initialState(model.specs, 1);
+    const predictor = createPredictor({ model, weights: async () => weights, runtime });
+    const n = clips * frameCount;
+    const frames = randomBytes([n, imageSize, imageSize, 3]);
+    const logMel = noise([n, 1, 96, 64], 3);
+    const keep = filled([n], 1);
+    return { run: () => predictor.predict({ frames, logMel, keep }), compileSeconds: 0 };
+  }
+  if (kind !== "step") throw new Error(`measure: expected forward or step, got ${kind}`);
+  const yaml = "task: s4\nmodel: { visual: { kind: pvt-v2-b5, weights: null }, audio: { weights: null } }\n";
+  const config = checkConfig(parseYamlConfig(yaml, "bench"));
+  const model = await openTrainingModel({ config, description, runtime });
+  const optimizer = createOptimizer({ kind: "adamw" });
+  const started = performance.now();
+  const step = await model.compileStep(clips, 0);
+  const compileSeconds = (performance.now() - started) / 1000;
+  let number = 0;
+  return { run: () => step.run(batch, number++, optimizer, 6e-5), compileSeconds };
+}
+
+const [kind = "", clipsText = "1", runsText = "7"] = process.argv.slice(2);
+const runtime = nodeRuntime();
+const probe = await matmulProbe(runtime);
+const work = await prepare(kind, Number(clipsText), runtime);
+const beforeFirst = performance.now();
+await work.run();
+const firstSeconds = (performance.now() - beforeFirst) / 1000;
+const seconds: number[] = [];
+const rates: number[] = [];
+for (let i = 0; i < Number(runsText); i++) {
+  // Each session has threads of its own, which look out for work a while after a run.
+  await setTimeout(200);
+  for (let k = 0; k < 8; k++) rates.push(await probe());
+  await setTimeout(200);
+  const started = performance.now();
+  await work.run();
+  seconds.push((performance.now() - started) / 1000);
+}
+const middle = median(seconds);
+const measurement: Measurement = {
+  seconds: middle,
+  fastestSeconds: Math.min(...seconds),
+  // A predictor makes its session in the first run, and so does the frozen audio encoder of a step.
+  createSeconds: work.compileSeconds + Math.max(0, firstSeconds - middle),
+  peakResidentBytes: process.resourceUsage().maxRSS * 1024,
+  matmulGflops: median(rates),
+};
+process.stdout.write(`${JSON.stringify(measurement)}\n`);
+await runtime.close();
