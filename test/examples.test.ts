@@ -1,0 +1,164 @@
+/** The examples, run as their first lines say. */
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import type { Server } from "node:http";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import test, { after, before } from "node:test";
+import type { ClipSpec } from "../src/datasets/sound-shapes/plan.js";
+import { renderClip } from "../src/datasets/sound-shapes/render-clip.js";
+import { writeClipVideo } from "../src/datasets/sound-shapes/video.node.js";
+import { exportModel } from "../src/export/export-model.node.js";
+import { writeFileAtomic } from "../src/files.node.js";
+import {
+  configFromObject,
+  loadModel,
+  openTraining,
+  type Predictor,
+  segmentVideo,
+  writeSoundShapes,
+} from "../src/index.js";
+import { encodePng } from "../src/media/image-file.node.js";
+import { root } from "./support.js";
+import { tinyConfig, writeTinyModel } from "./tiny-model.js";
+
+const size = 64;
+let dir = "";
+let video = "";
+let tiny = "";
+
+before(async () => {
+  dir = await mkdtemp(path.join(tmpdir(), "avseg-examples-"));
+  video = path.join(dir, "shapes.mp4");
+  tiny = path.join(dir, "tiny.safetensors");
+  await writeClipVideo({ task: "ms3", split: "test", index: 0, seed: 1, imageSize: size }, video);
+  await writeTinyModel(tiny);
+});
+after(() => rm(dir, { recursive: true, force: true }));
+
+/** Runs a program; fails the test with its stderr unless it exits with 0. */
+async function run(command: string, args: readonly string[], env = process.env): Promise<string> {
+  const child = spawn(command, args, { cwd: root, env });
+  const [out, err]: string[][] = [[], []];
+  child.stdout.on("data", (piece: Buffer) => out?.push(String(piece)));
+  child.stderr.on("data", (piece: Buffer) => err?.push(String(piece)));
+  const [code] = await once(child, "close");
+  assert.equal(code, 0, err?.join(""));
+  return out?.join("") ?? "";
+}
+
+const example = (name: string) => path.join("examples", name);
+
+test("segment-video prints a line per second", async () => {
+  const text = await run(process.execPath, [example("segment-video.mjs"), video, tiny]);
+  const lines = text.trim().split("\n");
+  assert.equal(lines.length, 5);
+  for (const [i, line] of lines.entries()) {
+    assert.match(
+      line,
+      new RegExp(`^${i} s {2}(nothing sounds|sounding: [\\d.]+% of the frame in \\[.*sure)`),
+    );
+  }
+});
+
+interface HttpExample {
+  startServer(model: Predictor, port?: number): Promise<Server>;
+}
+
+test("the HTTP endpoint streams a JSON line per second, and says what is wrong with other files", async (t) => {
+  const { startServer }: HttpExample = await import(path.join(root, example("http-server.mjs")));
+  const model = await loadModel({ checkpoint: tiny, runtime: { threads: 1 } });
+  t.after(() => model.close());
+  const server = await startServer(model);
+  t.after(() => server.close());
+  const address = server.address();
+  assert.ok(address && typeof address === "object");
+  const post = (body: Uint8Array<ArrayBuffer>) =>
+    fetch(`http://localhost:${address.port}/segment`, { method: "POST", body });
+
+  const answer = await post(new Uint8Array(await readFile(video)));
+  assert.equal(answer.headers.get("content-type"), "application/x-ndjson");
+  const lines = (await answer.text()).trim().split("\n");
+  assert.deepEqual(
+    lines.map((line) => JSON.parse(line).width),
+    [size, size, size, size, size],
+  );
+  const refused = await post(new TextEncoder().encode("this is no video"));
+  assert.equal(refused.status, 422);
+  assert.deepEqual(Object.keys(JSON.parse(await refused.text())), ["error", "hint"]);
+});
+
+/** A checkpoint of `avseg train`, as small as one can be: a few steps at 64x64. */
+async function trained(): Promise<string> {
+  const data = path.join(dir, "shapes");
+  await writeSoundShapes({ task: "ms3", root: data, counts: { train: 2, val: 1, test: 1 }, imageSize: size });
+  const { audio, decoder } = tinyConfig;
+  const config = configFromObject({
+    task: "ms3",
+    model: {
+      visual: {
+        kind: "pvt-v2",
+        dims: [16, 32, 40, 64],
+        depths: [1, 1, 1, 1],
+        heads: [1, 2, 5, 8],
+        mlpRatios: [4, 4, 4, 4],
+        reductions: [8, 4, 2, 1],
+      },
+      audio: { widths: audio.widths, hidden: audio.hidden },
+      decoder: { convDim: decoder.convDim },
+    },
+    data: { root: data, imageSize: size, batchSize: 2, workers: 0 },
+    training: { epochs: 1 },
+    runtime: { threads: 1 },
+  });
+  const training = await openTraining({ config, workDir: path.join(dir, "base") });
+  try {
+    return (await training.trainer.run()).lastFile;
+  } finally {
+    await training.close();
+  }
+}
+
+test("fine-tune trains on labelled videos from a checkpoint", async () => {
+  const labelled = path.join(dir, "labelled");
+  for (let i = 0; i < 4; i++) {
+    const spec: ClipSpec = { task: "ms3", split: "train", index: i, seed: 7, imageSize: size };
+    await writeClipVideo(spec, path.join(labelled, `clip${i}.mp4`));
+    const { masks } = renderClip(spec);
+    for (let second = 0; second < 5; second++) {
+      const data = masks.data.slice(second * size * size, (second + 1) * size * size).map((v) => 255 * v);
+      const png = await encodePng({ dtype: "u8", shape: [size, size], data });
+      await writeFileAtomic(path.join(labelled, `clip${i}`, `${second}.png`), png);
+    }
+  }
+  const args = [example("fine-tune.mjs"), labelled, await trained(), path.join(dir, "tuned"), "2"];
+  const text = await run(process.execPath, args);
+  assert.match(text, /^2 clips to train on, 1 to validate, 1 to test\n/);
+  assert.match(text, /epoch 2: loss \d\.\d+, validation mIoU 0\.\d+/);
+  assert.match(text, /test mIoU 0\.\d+ before, 0\.\d+ after: .*\.safetensors/);
+});
+
+test("the exported model runs in Python", async (t) => {
+  const python = ["python3", "python"].find(
+    (name) => spawnSync(name, ["-c", "import onnxruntime"]).status === 0,
+  );
+  if (python === undefined) return t.skip("Python has no onnxruntime here");
+  const out = path.join(dir, "tiny.onnx");
+  await exportModel({ checkpoint: tiny, out, form: { audio: "pcm" } });
+  const text = await run(python, [path.join("examples", "python", "segment.py"), out, video]);
+  const model = await loadModel({ checkpoint: tiny, runtime: { threads: 1 } });
+  t.after(() => model.close());
+  const shares: number[] = [];
+  for await (const { mask } of segmentVideo(video, model)) {
+    shares.push(mask.regions.reduce((sum, r) => sum + r.area, 0) / (size * size));
+  }
+  const lines = text.trim().split("\n");
+  assert.equal(lines.length, shares.length);
+  for (const [i, line] of lines.entries()) {
+    const { second, share }: { second: number; share: number } = JSON.parse(line);
+    assert.equal(second, i);
+    assert.ok(Math.abs(share - (shares[i] ?? 0)) < 0.01, `second ${i}: ${share}, here ${shares[i]}`);
+  }
+});

@@ -1,0 +1,49 @@
+/** Runs graphs in tests: seeded weights, one runtime for the file. */
+import { after } from "node:test";
+import { emitOnnx, input, type Value } from "../src/graph/index.js";
+import { nodeRuntime } from "../src/runtime/node.js";
+import type { Runtime, Tensors } from "../src/runtime/runtime.js";
+import type { StateDict, Tensor, TensorOf } from "../src/tensor.js";
+import { loadSafetensors } from "../src/weights/safetensors-file.node.js";
+import { seededParameter, sharedPath } from "./support.js";
+
+let runtime: Runtime | undefined;
+after(() => runtime?.close());
+
+/** Values of `outputs` for `feeds`; parameters get the reference generator's values unless given. */
+export async function evaluate(
+  outputs: Readonly<Record<string, Value>>,
+  feeds: Tensors,
+  weights?: StateDict,
+): Promise<Record<string, Tensor>> {
+  runtime ??= nodeRuntime();
+  const graph = emitOnnx(outputs);
+  const seeded = new Map(graph.parameters.map((p) => [p.name, seededParameter(p.name, p.shape)]));
+  const session = await runtime.createSession({ graph, weights: weights ?? seeded, name: "test" });
+  const results = await session.run(feeds);
+  await session.close();
+  return results;
+}
+
+/** A graph input of a tensor's type. */
+export function inputLike(name: string, t: Tensor): Value {
+  return input(name, t.shape, t.dtype);
+}
+
+/** Reads a reference file; `undefined` when the folder is absent. */
+export async function golden(
+  name: string,
+): Promise<{ tensor(key: string): TensorOf<"f32">; has(key: string): boolean; keys: string[] } | undefined> {
+  const file = sharedPath("golden", `${name}.safetensors`);
+  if (file === undefined) return undefined;
+  const { tensors } = await loadSafetensors(file);
+  return {
+    keys: [...tensors.keys()],
+    has: (key) => tensors.has(key),
+    tensor(key) {
+      const t = tensors.get(key);
+      if (t?.dtype !== "f32") throw new Error(`${name}: no f32 tensor "${key}"`);
+      return t;
+    },
+  };
+}
