@@ -1,0 +1,90 @@
+/**
+ * Fine-tunes a checkpoint on one's own labelled videos and says what that changed.
+ *
+ *     node examples/fine-tune.mjs LABELLED_FOLDER CHECKPOINT OUT [EPOCHS]
+ *
+ * LABELLED_FOLDER holds videos, and beside each a folder of its name with masks: clip.mp4, clip/0.png, clip/1.png ...
+ * (the number is the second; white where something sounds).
+ */
+import path from "node:path";
+import {
+  ClipLoader,
+  configFromObject,
+  evaluate,
+  importDataset,
+  loadModel,
+  openDataset,
+  openTraining,
+  peekCheckpoint,
+} from "avseg";
+
+/** The mean IoU of a checkpoint on a dataset. */
+async function miouOf(checkpoint, dataset) {
+  const model = await loadModel({ checkpoint });
+  const loader = new ClipLoader(dataset);
+  try {
+    const batchSize = 1;
+    const clips = loader.batches({ batchSize });
+    const { figures } = await evaluate({
+      predictor: model,
+      task: dataset.task,
+      clips,
+      total: loader.length,
+      batchSize,
+    });
+    return figures.miouPerFrame;
+  } finally {
+    await loader.close();
+    await model.close();
+  }
+}
+
+const [source, checkpoint, out, epochs = "30"] = process.argv.slice(2);
+if (!source || !checkpoint || !out) {
+  console.error("usage: node examples/fine-tune.mjs LABELLED_FOLDER CHECKPOINT OUT [EPOCHS]");
+  process.exit(2);
+}
+const stop = new AbortController();
+process.once("SIGINT", () => stop.abort());
+const signal = stop.signal;
+
+// The model and its sizes are the checkpoint's; only data and training change.
+const { config: base } = await peekCheckpoint(checkpoint);
+const { imageSize } = base.data;
+const root = path.join(out, "data");
+const { clips } = await importDataset({ task: "ms3", source, root, imageSize, valShare: 0.25, signal });
+console.log(`${clips.train} clips to train on, ${clips.val} to validate, ${clips.test} to test`);
+
+const config = configFromObject({
+  task: "ms3",
+  model: base.model,
+  data: { root, imageSize, batchSize: Math.min(4, clips.train) },
+  training: {
+    init: checkpoint,
+    epochs: Number(epochs),
+    optimizer: { learningRate: base.training.optimizer.learningRate / 3 },
+  },
+  runtime: base.runtime,
+});
+const workDir = path.join(out, "run");
+const training = await openTraining({ config, workDir, existing: "replace", signal });
+let tuned = "";
+try {
+  const { bestFile, lastFile } = await training.trainer.run({
+    signal,
+    onEvent: (event) => {
+      if (event.kind !== "epoch") return;
+      const { epoch, loss, validation } = event.record;
+      console.log(
+        `epoch ${epoch + 1}: loss ${loss.toFixed(4)}, validation mIoU ${validation?.miou?.toFixed(4)}`,
+      );
+    },
+  });
+  tuned = bestFile ?? lastFile;
+} finally {
+  await training.close();
+}
+
+const test = await openDataset({ task: "ms3", root, split: "test", imageSize });
+const [before, after] = [await miouOf(checkpoint, test), await miouOf(tuned, test)];
+console.log(`test mIoU ${before.toFixed(4)} before, ${after.toFixed(4)} after: ${tuned}`);

@@ -1,0 +1,56 @@
+"""Runs a model exported by avseg in stock ONNX Runtime: python examples/python/segment.py MODEL.onnx VIDEO
+
+Needs: pip install onnxruntime numpy, and ffmpeg. Export the model so that it takes sound as it is:
+    avseg export CHECKPOINT --out MODEL.onnx --with-audio-frontend
+"""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import onnxruntime as ort
+
+
+def ffmpeg(*arguments: str) -> bytes:
+    command = ["ffmpeg", "-nostdin", "-v", "error", *arguments, "pipe:1"]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+
+
+def main(model: str, video: str) -> None:
+    session = ort.InferenceSession(model)
+    about = session.get_modelmeta().custom_metadata_map
+    steps, size = int(about["frames_per_clip"]), int(about["image_size"])
+    rate, clips = int(about["sample_rate_hz"]), int(about["clips"])
+    if about["frames"] != "u8" or about["audio"] != "pcm" or clips != 1:
+        sys.exit("export the model with --with-audio-frontend, u8 frames and one clip")
+
+    # The last of sixteen samples of every second, as the model was trained; 16 kHz mono from time zero.
+    raw = ffmpeg("-i", video, "-vf", f"fps=16:round=up:start_time=0,scale={size}:{size}", "-f", "rawvideo", "-pix_fmt", "rgb24")
+    frames = np.frombuffer(raw, np.uint8).reshape(-1, size, size, 3)[15::16]
+    sound = np.frombuffer(
+        ffmpeg("-i", video, "-ac", "1", "-af", f"aresample={rate}:async=1:first_pts=0", "-f", "f32le"), np.float32
+    )
+
+    for start in range(0, len(frames), steps):
+        window = frames[start : start + steps]
+        real = len(window)
+        # The last window repeats its last frame; its sound ends in silence.
+        window = np.concatenate([window, np.repeat(window[-1:], steps - real, 0)])
+        heard = np.zeros((1, steps * rate), np.float32)
+        part = sound[start * rate : (start + real) * rate]
+        heard[0, : len(part)] = part
+        feeds = {"frames": window, "sound": heard}
+        if any(i.name == "keep" for i in session.get_inputs()):
+            feeds["keep"] = (np.arange(steps) < real).astype(np.float32)
+        (probabilities,) = session.run(["probabilities"], feeds)
+        for k in range(real):
+            p = probabilities[k]
+            labels = (p[0] > 0.5).astype(int) if len(p) == 1 else p.argmax(0)
+            print(json.dumps({"second": start + k, "share": round(float((labels > 0).mean()), 4)}), flush=True)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    main(sys.argv[1], sys.argv[2])

@@ -1,0 +1,30 @@
+/**
+ * Prints what sounds in a video, second by second.
+ *
+ *     node examples/segment-video.mjs VIDEO [CHECKPOINT]
+ */
+import { AvsegError, classNameOf, loadModel, segmentVideo } from "avseg";
+
+const [video, checkpoint] = process.argv.slice(2);
+if (!video) {
+  console.error("usage: node examples/segment-video.mjs VIDEO [CHECKPOINT]");
+  process.exit(2);
+}
+const stop = new AbortController();
+process.once("SIGINT", () => stop.abort());
+
+try {
+  const model = await loadModel(checkpoint ? { checkpoint } : {});
+  for await (const { index, mask } of segmentVideo(video, model, { signal: stop.signal })) {
+    const regions = mask.regions.map(({ index: label, area, box, confidence }) => {
+      const share = ((100 * area) / (mask.width * mask.height)).toFixed(1);
+      return `${classNameOf(model.classes, label)}: ${share}% of the frame in [${box}], ${confidence.toFixed(2)} sure`;
+    });
+    console.log(`${index} s  ${regions.join("; ") || "nothing sounds"}`);
+  }
+  await model.close();
+} catch (error) {
+  if (!(error instanceof AvsegError)) throw error;
+  console.error(`${error.message}\n${error.hint ?? ""}`);
+  process.exitCode = 1;
+}
