@@ -61,7 +61,7 @@ async function train(
     child.kill("SIGKILL");
   }
   const code = await ended;
-  assert.ok(code === 0 || code === null, errors);
+  assert.ok(code === 0 || child.killed, `ended by ${child.signalCode ?? `code ${code}`}: ${errors}`);
   return code;
 }
 

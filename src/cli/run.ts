@@ -22,15 +22,25 @@ export function interruptSignal(kept: string | (() => string) = ""): AbortSignal
   interruption.kept = typeof kept === "string" ? () => kept : kept;
   if (!listening) {
     listening = true;
-    const onSignal = (): void => {
-      if (interruption.controller.signal.aborted) process.exit(130);
+    const onSignal = (name: NodeJS.Signals): void => {
+      if (interruption.controller.signal.aborted) dieOf(name);
       process.stderr.write("\navseg: stopping (press Ctrl-C again to stop at once)\n");
-      interruption.controller.abort(new DOMException("interrupted", "AbortError"));
+      interrupt();
     };
     process.on("SIGINT", onSignal);
     process.on("SIGTERM", onSignal);
   }
   return interruption.controller.signal;
+}
+
+function interrupt(): void {
+  interruption.controller.abort(new DOMException("interrupted", "AbortError"));
+}
+
+/** Ends as the signal would by itself: `process.exit` would tear down threads in the middle of a computation. */
+function dieOf(signal: NodeJS.Signals): void {
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
 }
 
 /** What is printed and returned for a failure. */
@@ -64,9 +74,10 @@ export function describeFailure(error: unknown, verbose: boolean): Failure {
  */
 export async function runProgram(program: Command, argv: readonly string[]): Promise<void> {
   prepare(program);
-  // `avseg ... | head` closes our stdout early, which is no failure.
+  // `avseg ... | head` closes our stdout early, which is no failure; long work stops, as nobody follows it.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === "EPIPE" ? 0 : 1);
+    if (error.code !== "EPIPE") process.exitCode = 1;
+    if (listening) interrupt();
   });
   try {
     await program.parseAsync(argv as string[]);
@@ -82,7 +93,7 @@ export async function runProgram(program: Command, argv: readonly string[]): Pro
     process.exitCode = failure.exitCode;
   }
   // After an interruption, work that ignores the signal must not keep the process alive.
-  if (interruption.controller.signal.aborted) process.exit(process.exitCode ?? 130);
+  if (interruption.controller.signal.aborted) setTimeout(() => dieOf("SIGINT"), 3000).unref();
 }
 
 /** Gives every command the same way to fail: thrown instead of exiting, worded `avseg: ...`. */

@@ -1,9 +1,10 @@
 /** The worker's side of `WorkerPool`: decodes the clips it is sent and hands their memory over. */
 import { parentPort } from "node:worker_threads";
+import { serveThread } from "../thread.node.js";
 import { loadClip } from "./load-clip.node.js";
 import { answerFailure, type WorkerAnswer, type WorkerTask } from "./worker-pool.node.js";
 
-parentPort?.on("message", async ({ number, request }: WorkerTask) => {
+serveThread(async ({ number, request }: WorkerTask) => {
   let answer: WorkerAnswer;
   const memory: ArrayBuffer[] = [];
   try {

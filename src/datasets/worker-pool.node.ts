@@ -1,6 +1,6 @@
 /** Worker threads that decode clips, and errors that keep their class on the way back. */
-import { Worker } from "node:worker_threads";
 import { AvsegError, DatasetError } from "../errors.js";
+import { startThread, type Thread } from "../thread.node.js";
 import type { Clip } from "./clip.js";
 import type { ClipRequest } from "./load-clip.node.js";
 
@@ -38,6 +38,8 @@ function rebuild(answer: Exclude<WorkerAnswer, { clip: Clip }>): Error {
   return error;
 }
 
+type Worker = Thread<WorkerTask>;
+
 interface Waiting {
   readonly worker: Worker;
   readonly resolve: (clip: Clip) => void;
@@ -65,14 +67,14 @@ export class WorkerPool {
     return new Promise((resolve, reject) => {
       this.#waiting.set(number, { worker, resolve, reject });
       this.#count(worker, 1);
-      worker.postMessage({ number, request } satisfies WorkerTask);
+      worker.post({ number, request });
     });
   }
 
-  /** Ends all workers; clips that are being decoded are given up. Safe to call twice. */
+  /** Ends all workers; nobody gets the clips that are being decoded. Safe to call twice. */
   async close(): Promise<void> {
     this.#closed = true;
-    const ended = [...this.#workers.keys()].map((worker) => worker.terminate());
+    const ended = [...this.#workers.keys()].map((worker) => worker.end());
     for (const { reject } of this.#waiting.values()) reject(new Error("loader: it has been closed"));
     this.#waiting.clear();
     this.#workers.clear();
@@ -82,11 +84,11 @@ export class WorkerPool {
   #leastBusy(): Worker {
     const [best] = [...this.#workers].sort(([, a], [, b]) => a - b);
     if (best !== undefined && (best[1] === 0 || this.#workers.size >= this.#size)) return best[0];
-    const worker = new Worker(new URL("./loader-worker.node.js", import.meta.url));
-    worker.unref();
-    worker.on("message", (answer: WorkerAnswer) => this.#receive(worker, answer));
-    worker.on("error", (error) => this.#lose(worker, error));
-    worker.on("exit", (code) => this.#lose(worker, new Error(`loader: a worker ended with code ${code}`)));
+    const url = new URL("./loader-worker.node.js", import.meta.url);
+    const worker: Worker = startThread<WorkerTask, WorkerAnswer>("loader", url, undefined, {
+      reply: (answer) => this.#receive(worker, answer),
+      fail: (error) => this.#lose(worker, error),
+    });
     this.#workers.set(worker, 0);
     return worker;
   }
@@ -112,7 +114,6 @@ export class WorkerPool {
   #count(worker: Worker, change: 1 | -1): void {
     const busy = (this.#workers.get(worker) ?? 0) + change;
     this.#workers.set(worker, busy);
-    if (busy > 0) worker.ref();
-    else worker.unref();
+    worker.busy(busy > 0);
   }
 }

@@ -8,8 +8,11 @@ export interface ExternalData {
   readonly data: ArrayBufferView<ArrayBuffer>;
 }
 
-/** What a runtime asks of its worker. */
-export type WorkerRequest =
+/** What a runtime asks of its worker; replies name the call. */
+export type WorkerRequest = { readonly call: number } & WorkerTask;
+
+/** What there is to ask. */
+export type WorkerTask =
   | {
       readonly kind: "create";
       readonly model: Uint8Array<ArrayBuffer>;

@@ -5,15 +5,16 @@
 import { serialiseOnnx } from "../graph/index.js";
 import type { OnnxValue } from "../graph/read-onnx.js";
 import { describe, type Tensor } from "../tensor.js";
-import type { ExternalData, WorkerReply, WorkerRequest } from "./protocol.js";
+import type { ExternalData, WorkerReply, WorkerRequest, WorkerTask } from "./protocol.js";
 import { type ModelSource, type Runtime, type Session, type SessionSource, weightsOf } from "./runtime.js";
 
 /** A started worker, as the caller sees it. */
 export interface WorkerPort {
-  post(request: WorkerRequest & { readonly call: number }, transfer: ArrayBuffer[]): void;
+  post(request: WorkerRequest, transfer: ArrayBuffer[]): void;
   /** Told when the first call begins and the last one ends (Node keeps the process alive in between). */
   busy?(isBusy: boolean): void;
-  terminate(): void | Promise<void>;
+  /** Ends the worker; calls under way may be finished or given up. */
+  end(): void | Promise<void>;
 }
 
 /** What the worker's messages and its end are handed to. */
@@ -24,13 +25,18 @@ export interface WorkerListener {
 }
 
 type Pending = { resolve: (reply: WorkerReply) => void; reject: (error: Error) => void };
-type Send = (request: WorkerRequest, transfer?: ArrayBuffer[]) => Promise<WorkerReply>;
+type Send = (request: WorkerTask, transfer?: ArrayBuffer[]) => Promise<WorkerReply>;
 
-/** Makes a runtime of a worker that answers `WorkerRequest`s; `connect` starts it. */
+/** Makes a runtime of a worker that answers requests; `connect` starts it. */
 export function remoteRuntime(provider: string, connect: (listener: WorkerListener) => WorkerPort): Runtime {
   const pending = new Map<number, Pending>();
   let failure: Error | undefined;
   let nextCall = 0;
+  const fail = (error: Error): void => {
+    failure ??= error;
+    for (const call of pending.values()) call.reject(failure);
+    pending.clear();
+  };
   const port = connect({
     reply: (reply) => {
       const call = pending.get(reply.call);
@@ -39,11 +45,7 @@ export function remoteRuntime(provider: string, connect: (listener: WorkerListen
       if (reply.error !== undefined) call?.reject(new Error(reply.error));
       else call?.resolve(reply);
     },
-    fail: (error) => {
-      failure = error;
-      for (const call of pending.values()) call.reject(error);
-      pending.clear();
-    },
+    fail,
   });
   const send: Send = (request, transfer = []) =>
     new Promise((resolve, reject) => {
@@ -60,8 +62,9 @@ export function remoteRuntime(provider: string, connect: (listener: WorkerListen
     provider,
     createSession: (source) => openSession(send, source),
     close: async () => {
-      await port.terminate();
       failure ??= new Error("runtime: it is closed");
+      await port.end();
+      fail(failure);
     },
   };
 }

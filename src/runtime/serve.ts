@@ -23,7 +23,7 @@ export function serve({
   ort,
   session: options,
   post,
-}: ServeOptions): (request: WorkerRequest & { readonly call: number }) => void {
+}: ServeOptions): (request: WorkerRequest) => Promise<void> {
   const sessions = new Map<number, InferenceSession>();
   let nextSession = 0;
 
@@ -73,5 +73,6 @@ export function serve({
         post({ call, error: error instanceof Error ? error.message : String(error) }, []);
       }
     });
+    return queue;
   };
 }

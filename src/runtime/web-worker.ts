@@ -10,8 +10,7 @@ export interface WebWorkerStart {
   readonly wasmFolder?: string;
 }
 
-type Request = WorkerRequest & { readonly call: number };
-type Handler = (request: Request) => void;
+type Handler = ReturnType<typeof serve>;
 
 async function start({ provider, threads, wasmFolder }: WebWorkerStart): Promise<Handler> {
   const ort = await import("onnxruntime-web/webgpu");
@@ -28,7 +27,7 @@ async function start({ provider, threads, wasmFolder }: WebWorkerStart): Promise
 }
 
 let handler: Promise<Handler> | undefined;
-addEventListener("message", ({ data }: MessageEvent<WebWorkerStart | Request>) => {
+addEventListener("message", ({ data }: MessageEvent<WebWorkerStart | WorkerRequest>) => {
   if ("kind" in data) {
     void handler?.then((handle) => handle(data));
     return;

@@ -52,7 +52,7 @@ export async function webRuntime(options: WebRuntimeOptions = {}): Promise<Runti
     worker.postMessage(start);
     return {
       post: (request, transfer) => worker.postMessage(request, transfer),
-      terminate: () => worker.terminate(),
+      end: () => worker.terminate(),
     };
   });
 }

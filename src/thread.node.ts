@@ -1,0 +1,78 @@
+/**
+ * Worker threads that end by themselves. Node aborts the whole process when a thread is torn down while a native
+ * addon loads or runs in it, so nothing here is ever terminated.
+ */
+import { once } from "node:events";
+import { parentPort, Worker } from "node:worker_threads";
+
+/** A started thread, as its owner sees it. */
+export interface Thread<Request> {
+  post(request: Request, transfer?: readonly ArrayBuffer[]): void;
+  /** An idle thread does not keep the process alive, a busy one does. */
+  busy(isBusy: boolean): void;
+  /** Lets the thread finish what it was asked for and end. */
+  end(): Promise<void>;
+}
+
+/** What a thread's messages and its failure are handed to. */
+export interface ThreadListener<Reply> {
+  reply(reply: Reply): void;
+  /** The thread ended, or could not start. */
+  fail(error: Error): void;
+}
+
+const loaded = "loaded";
+const end = "end";
+
+/** Starts the module at `url`, which calls `serveThread`, with `workerData`. `name` is for messages. */
+export function startThread<Request, Reply>(
+  name: string,
+  url: URL,
+  workerData: unknown,
+  { reply, fail }: ThreadListener<Reply>,
+): Thread<Request> {
+  const worker = new Worker(url, { workerData });
+  const exited = once(worker, "exit");
+  const holds = { loading: true, busy: false, ending: false };
+  const hold = (change: Partial<typeof holds>): void => {
+    Object.assign(holds, change);
+    if (Object.values(holds).includes(true)) worker.ref();
+    else worker.unref();
+  };
+  worker.on("message", (message: Reply | typeof loaded) => {
+    if (message === loaded) hold({ loading: false });
+    else reply(message);
+  });
+  worker.on("error", fail);
+  worker.on("exit", (code) => fail(new Error(`${name}: the worker thread ended (code ${code})`)));
+  // The listener rejects this promise, too, if the thread fails; `fail` has been told.
+  exited.catch(() => {});
+  return {
+    post: (request, transfer = []) => worker.postMessage(request, transfer),
+    busy: (isBusy) => hold({ busy: isBusy }),
+    end: async () => {
+      hold({ ending: true });
+      worker.postMessage(end);
+      await exited.catch(() => {});
+    },
+  };
+}
+
+/** The thread's side: `handle` is called with every request. Requests under way are finished before it ends. */
+export function serveThread<Request>(handle: (request: Request) => Promise<void>): void {
+  const port = parentPort;
+  if (port === null) throw new Error("this module runs in a worker thread");
+  const underWay = new Set<Promise<void>>();
+  port.on("message", async (message: Request | typeof end) => {
+    if (message === end) {
+      await Promise.all(underWay);
+      port.close();
+      return;
+    }
+    const work = handle(message);
+    underWay.add(work);
+    await work;
+    underWay.delete(work);
+  });
+  port.postMessage(loaded);
+}
