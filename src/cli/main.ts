@@ -21,7 +21,7 @@ const program = new Command("avseg")
   .helpOption("-h, --help", "show this help")
   .addHelpText(
     "after",
-    "\nExamples:\n  avseg data synth s4 data\n  avseg train s4 config/s4/pvt2.yaml\n  avseg train --help",
+    "\nExamples:\n  avseg data synth s4 --out data\n  avseg train s4 config/s4/pvt2.yaml\n  avseg train --help",
   )
   .addCommand(trainCommand())
   .addCommand(evalCommand())
