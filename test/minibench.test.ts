@@ -1,177 +1,155 @@
-/** The published figures on the miniature AVSBench: datasets, models and metrics together. */
+/** `avseg eval` gives the published figures on the miniature AVSBench, from our configurations and published ones. */
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { spawn } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import test, { after } from "node:test";
 import { z } from "zod";
 import type { Task } from "../src/datasets/clip.js";
-import { ClipLoader } from "../src/datasets/loader.node.js";
 import { openDataset } from "../src/datasets/open-dataset.node.js";
-import { evaluate } from "../src/evaluation/evaluate.js";
-import type { EvaluationResult } from "../src/evaluation/result.js";
-import { emitOnnx, input } from "../src/graph/index.js";
 import { buildAvsModel } from "../src/models/avs-model.js";
-import { normaliseFrames } from "../src/models/normalise.js";
-import type { Predictor } from "../src/models/predictor.js";
 import { publishedModel, pvtPreset } from "../src/models/presets.js";
-import { Pass } from "../src/nn/index.js";
-import { nodeRuntime } from "../src/runtime/node.js";
-import { asF32, type TensorOf } from "../src/tensor.js";
-import { seededParameter, sharedPath } from "./support.js";
+import type { TensorOf } from "../src/tensor.js";
+import { writeSafetensors } from "../src/weights/safetensors-file.node.js";
+import { publishedConfig } from "./published-configs.js";
+import { root, seededParameter, sharedPath } from "./support.js";
 
-const TOLERANCE = 1e-4;
+const TOLERANCE = 1e-5;
 
-const figures = z.object({ miou: z.number(), fscore: z.number(), batch_size: z.number() });
-const perVideo = figures.extend({ per_video_miou: z.record(z.string(), z.number()) });
-const expectedSchema = z.object({
-  s4_pvt2_test: perVideo,
-  ms3_pvt2_test_batch1: perVideo,
-  ms3_pvt2_test_batch4: perVideo,
+const figures = z.strictObject({ miou: z.number(), fscore: z.number(), batch_size: z.number() });
+const binary = figures.extend({ per_video_miou: z.record(z.string(), z.number()) });
+const expectedSchema = z.strictObject({
+  s4_pvt2_test: binary,
+  ms3_pvt2_test_batch1: binary,
+  ms3_pvt2_test_batch4: binary,
   avss_pvt2_test: figures.extend({
     mask_features_bias_0_shift: z.number(),
     miou_published_no_background: z.number(),
     fscore_published_no_background: z.number(),
     classes_counted: z.number(),
+    videos: z.array(z.string()),
   }),
   binary_mask_features_bias_shift: z.number(),
 });
 
-async function expectedFigures(): Promise<z.infer<typeof expectedSchema> | undefined> {
-  const file = sharedPath("minibench", "expected.json");
-  return file === undefined ? undefined : expectedSchema.parse(JSON.parse(await readFile(file, "utf8")));
-}
-
-const runtime = nodeRuntime();
-after(() => runtime.close());
-const weights = new Map<string, TensorOf<"f32">>();
-
-/** The published model with seeded weights, its last bias shifted as the reference figures had it. */
-async function seededPredictor(
-  task: Task,
-  classes: readonly string[],
-  shift: (bias: TensorOf<"f32">) => void,
-): Promise<Predictor> {
-  const published = publishedModel(task, pvtPreset("pvt-v2-b5"), task === "avss" ? classes : undefined);
-  const model = buildAvsModel(published);
-  for (const { key, shape } of model.specs) {
-    if (weights.get(key)?.shape.join() !== shape.join()) weights.set(key, seededParameter(key, shape));
-  }
-  const bias = weights.get("decoder.mask_features.bias") ?? assert.fail("no bias");
-  const shifted = { ...bias, data: bias.data.slice() };
-  shift(shifted);
-  const { frameCount, imageSize } = published;
-  const keep = input("keep", [frameCount], "f32");
-  const logits = model.forward(
-    {
-      frames: normaliseFrames(input("frames", [frameCount, imageSize, imageSize, 3], "u8")),
-      embedding: model.embedAudio(input("logMel", [frameCount, 1, 96, 64], "f32")),
-      ...(task === "avss" && { keep }),
-    },
-    new Pass(),
-  );
-  const session = await runtime.createSession({
-    graph: emitOnnx({ logits }),
-    weights: new Map([...weights, ["decoder.mask_features.bias", shifted]]),
-  });
-  return {
-    frameCount,
-    imageSize,
-    classes,
-    predict: async ({ frames, logMel, keep: kept }) => {
-      const outputs = await session.run({ frames, logMel, ...(task === "avss" && { keep: kept }) });
-      return asF32(outputs.logits ?? assert.fail("no logits"), "logits");
-    },
-    close: () => session.close(),
-  };
-}
-
-/** Evaluates the test split once per batch size. */
-async function evaluateTestSplit(
-  task: Task,
-  batchSizes: readonly number[],
-  shift: (bias: TensorOf<"f32">) => void,
-): Promise<EvaluationResult[]> {
-  const root = sharedPath("minibench") ?? assert.fail("minibench absent");
-  const dataset = await openDataset({ task, root, split: "test", imageSize: 224 });
-  const predictor = await seededPredictor(task, dataset.classes, shift);
-  const results: EvaluationResult[] = [];
-  for (const batchSize of batchSizes) {
-    const clips = new ClipLoader(dataset, { workers: 0 }).batches({ batchSize });
-    results.push(
-      await evaluate({ predictor, task, clips, total: dataset.entries.length, batchSize, clipsPerRun: 1 }),
-    );
-  }
-  await predictor.close();
-  return results;
-}
-
-function assertFigure(actual: number | undefined, expected: number | undefined, what: string): void {
-  assert.ok(actual !== undefined && expected !== undefined, `${what}: ${actual}, expected ${expected}`);
-  assert.ok(Math.abs(actual - expected) <= TOLERANCE, `${what}: ${actual}, expected ${expected}`);
-}
-
-function assertBinary(result: EvaluationResult | undefined, expected: z.infer<typeof perVideo>): void {
-  assertFigure(result?.headline.miou, expected.miou, "mIoU");
-  assertFigure(result?.headline.fscore, expected.fscore, "F-score");
-  const clips = new Map(result?.clips.map((row) => [row.id, row.miou]));
-  assert.deepEqual(new Set(clips.keys()), new Set(Object.keys(expected.per_video_miou)));
-  for (const [id, miou] of Object.entries(expected.per_video_miou)) assertFigure(clips.get(id), miou, id);
-}
-
-const shiftAll =
-  (by: number) =>
-  ({ data }: TensorOf<"f32">): void => {
-    if (data instanceof Float32Array)
-      for (let i = 0; i < data.length; i++) data[i] = (data[i] as number) + by;
-  };
-
-const shiftFirst =
-  (by: number) =>
-  ({ data }: TensorOf<"f32">): void => {
-    data[0] = (data[0] as number) + by;
-  };
-
-test("S4: the published figures", async (t) => {
-  const expected = await expectedFigures();
-  if (expected === undefined) return t.skip("minibench absent");
-  const { s4_pvt2_test: s4, binary_mask_features_bias_shift: shift } = expected;
-  const [result] = await evaluateTestSplit("s4", [s4.batch_size], shiftAll(shift));
-  assertBinary(result, s4);
+const evaluationSchema = z.object({
+  batchSize: z.number(),
+  headline: z.object({ miou: z.number(), fscore: z.number() }),
+  figures: z.record(z.string(), z.number()),
+  clips: z.array(z.object({ id: z.string(), miou: z.number() })),
 });
+type Evaluation = z.infer<typeof evaluationSchema>;
 
-test("MS3: the published figures, which depend on the batch size", async (t) => {
-  const expected = await expectedFigures();
-  if (expected === undefined) return t.skip("minibench absent");
+const minibench = sharedPath("minibench");
+const skip = minibench === undefined && "minibench absent";
+const expected = async () =>
+  expectedSchema.parse(JSON.parse(await readFile(path.join(minibench ?? "", "expected.json"), "utf8")));
+
+const folders: string[] = [];
+after(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))));
+async function temporary(): Promise<string> {
+  const folder = await mkdtemp(path.join(tmpdir(), "avseg-minibench-"));
+  folders.push(folder);
+  return folder;
+}
+
+/** A whole published model with seeded weights, the bias of its logits shifted as the reference had it. */
+async function checkpoint(task: Task, shift: (bias: TensorOf<"f32">) => void): Promise<string> {
+  const { classes } = await openDataset({ task, root: minibench ?? "", split: "test", imageSize: 224 });
+  const model = buildAvsModel(
+    publishedModel(task, pvtPreset("pvt-v2-b5"), task === "avss" ? classes : undefined),
+  );
+  const weights = new Map(model.specs.map(({ key, shape }) => [key, seededParameter(key, shape)]));
+  shift(weights.get("decoder.mask_features.bias") ?? assert.fail("no bias"));
+  const file = path.join(await temporary(), "whole.safetensors");
+  await writeSafetensors(file, weights);
+  return file;
+}
+
+/** Runs `avseg eval` and returns what it wrote. */
+async function evaluate(args: readonly string[]): Promise<Evaluation> {
+  const out = await temporary();
+  const main = path.join(root, "dist", "src", "cli", "main.js");
+  const child = spawn(process.execPath, [main, "eval", ...args, "--out", out, "--no-report", "--json"]);
+  let [stdout, stderr] = ["", ""];
+  child.stdout.on("data", (chunk: Buffer) => {
+    stdout += String(chunk);
+  });
+  child.stderr.on("data", (chunk: Buffer) => {
+    stderr += String(chunk);
+  });
+  const code = await new Promise((resolve) => child.once("close", resolve));
+  assert.equal(code, 0, stderr);
+  const written = await readFile(path.join(out, "evaluation.json"), "utf8");
+  const evaluation = evaluationSchema.parse(JSON.parse(written));
+  assert.deepEqual(JSON.parse(stdout), evaluation.figures);
+  return evaluation;
+}
+
+/** Both forms of the configuration for `task`, as arguments: ours, and a published Python file that names the data. */
+async function configurations(task: Task): Promise<[name: string, args: string[]][]> {
+  const python = path.join(await temporary(), `ETAVS_pvt2_${task}.py`);
+  await writeFile(python, publishedConfig(task, "pvt2", minibench));
+  const yaml = path.join(root, "config", task, "pvt2.yaml");
+  return [
+    ["YAML", [yaml, "--set", `data.root=${minibench}`]],
+    ["Python", [python]],
+  ];
+}
+
+function assertFigure(actual: number | undefined, wanted: number, what: string): void {
+  assert.ok(Math.abs((actual ?? Number.NaN) - wanted) <= TOLERANCE, `${what}: ${actual}, expected ${wanted}`);
+}
+
+function assertBinary(result: Evaluation, wanted: z.infer<typeof binary>, name: string): void {
+  assert.equal(result.batchSize, wanted.batch_size);
+  assertFigure(result.headline.miou, wanted.miou, `${name}: mIoU`);
+  assertFigure(result.headline.fscore, wanted.fscore, `${name}: F-score`);
+  const clips = new Map(result.clips.map((row) => [row.id, row.miou]));
+  assert.deepEqual([...clips.keys()].sort(), Object.keys(wanted.per_video_miou).sort());
+  for (const [id, miou] of Object.entries(wanted.per_video_miou))
+    assertFigure(clips.get(id), miou, `${name}: ${id}`);
+}
+
+test("S4 and MS3: the published figures", { skip }, async () => {
   const {
+    s4_pvt2_test: s4,
     ms3_pvt2_test_batch1: one,
     ms3_pvt2_test_batch4: four,
     binary_mask_features_bias_shift: shift,
-  } = expected;
-  const results = await evaluateTestSplit("ms3", [1, 4], shiftAll(shift));
-  assertBinary(results[0], one);
-  assertBinary(results[1], four);
+  } = await expected();
+  const file = await checkpoint("s4", ({ data }) => {
+    data.set(data.map((value) => value + shift));
+  });
+  for (const [name, [config = "", ...options]] of await configurations("s4")) {
+    assertBinary(await evaluate(["s4", config, file, ...options]), s4, `S4, ${name}`);
+  }
+  for (const [name, [config = "", ...options]] of await configurations("ms3")) {
+    assertBinary(await evaluate(["ms3", config, file, ...options]), one, `MS3, ${name}`);
+    const inFours = [...options, "--batch-size", "4"];
+    assertBinary(await evaluate(["ms3", config, file, ...inFours]), four, `MS3 in fours, ${name}`);
+  }
 });
 
-test("AVSS: the published figures", async (t) => {
-  const expected = await expectedFigures();
-  if (expected === undefined) return t.skip("minibench absent");
-  const { avss_pvt2_test: avss } = expected;
-  const [result] = await evaluateTestSplit(
-    "avss",
-    [avss.batch_size],
-    shiftFirst(avss.mask_features_bias_0_shift),
-  );
-  assert.ok(result?.task === "avss");
-  assertFigure(result.figures.miouPublished, avss.miou, "mIoU");
-  assertFigure(result.figures.fscorePublished, avss.fscore, "F-score");
-  assertFigure(
-    result.figures.miouPublishedNoBackground,
-    avss.miou_published_no_background,
-    "mIoU without the last class",
-  );
-  assertFigure(
-    result.figures.fscorePublishedNoBackground,
-    avss.fscore_published_no_background,
-    "F-score without the last class",
-  );
-  assert.equal(result.figures.classesCounted, avss.classes_counted);
+test("AVSS: the published figures", { skip }, async () => {
+  const { avss_pvt2_test: avss } = await expected();
+  const file = await checkpoint("avss", ({ data }) => {
+    data[0] = (data[0] ?? 0) + avss.mask_features_bias_0_shift;
+  });
+  for (const [name, [config = "", ...options]] of await configurations("avss")) {
+    const result = await evaluate(["avss", config, file, ...options]);
+    const figure = (key: string, wanted: number) =>
+      assertFigure(result.figures[key], wanted, `AVSS, ${name}: ${key}`);
+    assert.equal(result.batchSize, avss.batch_size);
+    figure("miouPublished", avss.miou);
+    figure("fscorePublished", avss.fscore);
+    figure("miouPublishedNoBackground", avss.miou_published_no_background);
+    figure("fscorePublishedNoBackground", avss.fscore_published_no_background);
+    assert.equal(result.figures.classesCounted, avss.classes_counted);
+    assert.deepEqual(
+      result.clips.map(({ id }) => id),
+      avss.videos,
+    );
+  }
 });

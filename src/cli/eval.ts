@@ -10,12 +10,13 @@ import type { Report } from "../evaluation/report/report.js";
 import { type EvaluationResult, namedFigures } from "../evaluation/result.js";
 import { runEvaluation } from "../evaluation/run-evaluation.node.js";
 import { findWeightFile } from "../models/assemble-weights.node.js";
+import { EmbeddingCache } from "../models/embedding-cache.node.js";
 import { loadPredictor } from "../models/load-predictor.node.js";
 import { modelFromConfig } from "../models/presets.js";
 import { peekCheckpoint } from "../training/checkpoint.node.js";
 import { hashFile } from "../weights/pretrained.node.js";
 import { createProgress } from "./progress.js";
-import { interruptSignal } from "./run.js";
+import { interruptSignal, warn } from "./run.js";
 import { collect } from "./train.js";
 
 interface EvalOptions {
@@ -74,18 +75,19 @@ async function evaluateCheckpoint(
   options: EvalOptions,
 ): Promise<void> {
   const { config, warnings, workDir } = await loadConfig(file, { task, set: options.set });
-  for (const warning of warnings) process.stderr.write(`avseg: warning: ${warning}\n`);
+  for (const warning of warnings) warn(warning);
   const { split, swapSounds = false } = options;
   const outDir = options.out ?? path.join(workDir, `eval-${split}${swapSounds ? "-swapped" : ""}`);
   const signal = interruptSignal("What is scored is kept; the same command goes on from there.");
   const checkpointFile = await findWeightFile(checkpoint);
-  const { root, imageSize, audio, frameCount } = config.data;
+  const { root, imageSize, audio, audioCache, frameCount, batchSize, testBatchSize } = config.data;
   const dataset = await openDataset({ task, root, split, imageSize, audio, frameCount });
   const { visual, audio: sound } = config.model;
   const predictor = await loadPredictor({
     checkpoint: checkpointFile,
     config: modelFromConfig(config, dataset.classes),
     encoders: { visual: visual.weights, audio: sound.weights, pca: sound.pca },
+    ...(audioCache && !sound.train ? { embeddings: new EmbeddingCache({ onWarning: warn }) } : {}),
     runtime: {
       provider: config.runtime.provider,
       ...(config.runtime.threads === null ? {} : { threads: config.runtime.threads }),
@@ -98,7 +100,7 @@ async function evaluateCheckpoint(
     const { result, files } = await runEvaluation({
       predictor,
       dataset,
-      batchSize: options.batchSize ?? config.data.batchSize,
+      batchSize: options.batchSize ?? (split === "test" ? (testBatchSize ?? batchSize) : batchSize),
       outDir,
       context: {
         checkpoint,
@@ -139,7 +141,9 @@ function describeResult(result: EvaluationResult): string {
   const width = Math.max(...figures.map(({ label }) => label.length));
   const lines = figures.map(({ label, value, protocol }) => {
     const number = protocol === "count" ? String(value) : value.toFixed(4);
-    return `${label.padEnd(width)}  ${number.padStart(8)}  ${protocol === "count" ? "" : `(${protocol})`}`.trimEnd();
+    const batches = label.endsWith("per batch") ? `, batches of ${result.batchSize}` : "";
+    const note = protocol === "count" ? "" : `(${protocol}${batches})`;
+    return `${label.padEnd(width)}  ${number.padStart(8)}  ${note}`.trimEnd();
   });
   return `${lines.join("\n")}\n`;
 }

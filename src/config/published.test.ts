@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
+import path from "node:path";
 import test from "node:test";
+import { type PublishedEncoder, publishedConfig } from "../../test/published-configs.js";
+import { root } from "../../test/support.js";
 import { ConfigError } from "../errors.js";
 import { checkConfig } from "./check.js";
+import { loadConfig } from "./load.node.js";
 import { parsePublishedConfig } from "./published.js";
 import { parsePythonLiterals } from "./python-literal.js";
 
@@ -51,7 +55,7 @@ test("a published S4 file means the published recipe", () => {
   assert.equal(warnings[1], "process.unheard_of has no meaning here");
 });
 
-test("MS3 with ResNet-50 and a semantic file", () => {
+test("an MS3 file with ResNet-50 and channel attention", () => {
   const ms3 = s4
     .replaceAll("S4Dataset", "MS3Dataset")
     .replace("pvt_v2_b5'", "res50'")
@@ -62,17 +66,52 @@ test("MS3 with ResNet-50 and a semantic file", () => {
   assert.equal(config.model.visual.kind, "resnet50");
   assert.deepEqual([config.model.decoder.project, config.model.decoder.channel], [true, true]);
   assert.equal(config.training.losses.bce, 0.5);
-  const avss = s4
-    .replaceAll("S4Dataset", "V2Dataset")
-    .replace("mask_dim=1,", "mask_dim=71,")
-    .replace(
-      "anno_csv='data/Single-source/s4_meta_data.csv'",
-      "meta_csv_path='data/AVSS/metadata.csv', mask_num=10",
-    );
-  const semantic = checkConfig(parsePublishedConfig(avss, "avss.py").source);
-  assert.equal(semantic.model.classes, 71);
-  assert.equal(semantic.data.root, "data/AVSS");
-  assert.equal(semantic.training.losses.crossEntropy, 1);
+});
+
+const splitWarning =
+  "the file compares epochs on the test split, as published; using val (--set training.valSplit=test for the published choice)";
+const encoderWarning = 'its name says ResNet-50, its backbone is "pvt_v2_b5", as published; using the latter';
+for (const task of ["s4", "ms3", "avss"] as const) {
+  for (const encoder of ["pvt2", "res50"] as const) {
+    test(`the published file of ${task} with ${encoder} means config/${task}/${encoder}.yaml`, async () => {
+      const name = `ETAVS_${encoder}_${task}.py`;
+      const { source, warnings } = parsePublishedConfig(publishedConfig(task, encoder), name);
+      // The AVSS file for ResNet-50 in fact builds PVTv2.
+      const meant: PublishedEncoder = task === "avss" ? "pvt2" : encoder;
+      const { config } = await loadConfig(path.join(root, "config", task, `${meant}.yaml`));
+      // PyTorch's default decay of AdamW is written out in ours.
+      delete config.training.optimizer.weightDecay;
+      assert.deepEqual(checkConfig(source), {
+        ...config,
+        description: `ETAVS_${encoder}_${task.toUpperCase()}`,
+        // Ours leaves the number of classes to the dataset.
+        model: { ...config.model, classes: task === "avss" ? 71 : null },
+        data: { ...config.data, workers: 8, testBatchSize: config.data.testBatchSize ?? 4 },
+      });
+      assert.deepEqual(warnings, [
+        ...(task === "s4" ? [splitWarning] : []),
+        ...(meant === encoder ? [] : [encoderWarning]),
+      ]);
+    });
+  }
+}
+
+test("what the published files could say besides", () => {
+  const read = (text: string) => checkConfig(parsePublishedConfig(text, "x.py").source);
+  const s4 = publishedConfig("s4", "pvt2");
+  const adapted = read(s4.replace("type='pvt_v2_b5'", "type='pvt_v2_lora'")).model.visual;
+  assert.deepEqual([adapted.kind, adapted.lora], ["pvt-v2-b5", { rank: 32 }]);
+  assert.equal(
+    read(s4.replace("visual_backbone=True", "visual_backbone=False")).model.visual.freezeEpochs,
+    0,
+  );
+  assert.equal(read(s4.replace("freeze_epochs=-1", "freeze_epochs=4")).model.visual.freezeEpochs, 4);
+  // The weight that the files call focal is of each task's own per-pixel loss.
+  const weigh = (task: "s4" | "ms3" | "avss") =>
+    read(publishedConfig(task, "pvt2").replace(/focal_loss=[\d.]+/, "focal_loss=0.25")).training.losses;
+  assert.deepEqual(weigh("s4"), { dice: 1, focal: 0.25, bce: 0, crossEntropy: 0 });
+  assert.deepEqual(weigh("ms3"), { dice: 1, focal: 0, bce: 0.25, crossEntropy: 0 });
+  assert.deepEqual(weigh("avss"), { dice: 0, focal: 0, bce: 0, crossEntropy: 0.25 });
 });
 
 test("a wrong value is reported on its line", () => {

@@ -27,7 +27,7 @@ const dropoutNames = (section: string): string[] =>
 const rules: readonly Rule[] = [
   {
     to: "description",
-    from: ["discribe", "describe", "description", "process.discribe", "model.discribe", "dataset.discribe"],
+    from: ["discribe.info", "discribe", "describe", "description", "process.discribe"],
   },
   { to: "workDir", from: ["work_dir", "process.work_dir", "save_dir", "process.save_dir"] },
   { to: "model.visual.kind", from: ["model.backbone.type", "model.visual.type"], convert: visualKind },
@@ -40,6 +40,11 @@ const rules: readonly Rule[] = [
     from: ["lora_rank", "rank", "r", "lora_r"].map((n) => `model.backbone.${n}`),
   },
   { to: "model.visual.dropPath", from: ["model.backbone.drop_path_rate"] },
+  {
+    to: "model.visual.freezeEpochs",
+    from: ["model.freeze.visual_backbone"],
+    convert: (v) => (v === false ? 0 : undefined),
+  },
   {
     to: "model.visual.freezeEpochs",
     from: ["process.freeze_epochs", "freeze_epochs", "model.freeze_epochs", "model.backbone.freeze_epochs"],
@@ -70,6 +75,7 @@ const rules: readonly Rule[] = [
   { to: "data.root", from: ["dataset.train.dir_base", "dataset.train.root", "dataset.root"] },
   { to: "data.imageSize", from: ["dataset.train.img_size", "dataset.train.crop_size"], convert: squareSide },
   { to: "data.batchSize", from: ["dataset.train.batch_size", "process.batch_size", "dataset.batch_size"] },
+  { to: "data.testBatchSize", from: ["dataset.test.batch_size"] },
   {
     to: "data.workers",
     from: ["process", "dataset", "dataset.train"].flatMap((s) => [`${s}.num_works`, `${s}.num_workers`]),
@@ -97,7 +103,9 @@ const silent = [
   /^model\.(type|neck|audio_dim|embed_dim|freeze_audio_backbone|T)$/,
   /^model\.(backbone|vggish|bridger|head)\.(type|feature_channel|d_models|in_channels|preprocess_audio_to_log_mel)$/,
   /^model\.vggish\.(postprocess_log_mel_with_pca|freeze_audio_extractor)$/,
-  /^model\.head\.(mask_dim|num_classes|use_bias|interpolate_scale)$/,
+  /^model\.head\.(mask_dim|num_classes|use_bias|interpolate_scale|frame)$/,
+  /^model\.(freeze\.(audio|visual)_backbone|projector\.type)$/,
+  /^discribe\.session_name$/,
   /^dataset\.(type|(train|val|test)\..*)$/,
   /^loss\./,
 ];
@@ -110,6 +118,7 @@ function visualKind(value: unknown): unknown {
   const text = String(value).toLowerCase();
   const pvt = /pvt_?v2_?b([0-5])/.exec(text);
   if (pvt) return `pvt-v2-b${pvt[1]}`;
+  if (/pvt_?v2_?lora/.test(text)) return "pvt-v2-b5";
   return /res(net)?_?50/.test(text) ? "resnet50" : value;
 }
 
@@ -135,7 +144,6 @@ export function parsePublishedConfig(text: string, file: string, task?: string):
     lines.set(to, line);
   };
   for (const { to, from, convert } of rules) {
-    if (values.has(to)) continue;
     for (const name of from) {
       const node = leaves.get(name);
       if (!node) continue;
@@ -175,6 +183,10 @@ export function parsePublishedConfig(text: string, file: string, task?: string):
       "the file compares epochs on the test split, as published; using val (--set training.valSplit=test for the published choice)",
     );
   }
+  if (/res(net)?_?50/i.test(file.replace(/.*[\\/]/, "")) && values.get("model.visual.kind") !== "resnet50") {
+    const backbone = JSON.stringify(get("model.backbone.type"));
+    warnings.push(`its name says ResNet-50, its backbone is ${backbone}, as published; using the latter`);
+  }
   for (const name of leaves.keys()) {
     if (!used.has(name) && !silent.some((pattern) => pattern.test(name)))
       warnings.push(`${name} has no meaning here`);
@@ -188,25 +200,30 @@ export function parsePublishedConfig(text: string, file: string, task?: string):
   return { source: { value, where }, warnings };
 }
 
-/** `weight_dict` holds the overlap loss (dice) and the per-pixel one: focal in S4, BCE in MS3. */
+/** The per-pixel loss of each task. The published files call its weight `focal_loss` in all three. */
+const pixelLosses = new Map<unknown, string>([
+  ["s4", "focal"],
+  ["ms3", "bce"],
+  ["avss", "crossEntropy"],
+]);
+
+/** `weight_dict` holds the overlap loss (dice; none in AVSS) and the per-pixel one. */
 function translateLosses(
   leaves: ReadonlyMap<string, PythonNode>,
   task: unknown,
   set: (to: string, value: unknown, line: number) => void,
 ): void {
-  const pixel = task === "ms3" ? "bce" : "focal";
   for (const [name, node] of leaves) {
     if (!name.startsWith("loss.") || node.kind !== "scalar" || typeof node.value !== "number") continue;
     const word = name.slice(name.lastIndexOf(".") + 1).toLowerCase();
     let loss: string | undefined;
     if (/dice|iou/.test(word)) loss = "dice";
-    else if (/focal/.test(word)) loss = "focal";
     else if (/bce|binary/.test(word)) loss = "bce";
     else if (/^ce|cross|seg|sem/.test(word)) loss = "crossEntropy";
-    else if (/mask|pixel/.test(word)) loss = pixel;
-    if (!loss) continue;
-    if (task !== "avss") set(`training.losses.${loss}`, node.value, node.line);
-    else if (loss === "crossEntropy") set("training.losses.crossEntropy", node.value, node.line);
+    else if (/focal|mask|pixel/.test(word)) loss = pixelLosses.get(task);
+    if (loss && (task !== "avss" || loss === "crossEntropy")) {
+      set(`training.losses.${loss}`, node.value, node.line);
+    }
   }
 }
 

@@ -144,10 +144,14 @@ const data = section({
     z.number(e).int(e).min(32, e).max(4096, e).multipleOf(32, e),
   ).default(224),
   batchSize: count.default(4),
+  /** Clips per batch when the test split is evaluated, which the published averages depend on; `null`: `batchSize`. */
+  testBatchSize: count.nullable().default(null),
   /** Decoding threads; 0 decodes on the main thread. Default: by the number of cores. */
   workers: countFromZero.max(256).nullable().default(null),
   /** Where log-mels come from: ready-made `.pkl`, computed from `.wav`, or whichever is there. */
   audio: oneOf(["auto", "pkl", "wav"]).default("auto"),
+  /** Whether embeddings of a frozen audio encoder are kept for later runs, in the cache folder of `avseg weights`. */
+  audioCache: flag.default(true),
   /** Steps per clip. */
   frameCount: count,
 });

@@ -6,7 +6,7 @@ import { ConfigError } from "../errors.js";
 const free = [
   /^description$/,
   /^workDir$/,
-  /^data\.(root|workers)$/,
+  /^data\.(root|workers|testBatchSize|audioCache)$/,
   /^training\.(epochs|init|evaluateFrom|evaluateEvery|valSplit|selectBy)$/,
   /^training\.checkpointEvery/,
   /^model\.(visual|audio)\.weights$/, // their content is compared instead
