@@ -94,14 +94,15 @@ export type FileContent = Uint8Array | string | Iterable<Uint8Array> | AsyncIter
 /**
  * Writes `data` to `target`: readers see the old file or the whole new one, never a part, also after a crash.
  * It goes to a temporary name in the same folder (made if absent), is synced, then renamed; on any failure or
- * abort the temporary file is removed. Throws `OutputError` when it cannot be written, the signal's reason on abort.
+ * abort the temporary file is removed. With `durable: false` nothing is synced: quick, but a power cut may leave a
+ * damaged file. Throws `OutputError` when it cannot be written, the signal's reason on abort.
  */
 export async function writeFileAtomic(
   target: string,
   data: FileContent,
-  options: { signal?: AbortSignal } = {},
+  { signal, durable = true }: { signal?: AbortSignal; durable?: boolean } = {},
 ): Promise<void> {
-  options.signal?.throwIfAborted();
+  signal?.throwIfAborted();
   const dir = path.dirname(target);
   await ensureWritableDir(dir);
   // A dot file of bounded length, so that neither listings nor limits on names get in the way.
@@ -110,11 +111,11 @@ export async function writeFileAtomic(
     const file = await open(temporary, "wx");
     try {
       for await (const piece of pieces(data)) {
-        options.signal?.throwIfAborted();
+        signal?.throwIfAborted();
         await writeAll(file, piece);
       }
-      options.signal?.throwIfAborted();
-      await file.sync();
+      signal?.throwIfAborted();
+      if (durable) await file.sync();
     } finally {
       await file.close();
     }
@@ -123,7 +124,7 @@ export async function writeFileAtomic(
     await rm(temporary, { force: true }).catch(() => undefined);
     throw asOutputError(error, target);
   }
-  await syncDir(dir);
+  if (durable) await syncDir(dir);
 }
 
 function pieces(data: FileContent): Iterable<Uint8Array> | AsyncIterable<Uint8Array> {

@@ -33,6 +33,7 @@ before(async () => {
   dir = await mkdtemp(path.join(tmpdir(), "avseg-examples-"));
   video = path.join(dir, "shapes.mp4");
   tiny = path.join(dir, "tiny.safetensors");
+  process.env.AVSEG_CACHE = path.join(dir, "cache");
   await writeClipVideo({ task: "ms3", split: "test", index: 0, seed: 1, imageSize: size }, video);
   await writeTinyModel(tiny);
 });

@@ -39,6 +39,8 @@ async function train(
 ): Promise<number | null> {
   const child = spawn(process.execPath, [main, "train", ...args, "--out", workDir], {
     stdio: ["ignore", "ignore", "pipe"],
+    // The uninterrupted run fills the cache of audio embeddings, the others read from it.
+    env: { ...process.env, AVSEG_CACHE: path.join(dir, "cache") },
   });
   let errors = "";
   child.stderr.on("data", (chunk: Buffer) => {

@@ -54,7 +54,7 @@ async function demo(video: string | undefined, { out }: { out: string }): Promis
   const dataRoot = path.join(out, "data");
   const packageRoot = path.resolve(import.meta.dirname, "..", "..", "..");
   const { config } = await loadConfig(path.join(packageRoot, "config/soundshapes/s4.yaml"), {
-    set: [`data.root=${dataRoot}`],
+    set: [`data.root=${dataRoot}`, "data.audioCache=false"], // nothing is left outside its folder
   });
   const run: Demo = { config, outDir: out, signal };
 

@@ -68,6 +68,16 @@ export function describeFailure(error: unknown, verbose: boolean): Failure {
   return { text: `avseg: ${oneLine(message)}\n${hint}${stack}`, exitCode: 1 };
 }
 
+/** Prints a warning on stderr. */
+export function warn(message: string): void {
+  tell(`avseg: warning: ${oneLine(message)}\n`);
+}
+
+/** Writes lines to stderr, where a progress line may be standing on the terminal. */
+function tell(text: string): void {
+  process.stderr.write(`${process.stderr.isTTY ? "\r\x1b[K" : ""}${text}`);
+}
+
 /**
  * Parses `argv` and runs the chosen command; sets `process.exitCode` and never throws.
  * Adds `--verbose` to every command that acts.
@@ -88,8 +98,7 @@ export async function runProgram(program: Command, argv: readonly string[]): Pro
       return;
     }
     const failure = describeFailure(error, argv.includes("--verbose"));
-    // A progress line may be standing on the terminal.
-    process.stderr.write(`${process.stderr.isTTY ? "\r\x1b[K" : ""}${failure.text}`);
+    tell(failure.text);
     process.exitCode = failure.exitCode;
   }
   // After an interruption, work that ignores the signal must not keep the process alive.

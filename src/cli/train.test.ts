@@ -1,19 +1,21 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import test, { after, before } from "node:test";
 import { writeSoundShapes } from "../datasets/sound-shapes/write.node.js";
-import { peekCheckpoint } from "../training/checkpoint.node.js";
+import { loadCheckpoint, peekCheckpoint } from "../training/checkpoint.node.js";
 
 const main = path.join(import.meta.dirname, "main.js");
 let dir = "";
 let file = "";
+let cache = "";
 
 before(async () => {
   dir = await mkdtemp(path.join(tmpdir(), "avseg-train-"));
   file = path.join(dir, "tiny.yaml");
+  cache = path.join(dir, "cache");
   const counts = { train: 6, val: 2, test: 2 };
   await writeSoundShapes({ task: "s4", root: path.join(dir, "data"), counts, imageSize: 32 });
   await writeFile(
@@ -32,8 +34,12 @@ runtime: { threads: 1 }
 after(() => rm(dir, { recursive: true, force: true }));
 
 /** Runs avseg; `onOutput` sees stdout as it grows and may signal the process. */
-function avseg(args: string[], onOutput?: (text: string, interrupt: () => void) => void) {
-  const child = spawn(process.execPath, [main, ...args]);
+function avseg(
+  args: string[],
+  onOutput?: (text: string, interrupt: () => void) => void,
+  env: Readonly<Record<string, string>> = { AVSEG_CACHE: cache },
+) {
+  const child = spawn(process.execPath, [main, ...args], { env: { ...process.env, ...env } });
   let [stdout, stderr] = ["", ""];
   child.stdout.on("data", (chunk: Buffer) => {
     stdout += String(chunk);
@@ -86,6 +92,26 @@ test("Ctrl-C saves, says how to go on, and exits with 130; then the run goes on 
   assert.equal(evaluated.code, 0, evaluated.stderr);
   const figures: unknown = JSON.parse(evaluated.stdout);
   assert.ok(typeof figures === "object" && figures !== null && "miouPublishedPerBatch" in figures);
+});
+
+test("the audio cache is filled by training and by evaluation, and is no condition for either", async () => {
+  const entries = (await readdir(cache, { recursive: true })).filter((name) => /\b[0-9a-f]{62}$/.test(name));
+  assert.equal(entries.length, 10, "of the 6 clips to train on, 2 to validate and 2 to test");
+  const args = ["train", "s4", file, "--set", "training.epochs=1", "--out"];
+  const blocked = await avseg([...args, path.join(dir, "blocked")], undefined, { AVSEG_CACHE: file });
+  assert.equal(blocked.code, 0, blocked.stderr);
+  assert.equal(blocked.stderr.match(/^avseg: warning: audio embeddings are not kept/gm)?.length, 1);
+  const off = await avseg([...args, path.join(dir, "off"), "--set", "data.audioCache=false"], undefined, {
+    AVSEG_CACHE: file,
+  });
+  assert.equal(off.code, 0, off.stderr);
+  assert.doesNotMatch(off.stderr, /warning/);
+  const [a, b] = await Promise.all(
+    ["blocked", "off"].map(
+      async (name) => (await loadCheckpoint(path.join(dir, name, "last.safetensors"))).parameters,
+    ),
+  );
+  assert.deepEqual(a, b);
 });
 
 test("what is wrong is one line, before anything is written", async () => {

@@ -5,7 +5,7 @@ import type { Config } from "../config/schema.js";
 import { openTraining, type Training } from "../training/open-training.node.js";
 import { runFiles, type TrainerEvent } from "../training/trainer.node.js";
 import { createProgress, formatDuration, type Progress } from "./progress.js";
-import { interruptSignal } from "./run.js";
+import { interruptSignal, warn } from "./run.js";
 
 interface TrainOptions {
   readonly set: readonly string[];
@@ -42,7 +42,7 @@ Examples:
 
 async function train(task: Config["task"], file: string, options: TrainOptions): Promise<void> {
   const { config, warnings, workDir: defaultDir } = await loadConfig(file, { task, set: options.set });
-  for (const warning of warnings) process.stderr.write(`avseg: warning: ${warning}\n`);
+  for (const warning of warnings) warn(warning);
   const workDir = options.out ?? defaultDir;
   const resumeHint = `avseg train ${task} ${file}${options.set.map((s) => ` --set ${s}`).join("")}${options.out ? ` --out ${options.out}` : ""} --resume`;
   let steps = 0;
@@ -55,6 +55,7 @@ async function train(task: Config["task"], file: string, options: TrainOptions):
     config,
     workDir,
     signal,
+    onWarning: warn,
     ...(options.resume ? { existing: "resume" } : options.overwrite ? { existing: "replace" } : {}),
   });
   try {

@@ -2,8 +2,9 @@
 import { emitOnnx, input, type OnnxGraph } from "../graph/index.js";
 import { Pass } from "../nn/index.js";
 import type { Runtime, Session } from "../runtime/runtime.js";
-import { asF32, type StateDict } from "../tensor.js";
+import { asF32, type StateDict, type TensorOf } from "../tensor.js";
 import type { AvsModel } from "./avs-model.js";
+import { audioWidth } from "./model-config.js";
 import { normaliseFrames } from "./normalise.js";
 import type { ClipBatch, Predictor } from "./predictor.js";
 
@@ -12,14 +13,20 @@ const sessionsKept = 2;
 
 /**
  * The inference graph for `clips` clips of T steps: inputs `frames` `u8[B*T,H,W,3]`, `logMel` `f32[B*T,1,96,64]`
- * and, for AVSS, `keep` `f32[B*T]`; output `logits` `f32[B*T,K,H,W]`.
+ * (or `embedding` `f32[B*T,128]`) and, for AVSS, `keep` `f32[B*T]`; output `logits` `f32[B*T,K,H,W]`.
  */
-export function inferenceGraph(model: AvsModel, clips: number, contrib = true): OnnxGraph {
+export function inferenceGraph(
+  model: AvsModel,
+  clips: number,
+  { contrib = true, embedded = false }: { contrib?: boolean; embedded?: boolean } = {},
+): OnnxGraph {
   const { frameCount, imageSize, task } = model.config;
   const batch = clips * frameCount;
   const inputs = {
     frames: normaliseFrames(input("frames", [batch, imageSize, imageSize, 3], "u8")),
-    embedding: model.embedAudio(input("logMel", [batch, 1, 96, 64])),
+    embedding: embedded
+      ? input("embedding", [batch, audioWidth])
+      : model.embedAudio(input("logMel", [batch, 1, 96, 64])),
     ...(task === "avss" ? { keep: input("keep", [batch]) } : {}),
   };
   return emitOnnx({ logits: model.forward(inputs, new Pass()) }, { target: { contrib } });
@@ -32,13 +39,15 @@ export interface PredictorSource {
   readonly weights: StateDict | (() => Promise<StateDict>);
   /** Stays the caller's to close. */
   readonly runtime: Runtime;
+  /** log-mels `f32[B*T,1,96,64]` -> `f32[B*T,128]`; without it the audio encoder is part of the sessions. */
+  readonly embed?: (logMel: TensorOf<"f32">) => Promise<TensorOf<"f32">>;
 }
 
 /**
  * Makes a predictor. Sessions are created when a batch size is first seen. `predict` throws `RangeError` for
  * a batch that is not whole clips or has frames of another size.
  */
-export function createPredictor({ model, weights, runtime }: PredictorSource): Predictor {
+export function createPredictor({ model, weights, runtime, embed }: PredictorSource): Predictor {
   const { frameCount, imageSize, classes } = model.config;
   const sessions = new Map<number, Promise<Session>>();
 
@@ -56,7 +65,8 @@ export function createPredictor({ model, weights, runtime }: PredictorSource): P
         sessions.delete(oldest);
         await (await closing)?.close();
       }
-      const graph = inferenceGraph(model, clips, runtime.provider === "cpu" || runtime.provider === "wasm");
+      const contrib = runtime.provider === "cpu" || runtime.provider === "wasm";
+      const graph = inferenceGraph(model, clips, { contrib, embedded: embed !== undefined });
       session = open(graph, `model for ${clips} clips`);
     }
     // Back to the end: the front of the map is the one unused for longest.
@@ -75,7 +85,8 @@ export function createPredictor({ model, weights, runtime }: PredictorSource): P
         throw new RangeError(`predict: ${frames.shape[0] ?? 0} frames are not whole clips of ${frameCount}`);
       }
       const session = await sessionFor(clips);
-      const { logits } = await session.run({ frames, logMel, keep });
+      const audio = embed ? { embedding: await embed(logMel) } : { logMel };
+      const { logits } = await session.run({ frames, keep, ...audio });
       if (logits === undefined) throw new Error("predict: the model gave no logits");
       return asF32(logits, "logits");
     },

@@ -10,6 +10,7 @@ import { Pass } from "../nn/index.js";
 import type { Tensor } from "../tensor.js";
 import { writeSafetensors } from "../weights/safetensors-file.node.js";
 import { buildAvsModel } from "./avs-model.js";
+import { EmbeddingCache } from "./embedding-cache.node.js";
 import { loadPredictor } from "./load-predictor.node.js";
 import { type AvsModelConfig, modelConfigFromJson, modelConfigToJson } from "./model-config.js";
 import { normaliseFrames } from "./normalise.js";
@@ -74,6 +75,22 @@ test("a state dict with published keys tells its model; batches of any size are 
   await assert.rejects(
     predictor.predict({ ...clips(1), frames: { ...clips(1).frames, shape: [4, 64, 64, 3] } }),
   );
+});
+
+test("embeddings of earlier runs change no bit", async (t) => {
+  const dir = await tempDir(t);
+  const file = path.join(dir, "whole.safetensors");
+  await writeSafetensors(file, microWeights());
+  const logitsWith = async (embeddings?: EmbeddingCache) => {
+    const options = { checkpoint: file, hints: { imageSize: 64 }, runtime: { threads: 1 } };
+    const predictor = await loadPredictor({ ...options, ...(embeddings && { embeddings }) });
+    t.after(() => predictor.close());
+    return [await predictor.predict(clips(2)), await predictor.predict(clips(3))];
+  };
+  const cache = () => new EmbeddingCache({ dir: path.join(dir, "cache") });
+  const plain = await logitsWith();
+  assert.deepEqual(await logitsWith(cache()), plain, "cold");
+  assert.deepEqual(await logitsWith(cache()), plain, "warm");
 });
 
 test("a checkpoint's own description is used, and its malformed one refused", async (t) => {

@@ -3,6 +3,7 @@ import type { Config } from "../config/schema.js";
 import type { Clip } from "../datasets/clip.js";
 import { toClipBatch } from "../evaluation/evaluate.js";
 import { input, leafName, reachable } from "../graph/index.js";
+import { AudioEmbedder } from "../models/audio-embedder.node.js";
 import {
   type AvsModel,
   buildAvsModel,
@@ -11,12 +12,12 @@ import {
   isAdapter,
   type ParameterCounts,
 } from "../models/avs-model.js";
+import type { EmbeddingCache } from "../models/embedding-cache.node.js";
 import type { AvsModelConfig } from "../models/model-config.js";
 import { Pass, randomFeeds } from "../nn/index.js";
 import { discard } from "../runtime/discard.js";
 import type { Runtime, Tensors } from "../runtime/runtime.js";
-import { copyOf, type StateDict, sizeOf, type Tensor } from "../tensor.js";
-import { AudioEmbedder } from "./audio-embedder.js";
+import { type StateDict, sizeOf, unshared } from "../tensor.js";
 import { countFlops } from "./flops.js";
 import { forwardOf } from "./forward.js";
 import { openLivePredictor } from "./live-predictor.js";
@@ -41,12 +42,14 @@ export async function openTrainingModel(options: {
   readonly config: Config;
   readonly description: AvsModelConfig;
   readonly runtime: Runtime;
+  /** Audio embeddings of earlier runs, to be used and added to while the audio encoder is frozen. */
+  readonly embeddings?: EmbeddingCache;
 }): Promise<AvsTrainingModel> {
-  const { config, description, runtime } = options;
+  const { config, description, runtime, embeddings } = options;
   const { audio } = config.model;
   const model = buildAvsModel(description);
   const { weights: starting, frozen } = await startingWeights(model, config);
-  const weights = new Map(owned(starting));
+  const weights = unshared(starting);
   const plain = plainForm(model);
   const training = new Pass({ training: true });
   forwardOf(model, 1, training);
@@ -57,7 +60,6 @@ export async function openTrainingModel(options: {
       .map(({ key }) => key),
     ...statistics,
   ];
-  const embedder = audio.train ? undefined : new AudioEmbedder(model, runtime, weights);
   const everTrained = new Set(trainedKeys(config.training.epochs - 1));
 
   const isFrozen = (key: string): boolean => !everTrained.has(key);
@@ -68,7 +70,7 @@ export async function openTrainingModel(options: {
   const withFrozen = async <T>(make: () => Promise<T>): Promise<T> => {
     if (model.specs.some(({ key }) => !weights.has(key))) {
       const again = await startingWeights(model, config);
-      for (const [key, tensor] of owned(again.weights)) if (isFrozen(key)) weights.set(key, tensor);
+      for (const [key, tensor] of unshared(again.weights)) if (isFrozen(key)) weights.set(key, tensor);
     }
     try {
       return await make();
@@ -78,6 +80,15 @@ export async function openTrainingModel(options: {
       discard(released.map(([, { data }]) => data.buffer));
     }
   };
+
+  const embedder = audio.train
+    ? undefined
+    : new AudioEmbedder({
+        model,
+        runtime,
+        ...(embeddings && { cache: embeddings }),
+        withWeights: (use) => withFrozen(() => use(weights)),
+      });
 
   const trainable = model.specs
     .filter(({ key, kind }) => kind === "parameter" && everTrained.has(key))
@@ -92,7 +103,7 @@ export async function openTrainingModel(options: {
     forwardFlops: plain.flops,
     compileStep: (clips, epoch) =>
       withFrozen(async () => {
-        await embedder?.open();
+        await embedder?.open(weights);
         const trained = new Set(trainedKeys(epoch));
         // What trains in a later epoch is frozen into this step's session, but must stay.
         const giveWeights = trained.size === everTrained.size;
@@ -100,21 +111,10 @@ export async function openTrainingModel(options: {
       }),
     predictor: () =>
       withFrozen(async () => {
-        await embedder?.open();
+        await embedder?.open(weights);
         return openLivePredictor(model, runtime, weights, everTrained, embedder);
       }),
   };
-}
-
-/** The same weights, none sharing memory with another, so that each can be moved to a session on its own. */
-function* owned(weights: StateDict): Generator<[string, Tensor]> {
-  const seen = new Set<ArrayBuffer>();
-  for (const [key, tensor] of weights) {
-    const { buffer, byteLength } = tensor.data;
-    const alone = byteLength === buffer.byteLength && !seen.has(buffer);
-    seen.add(buffer);
-    yield [key, alone ? tensor : copyOf(tensor)];
-  }
 }
 
 /** Whether a parameter trains in `epoch`: Messenger Blocks, decoder and adapters always, encoders when unfrozen. */
@@ -184,7 +184,7 @@ async function compileClipStep(options: StepOptions): Promise<ClipStep> {
       const feeds: Tensors = {
         frames: batch.frames,
         keep: batch.keep,
-        ...(embedder ? { embedding: await embedder.embed(group) } : { log_mel: batch.logMel }),
+        ...(embedder ? { embedding: await embedder.embed(batch.logMel) } : { log_mel: batch.logMel }),
         ...labelFeeds(group, labelled, imageSize),
         ...randomFeeds(pass.sites, { seed: config.training.seed, step: key }),
       };

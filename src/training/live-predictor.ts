@@ -1,11 +1,11 @@
 /** A predictor over weights that are still being trained. */
 import { emitOnnx } from "../graph/index.js";
+import type { AudioEmbedder } from "../models/audio-embedder.node.js";
 import type { AvsModel } from "../models/avs-model.js";
 import type { ClipBatch, Predictor } from "../models/predictor.js";
 import { Pass } from "../nn/index.js";
 import type { Runtime, Tensors } from "../runtime/runtime.js";
 import { asF32, type StateDict, type TensorOf } from "../tensor.js";
-import type { AudioEmbedder } from "./audio-embedder.js";
 import { forwardOf } from "./forward.js";
 
 /**
@@ -26,7 +26,7 @@ export async function openLivePredictor(
   const fed = graph.inputs.map(({ name }) => name).filter((name) => trained.has(name));
 
   const predictClip = async (clip: ClipBatch): Promise<TensorOf<"f32">> => {
-    const audio = embedder ? { embedding: await embedder.embedBatch(clip) } : { log_mel: clip.logMel };
+    const audio = embedder ? { embedding: await embedder.embed(clip.logMel) } : { log_mel: clip.logMel };
     const current: Tensors = Object.fromEntries(
       fed.flatMap((name) => {
         const tensor = weights.get(name);

@@ -8,6 +8,7 @@ import { CheckpointError, ConfigError } from "../errors.js";
 import { evaluate } from "../evaluation/evaluate.js";
 import { ensureWritableDir } from "../files.node.js";
 import type { ParameterCounts } from "../models/avs-model.js";
+import { EmbeddingCache } from "../models/embedding-cache.node.js";
 import { modelFromConfig } from "../models/presets.js";
 import { nodeRuntime } from "../runtime/node.js";
 import { openTrainingModel } from "./avs-training.node.js";
@@ -26,6 +27,8 @@ export interface OpenTrainingOptions {
    */
   readonly existing?: "resume" | "replace" | "refuse";
   readonly signal?: AbortSignal;
+  /** Told what is worth knowing although the run goes on. */
+  readonly onWarning?: (message: string) => void;
 }
 
 /** What is worth knowing of a run before it starts. */
@@ -49,7 +52,7 @@ export interface Training {
  * `CheckpointError`, `ConfigError` or `OutputError`, all before anything is written.
  */
 export async function openTraining(options: OpenTrainingOptions): Promise<Training> {
-  const { config, workDir, existing = "refuse", signal } = options;
+  const { config, workDir, existing = "refuse", signal, onWarning } = options;
   await ensureWritableDir(workDir);
   const resumeFrom = await existingRun(workDir, existing);
   if (resumeFrom) requireSameRun(resumeFrom.config, config, runFiles(workDir).last);
@@ -72,6 +75,7 @@ export async function openTraining(options: OpenTrainingOptions): Promise<Traini
       config,
       description: modelFromConfig(config, trainSet.classes),
       runtime,
+      ...(config.data.audioCache && { embeddings: new EmbeddingCache({ ...(onWarning && { onWarning }) }) }),
     });
     if (resumeFrom) requireSameFiles(resumeFrom.frozen, model.frozen, runFiles(workDir).last);
     const trainer = new Trainer({
