@@ -97,14 +97,16 @@ test("sound and picture keep their own start, and the default track is heard", {
   const info = await ffmpegBackend.info(late);
   assert.ok(Math.abs(onset(await soundOf(info)) - 1.5) < 0.05);
 
-  const lateVideo = make(
-    path.join(dir, "late-video.mkv"),
-    `-itsoffset 1.5 -f lavfi -i color=red:s=64x48:r=10:d=1 -f lavfi -i sine=d=3 ${H264} -c:a aac`,
-  );
-  const shifted = await ffmpegBackend.info(lateVideo);
-  assert.ok(Math.abs(shifted.startSeconds - 1.5) < 0.05);
-  assert.ok(onset(await soundOf(shifted)) < 0.05);
-  assert.equal((await framesOf(shifted)).length, 3); // the first frame stands in for the time before it
+  for (const kind of ["mkv", "ts"]) {
+    const lateVideo = make(
+      path.join(dir, `late-video.${kind}`),
+      `-itsoffset 1.5 -f lavfi -i color=red:s=64x48:r=10:d=1 -f lavfi -i sine=d=3 ${H264} -c:a aac`,
+    );
+    const shifted = await ffmpegBackend.info(lateVideo);
+    assert.ok(Math.abs(shifted.startSeconds - 1.5) < 0.05);
+    assert.ok(onset(await soundOf(shifted)) < 0.05);
+    assert.equal((await framesOf(shifted)).length, 3, kind); // the first frame stands in for the time before it
+  }
 
   const two = make(
     path.join(dir, "two.mkv"),

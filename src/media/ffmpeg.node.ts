@@ -8,6 +8,15 @@ const SAMPLES_PER_STEP = 16;
 /** A last second of which the video covers less than this is no step of its own. */
 const FEWEST_SAMPLES = 4;
 
+/**
+ * Lets ffmpeg read a stream along and drop it. In MPEG streams its clock starts with the first stream that it reads:
+ * picture and sound, read apart, would lose each other.
+ */
+function alongside({ container }: VideoInfo, stream: number | undefined): string[] {
+  if (stream === undefined || !container.startsWith("mpeg")) return [];
+  return ["-map", `0:${stream}`, "-c", "copy", "-f", "null", "-"];
+}
+
 async function* framesAt(
   info: VideoInfo,
   {
@@ -25,6 +34,7 @@ async function* framesAt(
     ...inputArguments(info.path),
     ...["-map", `0:${info.stream}`, "-vf", filters.join(",")],
     ...["-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"],
+    ...alongside(info, info.audioTrack?.stream),
   ];
   const tool = startTool("ffmpeg", args, { source: info.path, ...(signal && { signal }) });
   const frameBytes = width * height * 3;
@@ -68,6 +78,7 @@ async function* monoAudio(
     ...inputArguments(info.path),
     ...["-map", `0:${track.stream}`, "-af", filters.join(",")],
     ...["-f", "f32le", "pipe:1"],
+    ...alongside(info, info.stream),
   ];
   const tool = startTool("ffmpeg", args, { source: info.path, ...(signal && { signal }) });
   let rest: Uint8Array = new Uint8Array(0);
