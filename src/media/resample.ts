@@ -12,7 +12,7 @@ const ROLLOFF = 0.9173473712608761;
 const MAX_KEPT_PHASES = 4096;
 
 /** Modified Bessel function of the first kind, order zero, by its power series. */
-function besselI0(x: number): number {
+export function besselI0(x: number): number {
   let sum = 1;
   let term = 1;
   for (let k = 1; term > sum * 1e-17; k++) {
@@ -63,7 +63,8 @@ function wing(start: number, scale: number): Float64Array {
   return weights;
 }
 
-function greatestCommonDivisor(a: number, b: number): number {
+/** The largest whole number that divides both. */
+export function greatestCommonDivisor(a: number, b: number): number {
   return b === 0 ? a : greatestCommonDivisor(b, a % b);
 }
 

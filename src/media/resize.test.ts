@@ -3,7 +3,7 @@ import test from "node:test";
 import { sharedPath } from "../../test/support.js";
 import { loadSafetensors } from "../weights/safetensors-file.node.js";
 import { readGray, readRgb } from "./image-file.node.js";
-import { crop, type Image, resizeBilinear, resizeNearest, shortSideCentreCrop } from "./resize.js";
+import { crop, type Image, resizeBilinear, resizeNearest, shortSideCentreCrop, turn } from "./resize.js";
 
 const goldens = sharedPath("golden", "images.safetensors");
 
@@ -49,6 +49,39 @@ test("shrinking averages, enlarging interpolates, equal sizes copy", () => {
   assert.deepEqual(copy.data, image.data);
   assert.notEqual(copy.data, image.data);
   assert.deepEqual([...resizeNearest(image, 2, 2).data], [100, 255, 100, 255]);
+});
+
+test("pictures turn clockwise by quarters", () => {
+  const image: Image = {
+    dtype: "u8",
+    shape: [2, 3, 2],
+    data: Uint8Array.of(0, 0, 1, 10, 2, 20, 3, 30, 4, 40, 5, 50),
+  };
+  const turned = (degrees: number) => {
+    const { shape, data } = turn(image, degrees);
+    assert.ok(
+      data.every((v, i) => i % 2 === 0 || v === 10 * data[i - 1]!),
+      "channels stay together",
+    );
+    return [shape.slice(0, 2), [...data].filter((_, i) => i % 2 === 0)];
+  };
+  assert.deepEqual(turned(0), [
+    [2, 3],
+    [0, 1, 2, 3, 4, 5],
+  ]);
+  assert.deepEqual(turned(90), [
+    [3, 2],
+    [3, 0, 4, 1, 5, 2],
+  ]);
+  assert.deepEqual(turned(180), [
+    [2, 3],
+    [5, 4, 3, 2, 1, 0],
+  ]);
+  assert.deepEqual(turned(-90), [
+    [3, 2],
+    [2, 5, 1, 4, 0, 3],
+  ]);
+  assert.throws(() => turn(image, 45), RangeError);
 });
 
 test("a crop or target outside the image is refused", () => {

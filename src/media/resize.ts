@@ -156,6 +156,35 @@ export function crop(image: Image, top: number, left: number, height: number, wi
   return reshaped(image, height, width, out);
 }
 
+/** Turns an image clockwise by 0, 90, 180 or 270 degrees. */
+export function turn(image: Image, degrees: number): Image {
+  const { height, width, channels } = imageSize(image);
+  const quarters = degrees / 90;
+  if (!Number.isInteger(quarters))
+    throw new RangeError(`turn: ${degrees} degrees, expected a multiple of 90`);
+  if (quarters % 4 === 0) return image;
+  const [outHeight, outWidth] = quarters % 2 === 0 ? [height, width] : [width, height];
+  // Where the output's first pixel comes from, and how far apart its rows and columns are in the input.
+  const last = height * width - 1;
+  const [first, down, right] = (
+    [
+      [0, width, 1],
+      [last - width + 1, 1, -width],
+      [last, -width, -1],
+      [width - 1, -1, width],
+    ] as const
+  )[((quarters % 4) + 4) % 4]!;
+  const out = new Uint8Array(image.data.length);
+  let to = 0;
+  for (let y = 0; y < outHeight; y++) {
+    for (let x = 0; x < outWidth; x++) {
+      const from = (first + y * down + x * right) * channels;
+      for (let c = 0; c < channels; c++) out[to++] = image.data[from + c]!;
+    }
+  }
+  return reshaped(image, outHeight, outWidth, out);
+}
+
 /** Rounds halves to even, as Python does. */
 function roundHalfEven(x: number): number {
   const floor = Math.floor(x);

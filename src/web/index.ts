@@ -48,4 +48,4 @@ export {
 export type { DataFor, DataOf, DType, Shape, Tensor, TensorOf } from "../tensor.js";
 export { type OpenModelOptions as LoadModelOptions, openModel as loadModel } from "./open-model.js";
 export { segmentVideo } from "./segment-video.js";
-export type { DownloadOptions, DownloadProgress, WebFile } from "./weight-files.js";
+export type { DownloadOptions, DownloadProgress, WebFile } from "./web-file.js";

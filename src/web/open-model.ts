@@ -1,4 +1,5 @@
 /** A model ready to segment with, in a browser: the `loadModel` of `avseg/web`. */
+import { CheckpointError } from "../errors.js";
 import { readOnnx } from "../graph/read-onnx.js";
 import { createPredictor } from "../models/create-predictor.js";
 import type { InferenceHints } from "../models/infer-config.js";
@@ -8,7 +9,8 @@ import { createOnnxPredictor, looksLikeOnnx } from "../models/onnx-predictor.js"
 import type { Predictor } from "../models/predictor.js";
 import type { Runtime } from "../runtime/runtime.js";
 import { type WebRuntimeOptions, webRuntime } from "../runtime/web.js";
-import { blobOf, type DownloadOptions, nameOf, type WebFile, webWeightReader } from "./weight-files.js";
+import { blobOf, type DownloadOptions, nameOf, type WebFile } from "./web-file.js";
+import { webWeightReader } from "./weight-files.js";
 
 /** Which model to open and how to run it. */
 export interface OpenModelOptions extends DownloadOptions {
@@ -33,7 +35,7 @@ export interface OpenModelOptions extends DownloadOptions {
  */
 export async function openModel(options: OpenModelOptions): Promise<Predictor> {
   const name = nameOf(options.checkpoint, "checkpoint");
-  const blob = await blobOf(options.checkpoint, options);
+  const blob = await blobOf(options.checkpoint, CheckpointError, options);
   if (looksLikeOnnx(new Uint8Array(await blob.slice(0, 9).arrayBuffer()))) {
     const onnx = readOnnx(new Uint8Array(await blob.arrayBuffer()), name);
     return withRuntime(options, (runtime) => createOnnxPredictor({ onnx, file: name, runtime }));

@@ -1,45 +1,48 @@
 /**
- * What sounds in a video file, in a browser: decoded by WebCodecs through `mediabunny`, whose timing is the same as
- * ffmpeg's in Node. Needs the package `mediabunny` beside avseg.
+ * What sounds in a video file, in a browser: decoded by WebCodecs through `mediabunny`, at the times and with the
+ * filters of ffmpeg in Node. Needs the package `mediabunny` beside avseg.
  */
-import type { Input, InputAudioTrack, InputVideoTrack, VideoSample } from "mediabunny";
+import type { Input, InputAudioTrack, InputVideoTrack } from "mediabunny";
 import { MediaError } from "../errors.js";
 import { VGGISH_RATE_HZ } from "../media/log-mel.js";
 import { resampleStream } from "../media/resample-stream.js";
-import { resizeBilinear } from "../media/resize.js";
 import type { StepFrame } from "../media/video.js";
 import type { Predictor } from "../models/predictor.js";
-import {
-  rgbOf,
-  type SegmentedFrame,
-  type SegmentFramesOptions,
-  segmentStream,
-} from "../segment/segment-frames.js";
-import { blobOf, nameOf, type WebFile } from "./weight-files.js";
+import { type SegmentedFrame, type SegmentFramesOptions, segmentStream } from "../segment/segment-frames.js";
+import { framePicture } from "./frame-picture.js";
+import { type TimeOffsets, timeOffsets } from "./time-zero.js";
+import { blobOf, nameOf, type WebFile } from "./web-file.js";
 
 /** Samples per second from which a step's frame is chosen: the last one (as published). */
 const SAMPLES_PER_STEP = 16;
 /** A last second of which the video covers less than this is no step of its own. */
 const FEWEST_SAMPLES = 4;
+/** Sound that is this far from its place is moved there: at its start, and after it. */
+const START_TOLERANCE_SECONDS = 0.001;
+const GAP_TOLERANCE_SECONDS = 0.1;
 
 /**
- * Segments a video file, one frame per second, at its displayed size. Throws `MediaError` when it is no video or the
- * browser cannot decode it, `CheckpointError` when it cannot be fetched, and the signal's reason when aborted.
+ * Segments a video file, one frame per second, at its displayed size. Throws `MediaError` when it cannot be fetched, is
+ * no video or the browser cannot decode it, and the signal's reason when aborted.
  */
 export async function* segmentVideo(
   file: WebFile,
   model: Predictor,
   options: SegmentFramesOptions = {},
 ): AsyncGenerator<SegmentedFrame, void, undefined> {
-  const { ALL_FORMATS, BlobSource, Input } = await import("mediabunny");
+  const { ALL_FORMATS, BlobSource, HLS, Input } = await import("mediabunny");
+  const { signal } = options;
   const name = nameOf(file, "video");
-  const blob = await blobOf(file, options.signal ? { signal: options.signal } : {});
-  const input = new Input({ source: new BlobSource(blob), formats: ALL_FORMATS });
+  const blob = await blobOf(file, MediaError, signal ? { signal } : {});
+  // Playlists name other files.
+  const formats = ALL_FORMATS.filter((format) => format !== HLS);
+  const input = new Input({ source: new BlobSource(blob), formats });
   try {
-    const opened = await open(input, name);
+    const opened = await open(input, blob, name);
+    signal?.throwIfAborted();
     const stream = {
-      frames: framesOf(opened, model.imageSize),
-      sound: soundOf(opened.audio),
+      frames: readable(framesOf(opened, model.imageSize, signal), name, signal),
+      sound: readable(soundOf(opened), name, signal),
       size: () => opened.size,
       totalSeconds: opened.durationSeconds,
     };
@@ -49,15 +52,35 @@ export async function* segmentVideo(
   }
 }
 
+/** What `source` gives; what mediabunny or a decoder throws becomes a `MediaError`. */
+async function* readable<T>(
+  source: AsyncGenerator<T, void, undefined>,
+  name: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<T, void, undefined> {
+  try {
+    yield* source;
+  } catch (cause) {
+    if (cause instanceof MediaError || signal?.aborted) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new MediaError(`${name}: the browser cannot decode it: ${reason}`, {
+      cause,
+      hint: "Check that it plays; if not, convert it to MP4 (H.264 and AAC).",
+    });
+  }
+}
+
 interface OpenedVideo {
   readonly video: InputVideoTrack;
   readonly audio: InputAudioTrack | null;
+  readonly offsets: TimeOffsets;
+  /** When the last frame ends. */
   readonly durationSeconds: number;
   /** Displayed size in square pixels. */
   readonly size: { readonly width: number; readonly height: number };
 }
 
-async function open(input: Input, name: string): Promise<OpenedVideo> {
+async function open(input: Input, blob: Blob, name: string): Promise<OpenedVideo> {
   const video = await input.getPrimaryVideoTrack().catch((cause: unknown) => {
     throw new MediaError(`${name}: not a video that browsers read, or a damaged one`, {
       cause,
@@ -75,14 +98,21 @@ async function open(input: Input, name: string): Promise<OpenedVideo> {
       },
     );
   }
-  const size = { width: await video.getDisplayWidth(), height: await video.getDisplayHeight() };
-  return { video, audio, durationSeconds: await video.computeDuration(), size };
+  const offsets = await timeOffsets(input, blob, video, audio);
+  return {
+    video,
+    audio,
+    offsets,
+    durationSeconds: (await video.computeDuration()) + offsets.video,
+    size: { width: await video.getDisplayWidth(), height: await video.getDisplayHeight() },
+  };
 }
 
 /** The frame of every second: the last of sixteen samples, each the last frame at or before its time. */
 async function* framesOf(
-  { video, durationSeconds, size }: OpenedVideo,
+  { video, durationSeconds, offsets }: OpenedVideo,
   side: number,
+  signal: AbortSignal | undefined,
 ): AsyncGenerator<StepFrame, void, undefined> {
   const { VideoSampleSink } = await import("mediabunny");
   const samples = Math.max(1, Math.ceil(durationSeconds * SAMPLES_PER_STEP - 1e-6));
@@ -93,63 +123,34 @@ async function* framesOf(
   }
   const first = await video.getFirstTimestamp();
   // A video that starts late shows its first frame until then.
-  const sought = times.map((time) => Math.max(time, first));
-  const canvas = new OffscreenCanvas(size.width, size.height);
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  if (!context) throw new MediaError("the browser gives no canvas to draw frames on");
-  const untagged = !(await video.getColorSpace()).matrix;
+  const sought = times.map((time) => Math.max(time - offsets.video, first));
+  const { matrix } = await video.getColorSpace();
   let index = 0;
   for await (const sample of new VideoSampleSink(video).samplesAtTimestamps(sought)) {
     if (!sample) return; // a truncated file ends here
-    const shown = untagged ? await withMatrix(sample) : sample;
-    shown.draw(context, 0, 0, canvas.width, canvas.height);
-    shown.close();
-    const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
-    const image = rgbOf({
-      dtype: "u8",
-      shape: [canvas.height, canvas.width, 4],
-      data: new Uint8Array(data.buffer, data.byteOffset, data.length),
-    });
-    const timeSeconds = times[index] ?? 0;
-    const coveredSeconds = timeSeconds + 1 / SAMPLES_PER_STEP - index;
-    yield { index, timeSeconds, coveredSeconds, rgb: resizeBilinear(image, side, side).data };
+    try {
+      signal?.throwIfAborted();
+      const { data } = await framePicture(sample, matrix ?? undefined, side);
+      const timeSeconds = times[index] ?? 0;
+      yield { index, timeSeconds, coveredSeconds: timeSeconds + 1 / SAMPLES_PER_STEP - index, rgb: data };
+    } finally {
+      sample.close();
+    }
     index++;
   }
 }
 
-/**
- * The sample with the YUV matrix that ffmpeg takes where a file names none, BT.601; browsers take BT.709 there. The
- * sample given is closed.
- */
-async function withMatrix(sample: VideoSample): Promise<VideoSample> {
-  const { VideoSample: Sample } = await import("mediabunny");
-  const frame = sample.toVideoFrame();
-  try {
-    const { format, codedWidth, codedHeight, timestamp, displayWidth, displayHeight, visibleRect } = frame;
-    if (format === null || /^(RGB|BGR)/.test(format)) return sample.clone();
-    const { width = codedWidth, height = codedHeight } = visibleRect ?? {};
-    const data = new Uint8Array(frame.allocationSize());
-    const layout = await frame.copyTo(data);
-    const colorSpace = { ...frame.colorSpace.toJSON(), matrix: "smpte170m" as const };
-    const size = { codedWidth: width, codedHeight: height, displayWidth, displayHeight };
-    const tagged = new VideoFrame(data, { format, timestamp, layout, colorSpace, ...size });
-    return new Sample(tagged, { rotation: sample.rotation, timestamp: sample.timestamp });
-  } finally {
-    frame.close();
-    sample.close();
-  }
-}
-
 /** 16 kHz mono (mean of channels) from time zero; gaps are silent, what lies before zero is dropped. */
-async function* soundOf(track: InputAudioTrack | null): AsyncGenerator<Float32Array, void, undefined> {
-  if (!track) return;
-  const sampleRateHz = await track.getSampleRate();
-  yield* resampleStream(monoPieces(track, sampleRateHz), sampleRateHz, VGGISH_RATE_HZ);
+async function* soundOf({ audio, offsets }: OpenedVideo): AsyncGenerator<Float32Array, void, undefined> {
+  if (!audio) return;
+  const sampleRateHz = await audio.getSampleRate();
+  yield* resampleStream(monoPieces(audio, sampleRateHz, offsets.audio), sampleRateHz, VGGISH_RATE_HZ);
 }
 
 async function* monoPieces(
   track: InputAudioTrack,
   sampleRateHz: number,
+  offset: number,
 ): AsyncGenerator<Float32Array, void, undefined> {
   const { AudioSampleSink } = await import("mediabunny");
   let at = 0;
@@ -162,14 +163,14 @@ async function* monoPieces(
       for (let i = 0; i < mono.length; i++) mono[i]! += plane[i]! / numberOfChannels;
     }
     sample.close();
-    const start = Math.round(timestamp * sampleRateHz);
-    // Timestamps are rounded to microseconds or coarser: less than a hundredth of a second is no gap.
-    const gap = start - at;
-    if (gap > sampleRateHz / 100) {
-      yield new Float32Array(gap);
-      at = start;
+    const start = Math.round((timestamp + offset) * sampleRateHz);
+    const tolerance = sampleRateHz * (at === 0 ? START_TOLERANCE_SECONDS : GAP_TOLERANCE_SECONDS);
+    const late = at - start > tolerance ? Math.min(mono.length, at - start) : 0;
+    if (start - at > tolerance) {
+      for (; at < start; at = Math.min(at + sampleRateHz, start)) {
+        yield new Float32Array(Math.min(sampleRateHz, start - at));
+      }
     }
-    const late = gap < -sampleRateHz / 100 || start < 0 ? Math.min(mono.length, at - start) : 0;
     if (late < mono.length) yield mono.subarray(late);
     at += mono.length - late;
   }

@@ -1,68 +1,9 @@
-/** Weight files in a browser: addresses are fetched, chosen files and bytes are read where they lie. */
+/** Weight files in a browser. */
 import { CheckpointError } from "../errors.js";
 import type { WeightReader } from "../models/assemble-weights.js";
 import { blobSource } from "../weights/byte-source.js";
 import { readStateDict } from "../weights/state-dict.js";
-
-/** A file by its address, as chosen by the user, or in memory. */
-export type WebFile = string | URL | Blob | Uint8Array<ArrayBuffer>;
-
-/** How far a download is. */
-export interface DownloadProgress {
-  /** The address. */
-  readonly name: string;
-  readonly doneBytes: number;
-  /** `undefined` where the server does not say. */
-  readonly totalBytes: number | undefined;
-}
-
-/** Options of reading a `WebFile`. */
-export interface DownloadOptions {
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (progress: DownloadProgress) => void;
-}
-
-/** What a file is called in messages. */
-export function nameOf(file: WebFile, fallback: string): string {
-  if (typeof file === "string") return file;
-  if (file instanceof URL) return file.href;
-  return file instanceof File ? file.name : fallback;
-}
-
-/** The content of a file. Throws `CheckpointError` when it cannot be fetched, and the signal's reason. */
-export async function blobOf(file: WebFile, options: DownloadOptions = {}): Promise<Blob> {
-  if (file instanceof Blob) return file;
-  if (file instanceof Uint8Array) return new Blob([file]);
-  const address = nameOf(file, "");
-  const response = await fetch(file, options.signal ? { signal: options.signal } : {}).catch(
-    (cause: unknown) => {
-      options.signal?.throwIfAborted();
-      throw new CheckpointError(`${address}: cannot be fetched`, {
-        cause,
-        hint: "Check the address; from another host it needs CORS headers.",
-      });
-    },
-  );
-  if (!response.ok || response.body === null) {
-    throw new CheckpointError(`${address}: the server answered ${response.status} ${response.statusText}`, {
-      hint: "Check the address.",
-    });
-  }
-  const length = Number(response.headers.get("content-length") ?? Number.NaN);
-  let done = 0;
-  const counted = response.body.pipeThrough(
-    new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
-      transform(piece, out) {
-        done += piece.length;
-        // A compressed answer announces its compressed length.
-        const totalBytes = length >= done ? length : undefined;
-        options.onProgress?.({ name: address, doneBytes: done, totalBytes });
-        out.enqueue(piece);
-      },
-    }),
-  );
-  return new Response(counted).blob();
-}
+import { blobOf, type DownloadOptions, type WebFile } from "./web-file.js";
 
 /** Reads weight files among `files`, by name. Throws `CheckpointError` for a name that is not among them. */
 export function webWeightReader(
@@ -76,7 +17,7 @@ export function webWeightReader(
         hint: "Give it under `encoders`, or export the model to ONNX, which holds all.",
       });
     }
-    const blob = await blobOf(file, options);
+    const blob = await blobOf(file, CheckpointError, options);
     const { tensors, metadata } = await readStateDict(
       blobSource(name, blob),
       options.signal ? { signal: options.signal } : {},
