@@ -71,7 +71,9 @@ async function checkpoint(task: Task, shift: (bias: TensorOf<"f32">) => void): P
 async function evaluate(args: readonly string[]): Promise<Evaluation> {
   const out = await temporary();
   const main = path.join(root, "dist", "src", "cli", "main.js");
-  const child = spawn(process.execPath, [main, "eval", ...args, "--out", out, "--no-report", "--json"]);
+  const child = spawn(process.execPath, [main, "eval", ...args, "--out", out, "--no-report", "--json"], {
+    env: { ...process.env, AVSEG_CACHE: path.join(out, "cache") },
+  });
   let [stdout, stderr] = ["", ""];
   child.stdout.on("data", (chunk: Buffer) => {
     stdout += String(chunk);
