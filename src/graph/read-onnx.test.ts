@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { CheckpointError } from "../errors.js";
-import { emitOnnx, input, mul, serialiseOnnx } from "./index.js";
+import { emitOnnx, input, mul, parameter, serialiseOnnx } from "./index.js";
 import { readOnnx } from "./read-onnx.js";
 
 test("inputs, outputs and metadata are read back from a serialised model", () => {
@@ -14,6 +14,17 @@ test("inputs, outputs and metadata are read back from a serialised model", () =>
   assert.deepEqual(model.inputs, [{ name: "x", dtype: "f32", shape: [2, 300] }]);
   assert.deepEqual(model.outputs, [{ name: "y", dtype: "f32", shape: [2, 300] }]);
   assert.deepEqual({ ...model.metadata }, { classes: "[]", "a key": "ü" });
+  assert.deepEqual(model.weightFiles, []);
+});
+
+test("files that hold the weights are named", () => {
+  const sides = [parameter("a", [3]), parameter("b", [3])] as const;
+  const graph = emitOnnx({ y: mul(mul(input("x", [3]), sides[0]), sides[1]) });
+  const parameterData = (location: string) => ({ parameter: () => ({ location, offset: 0, length: 12 }) });
+  const apart = serialiseOnnx(graph, parameterData("model.onnx.data"));
+  assert.deepEqual(readOnnx(apart, "model.onnx").weightFiles, ["model.onnx.data"]);
+  const inside = serialiseOnnx(graph, { parameter: () => ({ data: { data: new Float32Array(3) } }) });
+  assert.deepEqual(readOnnx(inside, "model.onnx").weightFiles, []);
 });
 
 test("what is no model is refused, whatever it is", () => {

@@ -13,6 +13,8 @@ export interface OnnxModel {
   readonly inputs: readonly OnnxValue[];
   readonly outputs: readonly OnnxValue[];
   readonly metadata: Readonly<Record<string, string>>;
+  /** Names of the files beside it that hold its weights; none where it holds them itself. */
+  readonly weightFiles: readonly string[];
 }
 
 type Reader<T> = (tag: number, result: T, pbf: PbfReader) => void;
@@ -52,9 +54,17 @@ interface Found {
   inputs: Described[];
   outputs: Described[];
   metadata: Record<string, string>;
+  weightFiles: Set<string>;
 }
 
+const initializer: Reader<Found> = (tag, found, pbf) => {
+  if (tag !== 13) return;
+  const { key, value } = pbf.readMessage(pair, { key: "", value: "" });
+  if (key === "location") found.weightFiles.add(value);
+};
+
 const graph: Reader<Found> = (tag, found, pbf) => {
+  if (tag === 5) pbf.readMessage(initializer, found);
   const list = tag === 11 ? found.inputs : tag === 12 ? found.outputs : undefined;
   list?.push(pbf.readMessage(valueInfo, { name: "", element: 0, sizes: [] }));
 };
@@ -68,7 +78,7 @@ const model: Reader<Found> = (tag, found, pbf) => {
 
 /** Reads the description of an ONNX file; `name` names it in messages. Throws `CheckpointError` when it is none. */
 export function readOnnx(bytes: Uint8Array<ArrayBuffer>, name: string): OnnxModel {
-  const found: Found = { inputs: [], outputs: [], metadata: Object.create(null) };
+  const found: Found = { inputs: [], outputs: [], metadata: Object.create(null), weightFiles: new Set() };
   try {
     new PbfReader(bytes).readFields(model, found);
   } catch (cause) {
@@ -85,6 +95,7 @@ export function readOnnx(bytes: Uint8Array<ArrayBuffer>, name: string): OnnxMode
     inputs: found.inputs.map(checked),
     outputs: found.outputs.map(checked),
     metadata: found.metadata,
+    weightFiles: [...found.weightFiles],
   };
 }
 

@@ -16,6 +16,8 @@ export interface OnnxPredictorSource {
   readonly onnx: OnnxModel;
   /** Names the file in messages. */
   readonly file: string;
+  /** Reads a file beside it, where weights lie in one of their own. Throws `CheckpointError`. */
+  readonly beside: (name: string) => Promise<Uint8Array<ArrayBuffer>>;
   /** Stays the caller's to close. */
   readonly runtime: Runtime;
 }
@@ -25,10 +27,16 @@ export interface OnnxPredictorSource {
  * `CheckpointError` for a model of another origin, or one exported with other inputs than RGB bytes and log-mels.
  */
 export async function createOnnxPredictor(source: OnnxPredictorSource): Promise<Predictor> {
-  const { onnx, file, runtime } = source;
+  const { onnx, file, beside, runtime } = source;
   const { config, clips: clipsPerRun } = describedModel(onnx, file);
   const { frameCount, imageSize, classes } = config;
-  const session = await runtime.createSession({ onnx, name: file });
+  const weightFiles = new Map<string, Uint8Array<ArrayBuffer>>();
+  for (const name of onnx.weightFiles) {
+    if (/[/\\]/.test(name))
+      throw new CheckpointError(`${file}: it names weights outside of its folder (${name})`);
+    weightFiles.set(name, await beside(name));
+  }
+  const session = await runtime.createSession({ onnx, weightFiles, name: file });
   const keeps = onnx.inputs.some(({ name }) => name === "keep");
 
   return {
@@ -72,7 +80,7 @@ function describedModel(
     throw new CheckpointError(
       `${file}: expected the inputs frames u8 and logMel f32, found ${names.join(", ")}`,
       {
-        hint: "Export it with u8 frames and log-mels, which are the defaults.",
+        hint: "Export it again without --frames, --audio and --with-audio-frontend.",
       },
     );
   }

@@ -74,7 +74,7 @@ async function openSession(send: Send, source: SessionSource | ModelSource): Pro
   const { model, external, inputs, outputs } = "onnx" in source ? ready(source) : serialised(source, name);
   // Bytes that were made here are given away; those of a caller are copied.
   const transfer = "onnx" in source ? [] : [model.buffer];
-  if ("graph" in source && source.giveWeights) {
+  if ("onnx" in source || source.giveWeights) {
     transfer.push(...new Set(external.map(({ data }) => data.buffer)));
   }
   const { session = 0 } = await send({ kind: "create", model, external, name }, transfer);
@@ -105,8 +105,9 @@ interface Prepared {
   readonly outputs: readonly OnnxValue[];
 }
 
-function ready({ onnx: { bytes, inputs, outputs } }: ModelSource): Prepared {
-  return { model: bytes, external: [], inputs, outputs };
+function ready({ onnx: { bytes, inputs, outputs }, weightFiles = new Map() }: ModelSource): Prepared {
+  const external = [...weightFiles].map(([path, data]) => ({ path, data }));
+  return { model: bytes, external, inputs, outputs };
 }
 
 function serialised({ graph, weights }: SessionSource, name: string): Prepared {

@@ -37,6 +37,8 @@ export interface SessionSource {
 /** A model that is serialised already, e.g. by `avseg export`. */
 export interface ModelSource {
   readonly onnx: OnnxModel;
+  /** Contents of the files that hold its weights, by name; they are moved, and empty afterwards. */
+  readonly weightFiles?: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
   /** Label for messages. */
   readonly name?: string;
 }

@@ -1,5 +1,7 @@
 /** A model ready to segment with, in Node: the library's `loadModel`. */
 import { open, readFile } from "node:fs/promises";
+import path from "node:path";
+import { CheckpointError } from "../errors.js";
 import { readOnnx } from "../graph/read-onnx.js";
 import { findWeightFile } from "../models/assemble-weights.node.js";
 import { type LoadModelOptions, loadPredictor } from "../models/load-predictor.node.js";
@@ -31,12 +33,25 @@ export async function openModel({ checkpoint, ...options }: OpenModelOptions = {
   options.signal?.throwIfAborted();
   const runtime = nodeRuntime(options.runtime);
   try {
-    const predictor = await createOnnxPredictor({ onnx, file, runtime });
+    const beside = (name: string) => readBeside(file, name);
+    const predictor = await createOnnxPredictor({ onnx, file, beside, runtime });
     return { ...predictor, close: () => runtime.close() };
   } catch (error) {
     await runtime.close();
     throw error;
   }
+}
+
+/** The weights of an ONNX file that lie beside it. */
+async function readBeside(file: string, name: string): Promise<Uint8Array<ArrayBuffer>> {
+  const beside = path.join(path.dirname(file), name);
+  const bytes = await readFile(beside).catch((cause: unknown) => {
+    throw new CheckpointError(`${beside}: cannot be read, and holds the weights of ${file}`, {
+      cause,
+      hint: "Keep the two together, or export it again without --external-data.",
+    });
+  });
+  return new Uint8Array(bytes);
 }
 
 async function isOnnx(file: string): Promise<boolean> {

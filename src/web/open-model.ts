@@ -9,8 +9,17 @@ import { createOnnxPredictor, looksLikeOnnx } from "../models/onnx-predictor.js"
 import type { Predictor } from "../models/predictor.js";
 import type { Runtime } from "../runtime/runtime.js";
 import { type WebRuntimeOptions, webRuntime } from "../runtime/web.js";
+import type { StateDict } from "../tensor.js";
 import { blobOf, type DownloadOptions, nameOf, type WebFile } from "./web-file.js";
 import { webWeightReader } from "./weight-files.js";
+
+/** The frozen encoders that a checkpoint of `avseg train` leaves out. */
+export interface EncoderFiles {
+  readonly visual?: WebFile;
+  readonly audio?: WebFile;
+  /** VGGish's PCA parameters. */
+  readonly pca?: WebFile;
+}
 
 /** Which model to open and how to run it. */
 export interface OpenModelOptions extends DownloadOptions {
@@ -19,8 +28,10 @@ export interface OpenModelOptions extends DownloadOptions {
    * whole state dict (torch or safetensors).
    */
   readonly checkpoint: WebFile;
-  /** The frozen encoders that a checkpoint of `avseg train` leaves out. */
-  readonly encoders?: { readonly visual?: WebFile; readonly audio?: WebFile; readonly pca?: WebFile };
+  /** The `.data` file of an ONNX file with external data; without it, it is fetched from beside the ONNX file. */
+  readonly externalData?: WebFile;
+  /** The encoders that the checkpoint leaves out. */
+  readonly encoders?: EncoderFiles;
   /** The model, where it is not to be told from the checkpoint. */
   readonly config?: AvsModelConfig;
   /** What shapes cannot tell about a published checkpoint. */
@@ -38,10 +49,39 @@ export async function openModel(options: OpenModelOptions): Promise<Predictor> {
   const blob = await blobOf(options.checkpoint, CheckpointError, options);
   if (looksLikeOnnx(new Uint8Array(await blob.slice(0, 9).arrayBuffer()))) {
     const onnx = readOnnx(new Uint8Array(await blob.arrayBuffer()), name);
-    return withRuntime(options, (runtime) => createOnnxPredictor({ onnx, file: name, runtime }));
+    options.signal?.throwIfAborted();
+    const beside = (file: string) => readBeside(file, options);
+    return withRuntime(options, (runtime) => createOnnxPredictor({ onnx, file: name, beside, runtime }));
   }
-  const { model, weights } = await loadCheckpoint(new File([blob], name), options);
-  return withRuntime(options, async (runtime) => createPredictor({ model, weights, runtime }));
+  const load = checkpointLoader(name, blob, options);
+  const { model, weights } = await load();
+  // The first session uses the weights up; a later one, for another batch size, reads them again.
+  let loaded: StateDict | undefined = weights;
+  const nextWeights = async (): Promise<StateDict> => {
+    const next = loaded ?? (await load()).weights;
+    loaded = undefined;
+    return next;
+  };
+  return withRuntime(options, async (runtime) => createPredictor({ model, weights: nextWeights, runtime }));
+}
+
+/** The weights of an ONNX file that lie beside it, in a file called `name`. */
+async function readBeside(name: string, options: OpenModelOptions): Promise<Uint8Array<ArrayBuffer>> {
+  const { checkpoint, externalData } = options;
+  let file = externalData;
+  if (file === undefined) {
+    if (typeof checkpoint !== "string" && !(checkpoint instanceof URL)) {
+      throw new CheckpointError(
+        `${nameOf(checkpoint, "checkpoint")}: its weights lie in another file, ${name}`,
+        {
+          hint: "Give that as `externalData`, or export the model again without --external-data.",
+        },
+      );
+    }
+    file = new URL(name, new URL(checkpoint, globalThis.location.href));
+  }
+  const blob = await blobOf(file, CheckpointError, options);
+  return new Uint8Array(await blob.arrayBuffer());
 }
 
 /** A predictor on a runtime of its own, which ends with it. */
@@ -59,31 +99,35 @@ async function withRuntime(
   }
 }
 
-function loadCheckpoint(checkpoint: File, options: OpenModelOptions): Promise<LoadedModel> {
+/** Loads a checkpoint with its encoders, as often as it is called; what was fetched once is kept. */
+function checkpointLoader(
+  checkpoint: string,
+  blob: Blob,
+  options: OpenModelOptions,
+): () => Promise<LoadedModel> {
   const { encoders = {}, config, hints, signal } = options;
-  const files = new Map<string, WebFile>();
-  const named = (file: WebFile | undefined, fallback: string) => {
-    if (file === undefined) return undefined;
-    // Files of one name are told apart by their part.
-    const name = files.has(nameOf(file, fallback)) ? fallback : nameOf(file, fallback);
-    files.set(name, file);
-    return name;
-  };
-  const main = named(checkpoint, "checkpoint") ?? "checkpoint";
+  const files = new Map<string, WebFile>([[checkpoint, blob]]);
   const parts = Object.fromEntries(
     (["visual", "audio", "pca"] as const).flatMap((part) => {
-      const name = named(encoders[part], `${part} encoder`);
-      return name === undefined ? [] : [[part, name]];
+      const file = encoders[part];
+      if (file === undefined) return [];
+      // Files of one name are told apart by their part.
+      const fallback = `${part} encoder`;
+      const name = files.has(nameOf(file, fallback)) ? fallback : nameOf(file, fallback);
+      files.set(name, file);
+      return [[part, name]];
     }),
   );
-  return loadModelFrom(
-    {
-      checkpoint: main,
-      encoders: parts,
-      ...(config ? { config } : {}),
-      ...(hints ? { hints } : {}),
-      ...(signal ? { signal } : {}),
-    },
-    webWeightReader(files, options),
-  );
+  const read = webWeightReader(files, options);
+  return () =>
+    loadModelFrom(
+      {
+        checkpoint,
+        encoders: parts,
+        ...(config ? { config } : {}),
+        ...(hints ? { hints } : {}),
+        ...(signal ? { signal } : {}),
+      },
+      read,
+    );
 }

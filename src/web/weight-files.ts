@@ -5,11 +5,11 @@ import { blobSource } from "../weights/byte-source.js";
 import { readStateDict } from "../weights/state-dict.js";
 import { blobOf, type DownloadOptions, type WebFile } from "./web-file.js";
 
-/** Reads weight files among `files`, by name. Throws `CheckpointError` for a name that is not among them. */
-export function webWeightReader(
-  files: ReadonlyMap<string, WebFile>,
-  options: DownloadOptions = {},
-): WeightReader {
+/**
+ * Reads weight files among `files`, by name, and keeps there what it fetched. Throws `CheckpointError` for a name that
+ * is not among them.
+ */
+export function webWeightReader(files: Map<string, WebFile>, options: DownloadOptions = {}): WeightReader {
   return async (name) => {
     const file = files.get(name);
     if (file === undefined) {
@@ -18,6 +18,7 @@ export function webWeightReader(
       });
     }
     const blob = await blobOf(file, CheckpointError, options);
+    files.set(name, blob);
     const { tensors, metadata } = await readStateDict(
       blobSource(name, blob),
       options.signal ? { signal: options.signal } : {},
