@@ -117,11 +117,12 @@ export type {
 } from "./models/model-config.js";
 export type { ClipBatch, Predictor } from "./models/predictor.js";
 export type { RuntimeOptions } from "./runtime/runtime.js";
-export { type Box, classNameOf, type Mask, type Region } from "./segment/mask.js";
+export { type Box, classNameOf, type Mask, maskOf, type Region } from "./segment/mask.js";
 export {
   type OpenModelOptions as LoadModelOptions,
   openModel as loadModel,
 } from "./segment/open-model.node.js";
+export { type Color, overlayColor, paint } from "./segment/overlay-picture.js";
 export { enlarge, interpolate, type ProbabilityMap, type RowVisitor } from "./segment/probability-map.js";
 export {
   type FramesInput,

@@ -22,7 +22,7 @@ export {
 } from "../errors.js";
 export { fitExamples, logMelExamples, VGGISH_RATE_HZ } from "../media/log-mel.js";
 export { type Image, imageSize, resizeBilinear, resizeNearest } from "../media/resize.js";
-export { type Audio, readWav, toMono } from "../media/wav.js";
+export { type Audio, encodeWav, readWav, toMono } from "../media/wav.js";
 export type { InferenceHints } from "../models/infer-config.js";
 export type {
   AvsModelConfig,
@@ -35,7 +35,7 @@ export type {
   VggishConfig,
 } from "../models/model-config.js";
 export type { ClipBatch, Predictor } from "../models/predictor.js";
-export type { WebRuntimeOptions } from "../runtime/web.js";
+export type { WebRuntimeOptions as RuntimeOptions } from "../runtime/web.js";
 export { type Box, classNameOf, type Mask, maskOf, type Region } from "../segment/mask.js";
 export { type Color, overlayColor, paint } from "../segment/overlay-picture.js";
 export { enlarge, interpolate, type ProbabilityMap, type RowVisitor } from "../segment/probability-map.js";
@@ -46,6 +46,10 @@ export {
   segmentFrames,
 } from "../segment/segment-frames.js";
 export type { DataFor, DataOf, DType, Shape, Tensor, TensorOf } from "../tensor.js";
-export { type OpenModelOptions as LoadModelOptions, openModel as loadModel } from "./open-model.js";
+export {
+  type EncoderFiles,
+  type OpenModelOptions as LoadModelOptions,
+  openModel as loadModel,
+} from "./open-model.js";
 export { segmentVideo } from "./segment-video.js";
 export type { DownloadOptions, DownloadProgress, WebFile } from "./web-file.js";
