@@ -13,7 +13,10 @@ export interface WebWorkerStart {
 type Handler = ReturnType<typeof serve>;
 
 async function start({ provider, threads, wasmFolder }: WebWorkerStart): Promise<Handler> {
-  const ort = await import("onnxruntime-web/webgpu");
+  // The build with WebGPU can suspend anywhere, which makes its WASM twice as large and slower.
+  const ort = await (provider === "webgpu"
+    ? import("onnxruntime-web/webgpu")
+    : import("onnxruntime-web/wasm"));
   ort.env.wasm.numThreads = threads;
   if (wasmFolder !== undefined) ort.env.wasm.wasmPaths = wasmFolder;
   return serve({
