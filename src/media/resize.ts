@@ -67,19 +67,28 @@ function resampleAxis(
   const { taps, first, weights } = triangleBank(inSize, outSize);
   const out = new Uint8Array(outer * outSize * inner);
   const sums = new Int32Array(inner);
+  // Weights are positive and sum to one, give or take rounding: only the top can overflow.
   for (let n = 0; n < outer; n++) {
     for (let o = 0; o < outSize; o++) {
+      const from = (n * inSize + first[o]!) * inner;
+      const to = (n * outSize + o) * inner;
+      const weight = o * taps;
+      const count = Math.min(taps, inSize - first[o]!);
+      if (inner <= 4) {
+        // Columns: the few channels of a pixel, one after the other.
+        for (let c = 0; c < inner; c++) {
+          let sum = HALF;
+          for (let i = 0, at = from + c; i < count; i++, at += inner) sum += data[at]! * weights[weight + i]!;
+          out[to + c] = Math.min(255, sum >> PRECISION_BITS);
+        }
+        continue;
+      }
       sums.fill(HALF);
-      const from = first[o]!;
-      const count = Math.min(taps, inSize - from);
-      for (let i = 0; i < count; i++) {
-        const w = weights[o * taps + i]!;
+      for (let i = 0, at = from; i < count; i++, at += inner) {
+        const w = weights[weight + i]!;
         if (w === 0) continue;
-        const at = (n * inSize + from + i) * inner;
         for (let c = 0; c < inner; c++) sums[c]! += data[at + c]! * w;
       }
-      const to = (n * outSize + o) * inner;
-      // Weights are positive and sum to one, give or take rounding: only the top can overflow.
       for (let c = 0; c < inner; c++) out[to + c] = Math.min(255, sums[c]! >> PRECISION_BITS);
     }
   }

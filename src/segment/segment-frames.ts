@@ -61,6 +61,19 @@ export function rgbOf(image: Image, what = "picture"): Image {
   return { dtype: "u8", shape: [height, width, 3], data: rgb };
 }
 
+/** Gives the thread back for a moment: a page draws and a server answers between two steps. */
+function nextTask(): Promise<void> {
+  return new Promise((resolve) => {
+    // Not a timer: browsers slow those down where a page is in the background.
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
+  });
+}
+
 /** Frames and sound on their way to the model, whatever decodes them. */
 export interface StepStream {
   /** The frame of every second, scaled to the model's size. */
@@ -84,6 +97,7 @@ export async function* segmentStream(
       const { width, height } = size();
       yield { index, timeSeconds, mask: maskOf(map, width, height), map, peak };
       onProgress?.({ doneSeconds: index + coveredSeconds, totalSeconds });
+      await nextTask();
     }
   } finally {
     await Promise.allSettled([frames.return(), sound.return()]);
@@ -111,6 +125,7 @@ export async function* segmentFrames(
       const scaled = resizeBilinear(rgbOf(image, `frames[${index}]`), model.imageSize, model.imageSize);
       yield { index, timeSeconds: index + 15 / 16, coveredSeconds: 1, rgb: scaled.data };
       index++;
+      await nextTask();
     }
   }
   async function* sound(): AsyncGenerator<Float32Array<ArrayBuffer>, void, undefined> {
