@@ -1,7 +1,8 @@
-/** The browser page: choose a video, see the mask of every second as it is found. Nothing leaves the computer. */
-import { loadModel, overlayColor, paint, segmentVideo } from "/avseg-web.js";
+/** The browser page: choose a video and watch it with its masks. Nothing leaves the computer. */
+import { classNameOf, interpolate, loadModel, overlayColor, paint, segmentVideo } from "/avseg-web.js";
 
-const [input, status, frames] = ["file", "status", "frames"].map((id) => document.getElementById(id));
+const ids = ["file", "status", "result", "video", "overlay", "seconds"];
+const [input, status, result, video, overlay, seconds] = ids.map((id) => document.getElementById(id));
 
 const model = await loadModel({
   checkpoint: "/model",
@@ -13,19 +14,45 @@ const model = await loadModel({
 status.textContent = "ready";
 input.disabled = false;
 
-/** A figure with the mask of one second, in the colours of the overlay videos. */
-function figureOf({ index, mask, map }) {
-  const canvas = document.createElement("canvas");
-  canvas.width = mask.width;
-  canvas.height = mask.height;
-  const pixels = paint(map, mask.width, mask.height, (label) => overlayColor(label, model.classes.length));
-  const image = new ImageData(new Uint8ClampedArray(pixels.buffer), mask.width, mask.height);
-  canvas.getContext("2d")?.putImageData(image, 0, 0);
-  const figure = document.createElement("figure");
-  const caption = document.createElement("figcaption");
-  caption.textContent = `second ${index}: ${mask.regions.length > 0 ? "something sounds" : "nothing sounds"}`;
-  figure.append(canvas, caption);
-  return figure;
+/** The seconds of the video that were looked at so far. */
+let found = [];
+
+/** The mask at a time: a blend of those before and after it. */
+function mapAt(time) {
+  const index = found.findIndex(({ timeSeconds }) => timeSeconds >= time);
+  const [before, after] = index < 0 ? [found.at(-1)] : [found[index - 1], found[index]];
+  if (!before || !after) return (before ?? after)?.map;
+  const weight = (time - before.timeSeconds) / (after.timeSeconds - before.timeSeconds);
+  return interpolate(before.map, after.map, weight);
+}
+
+/** Lays the mask of the moment that is shown over the video. */
+function draw() {
+  const shrink = Math.min(1, 640 / Math.max(video.videoWidth, video.videoHeight, 1));
+  overlay.width = Math.round(video.videoWidth * shrink);
+  overlay.height = Math.round(video.videoHeight * shrink);
+  const map = mapAt(video.currentTime);
+  if (!map || overlay.width === 0) return;
+  const colorOf = (index) => overlayColor(index, model.classes.length);
+  const pixels = paint(map, overlay.width, overlay.height, colorOf);
+  const image = new ImageData(new Uint8ClampedArray(pixels.buffer), overlay.width, overlay.height);
+  overlay.getContext("2d")?.putImageData(image, 0, 0);
+}
+
+/** A bar for one second, as high as the share of the picture that sounds; it leads to that second. */
+function barOf({ index, timeSeconds, mask }) {
+  const area = mask.regions.reduce((sum, region) => sum + region.area, 0) / (mask.width * mask.height);
+  const names = mask.regions.map((region) => classNameOf(model.classes, region.index)).join(", ");
+  const button = document.createElement("button");
+  button.type = "button";
+  button.title = `second ${index}: ${names || "nothing sounds"}`;
+  button.style.setProperty("--share", `${Math.round(100 * Math.sqrt(area))}%`);
+  button.addEventListener("click", () => {
+    video.currentTime = timeSeconds;
+  });
+  const bar = document.createElement("li");
+  bar.append(button);
+  return bar;
 }
 
 let stop = new AbortController();
@@ -35,14 +62,29 @@ input.addEventListener("change", async () => {
   const { signal } = stop;
   const [file] = input.files ?? [];
   if (!file) return;
-  frames.replaceChildren();
+  found = [];
+  seconds.replaceChildren();
+  URL.revokeObjectURL(video.src);
+  video.src = URL.createObjectURL(file);
+  result.hidden = false;
+  status.textContent = "looking and listening";
   try {
     for await (const frame of segmentVideo(file, model, { signal })) {
-      frames.append(figureOf(frame));
-      status.textContent = `${frame.index + 1} s`;
+      found.push(frame);
+      seconds.append(barOf(frame));
+      draw();
+      status.textContent = `${found.length} s`;
     }
-    status.textContent = "done";
+    status.textContent = `${found.length} s, done`;
   } catch (error) {
     if (!signal.aborted) status.textContent = [error.message, error.hint].filter(Boolean).join(" ");
   }
 });
+
+/** Follows the video wherever it is. */
+function follow() {
+  if (!video.paused) draw();
+  requestAnimationFrame(follow);
+}
+for (const event of ["loadeddata", "seeked"]) video.addEventListener(event, draw);
+follow();
