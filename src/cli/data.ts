@@ -222,7 +222,7 @@ function importCommand(): Command {
       "after",
       `
 Example:
-  avseg data import my-clips --out data/mine --from work_dir/demo/best.safetensors
+  avseg data import my-clips --out data/mine --from best.safetensors
   avseg train ms3 data/mine/ms3.yaml
 
 A mask has the video's size, 255 where something sounds and 0 elsewhere; the number in its name is the
