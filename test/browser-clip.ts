@@ -31,8 +31,8 @@ export async function clipInNode(dir: string, model: Predictor): Promise<number[
 }
 
 /** The same in a page. */
-export function clipInPage(page: Page, model: JSHandle<Predictor>): Promise<number[]> {
-  return page.evaluate(
+export async function clipInPage(page: Page, model: JSHandle<Predictor>): Promise<number[]> {
+  const json = await page.evaluate(
     async ({ library: from, shape, model: predictor }) => {
       const { readWav: read, segmentFrames: segment }: Web = await import(from);
       const bytesOf = async (address: string) => new Uint8Array(await (await fetch(address)).arrayBuffer());
@@ -46,10 +46,12 @@ export function clipInPage(page: Page, model: JSHandle<Predictor>): Promise<numb
       const audio = read(await bytesOf("/sound.wav"), "sound.wav");
       const labels: number[] = [];
       for await (const { mask } of segment({ frames, audio }, predictor)) labels.push(...mask.labels);
-      return labels;
+      // As text: Playwright looks at every number of an array.
+      return JSON.stringify(labels);
     },
     { library, shape: [height, width, 3], model },
   );
+  return JSON.parse(json);
 }
 
 /** Opens a model in a page, where it stays open. */
@@ -68,6 +70,6 @@ export function loadInPage(
 }
 
 /** The share of labels that differ. */
-export function differing(a: ArrayLike<number>, b: ArrayLike<number>): number {
+export function differing(a: ArrayLike<number | string>, b: ArrayLike<number | string>): number {
   return Array.from(b).filter((label, i) => label !== a[i]).length / b.length;
 }

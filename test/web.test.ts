@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { readdirSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import test, { after, before } from "node:test";
@@ -13,7 +13,7 @@ import { writeClipVideo } from "../src/datasets/sound-shapes/video.node.js";
 import { type ExportOptions, exportModel, loadModel, type Predictor, segmentVideo } from "../src/index.js";
 import { browserPath, library, type OpenPage, openPage, type Web } from "./browser.js";
 import { clipInNode, clipInPage, differing, loadInPage, writeClip } from "./browser-clip.js";
-import { givenOf, labelsOf } from "./recorder.js";
+import { type Given, givenOf, labelsOf } from "./recorder.js";
 import { root, sharedPath } from "./support.js";
 import { tinyClip, tinyConfig, writeTinyModel } from "./tiny-model.js";
 
@@ -90,6 +90,7 @@ before(async () => {
       exportModel({ checkpoint, out: inDir(name), ...options }),
     ),
   ]);
+  await writeFile(inDir("cut.webm"), (await readFile(inDir("opus.webm"))).subarray(0, 9000));
   const files = [...readdirSync(dir).map(inDir), ...recordings];
   browser = await openPage(checkpoint, {
     files: {
@@ -137,13 +138,14 @@ test("videos give the same masks", { skip }, async (t) => {
       `${name}: nothing is marked`,
     );
     assert.equal(found.length, expected.length, name);
+    let share = 0;
     for (const [i, { time, peak, labels }] of expected.entries()) {
       const other = found[i] ?? assert.fail();
       assert.equal(other.time, time, name);
       assert.ok(Math.abs(other.peak - peak) < 1e-3, `${name}, second ${i}: peaks ${peak} and ${other.peak}`);
-      const share = differing(Buffer.from(other.labels, "latin1"), Buffer.from(labels, "latin1"));
-      assert.ok(share < 0.005, `${name}, second ${i}: ${share} of the pixels differ`);
+      share += differing(other.labels, labels) / expected.length;
     }
+    assert.ok(share < 0.005, `${name}: ${share} of the pixels differ`);
   }
 });
 
@@ -182,17 +184,19 @@ async function makeVideos(): Promise<void> {
 test("models see the same pictures and hear the same sound, however a video is made", { skip }, async () => {
   const side = 32;
   for (const name of Object.keys(unusual)) {
-    const [here, there] = await Promise.all([
+    const [here, json] = await Promise.all([
       givenOf(segmentVideo, inDir(name), side),
       page.evaluate(
         async ({ library: from, recorder: code, address, side: imageSize }) => {
           const { segmentVideo: segment }: Web = await import(from);
           const { givenOf: record }: Recorder = await import(code);
-          return record(segment, address, imageSize);
+          // As text: Playwright looks at every number of an array.
+          return JSON.stringify(await record(segment, address, imageSize));
         },
         { library, recorder, address: `/${name}`, side },
       ),
     ]);
+    const there: Given = JSON.parse(json);
     assert.deepEqual(there.steps, here.steps, name);
     const levels = meanDifference(there.frames, here.frames);
     assert.ok(levels < 1, `${name}: pictures differ by ${levels} levels on average`);
@@ -258,6 +262,7 @@ test("what cannot be opened says why and what to do", { skip }, async () => {
   assert.match(await failureOf("loadModel", "/model", "aborted"), /^Error: enough$/);
   assert.match(await failureOf("segmentVideo", "/none.mp4", "address"), /MediaError: .*answered 404/);
   assert.match(await failureOf("segmentVideo", "/words.mp4", "bytes"), /MediaError: video: not a video/);
+  assert.match(await failureOf("segmentVideo", "/cut.webm", "address"), /MediaError: .*not one frame/);
   assert.match(await failureOf("segmentVideo", "/sound.wav", "address"), /MediaError: .*no video track/);
   assert.match(await failureOf("segmentVideo", "/short.mp4", "aborted"), /^Error: enough$/);
 });

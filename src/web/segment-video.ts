@@ -17,9 +17,11 @@ import { blobOf, nameOf, type WebFile } from "./web-file.js";
 const SAMPLES_PER_STEP = 16;
 /** A last second of which the video covers less than this is no step of its own. */
 const FEWEST_SAMPLES = 4;
-/** Sound that is this far from its place is moved there: at its start, and after it. */
+/** Silence goes before sound that starts later than this, and into gaps, or out of overlaps, longer than that. */
 const START_TOLERANCE_SECONDS = 0.001;
 const GAP_TOLERANCE_SECONDS = 0.1;
+
+const UNPLAYABLE = "Check that it plays; if not, convert it to MP4 (H.264 and AAC).";
 
 /**
  * Segments a video file, one frame per second, at its displayed size. Throws `MediaError` when it cannot be fetched, is
@@ -38,7 +40,9 @@ export async function* segmentVideo(
   const formats = ALL_FORMATS.filter((format) => format !== HLS);
   const input = new Input({ source: new BlobSource(blob), formats });
   try {
-    const opened = await open(input, blob, name);
+    const opened = await open(input, blob, name).catch((cause: unknown) => {
+      throw asMediaError(cause, name, signal);
+    });
     signal?.throwIfAborted();
     const stream = {
       frames: readable(framesOf(opened, model.imageSize, signal), name, signal),
@@ -52,7 +56,14 @@ export async function* segmentVideo(
   }
 }
 
-/** What `source` gives; what mediabunny or a decoder throws becomes a `MediaError`. */
+/** What mediabunny or a decoder throws, in our words; what is ours already and the signal's reason stay. */
+function asMediaError(cause: unknown, name: string, signal: AbortSignal | undefined): unknown {
+  if (cause instanceof MediaError || signal?.aborted) return cause;
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new MediaError(`${name}: the browser cannot decode it: ${reason}`, { cause, hint: UNPLAYABLE });
+}
+
+/** What `source` gives; what it throws becomes a `MediaError`. */
 async function* readable<T>(
   source: AsyncGenerator<T, void, undefined>,
   name: string,
@@ -61,16 +72,12 @@ async function* readable<T>(
   try {
     yield* source;
   } catch (cause) {
-    if (cause instanceof MediaError || signal?.aborted) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new MediaError(`${name}: the browser cannot decode it: ${reason}`, {
-      cause,
-      hint: "Check that it plays; if not, convert it to MP4 (H.264 and AAC).",
-    });
+    throw asMediaError(cause, name, signal);
   }
 }
 
 interface OpenedVideo {
+  readonly name: string;
   readonly video: InputVideoTrack;
   readonly audio: InputAudioTrack | null;
   readonly offsets: TimeOffsets;
@@ -84,7 +91,7 @@ async function open(input: Input, blob: Blob, name: string): Promise<OpenedVideo
   const video = await input.getPrimaryVideoTrack().catch((cause: unknown) => {
     throw new MediaError(`${name}: not a video that browsers read, or a damaged one`, {
       cause,
-      hint: "Check that it plays; if not, convert it to MP4 (H.264 and AAC).",
+      hint: UNPLAYABLE,
     });
   });
   if (!video) throw new MediaError(`${name}: it has no video track`);
@@ -93,13 +100,12 @@ async function open(input: Input, blob: Blob, name: string): Promise<OpenedVideo
     if (track === null || (await track.canDecode())) continue;
     throw new MediaError(
       `${name}: this browser cannot decode its ${track.type} (${(await track.getCodec()) ?? "unknown"})`,
-      {
-        hint: "Convert it to MP4 (H.264 and AAC).",
-      },
+      { hint: "Convert it to MP4 (H.264 and AAC)." },
     );
   }
   const offsets = await timeOffsets(input, blob, video, audio);
   return {
+    name,
     video,
     audio,
     offsets,
@@ -110,7 +116,7 @@ async function open(input: Input, blob: Blob, name: string): Promise<OpenedVideo
 
 /** The frame of every second: the last of sixteen samples, each the last frame at or before its time. */
 async function* framesOf(
-  { video, durationSeconds, offsets }: OpenedVideo,
+  { name, video, durationSeconds, offsets }: OpenedVideo,
   side: number,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<StepFrame, void, undefined> {
@@ -127,7 +133,7 @@ async function* framesOf(
   const { matrix } = await video.getColorSpace();
   let index = 0;
   for await (const sample of new VideoSampleSink(video).samplesAtTimestamps(sought)) {
-    if (!sample) return; // a truncated file ends here
+    if (!sample) break; // a truncated file ends here
     try {
       signal?.throwIfAborted();
       const { data } = await framePicture(sample, matrix ?? undefined, side);
@@ -137,6 +143,9 @@ async function* framesOf(
       sample.close();
     }
     index++;
+  }
+  if (index === 0) {
+    throw new MediaError(`${name}: not one frame could be decoded`, { hint: UNPLAYABLE });
   }
 }
 
@@ -164,13 +173,13 @@ async function* monoPieces(
     }
     sample.close();
     const start = Math.round((timestamp + offset) * sampleRateHz);
-    const tolerance = sampleRateHz * (at === 0 ? START_TOLERANCE_SECONDS : GAP_TOLERANCE_SECONDS);
-    const late = at - start > tolerance ? Math.min(mono.length, at - start) : 0;
-    if (start - at > tolerance) {
+    if (start - at > sampleRateHz * (at === 0 ? START_TOLERANCE_SECONDS : GAP_TOLERANCE_SECONDS)) {
       for (; at < start; at = Math.min(at + sampleRateHz, start)) {
         yield new Float32Array(Math.min(sampleRateHz, start - at));
       }
     }
+    const overlaps = at - start > (at === 0 ? 0 : sampleRateHz * GAP_TOLERANCE_SECONDS);
+    const late = overlaps ? Math.min(mono.length, at - start) : 0;
     if (late < mono.length) yield mono.subarray(late);
     at += mono.length - late;
   }
