@@ -157,6 +157,7 @@ const unusual: Readonly<Record<string, string>> = {
   "trimmed.mp4": "-ss 0.5 -i SHORT -c copy",
   "fragments.mp4": "-i SHORT -c copy -movflags empty_moov+frag_keyframe",
   "early-fragments.mp4": "-i SHORT -c copy -movflags empty_moov+frag_keyframe+negative_cts_offsets",
+  "mute-fragments.mp4": "-i SHORT -c copy -an -movflags empty_moov+frag_keyframe+negative_cts_offsets",
   "broadcast.ts": "-i SHORT -c copy",
   "opus.webm": "-i SHORT -c:v libvpx -deadline realtime -b:v 1M -c:a libopus",
   "vorbis.webm": "-i SHORT -c:v libvpx -deadline realtime -b:v 1M -c:a libvorbis -ar 22050",

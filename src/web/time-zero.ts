@@ -20,7 +20,9 @@ export async function timeOffsets(
 ): Promise<TimeOffsets> {
   const { IsobmffInputFormat } = await import("mediabunny");
   const seen = await video.getFirstTimestamp();
-  const { heard, lead } = audio ? await soundStart(audio, input) : { heard: seen, lead: 0 };
+  const { heard, lead } = audio
+    ? await soundStart(audio, input)
+    : { heard: Number.POSITIVE_INFINITY, lead: 0 };
   if (!((await input.getFormat()) instanceof IsobmffInputFormat)) {
     const zero = Math.min(seen, heard);
     return { video: -zero, audio: lead - zero };
@@ -34,6 +36,7 @@ export async function timeOffsets(
   const zero = Math.min(seen + shift, heard);
   return { video: shift - zero, audio: lead - zero };
 }
+
 /** What an edit list leaves of a video starts at zero, also where it cuts between two frames. */
 async function trimmedShift(video: InputVideoTrack): Promise<number> {
   const { EncodedPacketSink } = await import("mediabunny");
