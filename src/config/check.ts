@@ -86,7 +86,8 @@ function configError(issue: z.core.$ZodIssue, value: unknown, source: Source): C
     });
   }
   const found = valueAt(value, path);
-  const text = found === undefined ? "nothing" : JSON.stringify(found);
+  const text =
+    found === undefined ? "nothing" : typeof found === "number" ? String(found) : JSON.stringify(found);
   const shown = text.length > 60 ? `${text.slice(0, 57)}...` : text;
   const name = path.length === 0 ? "the configuration" : path.join(".");
   const guess = issue.code === "invalid_value" ? nearest(String(found), issue.values.map(String)) : undefined;

@@ -44,7 +44,7 @@ test("errors name the key, what was found and the line", () => {
   assert.equal(message("training: {}"), "task: expected one of s4, ms3, avss, found nothing (x.yaml)");
   assert.equal(
     message("task: s4\ndata:\n  imageSize: 225"),
-    "data.imageSize: expected a multiple of 32, 32 or more, found 225 (x.yaml line 3)",
+    "data.imageSize: expected a multiple of 32, 32 to 4096, found 225 (x.yaml line 3)",
   );
   assert.equal(
     message("task: s4\ntraining: 3"),
@@ -78,7 +78,7 @@ test("--set overrides the file, reads YAML and is named in errors", () => {
   assert.equal(config.model.visual.weights, null);
   assert.equal(
     message("task: s4", "training.epochs=0"),
-    "training.epochs: expected a whole number, 1 or more, found 0 (--set training.epochs=0)",
+    "training.epochs: expected a whole number, 1 to 1000000000, found 0 (--set training.epochs=0)",
   );
   assert.match(message("task: s4", "training.epochs"), /expected KEY=VALUE/);
 });
@@ -90,4 +90,12 @@ test("syntax errors have a line, and hostile files are harmless", () => {
   let laughs = "a0: &a0 [x, x]\n";
   for (let i = 1; i < 30; i++) laughs += `a${i}: &a${i} [*a${i - 1}, *a${i - 1}]\n`;
   assert.match(message(laughs), /x\.yaml: Excessive alias count/);
+  assert.match(message("task: &a [*a]"), /x\.yaml: an alias stands for what it is a part of/);
+  assert.match(
+    message("task: s4", "data.root=&a [*a]"),
+    /--set .*: an alias stands for what it is a part of/,
+  );
+  assert.match(message(`a: ${"[".repeat(100_000)}`), /nested too deeply \(x\.yaml line 1\)/);
+  assert.match(message("- task: s4"), /x\.yaml: expected lines of key: value, found a list/);
+  assert.match(message("s4"), /x\.yaml: expected lines of key: value, found "s4"/);
 });

@@ -47,7 +47,10 @@ export async function loadConfig(
 
 async function readText(file: string): Promise<string> {
   try {
-    const { size } = await stat(file);
+    const status = await stat(file);
+    if (!status.isFile() && !status.isDirectory())
+      throw new ConfigError(`${file}: expected a file, found a pipe or a device`);
+    const { size } = status;
     if (size > maxBytes)
       throw new ConfigError(`${file}: ${size} bytes, expected a configuration of 1 MB at most`);
     return await readFile(file, "utf8");

@@ -12,8 +12,10 @@ function expecting<S>(what: string, make: (message: string) => S): S {
 const positive = expecting("a positive number", (e) => z.number(e).positive(e));
 const nonNegative = expecting("a number, 0 or more", (e) => z.number(e).min(0, e));
 const share = expecting("a number from 0 up to, not including, 1", (e) => z.number(e).min(0, e).lt(1, e));
-const count = expecting("a whole number, 1 or more", (e) => z.number(e).int(e).min(1, e).max(1e9, e));
-const countFromZero = expecting("a whole number, 0 or more", (e) => z.number(e).int(e).min(0, e).max(1e9, e));
+const count = expecting("a whole number, 1 to 1000000000", (e) => z.number(e).int(e).min(1, e).max(1e9, e));
+const countFromZero = expecting("a whole number, 0 to 1000000000", (e) =>
+  z.number(e).int(e).min(0, e).max(1e9, e),
+);
 const flag = expecting("true or false", (e) => z.boolean(e));
 const file = expecting("a path", (e) => z.string(e).min(1, e));
 const fourCounts = expecting("four whole numbers, 1 or more", (e) =>
@@ -122,7 +124,9 @@ const training = section({
     finalShare: share.default(0),
   }).prefault({}),
   losses,
-  seed: expecting("a whole number", (e) => z.number(e).int(e).min(0, e).max(4_294_967_295, e)).default(123),
+  seed: expecting("a whole number, 0 to 4294967295", (e) =>
+    z.number(e).int(e).min(0, e).max(4_294_967_295, e),
+  ).default(123),
   /** First epoch, counted from 0, after which the model is evaluated. */
   evaluateFrom: countFromZero,
   evaluateEvery: count.default(1),
@@ -140,14 +144,16 @@ const training = section({
 const data = section({
   /** The AVSBench folder, or the folder of the task within it. */
   root: file.default("data"),
-  imageSize: expecting("a multiple of 32, 32 or more", (e) =>
+  imageSize: expecting("a multiple of 32, 32 to 4096", (e) =>
     z.number(e).int(e).min(32, e).max(4096, e).multipleOf(32, e),
   ).default(224),
   batchSize: count.default(4),
   /** Clips per batch when the test split is evaluated, which the published averages depend on; `null`: `batchSize`. */
   testBatchSize: count.nullable().default(null),
   /** Decoding threads; 0 decodes on the main thread. Default: by the number of cores. */
-  workers: countFromZero.max(256).nullable().default(null),
+  workers: expecting("a whole number, 0 to 256", (e) => z.number(e).int(e).min(0, e).max(256, e))
+    .nullable()
+    .default(null),
   /** Where log-mels come from: ready-made `.pkl`, computed from `.wav`, or whichever is there. */
   audio: oneOf(["auto", "pkl", "wav"]).default("auto"),
   /** Whether embeddings of a frozen audio encoder are kept for later runs, in the cache folder of `avseg weights`. */

@@ -6,13 +6,14 @@ import type { KeyPath, Source } from "./check.js";
 /** Parses YAML text. `file` names it in messages. Throws `ConfigError` with the line of a syntax error. */
 export function parseYamlConfig(text: string, file: string): Source {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines });
+  const document = parseDocument(text, { lineCounter: lines, logLevel: "error" });
   const problem = document.errors[0];
   if (problem) {
     const line = lines.linePos(problem.pos[0]).line;
-    throw new ConfigError(
-      `${problem.message.split("\n")[0]?.replace(/ at line \d+.*/, "")} (${file} line ${line})`,
-    );
+    const what = /call stack/i.test(problem.message)
+      ? "nested too deeply"
+      : problem.message.split("\n")[0]?.replace(/ at line \d+.*/, "");
+    throw new ConfigError(`${what} (${file} line ${line})`);
   }
   return {
     value: toPlain(document, file),
@@ -28,11 +29,25 @@ export function parseYamlConfig(text: string, file: string): Source {
 }
 
 function toPlain(document: ReturnType<typeof parseDocument>, file: string): unknown {
+  let value: unknown;
   try {
-    return document.toJS() ?? {};
+    value = document.toJS() ?? {};
   } catch (cause) {
     // Aliases that unfold without end ("billion laughs").
     throw new ConfigError(`${file}: ${cause instanceof Error ? cause.message : "cannot be read"}`, { cause });
+  }
+  const text = jsonOf(value, file);
+  if (typeof value === "object" && !Array.isArray(value)) return value;
+  const found = Array.isArray(value) ? "a list" : text.slice(0, 40);
+  throw new ConfigError(`${file}: expected lines of key: value, found ${found}`);
+}
+
+/** A value as JSON. Throws `ConfigError` for one that contains itself. */
+function jsonOf(value: unknown, where: string): string {
+  try {
+    return JSON.stringify(value);
+  } catch (cause) {
+    throw new ConfigError(`${where}: an alias stands for what it is a part of`, { cause });
   }
 }
 
@@ -65,11 +80,14 @@ export function withAssignments(source: Source, assignments: readonly string[]):
 }
 
 function parseScalar(text: string, assignment: string): unknown {
+  let value: unknown;
   try {
-    return parse(text) as unknown;
+    value = parse(text, { logLevel: "error" });
   } catch (cause) {
     throw new ConfigError(`--set ${assignment}: the value is not valid YAML`, { cause });
   }
+  jsonOf(value, `--set ${assignment}`);
+  return value;
 }
 
 function withValue(base: unknown, path: readonly string[], leaf: unknown): unknown {
