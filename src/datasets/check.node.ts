@@ -1,12 +1,13 @@
 /** Reads a dataset whole and lists everything that is wrong with it, instead of stopping at the first fault. */
 import { createHash } from "node:crypto";
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import path from "node:path";
 import { AvsegError } from "../errors.js";
 import { readGray, readRgb } from "../media/image-file.node.js";
 import { exampleCount, VGGISH_RATE_HZ } from "../media/log-mel.js";
 import { type Image, imageSize } from "../media/resize.js";
-import { readWav, toMono } from "../media/wav.js";
+import { toMono } from "../media/wav.js";
+import { readWavFile } from "../media/wav-file.node.js";
 import { loadTorchTensor } from "../weights/load.node.js";
 import type { Split, Task } from "./clip.js";
 import { mapConcurrent } from "./concurrent.js";
@@ -66,6 +67,10 @@ export async function checkDataset(options: CheckOptions): Promise<DatasetReport
   const folder = await taskFolder(task, options.root);
   const table = await readTable(task, folder);
   const issues: DatasetIssue[] = [];
+  if (table.rows.length === 0) {
+    const message = `${table.source}: expected a row per clip, found none`;
+    issues.push({ severity: "error", kind: "table", clip: "", message });
+  }
   const clips = { train: 0, val: 0, test: 0 };
   const files: ClipFiles[] = [];
   for (const row of table.rows) {
@@ -207,9 +212,9 @@ function checkLabels(mask: Image, file: string, classCount: number, report: Repo
 
 async function checkSound(folder: string, clip: ClipFiles, report: Report): Promise<string | undefined> {
   const file = path.join(folder, clip.wav);
-  const bytes = await readFile(file).catch(() => undefined);
-  if (bytes === undefined) return undefined; // Reported as missing, unless a log-mel takes its place.
-  const sound = readWav(bytes, file);
+  const present = await stat(file).catch(() => undefined);
+  if (!present?.isFile()) return undefined; // Reported as missing, unless a log-mel takes its place.
+  const sound = await readWavFile(file);
   const mono = toMono(sound);
   const examples = exampleCount(Math.floor((mono.length * VGGISH_RATE_HZ) / sound.sampleRateHz));
   if (examples < clip.frames.length) {
@@ -224,7 +229,7 @@ async function checkSound(folder: string, clip: ClipFiles, report: Report): Prom
     report("warning", "audio", `${clip.wav}: it is silent throughout`);
     return undefined; // All silences are alike.
   }
-  return createHash("sha256").update(bytes).digest("hex");
+  return createHash("sha256").update(mono).digest("hex");
 }
 
 async function checkPickle(folder: string, clip: ClipFiles, report: Report): Promise<void> {

@@ -167,7 +167,8 @@ async function loadLogMel(request: ClipRequest): Promise<TensorOf<"f32">> {
   }
   const wavPath = path.join(folder, files.wav);
   const sound = await readWavFile(wavPath);
-  const mono = toMono(sound);
+  // A second more than the examples span: what lies beyond would only be computed to be cut off.
+  const mono = toMono(sound).slice(0, (frameCount + 1) * sound.sampleRateHz);
   if (task !== "avss") return fitExamples(mono, sound.sampleRateHz, frameCount);
   return fitted(logMelExamples(mono, sound.sampleRateHz), frameCount, true);
 }

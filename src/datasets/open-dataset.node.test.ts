@@ -163,5 +163,6 @@ test("tables: quotes, Windows line ends, and rows of another length", () => {
   assert.throws(() => parseTable("a,b\n1,\n1,2,\n", "t.csv", []), datasetError("line 3", "found 3"));
   assert.throws(() => parseTable("a,b\n", "t.csv", ["name"]), datasetError("name", "a,b"));
   assert.throws(() => parseTable("", "t.csv", ["name"]), datasetError("nothing"));
+  assert.throws(() => parseTable("a,b,a\n", "t.csv", ["a"]), datasetError("one column a", "several"));
   assert.throws(() => parseTable('a,b\n"1,2\n', "t.csv", []), datasetError("line 2", "never closed"));
 });

@@ -119,16 +119,29 @@ export async function readClassNames(folder: string): Promise<string[]> {
   for (const [name, index] of Object.entries(checked.data ?? {})) names[index] = name;
   const count = Object.keys(checked.data ?? {}).length;
   if (!checked.success || count < 2 || names.length !== count) {
-    throw new DatasetError(`${source}: expected indices 0, 1, 2 ... without gaps, one per name`, { hint });
+    const found = checked.success
+      ? `${count} names up to index ${names.length - 1}`
+      : firstIssue(checked.error);
+    throw new DatasetError(
+      `${source}: expected the indices 0, 1, 2 ... 255 at most without gaps, one per name, found ${found}`,
+      { hint },
+    );
   }
   return names;
+}
+
+function firstIssue({ issues: [issue] }: z.ZodError): string {
+  const key = issue?.path.join(".");
+  return key ? `another value at ${JSON.stringify(key.slice(0, 40))}` : "no such map";
 }
 
 const maxTableBytes = 256 * 2 ** 20;
 
 async function readText(source: string): Promise<string> {
   try {
-    const { size } = await stat(source);
+    const status = await stat(source);
+    if (!status.isFile()) throw new Error("it is a folder or a device");
+    const { size } = status;
     if (size > maxTableBytes) throw new Error(`${size} bytes are too many`);
     return await readFile(source, "utf8");
   } catch (error) {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import test, { type TestContext } from "node:test";
@@ -94,6 +94,17 @@ test("the check lists every fault, each by its kind", async (t) => {
   assert.equal(found("duplicate", train), 1);
   assert.equal(found("overlap", val), 1);
   assert.equal(found("overlap", tested), 1);
+  // A pipe or a device would never end.
+  await rm(at("audio_wav/val", `${val}.wav`));
+  await symlink("/dev/zero", at("audio_wav/val", `${val}.wav`));
+  const again = await checkDataset({ task: "ms3", root });
+  assert.ok(again.issues.some((issue) => issue.kind === "missing" && issue.clip === val));
+  await writeFile(table, "name,split\n");
+  const empty = await checkDataset({ task: "ms3", root });
+  assert.deepEqual(
+    empty.issues.map(({ severity, kind }) => [severity, kind]),
+    [["error", "table"]],
+  );
   // The duplicated row is checked twice.
   for (const kind of ["mask-values", "size", "unreadable", "missing", "audio"]) {
     assert.equal(found(kind, train), 2, kind);

@@ -17,7 +17,7 @@ export interface Table {
 /**
  * Parses a table whose first line names the columns. Empty lines are skipped; quotes may hold commas,
  * line breaks and doubled quotes. `source` names the file in messages.
- * Throws `DatasetError` for a missing column, a row of another length or an unclosed quote.
+ * Throws `DatasetError` for a required column that is missing or there twice, a row of another length or an unclosed quote.
  */
 export function parseTable(text: string, source: string, required: readonly string[]): Table {
   const [header, ...records] = parseRecords(text.replace(/^\uFEFF/, ""), source);
@@ -27,6 +27,12 @@ export function parseTable(text: string, source: string, required: readonly stri
     const found = columns.length > 0 ? columns.join(",") : "nothing";
     throw new DatasetError(`${source}: expected the columns ${required.join(",")}, found ${found}`, {
       hint: "The first line of the table must name its columns.",
+    });
+  }
+  const twice = required.find((column) => columns.indexOf(column) !== columns.lastIndexOf(column));
+  if (twice !== undefined) {
+    throw new DatasetError(`${source}: expected one column ${twice}, found several`, {
+      hint: "Rename or remove one of them.",
     });
   }
   const rows = records.map(({ line, fields }) => {

@@ -14,11 +14,11 @@ function wav(...chunks: Uint8Array[][]): Uint8Array {
   return Buffer.concat([...chunk("RIFF", new Uint8Array(0)), Buffer.from("WAVE"), ...chunks.flat()]);
 }
 
-function format(code: number, bits: number, channels = 1, extensible = false): Uint8Array {
+function format(code: number, bits: number, channels = 1, extensible = false, rateHz = 8000): Uint8Array {
   const view = new DataView(new ArrayBuffer(extensible ? 40 : 16));
   view.setUint16(0, extensible ? 0xfffe : code, true);
   view.setUint16(2, channels, true);
-  view.setUint32(4, 8000, true);
+  view.setUint32(4, rateHz, true);
   view.setUint16(12, (channels * bits) / 8, true);
   view.setUint16(14, bits, true);
   if (extensible) view.setUint16(24, code, true);
@@ -107,6 +107,12 @@ test("malformed files are refused by name", () => {
     [wav(chunk("fmt ", format(1, 12)), data), /12-bit PCM samples/],
     [wav(chunk("fmt ", format(85, 16)), data), /16-bit format 85 samples/],
     [wav(chunk("fmt ", format(1, 16, 0)), data), /0 channels/],
+    [wav(chunk("fmt ", format(1, 16, 1, false, 1)), data), /a sample rate of 1 Hz, expected 1000 to 768000/],
+    [
+      wav(chunk("fmt ", format(3, 32)), chunk("data", samples(32, true, [0, Number.NaN]))),
+      /sample 1 is NaN, expected -1 to 1/,
+    ],
+    [wav(chunk("fmt ", format(3, 64)), chunk("data", samples(64, true, [1e300]))), /sample 0 is 1e\+300/],
   ];
   for (const [bytes, message] of cases) {
     assert.throws(

@@ -13,7 +13,10 @@ const FORMAT_EXTENSIBLE = 0xfffe;
 /** What writers to a pipe put for a size that they cannot know. */
 const UNKNOWN_SIZE = 0xffffffff;
 const MAX_CHANNELS = 64;
+const MIN_RATE_HZ = 1000;
 const MAX_RATE_HZ = 768_000;
+/** Floats may exceed 1 a little, or be badly scaled; beyond this they are damaged. */
+const MAX_LEVEL = 2 ** 24;
 
 const HINT = "Convert it again from its source, e.g. `ffmpeg -i source -ar 16000 sound.wav`.";
 
@@ -57,8 +60,8 @@ function parseFormat(chunk: DataView, fail: (what: string) => MediaError): Forma
   if (channels < 1 || channels > MAX_CHANNELS) {
     throw fail(`${channels} channels, expected 1 to ${MAX_CHANNELS}`);
   }
-  if (sampleRateHz < 1 || sampleRateHz > MAX_RATE_HZ) {
-    throw fail(`a sample rate of ${sampleRateHz} Hz, expected 1 to ${MAX_RATE_HZ}`);
+  if (sampleRateHz < MIN_RATE_HZ || sampleRateHz > MAX_RATE_HZ) {
+    throw fail(`a sample rate of ${sampleRateHz} Hz, expected ${MIN_RATE_HZ} to ${MAX_RATE_HZ}`);
   }
   if (blockBytes !== channels * encoding.bytes) {
     throw fail(`blocks of ${blockBytes} bytes, expected ${channels} channels x ${encoding.bytes} bytes`);
@@ -68,7 +71,8 @@ function parseFormat(chunk: DataView, fail: (what: string) => MediaError): Forma
 
 /**
  * Reads a whole WAV file. `source` names it in messages.
- * Throws `MediaError` when it is not a WAV file, is truncated, is of an unknown encoding or has no samples.
+ * Throws `MediaError` when it is not a WAV file, is truncated, is of an unknown encoding, or has no samples or some
+ * that are no sound.
  */
 export function readWav(bytes: Uint8Array, source: string): Audio {
   const fail = (what: string) => new MediaError(`${source}: ${what}`, { hint: HINT });
@@ -103,7 +107,11 @@ export function readWav(bytes: Uint8Array, source: string): Audio {
   const channels = Array.from({ length: channelCount }, () => new Float32Array(length));
   for (const [c, samples] of channels.entries()) {
     let at = data.start + c * encoding.bytes;
-    for (let i = 0; i < length; i++, at += blockBytes) samples[i] = encoding.read(view, at);
+    for (let i = 0; i < length; i++, at += blockBytes) {
+      const sample = encoding.read(view, at);
+      if (!(Math.abs(sample) <= MAX_LEVEL)) throw fail(`sample ${i} is ${sample}, expected -1 to 1`);
+      samples[i] = sample;
+    }
   }
   return { sampleRateHz, channels };
 }
