@@ -12,8 +12,10 @@ import { writeSafetensors } from "../weights/safetensors-file.node.js";
 const dir = await mkdtemp(path.join(os.tmpdir(), "avseg-export-cli-"));
 after(() => rm(dir, { recursive: true, force: true }));
 const checkpoint = path.join(dir, "tiny.safetensors");
-const metadata = { format: "avseg-checkpoint-1", model: modelConfigToJson(tinyS4) };
-await writeSafetensors(checkpoint, seededWeights(tinyS4), metadata);
+// A decoder wide enough to be quantised.
+const config = { ...tinyS4, decoder: { ...tinyS4.decoder, convDim: 128 } };
+const metadata = { format: "avseg-checkpoint-1", model: modelConfigToJson(config) };
+await writeSafetensors(checkpoint, seededWeights(config), metadata);
 
 function avseg(...args: string[]): { code: number | null; out: string; err: string } {
   const main = path.join(root, "dist/src/cli/main.js");

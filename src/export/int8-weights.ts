@@ -3,22 +3,25 @@
  * activations quantised anew at every run (`DynamicQuantizeLinear`), products summed in 32 bits (`MatMulInteger`).
  * ONNX Runtime fuses each chain into one or two kernels; all operators are stock ones.
  *
- * A 3x3 convolution becomes the product of its nine shifted inputs, side by side as bytes, with its kernel: runtimes
- * have fast integer products, but no fast integer convolutions.
+ * A 3x3 convolution becomes the product of its windows, gathered as bytes, with its kernel: runtimes have fast integer
+ * products, but no fast integer convolutions.
  */
 import type { OnnxAttribute, OnnxNode, StoredValue } from "../graph/index.js";
 import type { StoredData } from "../runtime/runtime.js";
-import type { Tensor } from "../tensor.js";
+import type { Shape, Tensor } from "../tensor.js";
 import { castToF32, type StoredGraph, withNodes } from "./stored-graph.js";
 
-/** What is quantised, by state-dict key. The Messenger Blocks are small, and all that is heard passes through them. */
-const quantisedParts = /^(visual_encoder|audio_encoder|decoder)\./;
+/**
+ * What is quantised, by state-dict key. The Messenger Blocks are small, and all that is heard passes through them; the
+ * patch embeddings take a hundredth of the time and are responsible for more of the flipped pixels.
+ */
+const quantisedParts = /^(visual_encoder(?!\.patch_embed)|audio_encoder|decoder)\./;
 
-/** Input channels from which a 3x3 convolution gains from 8 bits. */
-const wideEnough = 64;
+/** Weights from which a layer is quantised: one with fewer gains little and flips as many pixels. */
+const manyWeights = 100_000;
 
-/** Slices up to the end of an axis end here. */
-const toTheEnd = 2 ** 31 - 1;
+/** Operators that move elements whatever their type. */
+const moves: ReadonlySet<string> = new Set(["Reshape", "Transpose"]);
 
 /** A graph with its quantised layers counted. */
 export interface QuantisedGraph extends StoredGraph {
@@ -58,10 +61,13 @@ class Rewriter {
   readonly #source: StoredGraph;
   readonly #stored: ReadonlyMap<string, StoredValue>;
   readonly #quantised = new Map<string, Quantised>();
+  /** The source's nodes by what they give. */
+  readonly #makers: ReadonlyMap<string, OnnxNode>;
 
   constructor(source: StoredGraph) {
     this.#source = source;
     this.#stored = new Map(source.graph.parameters.map((value) => [value.name, value]));
+    this.#makers = new Map(source.graph.nodes.flatMap((node) => node.outputs.map((y) => [y, node])));
   }
 
   /** A `Gemm` with weights `[O,I]`; false if `node` is none that is quantised. */
@@ -74,40 +80,37 @@ class Rewriter {
     return true;
   }
 
-  /** A 3x3 `Conv` of stride 1 with padding 1; false if `node` is none that is quantised. */
+  /** A `Conv` in one group with weights `[O,C,kh,kw]`; false if `node` is none that is quantised. */
   convolution({ op, inputs: [x, w, bias], outputs: [y], attributes }: OnnxNode): boolean {
     const weight = this.#weight(w);
-    const [outputs, channels, height, width] = weight?.shape ?? [];
-    if (op !== "Conv" || !weight || !x || !y || !outputs || !channels) return false;
-    const simple = isOnes(attributes.strides) && isOnes(attributes.pads) && isOnes(attributes.group);
-    if (!simple || height !== 3 || width !== 3 || channels < wideEnough) return false;
+    const map = this.#source.graph.shapes.get(x ?? "");
+    if (op !== "Conv" || !weight || !x || !y || !map || intOf(attributes.group, 1) !== 1) return false;
+    const windows = windowsOf(map, weight.shape, intOf(attributes.strides, 1), intOf(attributes.pads, 0));
+    const rows = kernelRows(weight);
+    const [batch = 0] = map;
+    const { height, width } = windows;
 
-    const rows = `${y}_rows`;
-    this.#add("Transpose", [x], [rows], { perm: { ints: [0, 2, 3, 1] } }); // [N,H,W,C]
-    const { bytes, scale, zero } = this.#quantise(rows);
-    const padded = `${y}_padded`;
-    this.#add("Pad", [bytes, this.#ints([0, 1, 1, 0, 0, 1, 1, 0]), zero], [padded]);
-    const ends = [-2, -1, toTheEnd];
-    const shifted = ends.flatMap((bottom, u) =>
-      ends.map((right, v) => {
-        const name = `${y}_shifted_${u}${v}`;
-        const range = [this.#ints([u, v]), this.#ints([bottom, right]), this.#ints([1, 2])];
-        this.#add("Slice", [padded, ...range], [name]);
-        return name;
-      }),
-    );
-    const columns = `${y}_columns`;
-    this.#add("Concat", shifted, [columns], { axis: { i: 3 } }); // [N,H,W,9C]
-    const kernel = {
-      name: weight.name,
-      data: channelsLast(weight.data, outputs, channels),
-      outputs,
-      inputs: 9 * channels,
-    };
-    const product = `${y}_channels_last`;
-    this.#multiply({ bytes: columns, scale, zero }, kernel, bias, product);
-    this.#add("Transpose", [product], [y], { perm: { ints: [0, 3, 1, 2] } });
+    const input = this.#quantise(this.#channelsLast(x)); // [N,H,W,C]
+    const seen = this.#windows(input, windows, y);
+    const columns = this.#reshape(seen, [batch * height * width, rows.inputs], `${y}_columns`);
+    this.#multiply({ ...input, bytes: columns }, rows, bias, `${y}_rows`);
+    const out = this.#reshape(`${y}_rows`, [batch, height, width, rows.outputs], `${y}_channels_last`);
+    this.#add("Transpose", [out], [y], { perm: { ints: [0, 3, 1, 2] } });
     return true;
+  }
+
+  /** What every output pixel of `y` sees of `[N,H,W,C]`: `[N,H'*W'*k*k,C]`. */
+  #windows({ bytes, zero }: Quantised, windows: Windows, y: string): string {
+    const { map, padding, places } = windows;
+    const [batch = 0, channels = 0, height = 0, width = 0] = map;
+    if (places === undefined) return bytes;
+    const pads = this.#ints([0, padding, padding, 0, 0, padding, padding, 0]);
+    this.#add("Pad", [bytes, pads, zero], [`${y}_padded`]);
+    const size = (height + 2 * padding) * (width + 2 * padding);
+    const pixels = this.#reshape(`${y}_padded`, [batch, size, channels], `${y}_pixels`);
+    const index = this.#constant(`${y}_places`, places);
+    this.#add("Gather", [pixels, index], [`${y}_windows`], { axis: { i: 1 } });
+    return `${y}_windows`;
   }
 
   /** The stored f32 data called `name`, if it is of a part that is quantised. */
@@ -115,17 +118,44 @@ class Rewriter {
     if (name === undefined || !quantisedParts.test(name)) return undefined;
     const value = this.#stored.get(name);
     const data = this.#source.weights.get(name)?.data;
-    return value && data instanceof Float32Array ? { ...value, data } : undefined;
+    const large = data instanceof Float32Array && data.length >= manyWeights;
+    return value && large ? { ...value, data } : undefined;
+  }
+
+  /** A map `[N,C,H,W]` as `[N,H,W,C]`. */
+  #channelsLast(x: string): string {
+    const maker = this.#makers.get(x);
+    const [origin] = maker?.inputs ?? [];
+    if (maker?.op === "Transpose" && origin && isPerm(maker.attributes.perm, [0, 3, 1, 2])) return origin;
+    const rows = `${x}_turned`;
+    if (!this.#quantised.has(rows)) this.#add("Transpose", [x], [rows], { perm: { ints: [0, 2, 3, 1] } });
+    return rows;
   }
 
   /** Bytes of a value; once, however many layers read it. */
   #quantise(x: string): Quantised {
     const known = this.#quantised.get(x);
     if (known !== undefined) return known;
-    const made = { bytes: `${x}_u8`, scale: `${x}_u8_scale`, zero: `${x}_u8_zero` };
-    this.#add("DynamicQuantizeLinear", [x], [made.bytes, made.scale, made.zero]);
+    const made = this.#moved(x) ?? this.#dynamic(x);
     this.#quantised.set(x, made);
     return made;
+  }
+
+  #dynamic(x: string): Quantised {
+    const made = { bytes: `${x}_u8`, scale: `${x}_u8_scale`, zero: `${x}_u8_zero` };
+    this.#add("DynamicQuantizeLinear", [x], [made.bytes, made.scale, made.zero]);
+    return made;
+  }
+
+  /** Bytes of what is only moved are moved bytes. */
+  #moved(x: string): Quantised | undefined {
+    const maker = this.#makers.get(x);
+    const [origin, ...how] = maker?.inputs ?? [];
+    if (maker === undefined || origin === undefined || !moves.has(maker.op)) return undefined;
+    const { bytes, ...scaling } = this.#quantise(origin);
+    const moved = `${x}_u8`;
+    this.#add(maker.op, [bytes, ...how], [moved], maker.attributes);
+    return { ...scaling, bytes: moved };
   }
 
   /** y = x rows^T + bias, the chain that the runtime fuses. */
@@ -147,8 +177,16 @@ class Rewriter {
     this.nodes.push({ op, domain: "", inputs, outputs, attributes });
   }
 
+  #reshape(x: string, shape: Shape, y: string): string {
+    this.#add("Reshape", [x, this.#ints(shape)], [y]);
+    return y;
+  }
+
   #ints(values: readonly number[]): string {
-    const name = `ints_${values.join("_")}`;
+    return this.#constant(`ints_${values.join("_")}`, values);
+  }
+
+  #constant(name: string, values: readonly number[]): string {
     this.constants.set(name, {
       dtype: "i64",
       shape: [values.length],
@@ -158,22 +196,63 @@ class Rewriter {
   }
 }
 
-function isOnes(attribute: OnnxAttribute | undefined): boolean {
-  if (attribute === undefined) return false;
-  return "i" in attribute ? attribute.i === 1 : "ints" in attribute && attribute.ints.every((n) => n === 1);
+function isPerm(attribute: OnnxAttribute | undefined, perm: readonly number[]): boolean {
+  return attribute !== undefined && "ints" in attribute && attribute.ints.join() === perm.join();
 }
 
-/** A kernel `[O,C,3,3]` with its channels innermost, `[O,9C]`. */
-function channelsLast(kernel: Float32Array, outputs: number, channels: number): Float32Array {
-  const out = new Float32Array(kernel.length);
-  for (let o = 0; o < outputs; o++) {
-    for (let c = 0; c < channels; c++) {
-      for (let k = 0; k < 9; k++) {
-        out[(o * 9 + k) * channels + c] = kernel[(o * channels + c) * 9 + k] as number;
+/** A number, or the first of several: those of our convolutions are the same for both axes. */
+function intOf(attribute: OnnxAttribute | undefined, otherwise: number): number {
+  if (attribute === undefined) return otherwise;
+  return "i" in attribute
+    ? attribute.i
+    : (("ints" in attribute ? attribute.ints[0] : undefined) ?? otherwise);
+}
+
+/** What the output pixels of a convolution see. */
+interface Windows {
+  /** Shape of the input, `[N,C,H,W]`. */
+  readonly map: Shape;
+  readonly padding: number;
+  /** Size of the output. */
+  readonly height: number;
+  readonly width: number;
+  /** For every output pixel, row by row, the pixels of the padded input that it sees; absent if it sees its own. */
+  readonly places?: readonly number[];
+}
+
+/** The windows of a kernel `[O,C,kh,kw]`. */
+function windowsOf(map: Shape, kernel: Shape, stride: number, padding: number): Windows {
+  const [, , inputHeight = 0, inputWidth = 0] = map;
+  const [, , kernelHeight = 0, kernelWidth = 0] = kernel;
+  const columns = inputWidth + 2 * padding;
+  const height = Math.floor((inputHeight + 2 * padding - kernelHeight) / stride) + 1;
+  const width = Math.floor((columns - kernelWidth) / stride) + 1;
+  const sizes = { map, padding, height, width };
+  if (kernelHeight === 1 && kernelWidth === 1 && stride === 1 && padding === 0) return sizes;
+  const places: number[] = [];
+  for (let i = 0; i < height; i++) {
+    for (let j = 0; j < width; j++) {
+      for (let u = 0; u < kernelHeight; u++) {
+        for (let v = 0; v < kernelWidth; v++) places.push((i * stride + u) * columns + j * stride + v);
       }
     }
   }
-  return out;
+  return { ...sizes, places };
+}
+
+/** A kernel `[O,C,kh,kw]` with its channels innermost, `[O,kh*kw*C]`. */
+function kernelRows({ name, data, shape }: StoredValue & { readonly data: Float32Array }): Rows {
+  const [outputs = 0, channels = 0, height = 0, width = 0] = shape;
+  const positions = height * width;
+  const out = new Float32Array(data.length);
+  for (let o = 0; o < outputs; o++) {
+    for (let c = 0; c < channels; c++) {
+      for (let k = 0; k < positions; k++) {
+        out[(o * positions + k) * channels + c] = data[(o * channels + c) * positions + k] as number;
+      }
+    }
+  }
+  return { name, data: out, outputs, inputs: positions * channels };
 }
 
 /**

@@ -4,7 +4,7 @@ import test, { after } from "node:test";
 import { relativeError, seededInput, seededUniform } from "../../test/support.js";
 import { seededWeights, tinyAvss, tinyResNet, tinyS4 } from "../../test/tiny-models.js";
 import { CheckpointError } from "../errors.js";
-import { conv2d, emitOnnx, input, parameter, sigmoid } from "../graph/index.js";
+import { affine, conv2d, emitOnnx, input, parameter, reshape, sigmoid, transpose } from "../graph/index.js";
 import { buildAvsModel } from "../models/avs-model.js";
 import type { AvsModelConfig } from "../models/model-config.js";
 import { pvtPreset } from "../models/presets.js";
@@ -82,6 +82,16 @@ for (const [name, config] of Object.entries({ tinyS4, tinyAvss, tinyResNet })) {
   });
 }
 
+for (const [name, config] of Object.entries({ tinyS4, tinyAvss, tinyResNet })) {
+  test(`${name}: the form made for 8 bits gives the plain form's logits before it is quantised`, async () => {
+    const outputs = exportOutputs(buildAvsModel(config), plainForm, new Pass({ matrices: true }));
+    const folded = await foldWeights(outputs, { weights: seededWeights(config), runtime });
+    const found = await run(folded, feedsOf(config, plainForm));
+    const worst = relativeError(found.logits ?? [], (await plain(config)).logits ?? []);
+    assert.ok(worst < 1e-5, `relative error ${worst}`);
+  });
+}
+
 test("every form of the inputs, and several clips", async () => {
   for (const audio of ["pcm", "embedding"] as const) {
     const worst = await worstOf(tinyS4, "fp32", { clips: 2, frames: "u8", audio });
@@ -95,8 +105,12 @@ test("every form of the inputs, and several clips", async () => {
 });
 
 test("only stock operators; weights are merged ahead of time and keep their keys", async () => {
-  for (const precision of ["fp32", "int8"] as const) {
-    const { graph, weights } = await exported(tinyS4, precision);
+  for (const [config, precision] of [
+    [tinyS4, "fp32"],
+    [tinyS4, "int8"],
+    [tinyResNet, "int8"],
+  ] as const) {
+    const { graph, weights } = await exported(config, precision);
     assert.deepEqual([...new Set(graph.nodes.map((n) => n.domain))], [""]);
     const keys = [...weights.keys()];
     assert.ok(!keys.some((key) => key.includes("lora")), "adapters are merged");
@@ -109,7 +123,9 @@ test("only stock operators; weights are merged ahead of time and keep their keys
       );
       assert.ok(keys.includes("decoder.layer_1.weight"));
     }
-    const produced = new Set(graph.nodes.flatMap((n) => n.outputs));
+    const outputs = graph.nodes.flatMap((n) => n.outputs);
+    const produced = new Set(outputs);
+    assert.equal(produced.size, outputs.length, "every value is made once");
     const known = new Set([...weights.keys(), ...graph.constants.keys(), ...graph.inputs.map((i) => i.name)]);
     const unknown = graph.nodes
       .flatMap((n) => n.inputs)
@@ -143,18 +159,24 @@ test("a weight beyond the range of halves is named", async () => {
 });
 
 test("8 bits: encoders and decoder, not the Messenger Blocks; masks hardly change", async () => {
-  // Wide enough for the layers that are quantised from a width on.
+  // Some layers with enough weights to be quantised.
   const wide: AvsModelConfig = {
     ...tinyS4,
-    visual: pvtPreset("pvt-v2-b0", { dims: [16, 32, 40, 256], depths: [1, 1, 1, 1] }),
-    decoder: { ...tinyS4.decoder, convDim: 64 },
+    visual: pvtPreset("pvt-v2-b0", { dims: [16, 32, 40, 320], depths: [1, 1, 1, 1] }),
+    audio: { ...tinyS4.audio, hidden: 512 },
+    decoder: { ...tinyS4.decoder, convDim: 128 },
   };
   const { graph } = await exported(wide, "int8");
   const quantised = graph.parameters.flatMap(({ name, dtype }) => (dtype === "i8" ? [name] : []));
   const count = (pattern: RegExp) => quantised.filter((name) => pattern.test(name)).length;
-  assert.equal(count(/^visual_encoder.*attn/), 4 * 3 + 3, "q, kv, proj, and three spatial reductions");
-  assert.equal(count(/^visual_encoder.*mlp/), 2, "only the widest stage's feed-forward layer");
-  assert.equal(count(/^audio_encoder/), 3);
+  assert.equal(count(/^visual_encoder.*attn/), 3, "q, kv and proj of the widest stage");
+  assert.equal(count(/^visual_encoder.*mlp/), 2, "and its feed-forward layer");
+  assert.equal(
+    count(/^visual_encoder.*patch_embed/),
+    0,
+    "not its patch embedding, as many weights as it has",
+  );
+  assert.equal(count(/^audio_encoder/), 1, "the largest of the last three layers");
   assert.equal(count(/^decoder\.layer_/), 4, "the 3x3 convolutions");
   assert.equal(count(/^bridger/), 0);
 
@@ -167,20 +189,49 @@ test("8 bits: encoders and decoder, not the Messenger Blocks; masks hardly chang
   assert.ok(flipped.length < 0.02 * logits.length, `${flipped.length} of ${logits.length} pixels flipped`);
 });
 
-test("a 3x3 convolution in 8 bits, borders included", async () => {
-  const x = input("x", [2, 64, 5, 7]);
-  const y = conv2d(x, parameter("decoder.w", [8, 64, 3, 3]), parameter("decoder.b", [8]), { padding: 1 });
-  const weights = new Map([
-    ["decoder.w", seededInput("w", [8, 64, 3, 3])],
-    ["decoder.b", seededInput("b", [8])],
-  ]);
-  const full = await foldWeights({ logits: y, probabilities: sigmoid(y) }, { weights, runtime });
+for (const { size, ...options } of [
+  { size: 3, padding: 1 },
+  { size: 3, padding: 1, stride: 2 },
+  { size: 1 },
+]) {
+  test(`a ${size}x${size} convolution in 8 bits, borders included: ${JSON.stringify(options)}`, async () => {
+    const x = input("x", [2, 320, 5, 7]);
+    const shape = [320, 320, size, size];
+    const y = conv2d(x, parameter("decoder.w", shape), parameter("decoder.b", [320]), options);
+    const weights = new Map([
+      ["decoder.w", seededInput("w", shape)],
+      ["decoder.b", seededInput("b", [320])],
+    ]);
+    const full = await foldWeights({ logits: y, probabilities: sigmoid(y) }, { weights, runtime });
+    const int8 = int8Weights(full);
+    assert.equal(int8.quantised, 1);
+    const feeds = { x: seededInput("x", x.shape) };
+    const [found, expected] = [await run(int8, feeds), await run(full, feeds)];
+    const worst = relativeError(found.logits ?? [], expected.logits ?? []);
+    assert.ok(worst > 0 && worst < 0.01, `relative error ${worst}`);
+  });
+}
+
+test("layers of one input share its bytes, which move instead of it", async () => {
+  const x = input("x", [3, 320, 4]);
+  const rows = reshape(transpose(x, [0, 2, 1]), [12, 320]);
+  const [a, b] = ["a", "b"].map((key) => affine(rows, parameter(`decoder.${key}`, [320, 320])));
+  if (a === undefined || b === undefined) return assert.fail();
+  const weights = new Map(["a", "b"].map((key) => [`decoder.${key}`, seededInput(key, [320, 320])]));
+  const full = await foldWeights({ logits: a, probabilities: b }, { weights, runtime });
   const int8 = int8Weights(full);
-  assert.equal(int8.quantised, 1);
+  const made = int8.graph.nodes.filter(({ op }) => op === "DynamicQuantizeLinear");
+  assert.deepEqual(
+    made.map(({ inputs }) => inputs),
+    [["x"]],
+  );
+  assert.equal(int8.graph.nodes.filter(({ op }) => op === "Transpose").length, 1, "of the bytes alone");
   const feeds = { x: seededInput("x", x.shape) };
   const [found, expected] = [await run(int8, feeds), await run(full, feeds)];
-  const worst = relativeError(found.logits ?? [], expected.logits ?? []);
-  assert.ok(worst > 0 && worst < 0.01, `relative error ${worst}`);
+  for (const name of ["logits", "probabilities"]) {
+    const worst = relativeError(found[name] ?? [], expected[name] ?? []);
+    assert.ok(worst > 0 && worst < 0.01, `${name}: relative error ${worst}`);
+  }
 });
 
 test("bytes per output channel: scales by the largest weight, transposed, symmetric", () => {

@@ -46,10 +46,11 @@ export function constantsAsWeights({ graph, weights }: StoredGraph): StoredGraph
  */
 export function withNodes(
   { graph, weights }: StoredGraph,
-  nodes: readonly OnnxNode[],
+  allNodes: readonly OnnxNode[],
   added: ReadonlyMap<string, StoredValue & StoredData>,
   constants: StateDict = new Map(),
 ): StoredGraph {
+  const nodes = neededNodes(allNodes, graph);
   const needed = new Set(nodes.flatMap((node) => node.inputs));
   for (const name of nodes.flatMap((node) => node.outputs)) needed.delete(name);
   const parameters = [
@@ -62,6 +63,19 @@ export function withNodes(
   });
   const allConstants = new Map([...graph.constants, ...constants]);
   return { graph: { ...graph, nodes, parameters, constants: allConstants }, weights: new Map(kept) };
+}
+
+/** The nodes that outputs depend on; `nodes` in the order in which they run. */
+function neededNodes(nodes: readonly OnnxNode[], { outputs }: OnnxGraph): OnnxNode[] {
+  const needed = new Set(outputs.map(({ name }) => name));
+  return nodes
+    .toReversed()
+    .filter((node) => {
+      if (!node.outputs.some((y) => needed.has(y))) return false;
+      for (const x of node.inputs) needed.add(x);
+      return true;
+    })
+    .reverse();
 }
 
 /** Bytes of all weights. */

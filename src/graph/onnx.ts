@@ -1,5 +1,5 @@
 /** From outputs to an ONNX model: walks the graph once and collects its parts. */
-import type { StateDict } from "../tensor.js";
+import type { Shape, StateDict } from "../tensor.js";
 import { type EmitTarget, Emitter, type OnnxNode, type OnnxValue, type StoredValue } from "./emitter.js";
 import { leafName } from "./ops/leaves.js";
 import { reachable, type Value } from "./value.js";
@@ -14,6 +14,8 @@ export interface OnnxGraph {
   readonly constants: StateDict;
   /** Frozen parameters, whose data is given when the model is serialised or loaded. */
   readonly parameters: readonly StoredValue[];
+  /** Shapes of all values by name. */
+  readonly shapes: ReadonlyMap<string, Shape>;
 }
 
 /** What to emit and how. */
@@ -79,7 +81,7 @@ function publish(
   nodes: readonly OnnxNode[],
   outputs: Readonly<Record<string, Value>>,
   names: ReadonlyMap<Value, string>,
-): Pick<OnnxGraph, "nodes" | "outputs"> {
+): Pick<OnnxGraph, "nodes" | "outputs" | "shapes"> {
   const produced = new Set(nodes.flatMap((n) => n.outputs));
   const renamed = new Map<string, string>();
   const copies: OnnxNode[] = [];
@@ -96,5 +98,6 @@ function publish(
     const last = n.outputs.findLastIndex((o, i) => i === 0 || used.has(o));
     return { ...n, inputs: n.inputs.map(finalName), outputs: n.outputs.slice(0, last + 1).map(finalName) };
   });
-  return { nodes: final, outputs: published };
+  const shapes = new Map([...names].map(([v, name]) => [finalName(name), v.shape]));
+  return { nodes: final, outputs: published, shapes };
 }

@@ -2,20 +2,9 @@
  * The decoder: fuses audio and visual features stage by stage, joins the stages from coarse to fine and predicts
  * the logits at the size of the frames ("A simple baseline for parameter efficient audio-visual segmentation").
  */
+import { add, affine, conv2d, dim, matmul, mul, relu, reshape, shape3, type Value } from "../graph/index.js";
 import {
-  add,
-  affine,
-  conv2d,
-  dim,
-  matmul,
-  mul,
-  relu,
-  reshape,
-  resize,
-  shape3,
-  type Value,
-} from "../graph/index.js";
-import {
+  addEnlarged,
   dropout,
   kaimingUniform,
   layerNorm,
@@ -79,6 +68,7 @@ export function decoder(scope: Scope, dims: PerStage, classes: number, config: D
     }
     // Weights times transposed tokens: the 1x1 convolution and the change to channels-first in one.
     const fused = stage.fuse({ audio, visual }, pass);
+    if (pass.matrices) return toMap({ tokens: affine(fused, adapter), height, width });
     return reshape(matmul(adapter, fused, { transB: true }), [batch, convDim, height, width]);
   };
 
@@ -90,8 +80,7 @@ export function decoder(scope: Scope, dims: PerStage, classes: number, config: D
       if (stage === undefined || feature === undefined)
         throw new RangeError(`decoder: no features of stage ${i}`);
       const map = lateral(stage, feature, pass);
-      const { height, width } = feature.visual;
-      const sum = joined === undefined ? map : add(map, resize(joined, { mode: "nearest", height, width }));
+      const sum = joined === undefined ? map : addEnlarged(map, joined, pass);
       joined = relu(conv2d(sum, stage.join, undefined, { padding: 1 }));
     }
     if (joined === undefined) throw new RangeError("decoder: no stages");

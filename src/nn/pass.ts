@@ -20,8 +20,9 @@ export interface PassOptions {
   /** Exact rewrites of the published formulas into faster ones; on unless told. Tests compare both. */
   readonly rewrites?: boolean;
   /**
-   * Linear maps over tokens stay matrix products where a 1x1 convolution would serve as well; off unless told. What
-   * is to run in 8 bits needs it: the runtime has fast integer products and no fast integer convolutions.
+   * Linear maps over tokens stay matrix products where a 1x1 convolution would serve as well, and what lies between
+   * them keeps its channels last; off unless told. What is to run in 8 bits needs it: the runtime has fast integer
+   * products and no fast integer convolutions.
    */
   readonly matrices?: boolean;
 }

@@ -1,5 +1,6 @@
 /** Between channels-first maps `[B,C,H,W]` and tokens `[B,N,C]`, and convolutions over patches of tokens. */
 import {
+  add,
   affine,
   conv2d,
   dim,
@@ -31,7 +32,7 @@ export function toTokens(map: Value): TokenGrid {
 /** Tokens as a map `[B,C,H,W]`. */
 export function toMap({ tokens, height, width }: TokenGrid): Value {
   const [batch, , channels] = shape3(tokens, "toMap");
-  return reshape(transpose(tokens, [0, 2, 1]), [batch, channels, height, width]);
+  return transpose(reshape(tokens, [batch, height, width, channels]), [0, 3, 1, 2]);
 }
 
 /**
@@ -51,6 +52,21 @@ export function patchLinear(grid: TokenGrid, weight: Value, bias: Value, size: n
   const patches = reshape(transpose(cut, [0, 2, 1, 3]), [batch, rows * columns, size * size * channels]);
   const kernel = reshape(transpose(weight, [0, 2, 3, 1]), [dim(weight, 0), -1]); // [O,size*size*C]
   return affine(patches, kernel, bias);
+}
+
+/** `fine` `[B,C,H,W]` and, enlarged to its size by nearest, `coarse` `[B,C,h,w]`. */
+export function addEnlarged(fine: Value, coarse: Value, pass: Pass): Value {
+  const [batch, channels, height, width] = shape4(fine, "addEnlarged");
+  const [, , rows, columns] = shape4(coarse, "addEnlarged");
+  if (!pass.matrices || height % rows !== 0 || width % columns !== 0) {
+    return add(fine, resize(coarse, { mode: "nearest", height, width }));
+  }
+  // Channels last, where every pixel of the coarse map is broadcast to a patch of the fine one.
+  const last = [0, 2, 3, 1];
+  const patches = [batch, rows, height / rows, columns, width / columns, channels];
+  const pixels = reshape(transpose(coarse, last), [batch, rows, 1, columns, 1, channels]);
+  const sum = add(reshape(transpose(fine, last), patches), pixels);
+  return transpose(reshape(sum, [batch, height, width, channels]), [0, 3, 1, 2]);
 }
 
 /** Nearest resize of tokens to `floor(H/factor) x floor(W/factor)` -> `[B,N',C]`. */

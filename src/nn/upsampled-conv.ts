@@ -15,6 +15,7 @@ import {
   type Value,
 } from "../graph/index.js";
 import type { Pass } from "./pass.js";
+import { toTokens } from "./patches.js";
 
 /**
  * `conv3x3(enlarge(x), padding 1)`.  x `[B,C,H,W]`, weight `[K,C,3,3]`, bias `[K]` -> `[B,K,factor*H,factor*W]`
@@ -31,7 +32,9 @@ export function upsampledConv(x: Value, weight: Value, bias: Value, factor: numb
   if (!pass.rewrites) return conv2d(resize(x, { mode: "bilinear", ...size }), weight, bias, { padding: 1 });
 
   const kernel = reshape(transpose(weight, [0, 2, 3, 1]), [9 * classes, channels]); // K, row u, column v
-  const low = matmul(kernel, reshape(x, [batch, channels, height * width])); // [B,K*9,H*W]
+  const low = pass.matrices
+    ? matmul(kernel, toTokens(x).tokens, { transB: true })
+    : matmul(kernel, reshape(x, [batch, channels, height * width])); // [B,K*9,H*W]
   const parts = reshape(low, [batch * classes * 3, 3, height, width]); // (B,K,u), v
   const columns = reshape(transpose(parts, [0, 2, 1, 3]), [batch * classes * 3 * height, 3 * width]);
   const wide = matmul(columns, shiftedEnlargement(width, factor), { transB: true }); // [(B,K,u,H),W']
