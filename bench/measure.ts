@@ -14,12 +14,12 @@ import { buildAvsModel } from "../src/models/avs-model.js";
 import { createPredictor } from "../src/models/create-predictor.js";
 import { publishedModel, pvtPreset } from "../src/models/presets.js";
 import { initialState } from "../src/nn/index.js";
-import { Random } from "../src/random.js";
 import { nodeRuntime } from "../src/runtime/node.js";
 import type { Runtime, Session } from "../src/runtime/runtime.js";
-import { f32, filled, type Shape, sizeOf, type TensorOf } from "../src/tensor.js";
+import { filled } from "../src/tensor.js";
 import { openTrainingModel } from "../src/training/avs-training.node.js";
 import { createOptimizer } from "../src/training/optimizers.js";
+import { frameCount, imageSize, median, noise, randomBytes } from "./samples.js";
 
 /** What a measurement reports; seconds are medians. */
 export interface Measurement {
@@ -29,22 +29,6 @@ export interface Measurement {
   readonly peakResidentBytes: number;
   /** Median over the runs of the matrix product between them. */
   readonly matmulGflops: number;
-}
-
-const frameCount = 5;
-const imageSize = 224;
-const random = new Random(1);
-
-function noise(shape: Shape, scale: number): TensorOf<"f32"> {
-  return f32(
-    Float32Array.from({ length: sizeOf(shape) }, () => random.uniform(-scale, scale)),
-    shape,
-  );
-}
-
-function randomBytes(shape: Shape): TensorOf<"u8"> {
-  const data = Uint8Array.from({ length: sizeOf(shape) }, () => random.integer(256));
-  return { dtype: "u8", shape, data };
 }
 
 /** A 1024^3 matrix product by a frozen matrix, as in the model's linear layers. */
@@ -62,11 +46,6 @@ async function matmulProbe(runtime: Runtime): Promise<() => Promise<number>> {
     await session.run({ a });
     return (2 * 1024 ** 3) / ((performance.now() - started) * 1e6);
   };
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
 
 function randomClip(id: number): Clip {
