@@ -58,6 +58,7 @@ export {
   type EvaluationProgress,
   type EvaluationState,
   evaluate,
+  type ScorerState,
 } from "./evaluation/evaluate.js";
 export type * from "./evaluation/report/report.js";
 export type { ResultBase } from "./evaluation/result.js";
@@ -76,7 +77,6 @@ export {
 } from "./evaluation/result.js";
 export type { ReportParts } from "./evaluation/run-evaluation.node.js";
 export { type RunEvaluationOptions, runEvaluation } from "./evaluation/run-evaluation.node.js";
-export type { ScorerState } from "./evaluation/scorer.js";
 export * from "./evaluation/semantic-metrics.js";
 export type { SemanticScorerState } from "./evaluation/semantic-scorer.js";
 export { withSwappedSounds } from "./evaluation/swap-sounds.js";

@@ -20,7 +20,7 @@ export interface BinaryScorerState {
 }
 
 /** The running scores of a binary dataset, fed batch by batch. */
-export class BinaryScorer implements ClipScorer {
+export class BinaryScorer implements ClipScorer<BinaryScorerState> {
   readonly #task: Exclude<Task, "avss">;
   #batches = 0;
   #miouOverBatches = 0;

@@ -3,10 +3,13 @@ import type { Clip, Task } from "../datasets/clip.js";
 import { AvsegError, DatasetError } from "../errors.js";
 import type { ClipBatch, Predictor } from "../models/predictor.js";
 import { describe, sizeOf, type TensorOf } from "../tensor.js";
-import { BinaryScorer } from "./binary-scorer.js";
+import { BinaryScorer, type BinaryScorerState } from "./binary-scorer.js";
 import type { EvaluationResult } from "./result.js";
-import type { ClipScorer, ScorerState } from "./scorer.js";
-import { SemanticScorer } from "./semantic-scorer.js";
+import type { ClipScorer } from "./scorer.js";
+import { SemanticScorer, type SemanticScorerState } from "./semantic-scorer.js";
+
+/** Saved sums of a task's scorer, as JSON. */
+export type ScorerState = BinaryScorerState | SemanticScorerState;
 
 /** Where an evaluation has got to: plain JSON, from which it goes on to the very same result. */
 export interface EvaluationState {
@@ -105,7 +108,11 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationResu
   return scorer.result(batchSize);
 }
 
-function openScorer(task: Task, predictor: Predictor, saved: ScorerState | undefined): ClipScorer {
+function openScorer(
+  task: Task,
+  predictor: Predictor,
+  saved: ScorerState | undefined,
+): ClipScorer<ScorerState> {
   if (task === "avss") {
     return new SemanticScorer(predictor.classes, saved?.kind === "semantic" ? saved : undefined);
   }

@@ -1,14 +1,9 @@
 /** What `evaluate` needs of the scores of a task. */
 import type { Clip } from "../datasets/clip.js";
-import type { BinaryScorerState } from "./binary-scorer.js";
 import type { EvaluationResult } from "./result.js";
-import type { SemanticScorerState } from "./semantic-scorer.js";
 
-/** Saved sums of a scorer, as JSON. */
-export type ScorerState = BinaryScorerState | SemanticScorerState;
-
-/** Turns logits into masks and keeps the running figures. */
-export interface ClipScorer {
+/** Turns logits into masks and keeps the running figures; `State` is what is saved of them. */
+export interface ClipScorer<State> {
   /**
    * Scores one clip.
    * @param logits `f32[T*K*H*W]`, all finite.
@@ -22,5 +17,5 @@ export interface ClipScorer {
   /** Everything measured so far. */
   result(batchSize: number): EvaluationResult;
   /** The sums as JSON, at the end of a batch; a scorer made from them goes on exactly. */
-  toJSON(): ScorerState;
+  toJSON(): State;
 }

@@ -27,7 +27,7 @@ export interface SemanticScorerState {
 }
 
 /** The running scores of a semantic dataset, fed clip by clip. */
-export class SemanticScorer implements ClipScorer {
+export class SemanticScorer implements ClipScorer<SemanticScorerState> {
   readonly #names: readonly string[];
   readonly #withPadding: ClassTally;
   readonly #real: ClassTally;
