@@ -155,16 +155,24 @@ async function send(url: string, headers: Record<string, string>, options: Downl
   // Loaded here because it takes a while, and most commands download nothing.
   const { Agent, ProxyAgent, request } = await import("undici");
   const env = options.env ?? process.env;
-  let current = new URL(url);
+  let current = addressOf(url, undefined, url);
   for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
     const proxy = proxyFor(current, env);
     const timeouts = { headersTimeout: STALL_MS, bodyTimeout: STALL_MS };
     // Plain HTTP is asked of the proxy itself; only HTTPS needs a tunnel, which some proxies refuse for port 80.
     const tunnel = current.protocol === "https:";
-    const dispatcher =
-      proxy === undefined
-        ? new Agent(timeouts)
-        : new ProxyAgent({ uri: proxy, proxyTunnel: tunnel, ...timeouts });
+    let dispatcher: Dispatcher;
+    try {
+      dispatcher =
+        proxy === undefined
+          ? new Agent(timeouts)
+          : new ProxyAgent({ uri: proxy, proxyTunnel: tunnel, ...timeouts });
+    } catch (cause) {
+      throw new CheckpointError(`cannot use the proxy ${proxy}: ${messageOf(cause)}`, {
+        hint: "correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY",
+        cause,
+      });
+    }
     const close = () => dispatcher.destroy();
     let response: Dispatcher.ResponseData;
     try {
@@ -182,7 +190,7 @@ async function send(url: string, headers: Record<string, string>, options: Downl
     }
     response.body.destroy();
     await close();
-    const next = new URL(location, current);
+    const next = addressOf(location, current, url);
     if (!/^https?:$/.test(next.protocol) || (current.protocol === "https:" && next.protocol === "http:")) {
       throw new CheckpointError(
         `${url}: the server redirects to ${next.protocol}//${next.host}, which is not safe`,
@@ -191,6 +199,22 @@ async function send(url: string, headers: Record<string, string>, options: Downl
     current = next;
   }
   throw new CheckpointError(`${url}: more than ${MAX_REDIRECTS} redirects`);
+}
+
+function addressOf(text: string, base: URL | undefined, asked: string): URL {
+  try {
+    return new URL(text, base);
+  } catch (cause) {
+    const found =
+      base === undefined ? "this is no address" : `the server redirects to ${text}, which is none`;
+    throw new CheckpointError(
+      `cannot download ${asked}: expected an address like https://host/file, ${found}`,
+      {
+        hint: "check the address; or fetch the file yourself and pass --from FILE",
+        cause,
+      },
+    );
+  }
 }
 
 function refusedBy(url: string, status: number): Error {

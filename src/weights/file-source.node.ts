@@ -1,5 +1,5 @@
 /** Files on disk as byte sources. */
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open, stat } from "node:fs/promises";
 import { CheckpointError } from "../errors.js";
 import { errorCode } from "../files.node.js";
 import { type ByteSource, checkRange } from "./byte-source.js";
@@ -22,9 +22,12 @@ const REASONS: Readonly<Record<string, string>> = {
 export async function withFileSource<T>(file: string, use: (source: ByteSource) => Promise<T>): Promise<T> {
   let handle: FileHandle | undefined;
   try {
+    const status = await stat(file); // before opening: that alone would wait for the writer of a pipe
+    if (!status.isFile()) {
+      const what = status.isDirectory() ? "a folder" : "a pipe or a device";
+      throw new CheckpointError(`cannot read ${file}: it is ${what}`, { hint: "check the path" });
+    }
     handle = await open(file, "r");
-    const status = await handle.stat();
-    if (!status.isFile()) throw new CheckpointError(`cannot read ${file}: it is not a file`);
     return await use(handleSource(file, handle, status.size));
   } catch (error) {
     const reason = REASONS[errorCode(error) ?? ""];

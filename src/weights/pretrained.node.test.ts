@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import http from "node:http";
@@ -191,7 +192,11 @@ test("wrong bytes are refused and not kept", () =>
       /expected a SHA-256 beginning with 10086976, found [0-9a-f]{64}/,
     );
     behaviour.body = Buffer.from("<!doctype html><p>Please log in</p>");
-    await assert.rejects(pullWeights("pvt_v2_b0", { ...quick, from: url, cacheDir: dir }), /web page/);
+    await assert.rejects(pullWeights("pvt_v2_b0", { ...quick, from: url, cacheDir: dir }), (error) => {
+      assert.match(String(error), /web page/);
+      assert.ok(String(error).includes(url));
+      return true;
+    });
     // Once recorded, another content is refused.
     delete behaviour.body;
     const { path: file } = await pullWeights("pvt_v2_b0", { ...quick, from: url, cacheDir: dir });
@@ -236,6 +241,11 @@ test("redirects are followed, refusals reported at once, overload retried", () =
       );
       assert.equal(requests.length, expected);
     }
+    Object.assign(behaviour, { status: 302, location: "http://[" });
+    await assert.rejects(
+      pullWeights("pvt_v2_b1", { ...quick, from: url, cacheDir: dir }),
+      /the server redirects to http:\/\/\[, which is none/,
+    );
   }));
 
 test("an abort stops at once and keeps what has arrived", () =>
@@ -291,6 +301,18 @@ test("unknown names, missing files and folders that cannot be written are clear 
       pullWeights("vggish", { cacheDir: dir, from: path.join(dir, "none") }),
       /no such file/,
     );
+    for (const from of ["http://", "http://["]) {
+      await assert.rejects(pullWeights("vggish", { cacheDir: dir, from }), /expected an address like https/);
+    }
+    const env = { HTTP_PROXY: "http://[" };
+    await assert.rejects(
+      pullWeights("vggish", { cacheDir: dir, from: "http://host.invalid/x", env }),
+      /cannot use the proxy http:\/\/\[/,
+    );
+    // A pipe that nobody writes to must not be waited for.
+    const pipe = path.join(dir, "pipe");
+    execFileSync("mkfifo", [pipe]);
+    await assert.rejects(pullWeights("vggish", { cacheDir: dir, from: pipe }), /it is a pipe or a device/);
     const file = path.join(dir, "file");
     await writeFile(file, "");
     await assert.rejects(pullWeights("vggish", { cacheDir: file, from: file }), OutputError);

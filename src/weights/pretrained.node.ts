@@ -90,7 +90,9 @@ export async function pullWeights(name: string, options: PullOptions = {}): Prom
       await withFileSource(part, listWeights);
     } catch (error) {
       await discardPart(part);
-      throw error;
+      if (!(error instanceof CheckpointError)) throw error;
+      const hint = error.hint === undefined ? {} : { hint: error.hint };
+      throw new CheckpointError(error.message.replace(part, source), { ...hint, cause: error });
     }
     try {
       await rename(part, file);

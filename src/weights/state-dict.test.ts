@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { CheckpointError } from "../errors.js";
 import { f32, filled, type StateDict, type Tensor } from "../tensor.js";
-import { matchStateDict } from "./state-dict.js";
+import { bytesSource } from "./byte-source.js";
+import { encodeSafetensors } from "./safetensors.js";
+import { listWeights, matchStateDict, readStateDict } from "./state-dict.js";
 
 const found: StateDict = new Map<string, Tensor>([
   ["encoder.b", filled([3], 2)],
@@ -39,4 +41,10 @@ test("what is missing, unexpected or of another shape is listed, the first few o
       return true;
     },
   );
+});
+
+test("a file without parameters is none of weights", async () => {
+  const empty = () => bytesSource("none.safetensors", Buffer.concat([...encodeSafetensors(new Map())]));
+  await assert.rejects(listWeights(empty()), /none\.safetensors: expected parameters/);
+  await assert.rejects(readStateDict(empty()), /none\.safetensors: expected parameters/);
 });

@@ -41,6 +41,7 @@ const NESTS = ["state_dict", "model_state_dict", "model", "module", "net", "para
 export async function listWeights(source: ByteSource): Promise<WeightListing> {
   if ((await detectContainer(source)) === "safetensors") {
     const { metadata, entries } = await readSafetensorsHeader(source);
+    if (entries.size === 0) throw holdsNothing(source);
     return { format: "safetensors", metadata, tensors: entries };
   }
   const { format, metadata, tensors } = await readTorchState(source);
@@ -54,10 +55,18 @@ export async function listWeights(source: ByteSource): Promise<WeightListing> {
  */
 export async function readStateDict(source: ByteSource, options: ReadOptions = {}): Promise<LoadedStateDict> {
   if ((await detectContainer(source)) === "safetensors") {
-    return { format: "safetensors", ...(await readSafetensors(source, options)) };
+    const read = await readSafetensors(source, options);
+    if (read.tensors.size === 0) throw holdsNothing(source);
+    return { format: "safetensors", ...read };
   }
   const { format, metadata, tensors } = await readTorchState(source);
   return { format, metadata, tensors: await loadTorchTensors(source, tensors, options) };
+}
+
+function holdsNothing(source: ByteSource): CheckpointError {
+  return new CheckpointError(`${source.name}: expected parameters, found a file that holds none`, {
+    hint: "get the file again, or from another source",
+  });
 }
 
 /** Reads the one tensor that a torch file holds, e.g. a pickled log-mel. Throws `CheckpointError` otherwise. */
