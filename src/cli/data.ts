@@ -30,12 +30,13 @@ const task = (...choices: Task[]): Argument =>
     choices.length > 0 ? choices : ["s4", "ms3", "avss"],
   );
 
-/** Parses a whole number of at least `least`. */
-function whole(least: number): (text: string) => number {
+/** Parses a whole number of at least `least`, and of at most `most` where there is a bound. */
+function whole(least: number, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (text.trim() !== "" && Number.isInteger(value) && value >= least) return value;
-    throw new InvalidArgumentError(`expected a whole number, ${least} or more`);
+    if (text.trim() !== "" && Number.isInteger(value) && value >= least && value <= most) return value;
+    const bound = most < Number.MAX_SAFE_INTEGER ? `to ${most}` : "or more";
+    throw new InvalidArgumentError(`expected a whole number, ${least} ${bound}`);
   };
 }
 
@@ -60,7 +61,7 @@ function synthCommand(): Command {
     .option("--train <n>", "training clips", whole(0), 250)
     .option("--val <n>", "validation clips", whole(0), 40)
     .option("--test <n>", "test clips", whole(0), 60)
-    .option("--size <pixels>", "height and width of the frames, 32 to 1024", whole(32), 224)
+    .option("--size <pixels>", "height and width of the frames, 32 to 1024", whole(32, 1024), 224)
     .option("--seed <n>", "other seeds give other clips", whole(0), 123)
     .option("--videos <n>", "so many test clips also as MP4 files", whole(0), 0)
     .option("--kinds <list>", `kinds of objects, by comma (default ${kinds.join(",")})`, kindList)
@@ -86,7 +87,6 @@ interface SynthOptions {
 }
 
 async function synth(which: Task, options: SynthOptions, command: Command): Promise<void> {
-  if (options.size > 1024) command.error("avseg: --size: expected 1024 pixels at most");
   if (options.videos > options.test) command.error("avseg: --videos: expected no more than test clips");
   if (options.videos > 0 && options.size % 2 > 0) command.error("avseg: --videos: expected an even --size");
   const counts = { train: options.train, val: options.val, test: options.test };
@@ -157,7 +157,7 @@ function prepareCommand(): Command {
     .argument("<videos>", "folder of videos, named as the clips, in any subfolders")
     .requiredOption("--table <csv>", "metadata table, e.g. s4_meta_data.csv")
     .requiredOption("--out <dir>", "root to write under")
-    .option("--size <pixels>", "height and width of the frames (not AVSS)", whole(32), 224)
+    .option("--size <pixels>", "height and width of the frames (not AVSS)", whole(32, 4096), 224)
     .addHelpText(
       "after",
       `
@@ -213,7 +213,7 @@ function importCommand(): Command {
       taskOf,
       "ms3",
     )
-    .option("--size <pixels>", "height and width of the frames", whole(32), 224)
+    .option("--size <pixels>", "height and width of the frames", whole(32, 4096), 224)
     .option("--val <share>", "share of clips for validation", share, 0.15)
     .option("--test <share>", "share of clips for testing", share, 0.15)
     .option("--seed <n>", "decides which videos go to which split", whole(0), 123)

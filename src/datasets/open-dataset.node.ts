@@ -137,7 +137,8 @@ function firstIssue({ issues: [issue] }: z.ZodError): string {
 
 const maxTableBytes = 256 * 2 ** 20;
 
-async function readText(source: string): Promise<string> {
+/** A table or list as text. Throws `DatasetError` for what is no file, or too large for one. */
+export async function readText(source: string, hint = "Check the path."): Promise<string> {
   try {
     const status = await stat(source);
     if (!status.isFile()) throw new Error("it is a folder or a device");
@@ -147,7 +148,7 @@ async function readText(source: string): Promise<string> {
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new DatasetError(`${source}: cannot be read (${reason})`, {
-      hint: "Check the path.",
+      hint,
       cause: error,
     });
   }

@@ -1,5 +1,5 @@
 /** Raw videos to AVSBench's layout, as published: frames, 16 kHz sound, log-mels. */
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import sharp from "sharp";
 import { AvsegError, DatasetError } from "../errors.js";
@@ -13,7 +13,7 @@ import type { Task } from "./clip.js";
 import { mapConcurrent } from "./concurrent.js";
 import { type ClipFiles, filesOfRow, layouts } from "./layout.js";
 import { encodeTensorPickle } from "./log-mel-pickle.js";
-import { missingFiles } from "./open-dataset.node.js";
+import { missingFiles, readText } from "./open-dataset.node.js";
 import { formatTable, parseTable } from "./table.js";
 
 /** Options of `prepareDataset`. */
@@ -67,13 +67,9 @@ const videoExtensions = new Set([".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"
  */
 export async function prepareDataset(options: PrepareOptions): Promise<PreparedDataset> {
   const { task, signal } = options;
-  const text = await readFile(options.table, "utf8").catch((error: unknown) => {
-    throw new DatasetError(`${options.table}: the table cannot be read`, {
-      hint: `Give a CSV file with the columns ${layouts[task].columns.join(",")}.`,
-      cause: error,
-    });
-  });
-  const table = parseTable(text, options.table, layouts[task].columns);
+  const { columns } = layouts[task];
+  const text = await readText(options.table, `Give a CSV file with the columns ${columns.join(",")}.`);
+  const table = parseTable(text, options.table, columns);
   const files = table.rows.map((row) => filesOfRow(task, row, table.source));
   const videos = await indexVideos(options.videos);
   const folder = path.join(options.root, layouts[task].folder);

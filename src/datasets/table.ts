@@ -17,7 +17,7 @@ export interface Table {
 /**
  * Parses a table whose first line names the columns. Empty lines are skipped; quotes may hold commas,
  * line breaks and doubled quotes. `source` names the file in messages.
- * Throws `DatasetError` for a required column that is missing or there twice, a row of another length or an unclosed quote.
+ * Throws `DatasetError` for a required column that is missing or there twice, no row, a row of another length or an unclosed quote.
  */
 export function parseTable(text: string, source: string, required: readonly string[]): Table {
   const [header, ...records] = parseRecords(text.replace(/^\uFEFF/, ""), source);
@@ -34,6 +34,9 @@ export function parseTable(text: string, source: string, required: readonly stri
     throw new DatasetError(`${source}: expected one column ${twice}, found several`, {
       hint: "Rename or remove one of them.",
     });
+  }
+  if (records.length === 0) {
+    throw new DatasetError(`${source}: expected a row per clip, found none`, { hint: "Add the clips." });
   }
   const rows = records.map(({ line, fields }) => {
     if (fields.length !== columns.length) {
