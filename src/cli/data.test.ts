@@ -58,10 +58,17 @@ test("wrong usage exits with 2 and writes nothing", async (t) => {
     ["--kinds", "disc"],
     ["--size", "2000"],
     ["--videos", "99"],
+    ["--test", "1e300"],
   ]) {
     const { code, err } = avseg("synth", "s4", "--out", dir, ...args);
     assert.equal(code, 2, err);
     assert.match(err, /^avseg: .*\nhint: /);
+  }
+  for (const args of [
+    ["--val", "0.7", "--test", "0.7"],
+    ["--size", "1e9"],
+  ]) {
+    assert.equal(avseg("import", dir, "--out", dir, ...args).code, 2, args.join(" "));
   }
   assert.equal(avseg("check", "s4", dir).code, 1);
 });

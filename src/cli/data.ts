@@ -13,7 +13,7 @@ import { DatasetError } from "../errors.js";
 import { writeFileAtomic } from "../files.node.js";
 import { peekCheckpoint } from "../training/checkpoint.node.js";
 import { createProgress } from "./progress.js";
-import { interruptSignal } from "./run.js";
+import { interruptSignal, UsageError } from "./run.js";
 
 /** Builds the command. */
 export function dataCommand(): Command {
@@ -58,9 +58,9 @@ function synthCommand(): Command {
     .description("make SoundShapes, the embedded benchmark, in AVSBench's layout")
     .addArgument(task())
     .requiredOption("--out <dir>", "root to write under")
-    .option("--train <n>", "training clips", whole(0), 250)
-    .option("--val <n>", "validation clips", whole(0), 40)
-    .option("--test <n>", "test clips", whole(0), 60)
+    .option("--train <n>", "training clips", whole(0, 99_999), 250)
+    .option("--val <n>", "validation clips", whole(0, 99_999), 40)
+    .option("--test <n>", "test clips", whole(0, 99_999), 60)
     .option("--size <pixels>", "height and width of the frames, 32 to 1024", whole(32, 1024), 224)
     .option("--seed <n>", "other seeds give other clips", whole(0), 123)
     .option("--videos <n>", "so many test clips also as MP4 files", whole(0), 0)
@@ -237,6 +237,11 @@ function taskOf(text: string): "s4" | "ms3" {
 }
 
 async function importOwn(source: string, options: ImportCommandOptions): Promise<void> {
+  if (options.val + options.test >= 1) {
+    throw new UsageError(
+      "--val and --test: expected shares below 1 in all, so that clips to train on are left",
+    );
+  }
   const base = options.from === undefined ? undefined : (await peekCheckpoint(options.from)).config;
   let progress: ReturnType<typeof createProgress> | undefined;
   const { folder, clips, unusedMasks } = await importDataset({

@@ -46,7 +46,7 @@ export function evalCommand(): Command {
     .option("--out <dir>", "folder for figures, tables and report (default: below the run's folder)")
     .option("--save-masks", "write the predicted masks as PNG files, named as published")
     .option("--no-report", "write no HTML report")
-    .option("--workers <n>", "decoding threads", whole(0))
+    .option("--workers <n>", "decoding threads", whole(0, 256))
     .option("--json", "print every figure as JSON")
     .option("--set <key=value>", "override a configuration key (repeatable)", collect, [])
     .addHelpText(
@@ -60,11 +60,11 @@ Examples:
     .action(evaluateCheckpoint);
 }
 
-function whole(least: number): (text: string) => number {
+function whole(least: number, most = 1e9): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (text.trim() !== "" && Number.isInteger(value) && value >= least) return value;
-    throw new InvalidArgumentError(`expected a whole number, ${least} or more`);
+    if (text.trim() !== "" && Number.isInteger(value) && value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`expected a whole number, ${least} to ${most}`);
   };
 }
 

@@ -84,6 +84,11 @@ async function exportCheckpoint(checkpoint: string, options: ExportCommandOption
       hint: "give one of the two",
     });
   }
+  if (path.resolve(out) === path.resolve(checkpoint)) {
+    throw new UsageError(`--out ${out} is the checkpoint itself, which would be lost`, {
+      hint: "give the .onnx file another name",
+    });
+  }
   const audio = options.withAudioFrontend ? "pcm" : (options.audio ?? "log-mel");
   const signal = interruptSignal("Nothing half-written was left.");
   let progress: ReturnType<typeof createProgress> | undefined;

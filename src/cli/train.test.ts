@@ -139,6 +139,9 @@ test("what is wrong is one line, before anything is written", async () => {
       /gone\.pth: no such weight file\nhint: /,
     ],
     [["train", "s4", file, "--out", path.join(file, "run")], 1, /^avseg: cannot write .*\nhint: /],
+    [["train", "s4", file, "--resume", "--overwrite"], 2, /^avseg: --resume .*--overwrite .*\nhint: /],
+    [["export", file, "--out", file], 2, /^avseg: --out .* is the checkpoint itself.*\nhint: /],
+    [["eval", "s4", file, file, "--workers", "257"], 2, /expected a whole number, 0 to 256/],
     [["eval", "s4", file, path.join(dir, "gone.safetensors")], 1, /gone\.safetensors: no such weight file/],
   ];
   for (const [args, code, stderr] of cases) {

@@ -5,7 +5,7 @@ import type { Config } from "../config/schema.js";
 import { openTraining, type Training } from "../training/open-training.node.js";
 import { runFiles, type TrainerEvent } from "../training/trainer.node.js";
 import { createProgress, formatDuration, type Progress } from "./progress.js";
-import { interruptSignal, warn } from "./run.js";
+import { interruptSignal, UsageError, warn } from "./run.js";
 
 interface TrainOptions {
   readonly set: readonly string[];
@@ -41,6 +41,11 @@ Examples:
 }
 
 async function train(task: Config["task"], file: string, options: TrainOptions): Promise<void> {
+  if (options.resume && options.overwrite) {
+    throw new UsageError("--resume goes on with a run and --overwrite removes it", {
+      hint: "give one of the two",
+    });
+  }
   const { config, warnings, workDir: defaultDir } = await loadConfig(file, { task, set: options.set });
   for (const warning of warnings) warn(warning);
   const workDir = options.out ?? defaultDir;

@@ -33,7 +33,7 @@ export async function evaluateResumable(options: ResumableOptions): Promise<Eval
     clips: clipsFrom(resumeFrom?.clips ?? 0),
     onState: (state) => saveState(stateFile, fingerprint, state),
   });
-  await rm(stateFile, { force: true }).catch((error: unknown) => {
+  await rm(stateFile, { force: true, recursive: true }).catch((error: unknown) => {
     throw asOutputError(error, stateFile);
   });
   return result;
