@@ -14,6 +14,9 @@ test("a user's failure is one line and a hint", () => {
     text: "avseg: a.pth: truncated at byte 7\nhint: Download it again.\n",
     exitCode: 1,
   });
+  // Names from strangers must not steer the terminal.
+  const name = new CheckpointError("\x1b[31ma\r.pth: truncated");
+  assert.equal(describeFailure(name, false).text, "avseg: \\x1b[31ma\\x0d.pth: truncated\n");
   assert.equal(describeFailure(new UsageError("--a excludes --b"), false).exitCode, 2);
 });
 

@@ -132,7 +132,7 @@ function asText(
       count(t.elements),
       formatBytes(t.bytes),
     ]);
-    lines.push(...table([["group", "tensors", "values", "size"], ...rows]));
+    lines.push(table([["group", "tensors", "values", "size"], ...rows]).join("\n"));
   }
   return lines.join("\n");
 }

@@ -40,9 +40,14 @@ export async function loadConfig(
   const name = path.basename(file, path.extname(file));
   return {
     config,
-    warnings: (published?.warnings ?? []).map((warning) => `${file}: ${warning}`),
+    warnings: few(published?.warnings ?? []).map((warning) => `${file}: ${warning}`),
     workDir: config.workDir ?? path.join("work_dir", config.task, name),
   };
+}
+
+function few(warnings: readonly string[], most = 20): readonly string[] {
+  if (warnings.length <= most) return warnings;
+  return [...warnings.slice(0, most), `and ${warnings.length - most} more of the kind`];
 }
 
 async function readText(file: string): Promise<string> {

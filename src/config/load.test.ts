@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { readdir } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import os from "node:os";
 import path from "node:path";
 import test from "node:test";
 import { root } from "../../test/support.js";
@@ -38,4 +39,15 @@ test("a file of another task, or none, is refused", async () => {
   const file = path.join(root, "config", "s4", "pvt2.yaml");
   await assert.rejects(loadConfig(file, { task: "ms3" }), /task: expected ms3, found s4 \(.* line 4\)/);
   await assert.rejects(loadConfig("absent.yaml"), ConfigError);
+});
+
+test("a device is not read, and a file full of foreign keys warns a few times", async (t) => {
+  await assert.rejects(loadConfig("/dev/zero"), /\/dev\/zero: expected a file, found a pipe or a device/);
+  const dir = await mkdtemp(path.join(os.tmpdir(), "avseg-config-"));
+  t.after(() => rm(dir, { recursive: true, force: true }));
+  const file = path.join(dir, "many.py");
+  await writeFile(file, Array.from({ length: 1000 }, (_, i) => `x${i} = 1\n`).join(""));
+  const { warnings } = await loadConfig(file, { task: "s4" });
+  assert.equal(warnings.length, 21);
+  assert.match(warnings.at(-1) ?? "", /many\.py: and 980 more/);
 });

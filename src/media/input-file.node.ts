@@ -15,9 +15,14 @@ export async function inputSize(path: string, kind: string): Promise<number> {
   const status = await stat(path).catch((error: unknown) => {
     throw unreadable(error, path, kind);
   });
-  if (!status.isFile()) throw new MediaError(`${path}: expected a ${kind} file, found a folder or a device`);
+  const article = kind === "image" ? "an" : "a";
+  if (!status.isFile()) {
+    throw new MediaError(`${path}: expected ${article} ${kind} file, found a folder or a device`, {
+      hint: "Check the path.",
+    });
+  }
   if (status.size === 0) {
-    throw new MediaError(`${path}: the file is empty, expected ${kind === "image" ? "an" : "a"} ${kind}`, {
+    throw new MediaError(`${path}: the file is empty, expected ${article} ${kind}`, {
       hint: "Fetch or convert it again.",
     });
   }
@@ -28,7 +33,9 @@ export async function inputSize(path: string, kind: string): Promise<number> {
 export async function readInput(path: string, kind: string, maxBytes: number): Promise<Buffer> {
   const size = await inputSize(path, kind);
   if (size > maxBytes) {
-    throw new MediaError(`${path}: ${size} bytes, expected at most ${maxBytes} for a file of this kind`);
+    throw new MediaError(`${path}: ${size} bytes, expected at most ${maxBytes} for a file of this kind`, {
+      hint: "Cut or convert it, or remove what names it.",
+    });
   }
   return readFile(path).catch((error: unknown) => {
     throw unreadable(error, path, kind);

@@ -2,8 +2,8 @@
 import { readInput } from "./input-file.node.js";
 import { type Audio, readWav } from "./wav.js";
 
-/** Largest WAV file that is read: 25 minutes of 16-bit stereo at 44.1 kHz. */
-const MAX_FILE_BYTES = 2 ** 28;
+/** Largest WAV file that is read: 12 minutes of 16-bit stereo at 44.1 kHz. */
+const MAX_FILE_BYTES = 2 ** 27;
 
 /** Reads a WAV file. Throws `MediaError` naming it when it is missing, too large, malformed or without samples. */
 export async function readWavFile(path: string): Promise<Audio> {
