@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -60,10 +61,12 @@ test("wrong usage ends with 2, a missing checkpoint or dataset with 1, each in o
     [2, [checkpoint, "--out", out, "--audio", "log-mel", "--with-audio-frontend"], /takes samples/],
     [1, [path.join(dir, "none.pth"), "--out", out], /none\.pth: no such weight file/],
     [1, [checkpoint, "--out", path.join(checkpoint, "model.onnx")], /cannot write/],
+    [1, [checkpoint, "--out", out, "--calibrate", path.join(dir, "nodata")], /expected a dataset's folder/],
   ];
   for (const [code, args, message] of cases) {
     const result = avseg("export", ...args);
     assert.equal(result.code, code, `${args.join(" ")}: ${result.err}`);
     assert.match(result.err.split("\n")[0] ?? "", message);
   }
+  assert.ok(!existsSync(out));
 });

@@ -1,10 +1,12 @@
 /** `avseg export`: a checkpoint as one ONNX file, and what its precision costs on labelled data. */
+import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import path from "node:path";
 import { Command, Option } from "commander";
 import { loadConfig } from "../config/load.node.js";
 import type { AvsDataset, Split } from "../datasets/clip.js";
 import { openDataset } from "../datasets/open-dataset.node.js";
+import { DatasetError } from "../errors.js";
 import { type CalibrationReport, calibrate } from "../export/calibrate.node.js";
 import { type ExportedModel, exportModel } from "../export/export-model.node.js";
 import { type AudioForm, audioForms, type FramesForm, framesForms } from "../export/form.js";
@@ -88,6 +90,12 @@ async function exportCheckpoint(checkpoint: string, options: ExportCommandOption
     throw new UsageError(`--out ${out} is the checkpoint itself, which would be lost`, {
       hint: "give the .onnx file another name",
     });
+  }
+  if (options.calibrate !== undefined && !existsSync(options.calibrate)) {
+    throw new DatasetError(
+      `${options.calibrate}: expected a dataset's folder or a configuration, but there is no such file`,
+      { hint: "check the path that --calibrate gives" },
+    );
   }
   const audio = options.withAudioFrontend ? "pcm" : (options.audio ?? "log-mel");
   const signal = interruptSignal("Nothing half-written was left.");
