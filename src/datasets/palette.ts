@@ -2,6 +2,8 @@
  * The colours of AVSS label images: the i-th octal digit of a class index gives bit 7-i of red, green
  * and blue from that digit's bits 0, 1 and 2. The map is one-to-one, so it is inverted without a table.
  */
+import type { Image } from "../media/resize.js";
+import type { Shape } from "../tensor.js";
 
 /** Colour of class `index` (0 to 2^24 - 1) as `[red, green, blue]`, each 0 to 255. */
 export function colorOfClass(index: number): [red: number, green: number, blue: number] {
@@ -27,9 +29,20 @@ export function classOfColor(red: number, green: number, blue: number): number {
   return index;
 }
 
-/** Colours of classes `0..count-1`, `u8[count,3]` row-major. */
-export function classPalette(count: number): Uint8Array<ArrayBuffer> {
-  const palette = new Uint8Array(count * 3);
-  for (let index = 0; index < count; index++) palette.set(colorOfClass(index), index * 3);
-  return palette;
+/** Labels of the pixels of a picture, `[H,W]`. */
+export interface Labels {
+  readonly shape: Shape;
+  readonly data: Uint8Array | Uint16Array;
+}
+
+/**
+ * Labels as the picture that datasets keep of them: class indices in the classes' colours, `u8[H,W,3]`, or, not
+ * semantic, white for everything that is not 0, `u8[H,W]`.
+ */
+export function labelPicture({ shape, data }: Labels, semantic: boolean): Image {
+  if (!semantic)
+    return { dtype: "u8", shape, data: Uint8Array.from(data, (label) => (label === 0 ? 0 : 255)) };
+  const rgb = new Uint8Array(data.length * 3);
+  for (const [i, index] of data.entries()) if (index !== 0) rgb.set(colorOfClass(index), 3 * i);
+  return { dtype: "u8", shape: [...shape, 3], data: rgb };
 }

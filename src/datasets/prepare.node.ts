@@ -1,11 +1,10 @@
 /** Raw videos to AVSBench's layout, as published: frames, 16 kHz sound, log-mels. */
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
-import sharp from "sharp";
 import { AvsegError, DatasetError } from "../errors.js";
 import { ensureWritableDir, writeFileAtomic } from "../files.node.js";
 import { ffmpegBackend } from "../media/ffmpeg.node.js";
-import { encodePng } from "../media/image-file.node.js";
+import { encodeFrame } from "../media/image-file.node.js";
 import { fitExamples, VGGISH_RATE_HZ } from "../media/log-mel.js";
 import type { StepFrame, VideoInfo } from "../media/video.js";
 import { encodeWav, readWav, toMono } from "../media/wav.js";
@@ -163,11 +162,7 @@ async function prepareClip(
   const bytes = await readSound(info, clip.frames.length, cancel);
   for (const [t, { rgb }] of frames.entries()) {
     const file = path.join(folder, clip.frames[t] as string);
-    const image = file.endsWith(".jpg")
-      ? await sharp(rgb, { raw: { width, height, channels: 3 } })
-          .jpeg({ quality: 95 })
-          .toBuffer()
-      : await encodePng({ dtype: "u8", shape: [height, width, 3], data: rgb });
+    const image = await encodeFrame(file, { dtype: "u8", shape: [height, width, 3], data: rgb });
     await writeFileAtomic(file, image, cancel);
   }
   if (clip.pickle !== undefined) {

@@ -1,6 +1,6 @@
 /** Predicted masks as PNG files, named as published. */
 import type { Clip, Task } from "../datasets/clip.js";
-import { classPalette } from "../datasets/palette.js";
+import { labelPicture } from "../datasets/palette.js";
 import { safeJoin, writeFileAtomic } from "../files.node.js";
 import { encodePng } from "../media/image-file.node.js";
 import { type Image, resizeNearest } from "../media/resize.js";
@@ -17,7 +17,6 @@ const SEMANTIC_HEIGHT = 240;
  * out of the folder.
  */
 export function maskWriter(outDir: string, task: Task): (clip: Clip, masks: TensorOf<"u8">) => Promise<void> {
-  const palette = classPalette(256);
   return async (clip, masks) => {
     const [frames = 0, height = 0, width = 0] = masks.shape;
     const pixels = height * width;
@@ -30,23 +29,12 @@ export function maskWriter(outDir: string, task: Task): (clip: Clip, masks: Tens
         data: masks.data.subarray(t * pixels, (t + 1) * pixels),
       };
       const file = safeJoin(outDir, "pred_masks", clip.category, clip.id, `${clip.id}_${t}.png`);
-      const image = task === "avss" ? coloured(labels, palette) : binary(labels);
+      const image = labelPicture(task === "avss" ? semanticSize(labels) : labels, task === "avss");
       writes.push(encodePng(image).then((png) => writeFileAtomic(file, png)));
     }
     await Promise.all(writes);
   };
 }
 
-function binary(labels: Image): Image {
-  return { ...labels, data: labels.data.map((marked) => (marked === 0 ? 0 : 255)) };
-}
-
-/**
- * Enlarged by nearest neighbour: a blend of two colours of the palette would be the colour of a third class.
- */
-function coloured(labels: Image, palette: Uint8Array): Image {
-  const { data } = resizeNearest(labels, SEMANTIC_HEIGHT, SEMANTIC_WIDTH);
-  const rgb = new Uint8Array(data.length * 3);
-  for (const [i, k] of data.entries()) rgb.set(palette.subarray(3 * k, 3 * k + 3), 3 * i);
-  return { dtype: "u8", shape: [SEMANTIC_HEIGHT, SEMANTIC_WIDTH, 3], data: rgb };
-}
+/** Resized by nearest neighbour, and before it is coloured: a blend of two colours would be that of a third class. */
+const semanticSize = (labels: Image): Image => resizeNearest(labels, SEMANTIC_HEIGHT, SEMANTIC_WIDTH);

@@ -61,6 +61,19 @@ export async function readGray(path: string): Promise<Image> {
   return { dtype: "u8", shape: shape.slice(0, 2), data: luma };
 }
 
+/**
+ * Encodes `u8[H,W,3]` as the name of its file says: JPEG for `.jpg`, nearly lossless as its blocks would show in
+ * small frames, else PNG, fast.
+ */
+export async function encodeFrame(file: string, image: Image): Promise<Uint8Array> {
+  if (!/\.jpe?g$/i.test(file)) return encodePng(image, { compressionLevel: 1 });
+  const { height, width } = imageSize(image);
+  const raw = { width, height, channels: 3 } as const;
+  return sharp(image.data, { raw, limitInputPixels: MAX_IMAGE_PIXELS })
+    .jpeg({ quality: 94, chromaSubsampling: "4:4:4" })
+    .toBuffer();
+}
+
 /** How hard PNG compression tries, 0 (none) to 9. */
 export interface PngOptions {
   readonly compressionLevel?: number;

@@ -2,13 +2,12 @@
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rename, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
-import { colorOfClass } from "../datasets/palette.js";
+import { labelPicture } from "../datasets/palette.js";
 import { MediaError } from "../errors.js";
 import { asOutputError, ensureWritableDir, writeFileAtomic } from "../files.node.js";
 import { ffmpegBackend } from "../media/ffmpeg.node.js";
 import { encodePng } from "../media/image-file.node.js";
 import { VGGISH_RATE_HZ } from "../media/log-mel.js";
-import type { Image } from "../media/resize.js";
 import type { VideoBackend, VideoInfo } from "../media/video.js";
 import type { Predictor } from "../models/predictor.js";
 import { type Box, classNameOf, type Mask, maskOf, unionOf } from "./mask.js";
@@ -71,17 +70,6 @@ export interface SegmentSummary {
   readonly soundingSteps: number;
   /** What the user should know: no sound, several tracks, a file that ends early. */
   readonly notes: readonly string[];
-}
-
-/** The mask as a picture: white on black for one class, the colours of AVSS label images for several. */
-function maskImage({ labels, width, height }: Mask, classCount: number): Image {
-  if (classCount <= 2) {
-    const gray = Uint8Array.from(labels, (label) => (label === 0 ? 0 : 255));
-    return { dtype: "u8", shape: [height, width], data: gray };
-  }
-  const rgb = new Uint8Array(labels.length * 3);
-  for (const [i, label] of labels.entries()) if (label !== 0) rgb.set(colorOfClass(label), i * 3);
-  return { dtype: "u8", shape: [height, width, 3], data: rgb };
 }
 
 const rounded = (x: number) => Math.round(x * 1e4) / 1e4;
@@ -211,7 +199,9 @@ export async function segmentVideo(
     for await (const step of predictSteps(predictor, frames, sound, cancel)) {
       const mask = maskOf(step.map, info.width, info.height);
       const file = `masks/${String(step.index).padStart(6, "0")}.png`;
-      const png = await encodePng(maskImage(mask, predictor.classes.length));
+      const { labels, height, width } = mask;
+      const semantic = predictor.classes.length > 2;
+      const png = await encodePng(labelPicture({ shape: [height, width], data: labels }, semantic));
       await writeFileAtomic(path.join(partial, file), png, cancel);
       records.push(recordOf(step, mask, file, predictor.classes));
       peak = Math.max(peak, step.peak);

@@ -1,17 +1,16 @@
 /** Writes SoundShapes to disk in AVSBench's layout, so that it is read by the same code as AVSBench. */
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import sharp from "sharp";
 import { z } from "zod";
 import { OutputError } from "../../errors.js";
 import { asOutputError, ensureWritableDir, writeFileAtomic } from "../../files.node.js";
-import { encodePng } from "../../media/image-file.node.js";
+import { encodeFrame, encodePng } from "../../media/image-file.node.js";
 import { encodeWav } from "../../media/wav.js";
 import type { Split, Task } from "../clip.js";
 import { mapConcurrent } from "../concurrent.js";
-import { type ClipFiles, filesOf, labelFile, layouts } from "../layout.js";
-import { classPalette } from "../palette.js";
-import { formatTable } from "../table.js";
+import { type ClipFiles, filesOf, layouts } from "../layout.js";
+import { labelPicture } from "../palette.js";
+import { type ClipRow, writeTables } from "../write-tables.node.js";
 import { classNames, type Kind, kinds } from "./kinds.js";
 import { type ClipSpec, subsetOf } from "./plan.js";
 import { type RenderedClip, renderClip } from "./render-clip.js";
@@ -112,11 +111,7 @@ export async function writeSoundShapes(options: WriteOptions): Promise<WrittenDa
     await writeClipVideo(spec, videos[i] as string, signal === undefined ? {} : { signal });
     advance();
   }
-  if (task === "avss") {
-    const indices = Object.fromEntries(classNames(settings.kinds).map((name, i) => [name, i]));
-    await writeFileAtomic(path.join(folder, labelFile), `${JSON.stringify(indices)}\n`);
-  }
-  await writeFileAtomic(path.join(folder, layouts[task].table), formatTable(tableColumns[task], rows));
+  await writeTables(folder, task, rows, classNames(settings.kinds));
   await writeFileAtomic(manifest, manifestText(settings, true));
   return { folder, clips: specs.length, videos, written: true };
 }
@@ -125,12 +120,6 @@ export async function writeSoundShapes(options: WriteOptions): Promise<WrittenDa
 export function clipName(spec: ClipSpec): string {
   return `shapes_${spec.split}_${String(spec.index).padStart(5, "0")}`;
 }
-
-const tableColumns: Readonly<Record<Task, readonly string[]>> = {
-  s4: ["name", "start", "category", "split"],
-  ms3: ["name", "split"],
-  avss: ["vid", "uid", "s_min", "s_sec", "a_obj", "split", "label"],
-};
 
 function checkOptions({ task, counts, clipsAsVideo = 0 }: WriteOptions, imageSize: number): void {
   if (!Number.isInteger(imageSize) || imageSize < 32 || imageSize > 1024) {
@@ -181,8 +170,8 @@ async function clear(folder: string, manifest: string): Promise<void> {
   }
 }
 
-/** Renders and writes one clip; returns its row of the table. */
-async function writeClip(folder: string, spec: ClipSpec): Promise<string[]> {
+/** Renders and writes one clip. */
+async function writeClip(folder: string, spec: ClipSpec): Promise<ClipRow> {
   const clip = renderClip(spec);
   const id = clipName(spec);
   const source = clip.kinds[clip.sounding[0]?.indexOf(true) ?? 0] ?? "";
@@ -193,12 +182,8 @@ async function writeClip(folder: string, spec: ClipSpec): Promise<string[]> {
   } catch (error) {
     throw asOutputError(error, path.join(folder, path.dirname(files.wav)));
   }
-  const heard = clip.kinds.filter((_, i) => clip.sounding.some((step) => step[i])).join("_");
-  return {
-    s4: [id, "0", category, spec.split],
-    ms3: [id, spec.split],
-    avss: [id, id, "0", "0", heard, spec.split, category],
-  }[spec.task];
+  const sounding = clip.kinds.filter((_, i) => clip.sounding.some((step) => step[i])).join("_");
+  return { id, category, split: spec.split, sounding };
 }
 
 async function writeFiles(
@@ -214,36 +199,13 @@ async function writeFiles(
     await mkdir(path.dirname(target), { recursive: true });
     await writeFile(target, bytes);
   };
-  const palette = classPalette(classNames(spec.kinds).length);
   const jobs = files.frames.map(async (frame, t) => {
     const rgb = clip.frames.data.slice(3 * t * pixels, 3 * (t + 1) * pixels);
-    await save(frame, await (frame.endsWith(".jpg") ? encodeJpeg(rgb, size) : encodeRgb(rgb, size)));
+    await save(frame, await encodeFrame(frame, { dtype: "u8", shape: [size, size, 3], data: rgb }));
     const maskFile = files.masks[t];
     if (maskFile === undefined) return;
-    const mask = clip.masks.data.slice(t * pixels, (t + 1) * pixels);
-    const bytes =
-      spec.task === "avss"
-        ? await encodeRgb(coloured(mask, palette), size)
-        : await encodePng({ dtype: "u8", shape: [size, size], data: mask.map((v) => 255 * v) });
-    await save(maskFile, bytes);
+    const mask = { shape: [size, size], data: clip.masks.data.slice(t * pixels, (t + 1) * pixels) };
+    await save(maskFile, await encodePng(labelPicture(mask, spec.task === "avss"), { compressionLevel: 1 }));
   });
   await Promise.all([...jobs, save(files.wav, encodeWav({ sampleRateHz, channels: [clip.samples] }))]);
-}
-
-function encodeRgb(data: Uint8Array<ArrayBuffer>, size: number): Promise<Uint8Array> {
-  return encodePng({ dtype: "u8", shape: [size, size, 3], data }, { compressionLevel: 1 });
-}
-
-/** AVSS frames are JPEG files; nearly lossless here, because small frames show its blocks. */
-function encodeJpeg(data: Uint8Array, size: number): Promise<Uint8Array> {
-  const raw = { width: size, height: size, channels: 3 } as const;
-  return sharp(data, { raw }).jpeg({ quality: 94, chromaSubsampling: "4:4:4" }).toBuffer();
-}
-
-function coloured(labels: Uint8Array, palette: Uint8Array): Uint8Array<ArrayBuffer> {
-  const out = new Uint8Array(3 * labels.length);
-  labels.forEach((label, i) => {
-    out.set(palette.subarray(3 * label, 3 * label + 3), 3 * i);
-  });
-  return out;
 }
