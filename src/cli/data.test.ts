@@ -67,6 +67,11 @@ test("wrong usage exits with 2 and writes nothing", async (t) => {
   for (const args of [
     ["--val", "0.7", "--test", "0.7"],
     ["--size", "1e9"],
+    ["--task", "s3"],
+    ["--task", "avss"],
+    ["--classes", "dog"],
+    ["--task", "avss", "--classes", "dog,dog"],
+    ["--task", "avss", "--classes", "dog,background"],
   ]) {
     assert.equal(avseg("import", dir, "--out", dir, ...args).code, 2, args.join(" "));
   }
@@ -80,8 +85,11 @@ test("import writes a dataset and a configuration that holds", async (t) => {
     { task: "s4", split: "train", index: 0, seed: 1, imageSize: 32 },
     path.join(own, "a.mp4"),
   );
-  const mask = await encodePng({ dtype: "u8", shape: [32, 32], data: new Uint8Array(1024).fill(255) });
-  for (let second = 0; second < 5; second++) await writeFileAtomic(path.join(own, `a/${second}.png`), mask);
+  const writeMasks = async (value: number): Promise<void> => {
+    const mask = await encodePng({ dtype: "u8", shape: [32, 32], data: new Uint8Array(1024).fill(value) });
+    for (let second = 0; second < 5; second++) await writeFileAtomic(path.join(own, `a/${second}.png`), mask);
+  };
+  await writeMasks(255);
   const out = path.join(dir, "data");
   const run = avseg("import", own, "--out", out, "--val", "0", "--test", "0");
   assert.equal(run.code, 0, run.err);
@@ -90,4 +98,18 @@ test("import writes a dataset and a configuration that holds", async (t) => {
   const config = checkConfig(parseYamlConfig(await readFile(file, "utf8"), file));
   assert.equal(config.data.root, out);
   assert.equal(config.training.valSplit, "train");
+
+  await writeMasks(2);
+  const from = path.resolve("assets/soundshapes/demo.safetensors");
+  const semantic = ["--task", "avss", "--classes", "dog, guitar", "--from", from];
+  const second = avseg("import", own, "--out", out, "--val", "0", "--test", "0", ...semantic);
+  assert.equal(second.code, 0, second.err);
+  const avssFile = path.join(out, "avss.yaml");
+  const avss = checkConfig(parseYamlConfig(await readFile(avssFile, "utf8"), avssFile));
+  assert.equal(avss.training.losses.crossEntropy, 1);
+  assert.equal(avss.data.frameCount, 5);
+  assert.equal(avss.training.optimizer.learningRate, 2e-4);
+  assert.equal(avss.training.init, from);
+  const names = await readFile(path.join(out, "AVSS/label2idx.json"), "utf8");
+  assert.deepEqual(JSON.parse(names), { background: 0, dog: 1, guitar: 2 });
 });

@@ -1,6 +1,6 @@
 /** `avseg data`: make, prepare, import and check datasets. */
 import path from "node:path";
-import { Argument, Command, InvalidArgumentError } from "commander";
+import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { stringify } from "yaml";
 import type { Config } from "../config/schema.js";
 import { checkDataset, type DatasetIssue, type DatasetReport } from "../datasets/check.node.js";
@@ -194,7 +194,8 @@ Clips that are there already are kept, so an interrupted run goes on. Masks are 
 
 interface ImportCommandOptions {
   readonly out: string;
-  readonly task: "s4" | "ms3";
+  readonly task: Task;
+  readonly classes?: string[];
   readonly size: number;
   readonly val: number;
   readonly test: number;
@@ -207,12 +208,12 @@ function importCommand(): Command {
     .description("turn your own videos and masks into a training set, with a configuration for it")
     .argument("<folder>", "clip.mp4 with its masks in clip/0.png, clip/1.png, ... (one per second)")
     .requiredOption("--out <dir>", "root to write under")
-    .option(
-      "--task <task>",
-      "ms3 (every second has a mask) or s4 (the first of five is enough)",
-      taskOf,
-      "ms3",
+    .addOption(
+      new Option("--task <task>", "s4: the first of five seconds needs a mask; ms3, avss: every second")
+        .choices(["s4", "ms3", "avss"])
+        .default("ms3"),
     )
+    .option("--classes <list>", "names of what may sound, by comma: class 1, 2, ... (avss only)", classList)
     .option("--size <pixels>", "height and width of the frames", whole(32, 4096), 224)
     .option("--val <share>", "share of clips for validation", share, 0.15)
     .option("--test <share>", "share of clips for testing", share, 0.15)
@@ -224,16 +225,20 @@ function importCommand(): Command {
 Example:
   avseg data import my-clips --out data/mine --from best.safetensors
   avseg train ms3 data/mine/ms3.yaml
+  avseg data import my-clips --out data/mine --task avss --classes dog,guitar
 
 A mask has the video's size, 255 where something sounds and 0 elsewhere; the number in its name is the
-second whose last frame it marks.`,
+second whose last frame it marks. For avss a mask has the number of the class (0 for the background), or
+its colour in the palette of PASCAL VOC and AVSBench.`,
     )
     .action(importOwn);
 }
 
-function taskOf(text: string): "s4" | "ms3" {
-  if (text === "s4" || text === "ms3") return text;
-  throw new InvalidArgumentError("expected s4 or ms3");
+function classList(text: string): string[] {
+  const names = text.split(",").map((name) => name.trim());
+  const differ = new Set([...names, "background"]).size === names.length + 1;
+  if (differ && !names.includes("") && names.length <= 255) return names;
+  throw new InvalidArgumentError("expected 1 to 255 different names, none of them background");
 }
 
 async function importOwn(source: string, options: ImportCommandOptions): Promise<void> {
@@ -242,6 +247,9 @@ async function importOwn(source: string, options: ImportCommandOptions): Promise
       "--val and --test: expected shares below 1 in all, so that clips to train on are left",
     );
   }
+  if ((options.task === "avss") !== (options.classes !== undefined)) {
+    throw new UsageError("--classes: expected with --task avss, which needs it, and with no other task");
+  }
   const base = options.from === undefined ? undefined : (await peekCheckpoint(options.from)).config;
   let progress: ReturnType<typeof createProgress> | undefined;
   const { folder, clips, unusedMasks } = await importDataset({
@@ -249,6 +257,7 @@ async function importOwn(source: string, options: ImportCommandOptions): Promise
     source,
     root: options.out,
     imageSize: options.size,
+    ...(options.classes && { classes: options.classes }),
     valShare: options.val,
     testShare: options.test,
     seed: options.seed,
@@ -276,16 +285,19 @@ function configText(options: ImportCommandOptions, base: Config | undefined): st
           visual: { kind: "pvt-v2-b5", weights: "pretrained/pvt_v2_b5.pth" },
           audio: { weights: "pretrained/vggish-10086976.pth" },
         }
-      : base.model;
+      : { ...base.model, classes: null };
+  const learningRate = base ? Number((base.training.optimizer.learningRate / 3).toPrecision(3)) : 6e-5;
   const config = {
     task,
     description: `own data imported to ${out}`,
     model,
-    data: { root: path.resolve(out), imageSize: base?.data.imageSize ?? size, batchSize: 4 },
+    // Clips of AVSS may have ten seconds; these have five, and would be filled up.
+    data: { root: path.resolve(out), imageSize: base?.data.imageSize ?? size, frameCount: 5, batchSize: 4 },
     training: {
       epochs: 30,
-      optimizer: { kind: "adamw", learningRate: base?.training.optimizer.learningRate ?? 6e-5 },
-      losses: task === "s4" ? { dice: 1 } : { dice: 1, bce: 1 },
+      optimizer: { kind: "adamw", learningRate },
+      losses: { s4: { dice: 1 }, ms3: { dice: 1, bce: 1 }, avss: { crossEntropy: 1 } }[task],
+      evaluateFrom: 0,
       valSplit,
       ...(from === undefined ? {} : { init: path.resolve(from) }),
     },

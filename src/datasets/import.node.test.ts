@@ -6,9 +6,11 @@ import test, { type TestContext } from "node:test";
 import { DatasetError, OutputError } from "../errors.js";
 import { writeFileAtomic } from "../files.node.js";
 import { encodePng } from "../media/image-file.node.js";
+import type { Image } from "../media/resize.js";
 import { checkDataset } from "./check.node.js";
 import { importDataset } from "./import.node.js";
 import { openDataset } from "./open-dataset.node.js";
+import { type Labels, labelPicture } from "./palette.js";
 import type { ClipSpec } from "./sound-shapes/plan.js";
 import { renderClip } from "./sound-shapes/render-clip.js";
 import { writeClipVideo } from "./sound-shapes/video.node.js";
@@ -66,6 +68,50 @@ test("S4: one mask is enough to train on, and the folder is the category", async
   assert.deepEqual(clips, { train: 2, val: 0, test: 0 });
   const train = await openDataset({ task: "s4", root, split: "train", imageSize: size });
   assert.deepEqual([...new Set(train.entries.map((entry) => entry.category))], ["shapes"]);
+});
+
+test("AVSS: masks name classes by number or by colour", async (t) => {
+  const { source, root } = await labelled(t, 3);
+  const classes = ["disc", "star"];
+  /** Masks of video `i` with the class `label` where something sounds. */
+  const relabel = async (i: number, picture: (labels: Labels) => Image, label = 2): Promise<void> => {
+    const { data } = renderClip(spec(i)).masks;
+    for (let second = 0; second < 5; second++) {
+      const labels = data.slice(second * size * size, (second + 1) * size * size).map((v) => label * v);
+      const png = await encodePng(picture({ shape: [size, size], data: labels }));
+      await writeFileAtomic(path.join(source, `my video ${i}`, `mask_${second}.png`), png);
+    }
+  };
+  const numbered = ({ shape, data }: Labels): Image => ({ dtype: "u8", shape, data: Uint8Array.from(data) });
+  await relabel(0, numbered);
+  await relabel(1, (labels) => labelPicture(labels, true));
+  const options = { task: "avss", source, root, imageSize: size, classes } as const;
+  await assert.rejects(importDataset(options), (error: unknown) => {
+    assert.ok(error instanceof DatasetError);
+    assert.match(error.message, /mask_0.png.*none of the 3 classes.*\(255, 255, 255\)/);
+    return true;
+  });
+  await relabel(2, numbered, 1);
+  const { clips, folder } = await importDataset(options);
+  assert.deepEqual(clips, { train: 1, val: 1, test: 1 });
+  assert.deepEqual((await checkDataset({ task: "avss", root })).issues, []);
+  for (const split of ["train", "val", "test"] as const) {
+    const data = await openDataset({ task: "avss", root, split, imageSize: size, frameCount: 5 });
+    assert.deepEqual(data.classes, ["background", ...classes]);
+    const clip = await data.load(0);
+    assert.deepEqual([...clip.keep.data], [1, 1, 1, 1, 1]);
+    const index = Number(/my-video-(\d)_0_5/.exec(clip.id)?.[1]);
+    const label = index === 2 ? 1 : 2;
+    assert.deepEqual(
+      clip.masks.data,
+      renderClip(spec(index)).masks.data.map((v) => label * v),
+    );
+  }
+  assert.ok((await readdir(folder)).includes("label2idx.json"));
+  for (const bad of [undefined, [], ["disc", "disc"], ["background"], [""]]) {
+    const { classes: _, ...rest } = options;
+    await assert.rejects(importDataset({ ...rest, ...(bad && { classes: bad }) }), RangeError);
+  }
 });
 
 test("what cannot be imported says why", async (t) => {

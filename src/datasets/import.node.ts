@@ -4,29 +4,33 @@
  *     clips/kitchen.mp4          a video of any length
  *     clips/kitchen/0.png ...    masks: the number in the name is the second whose last frame is marked
  *
- * Masks have the video's displayed size, 255 where something sounds and 0 elsewhere. Videos may lie in
- * subfolders; for S4 the subfolder is the category.
+ * Masks have the video's displayed size, 255 where something sounds and 0 elsewhere; for AVSS they say what
+ * sounds, by the number of its class or in the class's colour. Videos may lie in subfolders; for S4 the
+ * subfolder is the category.
  */
 import { readdir, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { DatasetError, OutputError } from "../errors.js";
 import { asOutputError, ensureWritableDir, writeFileAtomic } from "../files.node.js";
 import { ffmpegBackend } from "../media/ffmpeg.node.js";
-import { encodePng } from "../media/image-file.node.js";
+import { encodeFrame, encodePng, readRgb } from "../media/image-file.node.js";
 import { VGGISH_RATE_HZ } from "../media/log-mel.js";
 import { type Image, resizeNearest, imageSize as sizeOfImage } from "../media/resize.js";
 import type { VideoInfo } from "../media/video.js";
 import { encodeWav } from "../media/wav.js";
 import { hashText, Random } from "../random.js";
-import type { Split } from "./clip.js";
+import type { Split, Task } from "./clip.js";
 import { type ClipFiles, filesOf, layouts } from "./layout.js";
-import { readBinary } from "./load-clip.node.js";
-import { formatTable } from "./table.js";
+import { classesOf, readBinary } from "./load-clip.node.js";
+import { labelPicture } from "./palette.js";
+import { type ClipRow, writeTables } from "./write-tables.node.js";
 
 /** Options of `importDataset`. */
 export interface ImportOptions {
-  /** `ms3`: every second of a clip has a mask. `s4`: training clips need one for their first second only. */
-  readonly task: "s4" | "ms3";
+  /** `ms3`, `avss`: every second of a clip has a mask. `s4`: training clips need one for their first second only. */
+  readonly task: Task;
+  /** Names of what may sound, for AVSS: the first is class 1, and 0 is the background. */
+  readonly classes?: readonly string[];
   /** Folder of videos and of mask folders beside them. */
   readonly source: string;
   /** The root to write under; the task gets its folder there. */
@@ -67,14 +71,17 @@ interface Window {
 }
 
 const steps = 5;
+const background = "background";
 const videoPattern = /\.(mp4|m4v|mov|mkv|webm|avi|mpg|mpeg)$/i;
 
 /**
  * Imports a folder. Clips of one video stay in one split where there are three videos or more; of fewer,
  * their time is divided. Throws `DatasetError` for a folder without usable masks, a mask of another size
- * than its video or a video without sound, `OutputError`, and the signal's reason when aborted.
+ * than its video or a video without sound, `OutputError`, `RangeError` for classes that are missing, too many or
+ * named twice, and the signal's reason when aborted.
  */
 export async function importDataset(options: ImportOptions): Promise<ImportedDataset> {
+  checkClasses(options);
   const folder = path.join(options.root, layouts[options.task].folder);
   await requireEmpty(folder);
   try {
@@ -86,36 +93,47 @@ export async function importDataset(options: ImportOptions): Promise<ImportedDat
   }
 }
 
+function checkClasses({ task, classes = [] }: ImportOptions): void {
+  const names = new Set([background, ...classes]);
+  const most = 255;
+  if (task === "avss" && (classes.length === 0 || classes.length > most)) {
+    throw new RangeError(`import: expected 1 to ${most} names of classes for avss, got ${classes.length}`);
+  }
+  if (names.size <= classes.length || names.has("")) {
+    throw new RangeError(`import: expected names of classes that differ, none of them "${background}"`);
+  }
+}
+
 async function importInto(folder: string, options: ImportOptions): Promise<ImportedDataset> {
   const { task, signal, onProgress } = options;
   const videos = await findVideos(options.source, signal);
   const windows = videos.flatMap((video) => cutWindows(video, task));
   if (windows.length === 0) {
-    const needed =
-      task === "ms3" ? "five consecutive seconds with masks" : "a mask and four seconds after it";
+    const needed = task === "s4" ? "a mask and four seconds after it" : "five consecutive seconds with masks";
     throw new DatasetError(`${options.source}: no video has ${needed}`, {
       hint: "Name masks by their second: clip.mp4 with clip/0.png, clip/1.png, ...",
     });
   }
   const split = assignSplits(windows, options);
-  const rows: string[][] = [];
+  const rows: ClipRow[] = [];
   const clips = { train: 0, val: 0, test: 0 };
   for (const video of videos) {
     const own = windows.filter((window) => window.video === video);
     const entries = own.map((window) => {
       const part = split.get(window) ?? "train";
       const id = `${video.name}_${window.start}_${window.start + steps}`;
-      return { window, files: filesOf(task, { id, category: video.category, split: part }) };
+      const category = task === "avss" ? "v1m" : video.category;
+      return { window, files: filesOf(task, { id, category, split: part }) };
     });
     await writeVideo(folder, entries, options);
     for (const { files } of entries) {
       clips[files.split]++;
-      rows.push(task === "s4" ? [files.id, "0", files.category, files.split] : [files.id, files.split]);
+      const { id, category, split } = files;
+      rows.push({ id, category, split, sounding: video.category });
       onProgress?.({ done: rows.length, total: windows.length });
     }
   }
-  const columns = task === "s4" ? ["name", "start", "category", "split"] : ["name", "split"];
-  await writeFileAtomic(path.join(folder, layouts[task].table), formatTable(columns, rows));
+  await writeTables(folder, task, rows, [background, ...(options.classes ?? [])]);
   const masks = videos.reduce((sum, video) => sum + video.masks.size, 0);
   const used = windows.reduce((sum, { video, start }) => sum + maskedSeconds(video, start), 0);
   return { folder, clips, unusedMasks: masks - used };
@@ -204,14 +222,14 @@ function maskedSeconds(video: LabelledVideo, start: number): number {
 }
 
 /** Windows of five seconds that do not overlap, as early as masks allow. */
-function cutWindows(video: LabelledVideo, task: "s4" | "ms3"): Window[] {
+function cutWindows(video: LabelledVideo, task: Task): Window[] {
   const windows: Window[] = [];
   const duration = video.info.durationSeconds ?? Infinity;
   let from = 0;
   for (const start of [...video.masks.keys()].sort((a, b) => a - b)) {
     const whole = maskedSeconds(video, start) === steps;
     // A quarter of a second is what the last step needs.
-    if (start < from || start + steps - 0.75 > duration || (task === "ms3" && !whole)) continue;
+    if (start < from || start + steps - 0.75 > duration || (task !== "s4" && !whole)) continue;
     windows.push({ video, start, whole });
     from = start + steps;
   }
@@ -262,13 +280,13 @@ async function writeVideo(
     for (const { window, files } of entries) {
       const t = index - window.start;
       if (t < 0 || t >= steps) continue;
-      const frame = await encodePng({ dtype: "u8", shape: [side, side, 3], data: rgb });
-      await writeFileAtomic(path.join(folder, files.frames[t] as string), frame, cancel);
+      const frameFile = files.frames[t] as string;
+      const frame = await encodeFrame(frameFile, { dtype: "u8", shape: [side, side, 3], data: rgb });
+      await writeFileAtomic(path.join(folder, frameFile), frame, cancel);
       const [maskFile, source] = [files.masks[t], masks.get(index)];
       if (maskFile === undefined || source === undefined) continue;
-      const mask = await readMask(source, info);
-      const gray = resizeNearest(mask, side, side);
-      const png = await encodePng({ ...gray, data: gray.data.map((value) => 255 * value) });
+      const labels = resizeNearest(await readMask(source, info, options), side, side);
+      const png = await encodePng(labelPicture(labels, options.task === "avss"));
       await writeFileAtomic(path.join(folder, maskFile), png, cancel);
     }
   }
@@ -303,12 +321,25 @@ function copyPart(target: Float32Array, piece: Float32Array, offset: number): vo
   if (from < to) target.set(piece.subarray(from, to), offset + from);
 }
 
-async function readMask(file: string, info: VideoInfo): Promise<Image> {
-  const mask = await readBinary(file);
+async function readMask(file: string, info: VideoInfo, options: ImportOptions): Promise<Image> {
+  const mask = options.task === "avss" ? await readLabels(file, options) : await readBinary(file);
   const { width, height } = sizeOfImage(mask);
   if (width === info.width && height === info.height) return mask;
   throw new DatasetError(
     `${file}: the mask is ${width}x${height}, expected ${info.width}x${info.height} as ${info.path} is displayed`,
     { hint: "Make the mask again at the video's size." },
   );
+}
+
+/**
+ * A semantic mask as class indices, `u8[H,W]`: a gray image whose values are all numbers of classes holds those;
+ * any other the classes' colours, which are those of PASCAL VOC, as many annotation tools write them.
+ */
+async function readLabels(file: string, { classes = [] }: ImportOptions): Promise<Image> {
+  const image = await readRgb(file);
+  const { data, shape } = image;
+  const numbers = data.filter((_, i) => i % 3 === 0);
+  const numbered = data.every((value, i) => value <= classes.length && value === numbers[Math.floor(i / 3)]);
+  if (numbered) return { dtype: "u8", shape: shape.slice(0, 2), data: numbers };
+  return classesOf(image, file, classes.length + 1);
 }

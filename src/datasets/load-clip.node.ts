@@ -131,7 +131,14 @@ export async function readBinary(maskPath: string): Promise<Image> {
 
 /** A semantic label image as class indices, `u8[H,W]`. Throws `DatasetError`. */
 export async function readClasses(maskPath: string, classCount: number): Promise<Image> {
-  const { data, shape } = await readRgb(maskPath);
+  return classesOf(await readRgb(maskPath), maskPath, classCount, allowedForeignColours);
+}
+
+/**
+ * The class indices, `u8[H,W]`, of a label image in the classes' colours, `u8[H,W,3]`. Throws `DatasetError` when
+ * more than the share `allowed` of its pixels has other colours; those are background.
+ */
+export function classesOf({ data, shape }: Image, maskPath: string, classCount: number, allowed = 0): Image {
   const classes = new Uint8Array(data.length / 3);
   let foreign = 0;
   let example = "";
@@ -145,10 +152,12 @@ export async function readClasses(maskPath: string, classCount: number): Promise
       example = `(${r}, ${g}, ${b})`;
     }
   }
-  if (foreign > allowedForeignColours * classes.length) {
+  if (foreign > allowed * classes.length) {
     throw new DatasetError(
       `${maskPath}: ${foreign} of ${classes.length} pixels have colours of none of the ${classCount} classes, e.g. ${example}`,
-      { hint: "Check that label2idx.json belongs to these labels and that they were saved without loss." },
+      {
+        hint: "Check that the names of the classes belong to these labels and that they were saved without loss.",
+      },
     );
   }
   return { dtype: "u8", shape: shape.slice(0, 2), data: classes };
