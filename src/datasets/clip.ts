@@ -1,8 +1,8 @@
 /** What every dataset yields: one clip, decoded, resized and ready for a model. */
+import type { Task } from "../models/model-config.js";
 import type { TensorOf } from "../tensor.js";
 
-/** The three settings of AVSBench: Single-source, Multi-sources, semantic. */
-export type Task = "s4" | "ms3" | "avss";
+export type { Task } from "../models/model-config.js";
 
 /** The three parts of a dataset. */
 export type Split = "train" | "val" | "test";

@@ -77,7 +77,7 @@ export async function assembleWeights(
 }
 
 /** The part that a key belongs to, or `undefined` for Messenger Blocks and decoder. Adapters are never in files of encoders. */
-function partOf(key: string): EncoderPart | undefined {
+export function partOf(key: string): EncoderPart | undefined {
   if (key.startsWith("audio_encoder.pproc.")) return "audio_encoder.pproc";
   if (key.startsWith("audio_encoder.")) return "audio_encoder";
   return key.startsWith("visual_encoder.") && !/\.lora_[AB]$/.test(key) ? "visual_encoder" : undefined;

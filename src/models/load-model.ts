@@ -1,18 +1,22 @@
 /** From a checkpoint, wherever it lies, to a model with its weights. */
 import { CheckpointError } from "../errors.js";
-import type { Tensor } from "../tensor.js";
+import { sizeOf, type Tensor } from "../tensor.js";
 import {
   assembleWeights,
+  partOf,
   type WeightFile,
   type WeightReader,
   type WeightSources,
 } from "./assemble-weights.js";
 import { type AvsModel, buildAvsModel } from "./avs-model.js";
 import { type InferenceHints, inferModelConfig } from "./infer-config.js";
-import { type AvsModelConfig, modelConfigFromJson } from "./model-config.js";
+import { type AvsModelConfig, modelConfigFromJson, modelDifference } from "./model-config.js";
 
 /** The encoders that the checkpoint leaves out, where they are not where they were when it was trained. */
 export type EncoderFiles = Pick<WeightSources, "visual" | "audio" | "pca">;
+
+/** Published encoders have 154 million values at most. */
+const mostRandomValues = 2 ** 28;
 
 /** What to load. */
 export interface LoadModelOptions {
@@ -46,7 +50,9 @@ export async function loadModelFrom(options: LoadModelOptions, read: WeightReade
   const tensors = new Map([...all].filter(([key]) => !key.startsWith("optimizer:")));
   const own = metadata.format?.startsWith("avseg-") ? metadata : undefined;
 
-  const config = options.config ?? described(own, tensors, checkpoint, options.hints);
+  const saved = own?.model === undefined ? undefined : modelConfigFromJson(own.model, checkpoint);
+  const config = options.config ?? saved ?? inferred(tensors, checkpoint, options.hints);
+  requireSameModel(config, saved ?? config, checkpoint);
   const model = buildAvsModel(config);
   const frozen = frozenFiles(own?.frozen, checkpoint);
   const sources: WeightSources = {
@@ -55,7 +61,7 @@ export async function loadModelFrom(options: LoadModelOptions, read: WeightReade
     pca: encoders.pca ?? frozen["audio_encoder.pproc"]?.file ?? null,
     whole: { file: checkpoint, tensors },
   };
-  if (own === undefined) requireWhole(model, tensors, sources, checkpoint);
+  requireWhole(model, tensors, sources, { file: checkpoint, seeded: own !== undefined });
   const { weights, files } = await assembleWeights(model.specs, sources, seedOf(own?.config), read);
   for (const [part, { file: used, sha256 }] of Object.entries(files)) {
     const trainedOn = frozen[part];
@@ -68,31 +74,52 @@ export async function loadModelFrom(options: LoadModelOptions, read: WeightReade
   return { model, weights, files };
 }
 
-type Metadata = Readonly<Record<string, string>>;
-
-function described(
-  own: Metadata | undefined,
+function inferred(
   tensors: ReadonlyMap<string, Tensor>,
   file: string,
   hints: InferenceHints = {},
 ): AvsModelConfig {
-  if (own?.model !== undefined) return modelConfigFromJson(own.model, file);
   const shapes = new Map([...tensors].map(([key, { shape }]) => [key, shape]));
   return inferModelConfig(shapes, file, hints);
 }
 
-/** A published checkpoint holds everything; what is missing would silently be random. */
+/** Heads, reductions and their like leave no trace in shapes: another model would run, and mark other pixels. */
+function requireSameModel(config: AvsModelConfig, saved: AvsModelConfig, file: string): void {
+  const difference = modelDifference(config, saved);
+  if (difference === undefined) return;
+  const { key, values } = difference;
+  throw new CheckpointError(
+    `${file}: its model.${key} is ${values[1] ?? "nothing"}, the configuration says ${values[0] ?? "nothing"}`,
+    {
+      hint: "Give the configuration that it was trained with.",
+    },
+  );
+}
+
+/**
+ * What is missing would silently be random. Only encoders may be elsewhere: in files of their own, or, for a
+ * checkpoint of ours that trained over random ones (`seeded`), in the run's seed.
+ */
 function requireWhole(
   model: AvsModel,
   tensors: ReadonlyMap<string, Tensor>,
-  { visual, audio }: WeightSources,
-  file: string,
+  { visual, audio, pca }: WeightSources,
+  { file, seeded }: { file: string; seeded: boolean },
 ): void {
-  const elsewhere = (key: string) =>
-    (visual && key.startsWith("visual_encoder.")) || (audio && key.startsWith("audio_encoder."));
-  const missing = model.specs
-    .map(({ key }) => key)
-    .filter((key) => !tensors.has(key) && !key.endsWith("num_batches_tracked") && !elsewhere(key));
+  const sources = { visual_encoder: visual, audio_encoder: audio, "audio_encoder.pproc": pca };
+  const absent = model.specs.filter(({ key }) => {
+    const part = partOf(key);
+    return !tensors.has(key) && !key.endsWith("num_batches_tracked") && !(part && sources[part]);
+  });
+  const random = absent.filter(({ key }) => seeded && partOf(key) !== undefined);
+  const values = random.reduce((n, { shape }) => n + sizeOf(shape), 0);
+  if (values > mostRandomValues) {
+    throw new CheckpointError(
+      `${file}: it describes encoders of ${values} random values, expected ${mostRandomValues} at most`,
+      { hint: "The file is damaged, or made to fill the memory." },
+    );
+  }
+  const missing = absent.filter((spec) => !random.includes(spec)).map(({ key }) => key);
   if (missing.length === 0) return;
   throw new CheckpointError(
     `${file}: ${missing.length} parameters of the model are missing: ${missing.slice(0, 5).join(", ")}`,

@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import test, { type TestContext } from "node:test";
 import { evaluate, inputLike } from "../../test/graphs.js";
-import { assertClose, seededInput, seededParameter, seededUniform } from "../../test/support.js";
+import { assertClose, seededInput, seededUniform } from "../../test/support.js";
+import { tinyS4 as micro, seededWeights } from "../../test/tiny-models.js";
 import { CheckpointError } from "../errors.js";
 import { Pass } from "../nn/index.js";
-import type { Tensor } from "../tensor.js";
 import { writeSafetensors } from "../weights/safetensors-file.node.js";
 import { buildAvsModel } from "./avs-model.js";
 import { EmbeddingCache } from "./embedding-cache.node.js";
@@ -15,26 +15,18 @@ import { loadPredictor } from "./load-predictor.node.js";
 import { type AvsModelConfig, modelConfigFromJson, modelConfigToJson } from "./model-config.js";
 import { normaliseFrames } from "./normalise.js";
 import type { ClipBatch } from "./predictor.js";
-import { publishedModel, pvtPreset } from "./presets.js";
-
-const base = publishedModel("s4", pvtPreset("pvt-v2-b0"));
-const micro: AvsModelConfig = {
-  ...base,
-  imageSize: 64,
-  visual: pvtPreset("pvt-v2-b0", { dims: [16, 32, 40, 64], depths: [1, 1, 2, 1], loraRank: 4 }),
-  audio: { widths: [4, 4, 8, 8, 8, 8], hidden: 16, pca: false },
-  decoder: { ...base.decoder, convDim: 32 },
-};
-
-function microWeights(): Map<string, Tensor> {
-  return new Map(buildAvsModel(micro).specs.map(({ key, shape }) => [key, seededParameter(key, shape)]));
-}
 
 async function tempDir(t: TestContext): Promise<string> {
   const dir = await mkdtemp(path.join(tmpdir(), "avseg-predictor-"));
   t.after(() => rm(dir, { recursive: true }));
   return dir;
 }
+
+/** Metadata of a checkpoint of `avseg train`. */
+const described = (model: AvsModelConfig) => ({
+  format: "avseg-checkpoint-1",
+  model: modelConfigToJson(model),
+});
 
 function clips(count: number): ClipBatch {
   const n = count * micro.frameCount;
@@ -62,7 +54,7 @@ async function expected(batch: ClipBatch): Promise<Float32Array> {
 
 test("a state dict with published keys tells its model; batches of any size are whole clips", async (t) => {
   const file = path.join(await tempDir(t), "whole.safetensors");
-  await writeSafetensors(file, microWeights());
+  await writeSafetensors(file, seededWeights(micro));
   const predictor = await loadPredictor({ checkpoint: file, hints: { imageSize: 64 } });
   t.after(() => predictor.close());
   assert.deepEqual(predictor.description, micro);
@@ -80,7 +72,7 @@ test("a state dict with published keys tells its model; batches of any size are 
 test("embeddings of earlier runs change no bit", async (t) => {
   const dir = await tempDir(t);
   const file = path.join(dir, "whole.safetensors");
-  await writeSafetensors(file, microWeights());
+  await writeSafetensors(file, seededWeights(micro));
   const logitsWith = async (embeddings?: EmbeddingCache) => {
     const options = { checkpoint: file, hints: { imageSize: 64 }, runtime: { threads: 1 } };
     const predictor = await loadPredictor({ ...options, ...(embeddings && { embeddings }) });
@@ -95,8 +87,7 @@ test("embeddings of earlier runs change no bit", async (t) => {
 
 test("a checkpoint's own description is used, and its malformed one refused", async (t) => {
   const file = path.join(await tempDir(t), "trained.safetensors");
-  const metadata = { format: "avseg-checkpoint-1", model: modelConfigToJson({ ...micro, task: "ms3" }) };
-  await writeSafetensors(file, microWeights(), metadata);
+  await writeSafetensors(file, seededWeights(micro), described({ ...micro, task: "ms3" }));
   const predictor = await loadPredictor({ checkpoint: file });
   assert.equal(predictor.description.task, "ms3");
   await predictor.close();
@@ -108,18 +99,55 @@ test("a checkpoint's own description is used, and its malformed one refused", as
   });
 });
 
-test("missing parameters are named, not made up", async (t) => {
-  const file = path.join(await tempDir(t), "part.safetensors");
-  const weights = microWeights();
+test("missing parameters are named, not made up, in checkpoints of every kind", async (t) => {
+  const dir = await tempDir(t);
+  const file = path.join(dir, "part.safetensors");
+  const rejects = async (pattern: RegExp): Promise<void> => {
+    await assert.rejects(loadPredictor({ checkpoint: file, hints: { imageSize: 64 } }), (error) => {
+      assert.ok(error instanceof CheckpointError && error.hint);
+      assert.match(error.message, pattern);
+      return true;
+    });
+  };
+  const weights = seededWeights(micro);
   weights.delete("bridger.Fusers.2.vis_out.bias");
   await writeSafetensors(file, weights);
-  await assert.rejects(loadPredictor({ checkpoint: file, hints: { imageSize: 64 } }), (error) => {
-    assert.ok(error instanceof CheckpointError);
-    assert.match(error.message, /1 parameters of the model are missing: bridger\.Fusers\.2\.vis_out\.bias/);
-    return true;
-  });
-  await assert.rejects(
-    loadPredictor({ checkpoint: path.join(path.dirname(file), "none.pth") }),
-    CheckpointError,
-  );
+  await rejects(/1 parameters of the model are missing: bridger\.Fusers\.2\.vis_out\.bias/);
+  await writeSafetensors(file, weights, described(micro));
+  await rejects(/1 parameters of the model are missing: bridger\.Fusers\.2\.vis_out\.bias/);
+
+  // Encoders that nobody trained may come from the seed, of a size that a real one could have.
+  const trained = [...seededWeights(micro)].filter(([key]) => /^(bridger|decoder)\.|\.lora_/.test(key));
+  await writeSafetensors(file, new Map(trained), described(micro));
+  await (await loadPredictor({ checkpoint: file })).close();
+  const vast = { ...micro, audio: { ...micro.audio, widths: [8, 8, 8, 8, 8, 4096], hidden: 16384 } } as const;
+  await writeSafetensors(file, new Map(trained), described(vast));
+  await rejects(/describes encoders of \d{9,} random values/);
+
+  await assert.rejects(loadPredictor({ checkpoint: path.join(dir, "none.pth") }), CheckpointError);
+});
+
+test("a configuration cannot make another model of a checkpoint's weights", async (t) => {
+  const file = path.join(await tempDir(t), "trained.safetensors");
+  await writeSafetensors(file, seededWeights(micro), described(micro));
+  const { decoder, messenger } = micro;
+  const differing: [RegExp, AvsModelConfig][] = [
+    [/model\.decoder\.heads is 8, the configuration says 4/, { ...micro, decoder: { ...decoder, heads: 4 } }],
+    [/model\.messenger\.heads is 8/, { ...micro, messenger: { ...messenger, heads: 16 } }],
+    [/model\.decoder\.positionEncoding/, { ...micro, decoder: { ...decoder, positionEncoding: true } }],
+  ];
+  for (const [pattern, config] of differing) {
+    await assert.rejects(loadPredictor({ checkpoint: file, config }), (error) => {
+      assert.ok(error instanceof CheckpointError && error.hint);
+      assert.match(error.message, pattern);
+      return true;
+    });
+  }
+  const harmless: AvsModelConfig = {
+    ...micro,
+    task: "ms3",
+    imageSize: 96,
+    decoder: { ...decoder, dropout: 0 },
+  };
+  await (await loadPredictor({ checkpoint: file, config: harmless })).close();
 });

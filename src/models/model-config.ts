@@ -2,6 +2,7 @@
  * What a model is made of, as plain data: everything that fixes its parameters and its formulas. It is saved
  * in the metadata of checkpoints, so that a checkpoint alone rebuilds its model.
  */
+import { firstDifference } from "../config/leaves.js";
 import { CheckpointError } from "../errors.js";
 
 /** The setting of AVSBench: single source, multiple sources, semantic. */
@@ -154,6 +155,14 @@ export function modelConfigFromJson(json: string, where: string): AvsModelConfig
   const problem = modelConfigProblem(config);
   if (problem !== undefined) throw new CheckpointError(`${where}: ${problem}`);
   return config;
+}
+
+/** What only matters in training, and what the data decides. */
+const adjustable = /(^|\.)(task|classes|frameCount|imageSize|dropout|dropPath|freezeBatchNorm)$/;
+
+/** The first key below `model` in which two models would compute something else with the same weights. */
+export function modelDifference(a: AvsModelConfig, b: AvsModelConfig): ReturnType<typeof firstDifference> {
+  return firstDifference(a, b, (key) => !adjustable.test(key));
 }
 
 /** What makes `config` impossible to build, in one phrase; `undefined` if nothing does. */
