@@ -1,6 +1,6 @@
 /**
- * `npm run docs`: the reference of `avseg` and `avseg/web` as Markdown, from the declarations that the compiler
- * emits. (TypeDoc needs the programming interface of TypeScript 5 or 6, which TypeScript 7 does not have.) Fails on
+ * Part of `npm run build`: the reference of `avseg` and `avseg/web` as Markdown, from the declarations that the
+ * compiler emits. (TypeDoc needs the programming interface of TypeScript 5 or 6, which TypeScript 7 does not have.) Fails on
  * an export without a docstring.
  */
 import { readFileSync } from "node:fs";

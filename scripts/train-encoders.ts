@@ -3,8 +3,8 @@
  * a PVTv2-B0 to name the kind at every pixel, a narrow VGGish to name the kinds that are heard.
  * The heads that do the naming are thrown away.
  *
- *     npm run build && node dist/scripts/train-encoders.js audio --steps 900
- *     npm run build && node dist/scripts/train-encoders.js visual --steps 6000
+ *     npm run build && node dist/scripts/train-encoders.js audio --steps 900 --batch 32
+ *     npm run build && node dist/scripts/train-encoders.js visual --steps 3200
  *
  * Data is generated as it is needed and never repeats, so there is no split: the figures printed are on
  * examples not seen before. Every draw is a function of the step, so the same command gives the same weights.
@@ -211,7 +211,7 @@ async function train(name: string, task: Task): Promise<void> {
   await runtime.close();
 }
 
-/** Writes the encoder in half precision, and at a pause also everything, to go on from. */
+/** Writes the encoder in half precision at the end, and below `work_dir` everything, to go on from with `--from`. */
 async function save(
   out: string,
   weights: StateDict,
@@ -222,7 +222,7 @@ async function save(
   const encoder = new Map([...weights].filter(([key]) => keys.has(key)));
   const trainedOn = `SoundShapes, generated, seed ${seed}`;
   if (last) await writeSafetensors(out, encoder, { encoder: name, trainedOn }, { dtype: "f16" });
-  await writeSafetensors(`${out}.resume`, weights, { trainedOn });
+  await writeSafetensors(`work_dir/${name}-encoder.safetensors`, weights, { trainedOn });
 }
 
 const [name] = positionals;

@@ -8,13 +8,14 @@ import { openDataset } from "../datasets/open-dataset.node.js";
 import { trainingCharts } from "../evaluation/report/evaluation-report.js";
 import type { Report } from "../evaluation/report/report.js";
 import { type EvaluationResult, namedFigures } from "../evaluation/result.js";
+import { fingerprintOf } from "../evaluation/resume.node.js";
 import { runEvaluation } from "../evaluation/run-evaluation.node.js";
 import { findWeightFile } from "../models/assemble-weights.node.js";
 import { EmbeddingCache } from "../models/embedding-cache.node.js";
-import { loadPredictor } from "../models/load-predictor.node.js";
-import { modelFromConfig } from "../models/presets.js";
+import { openPredictor } from "../models/open-predictor.node.js";
 import { peekCheckpoint } from "../training/checkpoint.node.js";
 import { hashFile } from "../weights/pretrained.node.js";
+import { configuredModel } from "./configured-model.js";
 import { createProgress } from "./progress.js";
 import { interruptSignal, warn } from "./run.js";
 import { collect } from "./train.js";
@@ -37,7 +38,7 @@ export function evalCommand(): Command {
     .description("evaluate a checkpoint on S4, MS3 or AVSS data")
     .addArgument(new Argument("<task>", "the setting of AVSBench").choices(["s4", "ms3", "avss"]))
     .argument("<config>", "YAML configuration, or a published Python one")
-    .argument("<checkpoint>", "a file of `avseg train`, or a published one (.pth, .safetensors)")
+    .argument("<checkpoint>", "a file of `avseg train` or `avseg export`, or a published one (.pth)")
     .addOption(
       new Option("--split <name>", "part of the dataset").choices(["test", "val", "train"]).default("test"),
     )
@@ -82,12 +83,13 @@ async function evaluateCheckpoint(
   const checkpointFile = await findWeightFile(checkpoint);
   const { root, imageSize, audio, audioCache, frameCount, batchSize, testBatchSize } = config.data;
   const dataset = await openDataset({ task, root, split, imageSize, audio, frameCount });
-  const { visual, audio: sound } = config.model;
-  const predictor = await loadPredictor({
+  const described = await configuredModel(config);
+  const predictor = await openPredictor({
     checkpoint: checkpointFile,
-    config: modelFromConfig(config, dataset.classes),
-    encoders: { visual: visual.weights, audio: sound.weights, pca: sound.pca },
-    ...(audioCache && !sound.train ? { embeddings: new EmbeddingCache({ onWarning: warn }) } : {}),
+    ...described,
+    ...(audioCache && !config.model.audio.train
+      ? { embeddings: new EmbeddingCache({ onWarning: warn }) }
+      : {}),
     runtime: {
       provider: config.runtime.provider,
       ...(config.runtime.threads === null ? {} : { threads: config.runtime.threads }),
@@ -105,7 +107,9 @@ async function evaluateCheckpoint(
       context: {
         checkpoint,
         sha256: await hashFile(checkpointFile),
+        encoders: Object.values(predictor.files).map(({ file: name, sha256 }) => `${name} ${sha256}`),
         config: file,
+        settings: fingerprintOf(config),
         data: root,
         set: options.set,
       },

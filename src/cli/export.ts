@@ -12,10 +12,9 @@ import { type ExportedModel, exportModel } from "../export/export-model.node.js"
 import { type AudioForm, audioForms, type FramesForm, framesForms } from "../export/form.js";
 import { type Precision, precisions } from "../export/prepare.js";
 import { writeFileAtomic } from "../files.node.js";
-import type { LoadModelOptions } from "../models/load-predictor.node.js";
 import type { AvsModelConfig } from "../models/model-config.js";
-import { modelFromConfig } from "../models/presets.js";
 import { describe } from "../tensor.js";
+import { configuredModel } from "./configured-model.js";
 import { createProgress, formatBytes } from "./progress.js";
 import { interruptSignal, UsageError } from "./run.js";
 
@@ -102,7 +101,7 @@ async function exportCheckpoint(checkpoint: string, options: ExportCommandOption
   let progress: ReturnType<typeof createProgress> | undefined;
   const exported = await exportModel({
     checkpoint,
-    ...(options.config === undefined ? {} : await modelOf(options.config, split)),
+    ...(options.config && (await configuredModel((await loadConfig(options.config)).config))),
     out,
     form: { clips, frames, audio },
     precision,
@@ -132,21 +131,6 @@ async function exportCheckpoint(checkpoint: string, options: ExportCommandOption
   const file = `${out}.calibration.json`;
   await writeFileAtomic(file, `${JSON.stringify(report, null, 2)}\n`);
   process.stdout.write(`${describeCalibration(report)}written: ${file}\n`);
-}
-
-/** The model and the encoders that a configuration describes. Class names of AVSS come from its data. */
-async function modelOf(file: string, split: Split): Promise<Pick<LoadModelOptions, "config" | "encoders">> {
-  const { config } = await loadConfig(file);
-  const { root, imageSize, audio, frameCount } = config.data;
-  const { visual, audio: sound } = config.model;
-  const classes =
-    config.task === "avss"
-      ? (await openDataset({ task: config.task, root, split, imageSize, audio, frameCount })).classes
-      : undefined;
-  return {
-    config: modelFromConfig(config, classes),
-    encoders: { visual: visual.weights, audio: sound.weights, pca: sound.pca },
-  };
 }
 
 /** The dataset below a folder, or the one that a configuration names, at the model's size. */

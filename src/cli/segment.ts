@@ -1,17 +1,21 @@
 /** `avseg segment`: masks and overlays of any videos. */
 import path from "node:path";
 import { Command, Option } from "commander";
+import { loadConfig } from "../config/load.node.js";
 import { findWeightFile } from "../models/assemble-weights.node.js";
-import { type LoadedPredictor, loadPredictor } from "../models/load-predictor.node.js";
+import { openPredictor } from "../models/open-predictor.node.js";
+import type { LoadedPredictor } from "../models/predictor.js";
 import type { RuntimeOptions } from "../runtime/runtime.js";
 import { DEMO_MODEL_DESCRIPTION, findDemoModel } from "../segment/demo-model.node.js";
 import { type SegmentSummary, segmentVideo } from "../segment/segment-video.node.js";
 import { peekCheckpoint } from "../training/checkpoint.node.js";
+import { configuredModel } from "./configured-model.js";
 import { createProgress, type Progress } from "./progress.js";
 import { describeFailure, interruptSignal } from "./run.js";
 
 interface Options {
   readonly checkpoint?: string;
+  readonly config?: string;
   readonly out: string;
   readonly overlay: boolean;
   readonly provider: NonNullable<RuntimeOptions["provider"]>;
@@ -23,7 +27,14 @@ export function segmentCommand(): Command {
   return new Command("segment")
     .description("mark what is sounding in videos: masks, segments.json and an overlay video")
     .argument("<video...>", "video files of any length, size and format that ffmpeg reads")
-    .option("--checkpoint <file>", "a file of `avseg train`, or a published one (default: the demo model)")
+    .option(
+      "--checkpoint <file>",
+      "a file of `avseg train` or `avseg export`, or a published one (default: the demo model)",
+    )
+    .option(
+      "--config <file>",
+      "configuration of the model, where the checkpoint does not hold its own, or moved encoders",
+    )
     .option("--out <dir>", "folder for the results, one below it per video", "segments")
     .option("--no-overlay", "write masks and segments.json only")
     .addOption(
@@ -66,11 +77,16 @@ async function segmentAll(videos: string[], options: Options): Promise<void> {
 }
 
 async function loadModel(
-  { checkpoint, provider }: Options,
+  { checkpoint, config, provider }: Options,
   signal: AbortSignal,
 ): Promise<{ predictor: LoadedPredictor; description: string }> {
   const file = await findWeightFile(checkpoint ?? findDemoModel());
-  const predictor = await loadPredictor({ checkpoint: file, runtime: { provider }, signal });
+  const predictor = await openPredictor({
+    checkpoint: file,
+    ...(config && (await configuredModel((await loadConfig(config)).config))),
+    runtime: { provider },
+    signal,
+  });
   return {
     predictor,
     description: checkpoint ? await describeModel(file, predictor) : DEMO_MODEL_DESCRIPTION,

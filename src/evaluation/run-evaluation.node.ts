@@ -34,8 +34,8 @@ export interface RunEvaluationOptions {
   readonly clipsPerRun?: number;
   readonly outDir: string;
   /**
-   * What else decides the result and tells people what was evaluated: the checkpoint and its hash, the
-   * configuration. An interrupted evaluation is gone on with only if all of this is the same.
+   * What else decides the result and tells people what was evaluated: the hashes of the checkpoint, its encoders
+   * and all settings. An interrupted evaluation is gone on with only if all of this is the same.
    */
   readonly context: Readonly<Record<string, unknown>>;
   /** Gives every clip the sound of another, drawn by this seed. */

@@ -83,8 +83,11 @@ function inferred(
   return inferModelConfig(shapes, file, hints);
 }
 
-/** Heads, reductions and their like leave no trace in shapes: another model would run, and mark other pixels. */
-function requireSameModel(config: AvsModelConfig, saved: AvsModelConfig, file: string): void {
+/**
+ * Throws `CheckpointError` when a configuration says another model than its file was made of: heads, reductions and
+ * their like leave no trace in shapes, so that the weights would fit and mark other pixels.
+ */
+export function requireSameModel(config: AvsModelConfig, saved: AvsModelConfig, file: string): void {
   const difference = modelDifference(config, saved);
   if (difference === undefined) return;
   const { key, values } = difference;

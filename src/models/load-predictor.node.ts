@@ -7,8 +7,7 @@ import { AudioEmbedder } from "./audio-embedder.node.js";
 import { createPredictor } from "./create-predictor.js";
 import type { EmbeddingCache } from "./embedding-cache.node.js";
 import { type LoadedModel, type LoadModelOptions, loadModelFrom } from "./load-model.js";
-import type { AvsModelConfig } from "./model-config.js";
-import type { Predictor } from "./predictor.js";
+import type { LoadedPredictor } from "./predictor.js";
 
 export type { EncoderFiles, LoadedModel, LoadModelOptions } from "./load-model.js";
 
@@ -16,9 +15,6 @@ export type { EncoderFiles, LoadedModel, LoadModelOptions } from "./load-model.j
 export function loadModel(options: LoadModelOptions): Promise<LoadedModel> {
   return loadModelFrom(options, readWeightFile);
 }
-
-/** A predictor with what it is made of. */
-export type LoadedPredictor = Predictor & { readonly description: AvsModelConfig };
 
 /** Options of `loadPredictor`. */
 export interface LoadPredictorOptions extends LoadModelOptions {
@@ -30,7 +26,7 @@ export interface LoadPredictorOptions extends LoadModelOptions {
 /** Loads a model and makes a predictor with a runtime of its own; see `loadModel`. */
 export async function loadPredictor(options: LoadPredictorOptions): Promise<LoadedPredictor> {
   const { embeddings } = options;
-  const { model, weights } = await loadModel(options);
+  const { model, weights, files } = await loadModel(options);
   const runtime = nodeRuntime(options.runtime);
   // The first session uses the weights up; a later one, for another batch size, reads them again.
   let loaded: StateDict | undefined = embeddings ? unshared(weights) : weights;
@@ -52,7 +48,7 @@ export async function loadPredictor(options: LoadPredictorOptions): Promise<Load
   try {
     const audio = embeddings && (await withEmbeddings(embeddings));
     const predictor = createPredictor({ model, weights: nextWeights, runtime, ...audio });
-    return { ...predictor, description: model.config, close: () => runtime.close() };
+    return { ...predictor, description: model.config, files, close: () => runtime.close() };
   } catch (error) {
     await runtime.close();
     throw error;

@@ -4,7 +4,7 @@ import type { OnnxModel } from "../graph/read-onnx.js";
 import type { Runtime } from "../runtime/runtime.js";
 import { asF32, sizeOf, type Tensor, type TensorOf } from "../tensor.js";
 import { type AvsModelConfig, modelConfigFromJson } from "./model-config.js";
-import type { ClipBatch, Predictor } from "./predictor.js";
+import type { ClipBatch, LoadedPredictor } from "./predictor.js";
 
 /** True for the first bytes of an ONNX file as `avseg export` writes it: an IR version, then the producer's name. */
 export function looksLikeOnnx(start: Uint8Array): boolean {
@@ -26,7 +26,7 @@ export interface OnnxPredictorSource {
  * Makes a predictor of an exported model. Batches are cut into the file's fixed number of clips. Throws
  * `CheckpointError` for a model of another origin, or one exported with other inputs than RGB bytes and log-mels.
  */
-export async function createOnnxPredictor(source: OnnxPredictorSource): Promise<Predictor> {
+export async function createOnnxPredictor(source: OnnxPredictorSource): Promise<LoadedPredictor> {
   const { onnx, file, beside, runtime } = source;
   const { config, clips: clipsPerRun } = describedModel(onnx, file);
   const { frameCount, imageSize, classes } = config;
@@ -40,6 +40,8 @@ export async function createOnnxPredictor(source: OnnxPredictorSource): Promise<
   const keeps = onnx.inputs.some(({ name }) => name === "keep");
 
   return {
+    description: config,
+    files: {},
     frameCount,
     imageSize,
     classes,

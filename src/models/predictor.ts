@@ -1,5 +1,7 @@
 /** The narrow waist between models and what uses them: clips in, logits out. */
 import type { TensorOf } from "../tensor.js";
+import type { WeightFile } from "./assemble-weights.js";
+import type { AvsModelConfig } from "./model-config.js";
 
 /** A batch of B clips of T steps, frames of all clips in one leading axis. */
 export interface ClipBatch {
@@ -22,4 +24,11 @@ export interface Predictor {
   /** `f32[B*T,K,H,W]` logits; K = 1 for the binary tasks. */
   predict(batch: ClipBatch): Promise<TensorOf<"f32">>;
   close(): Promise<void>;
+}
+
+/** A predictor with what it is made of. */
+export interface LoadedPredictor extends Predictor {
+  readonly description: AvsModelConfig;
+  /** Where its encoders came from, by state-dict prefix; empty where one file holds all. */
+  readonly files: Readonly<Record<string, WeightFile>>;
 }

@@ -1,0 +1,18 @@
+/** The model that a configuration file describes, for commands that are given one beside a checkpoint. */
+import type { Config } from "../config/schema.js";
+import { readClassNames, taskFolder } from "../datasets/open-dataset.node.js";
+import type { LoadModelOptions } from "../models/load-predictor.node.js";
+import { modelFromConfig } from "../models/presets.js";
+
+/** The model and its encoder files. Throws `ConfigError`, and `DatasetError` where AVSS's classes cannot be read. */
+export async function configuredModel(
+  config: Config,
+): Promise<Required<Pick<LoadModelOptions, "config" | "encoders">>> {
+  const { task, data } = config;
+  const { visual, audio } = config.model;
+  const classes = task === "avss" ? await readClassNames(await taskFolder(task, data.root)) : undefined;
+  return {
+    config: modelFromConfig(config, classes),
+    encoders: { visual: visual.weights, audio: audio.weights, pca: audio.pca },
+  };
+}
