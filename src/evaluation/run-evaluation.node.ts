@@ -124,7 +124,8 @@ async function soundOf(dataset: AvsDataset, index: number): Promise<Float32Array
   try {
     const audio = await readWavFile(path.join(request.folder, request.files.wav));
     const seconds = Math.min(request.frameCount, request.files.frames.length);
-    return toMono(audio).subarray(0, Math.round(seconds * audio.sampleRateHz));
+    const mono = toMono(audio).subarray(0, Math.round(seconds * audio.sampleRateHz));
+    return Float32Array.from(mono);
   } catch {
     return undefined; // the picture falls back to the log-mel, which the evaluation used
   }

@@ -41,6 +41,16 @@ test("PNG files keep every pixel: gray, RGB, RGBA, palette", async (t) => {
   );
 });
 
+test("16-bit gray is clipped to 255, as Pillow does", async (t) => {
+  const file = path.join(await folder(t), "deep.png");
+  const values = Uint16Array.of(0, 7, 255, 300, 65535);
+  await sharp(values, { raw: { width: 5, height: 1, channels: 1 } })
+    .toColourspace("grey16")
+    .png()
+    .toFile(file);
+  assert.deepEqual([...(await readGray(file)).data], [0, 7, 255, 255, 255]);
+});
+
 test("what is no image is refused by name", async (t) => {
   const dir = await folder(t);
   const refused = async (name: string, bytes: Uint8Array | undefined, message: RegExp) => {
@@ -68,6 +78,11 @@ test("what is no image is refused by name", async (t) => {
     .jpeg()
     .toBuffer();
   await refused("truncated.jpg", jpeg.subarray(0, jpeg.length / 2), /cannot be decoded/);
+  const cmyk = await sharp(noise, { raw: { width: 64, height: 64, channels: 3 } })
+    .toColourspace("cmyk")
+    .jpeg()
+    .toBuffer();
+  await refused("cmyk.jpg", cmyk, /CMYK, expected RGB or gray/);
   const huge = Buffer.from(png); // the header alone claims 20000 x 20000 pixels
   huge.writeUInt32BE(20_000, 16);
   huge.writeUInt32BE(20_000, 20);

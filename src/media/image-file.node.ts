@@ -1,5 +1,5 @@
 /** PNG and JPEG files, read and written with sharp (libvips). Decoded pixels agree with Pillow's. */
-import sharp from "sharp";
+import sharp, { type Sharp } from "sharp";
 import { MediaError } from "../errors.js";
 import { readInput } from "./input-file.node.js";
 import { type Image, imageSize } from "./resize.js";
@@ -31,6 +31,8 @@ export async function readRgb(path: string): Promise<Image> {
   try {
     // Profiles and orientation tags are ignored, as Pillow does by default.
     const image = sharp(bytes, { limitInputPixels: MAX_IMAGE_PIXELS, failOn: "error", ignoreIcc: true });
+    if (isDeepGray(bytes)) return await readDeepGray(image);
+    if ((await image.metadata()).space === "cmyk") throw new Error("it is CMYK, expected RGB or gray");
     const { data, info } = await image
       .removeAlpha()
       .toColourspace("srgb")
@@ -46,6 +48,26 @@ export async function readRgb(path: string): Promise<Image> {
       : `the image cannot be decoded (${reason})`;
     throw new MediaError(`${path}: ${what}`, { hint: HINT, cause: error });
   }
+}
+
+/** True for a PNG of 16-bit gray, by its header. */
+function isDeepGray(bytes: Buffer): boolean {
+  const [depth, colourType] = [bytes[24], bytes[25]];
+  return bytes[0] === 0x89 && depth === 16 && (colourType === 0 || colourType === 4);
+}
+
+/** 16-bit gray clipped to 255, as Pillow does: taking the high byte would make 255 of a mask black. */
+async function readDeepGray(image: Sharp): Promise<Image> {
+  const { data, info } = await image
+    .removeAlpha()
+    .toColourspace("grey16")
+    .raw({ depth: "ushort" })
+    .toBuffer({ resolveWithObject: true });
+  const gray = new Uint16Array(Uint8Array.from(data).buffer);
+  const rgb = Uint8Array.from({ length: 3 * gray.length }, (_, i) =>
+    Math.min(255, gray[Math.floor(i / 3)] ?? 0),
+  );
+  return { dtype: "u8", shape: [info.height, info.width, 3], data: rgb };
 }
 
 /**

@@ -3,9 +3,11 @@
  * magnitude; 64 mel bands (HTK mel, 125-7500 Hz, triangles linear in mel, DC excluded); log(mel + 0.01);
  * windows of 96 frames that do not overlap.
  */
+
 import FFT from "fft.js";
 import type { TensorOf } from "../tensor.js";
 import { resample } from "./resample.js";
+import type { Samples } from "./wav.js";
 
 /** The rate that VGGish hears, in Hz; other rates are resampled to it. */
 export const VGGISH_RATE_HZ = 16_000;
@@ -85,7 +87,7 @@ export function exampleCount(sampleCount: number): number {
  * Log-mel examples of mono samples in [-1, 1], `f32[N,1,96,64]`; example k starts at 0.96 k seconds.
  * N is zero for less than 0.975 s of sound. Other rates than 16 kHz are resampled first.
  */
-export function logMelExamples(samples: Float32Array<ArrayBuffer>, sampleRateHz: number): TensorOf<"f32"> {
+export function logMelExamples(samples: Samples, sampleRateHz: number): TensorOf<"f32"> {
   const sound = resample(samples, sampleRateHz, VGGISH_RATE_HZ);
   const count = exampleCount(sound.length);
   const data = new Float32Array(count * EXAMPLE_SIZE);
@@ -112,15 +114,11 @@ export function logMelExamples(samples: Float32Array<ArrayBuffer>, sampleRateHz:
  * Exactly `count` examples: longer sound is cut, shorter sound repeats its last example (as published),
  * and sound too short for one is first padded with silence. Empty sound is silence throughout.
  */
-export function fitExamples(
-  samples: Float32Array<ArrayBuffer>,
-  sampleRateHz: number,
-  count: number,
-): TensorOf<"f32"> {
+export function fitExamples(samples: Samples, sampleRateHz: number, count: number): TensorOf<"f32"> {
   const enough = Math.ceil((SAMPLES_OF_ONE_EXAMPLE * sampleRateHz) / VGGISH_RATE_HZ) + 1;
   let sound = samples;
   if (samples.length < enough) {
-    sound = new Float32Array(enough);
+    sound = new Float64Array(enough);
     sound.set(samples);
   }
   const made = logMelExamples(sound, sampleRateHz);

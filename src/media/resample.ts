@@ -2,6 +2,7 @@
  * Sample-rate conversion equal to resampy 0.4.2's `kaiser_best` filter (Smith, "Digital Audio Resampling"):
  * a windowed sinc, tabulated at 8192 points per zero crossing, interpolated linearly. The published front end uses it.
  */
+import type { Samples } from "./wav.js";
 
 /** The filter: 50 zero crossings, a Kaiser window, and a cut-off a little under the Nyquist frequency. */
 const ZERO_CROSSINGS = 50;
@@ -72,11 +73,7 @@ export function greatestCommonDivisor(a: number, b: number): number {
  * Converts mono samples from `fromHz` to `toHz` (whole numbers). The result has `floor(length * toHz / fromHz)` samples.
  * Equal rates return the samples themselves. Throws `RangeError` on rates that are not positive whole numbers.
  */
-export function resample(
-  samples: Float32Array<ArrayBuffer>,
-  fromHz: number,
-  toHz: number,
-): Float32Array<ArrayBuffer> {
+export function resample(samples: Samples, fromHz: number, toHz: number): Samples {
   for (const rate of [fromHz, toHz]) {
     if (!Number.isInteger(rate) || rate < 1) throw new RangeError(`resample: a sample rate of ${rate} Hz`);
   }
@@ -86,7 +83,7 @@ export function resample(
   const increment = 1 / ratio;
   const phases = toHz / greatestCommonDivisor(fromHz, toHz);
   const kept = new Map<number, Taps>();
-  const out = new Float32Array(Math.trunc((samples.length * toHz) / fromHz));
+  const out = new Float64Array(Math.trunc((samples.length * toHz) / fromHz));
 
   for (let t = 0; t < out.length; t++) {
     const time = t * increment;

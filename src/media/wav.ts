@@ -116,12 +116,15 @@ export function readWav(bytes: Uint8Array, source: string): Audio {
   return { sampleRateHz, channels };
 }
 
+/** Mono samples in [-1, 1]; in double precision where they were computed, as the published front end has them. */
+export type Samples = Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer>;
+
 /** The mean of all channels, as the published front end makes sound mono. */
-export function toMono({ channels }: Audio): Float32Array<ArrayBuffer> {
+export function toMono({ channels }: Audio): Samples {
   const [first, ...others] = channels;
   if (!first) throw new RangeError("toMono: no channels");
   if (others.length === 0) return first;
-  return first.map((sample, i) => {
+  return Float64Array.from(first, (sample, i) => {
     let sum = sample;
     for (const channel of others) sum += channel[i]!;
     return sum / channels.length;

@@ -88,7 +88,13 @@ export function messenger(scope: Scope, channels: number, config: MessengerConfi
 
     // Message Receive: each modality reads the other's queries.
     const [visualKeys, visualValues] = halves(visualMessage(fromVisual));
-    const heardBack = attend({ q: audioQuery(audio), k: visualKeys, v: visualValues, heads, pass });
+    const heardBack = attend({
+      q: audioQuery(audio),
+      k: pass.rewrites ? centred(visualKeys) : visualKeys,
+      v: visualValues,
+      heads,
+      pass,
+    });
     const [audioKeys, audioValues] = halves(audioMessage(fromAudio));
     const seenBack = receive(visual, audioKeys, audioValues, pass);
     return {
@@ -121,9 +127,8 @@ export function messenger(scope: Scope, channels: number, config: MessengerConfi
     if (!pass.rewrites) {
       return visualOut(attend({ q: visualQuery(visual), k: keys, v: values, heads, pass }));
     }
-    // Keys are centred: softmax does not see it, and gradients keep the digits that keys have in common.
     // Both projections of the many tokens move to the few queries: (x Wq + b) k = x (Wq k) + b k.
-    const blocks = headBlocks(sub(keys, mean(keys, { axes: [1], keepDims: true })), heads); // [N,heads*Q,D]
+    const blocks = headBlocks(centred(keys), heads); // [N,heads*Q,D]
     const alpha = 1 / Math.sqrt(width / heads);
     const turned = matmul(blocks, visualQuery.weight, { alpha }); // [N,heads*Q,C]
     const scores = matmul(visual, turned, { transB: true }); // [N,L,heads*Q]
@@ -134,4 +139,9 @@ export function messenger(scope: Scope, channels: number, config: MessengerConfi
     const received = matmul(weights, out);
     return add(received, visualOut.bias);
   }
+}
+
+/** Keys `[N,Q,D]` less their mean: softmax does not see it, and gradients keep the digits that keys have in common. */
+function centred(keys: Value): Value {
+  return sub(keys, mean(keys, { axes: [1], keepDims: true }));
 }

@@ -129,7 +129,7 @@ export async function* segmentFrames(
     }
   }
   async function* sound(): AsyncGenerator<Float32Array<ArrayBuffer>, void, undefined> {
-    if (audio) yield resample(toMono(audio), audio.sampleRateHz, VGGISH_RATE_HZ);
+    if (audio) yield Float32Array.from(resample(toMono(audio), audio.sampleRateHz, VGGISH_RATE_HZ));
   }
   yield* segmentStream({ frames: steps(), sound: sound(), size: () => size }, model, options);
 }

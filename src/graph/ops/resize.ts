@@ -5,7 +5,7 @@ import type { Value } from "../value.js";
 import { constant } from "./leaves.js";
 import { matmul } from "./matmul.js";
 
-/** `nearest`: source = floor(i * in/out). `bilinear`: half-pixel centres, edges clamped. */
+/** `nearest`: source = floor(i * in/out), in single precision. `bilinear`: half-pixel centres, edges clamped. */
 export type ResizeMode = "nearest" | "bilinear";
 
 type ResizeAttrs = { readonly mode: ResizeMode; readonly height: number; readonly width: number };
@@ -19,13 +19,37 @@ const resizeOp = defineOp<readonly [Value], ResizeAttrs>({
     const columns = interpolation(mode, dim(x, 3), width);
     return [matmul(rows, matmul(g, columns), { transA: true })];
   },
-  onnx: (e, [x], { mode, height, width }, [value]) =>
-    e.op("Resize", [x, "", "", e.ints([dim(value, 0), dim(value, 1), height, width])], {
+  onnx: (e, [x], { mode, height, width }, [value]) => {
+    const axes = [
+      { axis: 2, from: dim(value, 2), to: height },
+      { axis: 3, from: dim(value, 3), to: width },
+    ];
+    if (mode === "nearest" && !axes.every(({ from, to }) => resizesAlike(from, to))) {
+      return axes.reduce(
+        (name, { axis, from, to }) =>
+          e.op("Gather", [name, e.ints(nearestIndices(from, to))], { axis: { i: axis } }),
+        x,
+      );
+    }
+    return e.op("Resize", [x, "", "", e.ints([dim(value, 0), dim(value, 1), height, width])], {
       mode: { s: mode === "nearest" ? "nearest" : "linear" },
       coordinate_transformation_mode: { s: mode === "nearest" ? "asymmetric" : "half_pixel" },
       nearest_mode: { s: "floor" },
-    }),
+    });
+  },
 });
+
+/** Where each of `to` pixels comes from among `from`, rounded as PyTorch rounds. */
+function nearestIndices(from: number, to: number): number[] {
+  const scale = Math.fround(from / to);
+  return Array.from({ length: to }, (_, i) => Math.min(Math.floor(Math.fround(i * scale)), from - 1));
+}
+
+/** Whether ONNX Runtime, which divides by the inverse scale, takes the same pixels: 14 to 4 it does not. */
+function resizesAlike(from: number, to: number): boolean {
+  const inverse = Math.fround(to / from);
+  return nearestIndices(from, to).every((index, i) => index === Math.floor(Math.fround(i / inverse)));
+}
 
 /** Resizes `[B,C,H,W]` to `[B,C,height,width]` as `torch.nn.functional.interpolate` does. */
 export function resize(x: Value, options: ResizeAttrs): Value {
@@ -36,12 +60,12 @@ export function resize(x: Value, options: ResizeAttrs): Value {
 /** The matrix `[to,from]` that resizes one axis. */
 export function interpolation(mode: ResizeMode, from: number, to: number): Value {
   const data = new Float32Array(to * from);
+  if (mode === "nearest") {
+    for (const [i, index] of nearestIndices(from, to).entries()) data[i * from + index] = 1;
+    return constant({ dtype: "f32", shape: [to, from], data });
+  }
   const scale = from / to;
   for (let i = 0; i < to; i++) {
-    if (mode === "nearest") {
-      data[i * from + Math.min(Math.floor(i * scale), from - 1)] = 1;
-      continue;
-    }
     const position = Math.max((i + 0.5) * scale - 0.5, 0);
     const low = Math.min(Math.floor(position), from - 1);
     const high = Math.min(low + 1, from - 1);
