@@ -3,7 +3,9 @@
  * other files, a bound on how long a parser may stay silent, and failures as one-line `MediaError`s.
  */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { stat } from "node:fs/promises";
 import path from "node:path";
+import type { Readable } from "node:stream";
 import { MediaError, OutputError } from "../errors.js";
 import type { Cancellable } from "./video.js";
 
@@ -15,7 +17,7 @@ const CONTAINERS = [
   ..."mpegts,mpegvideo,mxf,nut,obu,ogg,rm,w64,wav,webm,wtv,yuv4mpegpipe".split(","),
 ].join(",");
 
-/** Longest time without any output or consumption while nothing else is being waited for. */
+/** Longest time without any output, consumption or change of the output file while the tool is waited for. */
 const STALL_SECONDS = 60;
 const STDERR_KEPT = 8192;
 /** Complaints about the output. After some of them (a full disk at the very end) ffmpeg still exits with 0. */
@@ -44,8 +46,9 @@ export interface MediaTool {
 export interface ToolOptions extends Cancellable {
   /** The file that is read. */
   readonly source: string;
-  /** The file that is written, if any. */
+  /** The file that is written, if any. While it changes, the tool is not stalled, however long it takes. */
   readonly output?: string;
+  /** How long the tool may show no sign of progress, in seconds; found out after twice that time at most. */
   readonly stallSeconds?: number;
 }
 
@@ -88,32 +91,22 @@ function failure(tool: string, code: number | null, stderr: string, options: Too
   });
 }
 
-/** Starts `ffmpeg` or `ffprobe`. Nothing is thrown here: a missing tool shows in the first wait. */
-export function startTool(
-  tool: "ffmpeg" | "ffprobe",
-  args: readonly string[],
-  options: ToolOptions,
-): MediaTool {
-  options.signal?.throwIfAborted();
-  const common = tool === "ffmpeg" ? ["-nostdin", "-hide_banner"] : ["-hide_banner"];
-  const child: ChildProcessWithoutNullStreams = spawn(tool, [...common, "-v", "error", ...args], {
-    stdio: ["pipe", "pipe", "pipe"],
-  });
+/** A started process, whose end is only told, never thrown. */
+interface Running {
+  readonly child: ChildProcessWithoutNullStreams;
+  /** Fulfilled once it is gone, however it ended. */
+  readonly gone: Promise<void>;
+  /** Why it failed or was killed; `undefined` while there is no such reason. */
+  error(): Error | undefined;
+  /** Ends it at once; without a reason that is no failure. */
+  kill(reason?: Error): void;
+}
 
-  let stderr = "";
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    // The head says what went wrong first, the tail what it came to.
-    stderr =
-      stderr.length < STDERR_KEPT ? stderr + text : stderr.slice(0, STDERR_KEPT / 2) + text.slice(-2048);
-  });
-  let wake: (() => void) | undefined;
-  child.stdin
-    .on("error", () => {}) // A tool that has read enough closes its end: seen as `write` being false.
-    .on("drain", () => wake?.())
-    .on("close", () => wake?.());
-
+function launch(tool: string, args: readonly string[], options: ToolOptions): Running {
+  const child = spawn(tool, args, { stdio: ["pipe", "pipe", "pipe"] });
+  const stderr = keptText(child.stderr);
   let error: Error | undefined;
-  const kill = (reason: Error) => {
+  const kill = (reason?: Error) => {
     error ??= reason;
     child.kill("SIGKILL");
   };
@@ -122,52 +115,93 @@ export function startTool(
     kill(reason instanceof Error ? reason : new Error("aborted"));
   };
   options.signal?.addEventListener("abort", onAbort, { once: true });
-  const exit = new Promise<void>((resolve) => {
-    child.on("error", (cause: NodeJS.ErrnoException) => {
-      error ??=
-        cause.code === "ENOENT"
-          ? new MediaError(`${tool} is not installed, and video files cannot be read without it`, {
-              hint: "Install it: `apt install ffmpeg`, `brew install ffmpeg`, or from https://ffmpeg.org/download.html.",
-              cause,
-            })
-          : new MediaError(`${tool} cannot be started (${cause.message})`, { cause });
+  const gone = new Promise<void>((resolve) => {
+    child.on("error", (cause) => {
+      error ??= notStarted(tool, cause);
       resolve();
     });
     child.on("close", (code) => {
-      if (code !== 0 || (options.output && CANNOT_WRITE.test(stderr)))
-        error ??= failure(tool, code, stderr, options);
+      const unwritten = options.output !== undefined && CANNOT_WRITE.test(stderr());
+      if (code !== 0 || unwritten) error ??= failure(tool, code, stderr(), options);
       resolve();
     });
   }).finally(() => options.signal?.removeEventListener("abort", onAbort));
+  return { child, gone, error: () => error, kill };
+}
 
-  const stallSeconds = options.stallSeconds ?? STALL_SECONDS;
-  /** Waits for `event`, and kills the tool if that takes too long. */
-  const within = async <T>(event: Promise<T>): Promise<T> => {
-    const timer = setTimeout(() => {
-      kill(
-        new MediaError(`${options.source}: ${tool} made no progress for ${stallSeconds} s and was stopped`, {
-          hint: "The file is probably damaged; convert it again from its source.",
-        }),
-      );
-    }, stallSeconds * 1000);
-    try {
-      return await event;
-    } finally {
-      clearTimeout(timer);
-    }
-  };
+/** Collects what a stream says: the head, which says what went wrong first, and the tail, what it came to. */
+function keptText(stream: Readable): () => string {
+  let text = "";
+  stream.setEncoding("utf8").on("data", (piece: string) => {
+    text = text.length < STDERR_KEPT ? text + piece : text.slice(0, STDERR_KEPT / 2) + piece.slice(-2048);
+  });
+  return () => text;
+}
 
+function notStarted(tool: string, cause: NodeJS.ErrnoException): MediaError {
+  if (cause.code !== "ENOENT")
+    return new MediaError(`${tool} cannot be started (${cause.message})`, { cause });
+  return new MediaError(`${tool} is not installed, and video files cannot be read without it`, {
+    hint: "Install it: `apt install ffmpeg`, `brew install ffmpeg`, or from https://ffmpeg.org/download.html.",
+    cause,
+  });
+}
+
+function stall(tool: string, options: ToolOptions): MediaError {
+  const seconds = options.stallSeconds ?? STALL_SECONDS;
+  return new MediaError(`${options.source}: ${tool} made no progress for ${seconds} s and was stopped`, {
+    hint: "The file is probably damaged; convert it again from its source.",
+  });
+}
+
+/** Size and time of the last change of the file that is being written: while they change, there is progress. */
+async function writtenSoFar({ output }: ToolOptions): Promise<string> {
+  const status = output === undefined ? undefined : await stat(output).catch(() => undefined);
+  return `${status?.size} ${status?.mtimeMs}`;
+}
+
+/** Waits for `event`; calls `onStall` once a whole stall limit passes in which the output file does not change. */
+async function watched<T>(event: Promise<T>, options: ToolOptions, onStall: () => void): Promise<T> {
+  let waiting = true;
+  let before = writtenSoFar(options);
+  const timer = setInterval(
+    async () => {
+      const now = writtenSoFar(options);
+      const stalled = (await before) === (await now);
+      before = now;
+      if (stalled && waiting) onStall();
+    },
+    (options.stallSeconds ?? STALL_SECONDS) * 1000,
+  );
+  try {
+    return await event;
+  } finally {
+    waiting = false;
+    clearInterval(timer);
+  }
+}
+
+/** Starts `ffmpeg` or `ffprobe`. Nothing is thrown here: a missing tool shows in the first wait. */
+export function startTool(
+  tool: "ffmpeg" | "ffprobe",
+  args: readonly string[],
+  options: ToolOptions,
+): MediaTool {
+  options.signal?.throwIfAborted();
+  const common = tool === "ffmpeg" ? ["-nostdin", "-hide_banner"] : ["-hide_banner"];
+  const running = launch(tool, [...common, "-v", "error", ...args], options);
+  const { child, gone } = running;
+  const within = <T>(event: Promise<T>) => watched(event, options, () => running.kill(stall(tool, options)));
   const conclude = async (): Promise<void> => {
-    await within(exit);
+    await within(gone);
+    const error = running.error();
     if (error) throw error;
   };
-
-  const end = async (): Promise<void> => {
-    child.kill("SIGKILL");
+  const stop = async (): Promise<void> => {
+    running.kill();
     child.stdout.destroy(); // unread output would keep the tool's end from being noticed
-    await exit;
+    await gone;
   };
-
   return {
     async *output() {
       const chunks = child.stdout[Symbol.asyncIterator]();
@@ -179,23 +213,37 @@ export function startTool(
         }
         await conclude();
       } finally {
-        await end();
+        await stop();
       }
     },
-    async write(bytes) {
-      if (child.stdin.destroyed || child.exitCode !== null || error) return false;
-      if (child.stdin.write(bytes)) return true;
-      const drained = new Promise<void>((resolve) => {
-        wake = resolve;
-      });
-      await within(Promise.race([drained, exit]));
-      return !child.stdin.destroyed && child.exitCode === null && !error;
-    },
+    write: inputWriter(running, within),
     async finished() {
       child.stdin.end();
       child.stdout.resume();
       await conclude();
     },
-    stop: end,
+    stop,
+  };
+}
+
+/** `MediaTool.write` on a process; `within` bounds its waits. */
+function inputWriter(
+  { child, gone, error }: Running,
+  within: (event: Promise<void>) => Promise<void>,
+): MediaTool["write"] {
+  let wake: (() => void) | undefined;
+  child.stdin
+    .on("error", () => {}) // A tool that has read enough closes its end: seen as `write` being false.
+    .on("drain", () => wake?.())
+    .on("close", () => wake?.());
+  const reads = () => !child.stdin.destroyed && child.exitCode === null && !error();
+  return async (bytes) => {
+    if (!reads()) return false;
+    if (child.stdin.write(bytes)) return true;
+    const drained = new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+    await within(Promise.race([drained, gone]));
+    return reads();
   };
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import test from "node:test";
@@ -179,6 +179,25 @@ test("a tool that stalls, is aborted or is missing ends with a reason", { skip }
     first({}),
     (error) => error instanceof MediaError && /apt install/.test(error.hint ?? ""),
   );
+});
+
+test("a tool that only writes its file may take its time, and is stopped when it stands still", {
+  skip,
+}, async (t) => {
+  const dir = await folder(t);
+  const output = path.join(dir, "sound.wav");
+  const write = async (args: string, stallSeconds: number) => {
+    const options = { source: "x.mp4", output, stallSeconds };
+    const tool = startTool("ffmpeg", [...args.split(" "), "-y", output], options);
+    await tool.finished().finally(() => tool.stop());
+  };
+  await write("-re -f lavfi -i sine=d=3 -flush_packets 1", 1); // at the speed of its playing
+  assert.ok((await stat(output)).size > 3 * 44_100 * 2);
+
+  const pipe = path.join(dir, "pipe");
+  const made = spawnSync("mkfifo", [pipe]);
+  if (made.status !== 0) return t.skip("no named pipes here");
+  await assert.rejects(write(`-f wav -i ${pipe}`, 0.3), /x\.mp4: ffmpeg made no progress for 0\.3 s/);
 });
 
 test("the reference recordings", {
