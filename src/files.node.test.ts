@@ -1,11 +1,19 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import test from "node:test";
 import { OutputError } from "./errors.js";
-import { asOutputError, ensureWritableDir, safeJoin, writeFileAtomic } from "./files.node.js";
+import {
+  asOutputError,
+  ensureWritableDir,
+  removeStale,
+  safeJoin,
+  temporaryPath,
+  writeFileAtomic,
+} from "./files.node.js";
 
 async function inTemporaryDir(run: (dir: string) => Promise<void>): Promise<void> {
   const dir = await mkdtemp(path.join(os.tmpdir(), "avseg-files-"));
@@ -88,6 +96,22 @@ test("a folder without permission is an OutputError", async (t) => {
     await chmod(dir, 0o700);
   });
 });
+
+test("what ended processes left is removed, what others may still write is not", () =>
+  inTemporaryDir(async (dir) => {
+    const { pid: ended } = spawnSync(process.execPath, ["--version"]);
+    const name = path.basename(temporaryPath(dir));
+    const of = (pid: number) => name.replace(`-${process.pid}-`, `-${pid}-`);
+    const elsewhere = of(ended).replace(/-[0-9a-f]{8}-/, "-00000000-");
+    const kept = [name, of(process.ppid), elsewhere, `${of(ended)} of mine`, ".tmp-1", "masks"];
+    await mkdir(path.join(dir, of(ended), "masks"), { recursive: true });
+    for (const file of [`${of(ended)}.mp4`, path.join(of(ended), "masks", "0.png"), ...kept]) {
+      await writeFile(path.join(dir, file), "");
+    }
+    await removeStale(dir);
+    assert.deepEqual((await readdir(dir)).sort(), kept.sort());
+    await removeStale(path.join(dir, "absent"));
+  }));
 
 test("errors that are not the file system's pass through", () => {
   const bug = new TypeError("bug");

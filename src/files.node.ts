@@ -1,7 +1,8 @@
 /** Writing files so that nobody ever sees half of one, and saying plainly when it cannot be done. */
-import { randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
-import { access, constants, type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { createHash, randomBytes } from "node:crypto";
+import { existsSync, readlinkSync } from "node:fs";
+import { access, constants, type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { hostname } from "node:os";
 import path from "node:path";
 import { OutputError } from "./errors.js";
 
@@ -88,6 +89,50 @@ export function safeJoin(outDir: string, ...parts: string[]): string {
   return path.join(outDir, relative);
 }
 
+const TEMPORARY = /^\.tmp-(?<pid>[1-9]\d*)-(?<space>[0-9a-f]{8})-[0-9a-f]{12}(\.\w+)?$/;
+
+/**
+ * A new path in `dir` for what this process has not finished writing, a file or a folder; an extension may follow.
+ * The name begins with a dot and is short, so that neither listings nor limits on names get in the way.
+ */
+export function temporaryPath(dir: string): string {
+  return path.join(dir, `.tmp-${process.pid}-${processSpace()}-${randomBytes(6).toString("hex")}`);
+}
+
+/**
+ * Removes from `dir` what processes that were killed left there under a `temporaryPath`. What another machine or
+ * container wrote stays: whether its process still runs cannot be seen from here. So does what cannot be removed.
+ */
+export async function removeStale(dir: string): Promise<void> {
+  const names = await readdir(dir).catch(() => []);
+  const stale = names.filter((name) => {
+    const { pid, space } = TEMPORARY.exec(name)?.groups ?? {};
+    return space === processSpace() && !isRunning(Number(pid));
+  });
+  const remove = (name: string) => rm(path.join(dir, name), { recursive: true, force: true });
+  await Promise.allSettled(stale.map(remove));
+}
+
+/** Tells machines and containers apart: the number of a process says nothing outside of its own. */
+function processSpace(): string {
+  let namespace = "";
+  try {
+    namespace = readlinkSync("/proc/self/ns/pid");
+  } catch {
+    // Linux alone has them.
+  }
+  return createHash("sha256").update(`${hostname()} ${namespace}`).digest("hex").slice(0, 8);
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0); // asks only
+    return true;
+  } catch (error) {
+    return errorCode(error) !== "ESRCH"; // one of another user may not be signalled
+  }
+}
+
 /** What `writeFileAtomic` accepts: everything at once, or in pieces as they become known. */
 export type FileContent = Uint8Array | string | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
@@ -105,8 +150,7 @@ export async function writeFileAtomic(
   signal?.throwIfAborted();
   const dir = path.dirname(target);
   await ensureWritableDir(dir);
-  // A dot file of bounded length, so that neither listings nor limits on names get in the way.
-  const temporary = path.join(dir, `.tmp-${process.pid}-${randomBytes(6).toString("hex")}`);
+  const temporary = temporaryPath(dir);
   try {
     const file = await open(temporary, "wx");
     try {

@@ -170,6 +170,17 @@ test("nothing is left behind on failure or abort, and earlier results stay", { s
   await assert.rejects(segmentVideo(video, failing, { outDir }), reason);
   assert.deepEqual((await readdir(outDir)).sort(), ["masks", "overlay.mp4", "segments.json"]);
 
+  // Killed in the middle of the work.
+  const script = `
+    import { segmentVideo } from ${JSON.stringify(import.meta.resolve("./segment-video.node.js"))};
+    const kill = () => process.kill(process.pid, "SIGKILL");
+    const predictor = { frameCount: 5, imageSize: ${side}, classes: ["sounding"], predict: kill };
+    await segmentVideo(${JSON.stringify(video)}, predictor, { outDir: ${JSON.stringify(outDir)} });`;
+  spawnSync(process.execPath, ["--input-type=module", "-e", script]);
+  assert.equal((await readdir(outDir)).length, 4);
+  await segmentVideo(video, brightness(), { outDir });
+  assert.deepEqual((await readdir(outDir)).sort(), ["masks", "overlay.mp4", "segments.json"]);
+
   const file = path.join(dir, "file");
   await writeFile(file, "");
   await assert.rejects(segmentVideo(video, brightness(), { outDir: path.join(file, "out") }), OutputError);

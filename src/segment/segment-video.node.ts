@@ -1,10 +1,16 @@
 /** Any video in; masks, `segments.json` and an overlay video out. */
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, rename, rm, rmdir } from "node:fs/promises";
+import { mkdir, rename, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
 import { labelPicture } from "../datasets/palette.js";
 import { MediaError } from "../errors.js";
-import { asOutputError, ensureWritableDir, writeFileAtomic } from "../files.node.js";
+import {
+  asOutputError,
+  ensureWritableDir,
+  removeStale,
+  temporaryPath,
+  writeFileAtomic,
+} from "../files.node.js";
 import { ffmpegBackend } from "../media/ffmpeg.node.js";
 import { encodePng } from "../media/image-file.node.js";
 import { VGGISH_RATE_HZ } from "../media/log-mel.js";
@@ -171,8 +177,9 @@ async function publish(from: string, outDir: string): Promise<void> {
 /**
  * Segments what sounds in a video of any length, size and rotation: `masks/000000.png` for every second, at the
  * displayed size; `segments.json`; and `overlay.mp4` with the original sound and timestamps, the masks blended
- * between the seconds. Memory does not grow with the length. Nothing is left behind on failure or abort.
- * Throws `MediaError` (the video), `OutputError` (the folder), and the signal's reason.
+ * between the seconds. Memory does not grow with the length. Nothing is left behind on failure or abort, and what
+ * killed processes left in the folder is removed. Throws `MediaError` (the video), `OutputError` (the folder), and the
+ * signal's reason.
  */
 export async function segmentVideo(
   video: string,
@@ -184,9 +191,8 @@ export async function segmentVideo(
   const info = await backend.info(video, cancel);
   const existed = existsSync(outDir);
   await ensureWritableDir(outDir);
-  const partial = await mkdtemp(path.join(outDir, ".partial-")).catch((error: unknown) => {
-    throw asOutputError(error, outDir);
-  });
+  await removeStale(outDir);
+  const partial = temporaryPath(outDir);
 
   const side = predictor.imageSize;
   const frames = backend.framesAt(info, { width: side, height: side, ...cancel });
@@ -212,7 +218,7 @@ export async function segmentVideo(
 
   const steps = recordedSteps();
   try {
-    await mkdir(path.join(partial, "masks"));
+    await mkdir(path.join(partial, "masks"), { recursive: true });
     if (options.overlay !== false) {
       const size = pictureSize(info.width, info.height);
       const rate = pictureRate(info);

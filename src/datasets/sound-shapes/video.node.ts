@@ -1,8 +1,7 @@
 /** SoundShapes clips as video files, which is how `segment` meets them. */
-import { randomBytes } from "node:crypto";
 import { rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { asOutputError, ensureWritableDir } from "../../files.node.js";
+import { asOutputError, ensureWritableDir, temporaryPath } from "../../files.node.js";
 import { startTool } from "../../media/ffmpeg-process.node.js";
 import { encodeWav } from "../../media/wav.js";
 import { type ClipSpec, defaultFramesPerSecond } from "./plan.js";
@@ -23,7 +22,7 @@ export async function writeClipVideo(
   if (size % 2 !== 0) throw new RangeError(`sound shapes: a video needs an even size, got ${size}`);
   const folder = path.dirname(target);
   await ensureWritableDir(folder);
-  const temporary = path.join(folder, `.tmp-${process.pid}-${randomBytes(6).toString("hex")}`);
+  const temporary = temporaryPath(folder);
   const wav = `${temporary}.wav`;
   const mp4 = `${temporary}.mp4`;
   try {
