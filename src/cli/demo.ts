@@ -9,6 +9,7 @@ import { writeSoundShapes } from "../datasets/sound-shapes/write.node.js";
 import { swapChart, trainingCharts } from "../evaluation/report/evaluation-report.js";
 import { type RunEvaluationOptions, runEvaluation } from "../evaluation/run-evaluation.node.js";
 import { ensureWritableDir, writeFileAtomic } from "../files.node.js";
+import { ffmpegBackend } from "../media/ffmpeg.node.js";
 import { loadPredictor } from "../models/load-predictor.node.js";
 import type { LoadedPredictor } from "../models/predictor.js";
 import { DEMO_MODEL_DESCRIPTION } from "../segment/demo-model.node.js";
@@ -51,6 +52,7 @@ interface Demo {
 async function demo(video: string | undefined, { out }: { out: string }): Promise<void> {
   const started = performance.now();
   const signal = interruptSignal(`What is finished is in ${out}; run the demo again to start over.`);
+  if (video !== undefined) await ffmpegBackend.info(video, { signal }); // before minutes of training
   await ensureWritableDir(out);
   const dataRoot = path.join(out, "data");
   const packageRoot = path.resolve(import.meta.dirname, "..", "..", "..");
