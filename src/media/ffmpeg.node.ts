@@ -1,12 +1,15 @@
 /** Video files in Node: frames, sound and overlays by the system's ffmpeg. */
 import { inputArguments, startTool } from "./ffmpeg-process.node.js";
 import { probeVideo } from "./ffprobe.node.js";
-import type { Cancellable, OverlayOptions, StepFrame, VideoBackend, VideoInfo } from "./video.js";
-
-/** Samples per second from which a step's frame is chosen: the last one (as published). */
-const SAMPLES_PER_STEP = 16;
-/** A last second of which the video covers less than this is no step of its own. */
-const FEWEST_SAMPLES = 4;
+import {
+  type Cancellable,
+  FEWEST_SAMPLES,
+  type OverlayOptions,
+  SAMPLES_PER_STEP,
+  type StepFrame,
+  type VideoBackend,
+  type VideoInfo,
+} from "./video.js";
 
 /**
  * Lets ffmpeg read a stream along and drop it. In MPEG streams its clock starts with the first stream that it reads:

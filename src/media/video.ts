@@ -1,5 +1,10 @@
 /** Video files as the rest of avseg sees them: what a file holds, and the four things done with it. */
 
+/** Samples per second of which a step's frame is the last one, as published. */
+export const SAMPLES_PER_STEP = 16;
+/** A last second that the video covers with fewer samples is no step of its own, unless it is the only one. */
+export const FEWEST_SAMPLES = 4;
+
 /** One audio track of a video file. */
 export interface AudioTrack {
   /** Index of the stream in the file. */

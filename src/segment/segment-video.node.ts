@@ -14,7 +14,7 @@ import {
 import { ffmpegBackend } from "../media/ffmpeg.node.js";
 import { encodePng } from "../media/image-file.node.js";
 import { VGGISH_RATE_HZ } from "../media/log-mel.js";
-import type { VideoBackend, VideoInfo } from "../media/video.js";
+import { SAMPLES_PER_STEP, type VideoBackend, type VideoInfo } from "../media/video.js";
 import type { Predictor } from "../models/predictor.js";
 import { type Box, classNameOf, type Mask, maskOf, unionOf } from "./mask.js";
 import { overlayColor, overlayPictures, pictureSize } from "./overlay-picture.js";
@@ -117,7 +117,7 @@ function notesOf(info: VideoInfo, records: readonly FrameRecord[], peak: number)
     }
     if (peak === 0) notes.push("The sound is digital silence throughout, so the masks say little.");
   }
-  const end = (records.at(-1)?.time ?? 0) + 1 / 16;
+  const end = (records.at(-1)?.time ?? 0) + 1 / SAMPLES_PER_STEP;
   if (info.durationSeconds !== undefined && end < info.durationSeconds - 1) {
     notes.push(
       `The file announces ${info.durationSeconds.toFixed(1)} s, but its picture ends after ${end.toFixed(1)} s.`,

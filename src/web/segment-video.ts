@@ -6,17 +6,13 @@ import type { Input, InputAudioTrack, InputVideoTrack } from "mediabunny";
 import { MediaError } from "../errors.js";
 import { VGGISH_RATE_HZ } from "../media/log-mel.js";
 import { resampleStream } from "../media/resample-stream.js";
-import type { StepFrame } from "../media/video.js";
+import { FEWEST_SAMPLES, SAMPLES_PER_STEP, type StepFrame } from "../media/video.js";
 import type { Predictor } from "../models/predictor.js";
 import { type SegmentedFrame, type SegmentFramesOptions, segmentStream } from "../segment/segment-frames.js";
 import { framePicture } from "./frame-picture.js";
 import { type TimeOffsets, timeOffsets } from "./time-zero.js";
 import { blobOf, nameOf, type WebFile } from "./web-file.js";
 
-/** Samples per second from which a step's frame is chosen: the last one (as published). */
-const SAMPLES_PER_STEP = 16;
-/** A last second of which the video covers less than this is no step of its own. */
-const FEWEST_SAMPLES = 4;
 /** Silence goes before sound that starts later than this, and into gaps, or out of overlaps, longer than that. */
 const START_TOLERANCE_SECONDS = 0.001;
 const GAP_TOLERANCE_SECONDS = 0.1;
