@@ -6,7 +6,7 @@ import { findWeightFile } from "../models/assemble-weights.node.js";
 import { openPredictor } from "../models/open-predictor.node.js";
 import type { LoadedPredictor } from "../models/predictor.js";
 import type { RuntimeOptions } from "../runtime/runtime.js";
-import { DEMO_MODEL_DESCRIPTION, findDemoModel } from "../segment/demo-model.node.js";
+import { DEMO_MODEL, DEMO_MODEL_DESCRIPTION } from "../segment/demo-model.node.js";
 import { type SegmentSummary, segmentVideo } from "../segment/segment-video.node.js";
 import { peekCheckpoint } from "../training/checkpoint.node.js";
 import { configuredModel } from "./configured-model.js";
@@ -80,7 +80,7 @@ async function loadModel(
   { checkpoint, config, provider }: Options,
   signal: AbortSignal,
 ): Promise<{ predictor: LoadedPredictor; description: string }> {
-  const file = await findWeightFile(checkpoint ?? findDemoModel());
+  const file = await findWeightFile(checkpoint ?? DEMO_MODEL);
   const predictor = await openPredictor({
     checkpoint: file,
     ...(config && (await configuredModel((await loadConfig(config)).config))),

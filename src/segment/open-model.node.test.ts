@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -7,6 +8,7 @@ import { assertClose, seededInput, seededUniform } from "../../test/support.js";
 import { tinyConfig, writeTinyModel } from "../../test/tiny-model.js";
 import { CheckpointError } from "../errors.js";
 import { exportModel } from "../export/export-model.node.js";
+import { writeFileAtomic } from "../files.node.js";
 import type { ClipBatch } from "../models/predictor.js";
 import { openModel } from "./open-model.node.js";
 
@@ -27,6 +29,20 @@ async function logitsOf(checkpoint: string): Promise<Float32Array> {
   await model.close();
   return data;
 }
+
+test("without a checkpoint it is the demo model of the package, wherever the process runs", async (t) => {
+  const dir = await mkdtemp(path.join(tmpdir(), "avseg-open-"));
+  t.after(() => rm(dir, { recursive: true }));
+  await writeFileAtomic(path.join(dir, "work_dir/demo/train/best.safetensors"), "not the demo model");
+  const script = `
+    import { openModel } from ${JSON.stringify(import.meta.resolve("./open-model.node.js"))};
+    const model = await openModel();
+    console.log(model.imageSize);
+    await model.close();`;
+  const args = ["--input-type=module", "-e", script];
+  const { stdout, stderr } = spawnSync(process.execPath, args, { cwd: dir, encoding: "utf8" });
+  assert.equal(stdout, "96\n", stderr);
+});
 
 test("an exported model whose weights lie beside it opens like its checkpoint", async (t) => {
   const dir = await mkdtemp(path.join(tmpdir(), "avseg-open-"));

@@ -3,13 +3,14 @@ import type { LoadModelOptions } from "../models/load-predictor.node.js";
 import { openPredictor } from "../models/open-predictor.node.js";
 import type { Predictor } from "../models/predictor.js";
 import type { RuntimeOptions } from "../runtime/runtime.js";
-import { findDemoModel } from "./demo-model.node.js";
+import { DEMO_MODEL } from "./demo-model.node.js";
 
 /** Which model to open and how to run it. */
 export interface OpenModelOptions extends Omit<LoadModelOptions, "checkpoint"> {
   /**
    * A checkpoint of `avseg train`, a published one of the whole state dict (torch or safetensors), or an ONNX file of
-   * `avseg export`. Without it the demo model is used, which knows generated shapes and no real objects.
+   * `avseg export`. Without it the demo model of the package is used, which knows generated shapes and no
+   * real objects.
    */
   readonly checkpoint?: string;
   /** Execution provider and threads. */
@@ -21,5 +22,5 @@ export interface OpenModelOptions extends Omit<LoadModelOptions, "checkpoint"> {
  * is missing or damaged, does not fit, or is another encoder than the checkpoint was trained on.
  */
 export async function openModel({ checkpoint, ...options }: OpenModelOptions = {}): Promise<Predictor> {
-  return openPredictor({ ...options, checkpoint: checkpoint ?? findDemoModel() });
+  return openPredictor({ ...options, checkpoint: checkpoint ?? DEMO_MODEL });
 }
