@@ -44,34 +44,40 @@ export interface PredictorSource {
 }
 
 /**
- * Makes a predictor. Sessions are created when a batch size is first seen. `predict` throws `RangeError` for
- * a batch that is not whole clips or has frames of another size.
+ * Makes a predictor. Sessions are created when a batch size is first seen; where that fails, `predict` throws why, and
+ * the next call tries again. It throws `RangeError` for a batch that is not whole clips.
  */
 export function createPredictor({ model, weights, runtime, embed }: PredictorSource): Predictor {
   const { frameCount, imageSize, classes } = model.config;
   const sessions = new Map<number, Promise<Session>>();
 
-  const open = async (graph: OnnxGraph, name: string): Promise<Session> => {
+  const open = async (clips: number): Promise<Session> => {
+    await makeRoom();
+    const contrib = runtime.provider === "cpu" || runtime.provider === "wasm";
+    const graph = inferenceGraph(model, clips, { contrib, embedded: embed !== undefined });
+    const name = `model for ${clips} clips`;
     if (typeof weights !== "function") return runtime.createSession({ graph, weights, name });
     return runtime.createSession({ graph, weights: await weights(), giveWeights: true, name });
   };
 
-  const sessionFor = async (clips: number): Promise<Session> => {
-    let session = sessions.get(clips);
-    if (session === undefined) {
-      const [oldest] = sessions.keys();
-      if (sessions.size >= sessionsKept && oldest !== undefined) {
-        const closing = sessions.get(oldest);
-        sessions.delete(oldest);
-        await (await closing)?.close();
-      }
-      const contrib = runtime.provider === "cpu" || runtime.provider === "wasm";
-      const graph = inferenceGraph(model, clips, { contrib, embedded: embed !== undefined });
-      session = open(graph, `model for ${clips} clips`);
-    }
+  const makeRoom = async (): Promise<void> => {
+    const [oldest] = sessions.keys();
+    if (sessions.size < sessionsKept || oldest === undefined) return;
+    const session = sessions.get(oldest);
+    sessions.delete(oldest);
+    await closed(session);
+  };
+
+  const sessionFor = (clips: number): Promise<Session> => {
+    const known = sessions.get(clips);
+    const session = known ?? open(clips);
     // Back to the end: the front of the map is the one unused for longest.
     sessions.delete(clips);
     sessions.set(clips, session);
+    const forget = () => {
+      if (sessions.get(clips) === session) sessions.delete(clips); // so that the next call tries again
+    };
+    if (!known) session.catch(forget);
     return session;
   };
 
@@ -84,8 +90,8 @@ export function createPredictor({ model, weights, runtime, embed }: PredictorSou
       if (!Number.isInteger(clips) || clips < 1) {
         throw new RangeError(`predict: ${frames.shape[0] ?? 0} frames are not whole clips of ${frameCount}`);
       }
-      const session = await sessionFor(clips);
       const audio = embed ? { embedding: await embed(logMel) } : { logMel };
+      const session = await sessionFor(clips); // from here to its run nothing may wait, or it could be closed
       const { logits } = await session.run({ frames, keep, ...audio });
       if (logits === undefined) throw new Error("predict: the model gave no logits");
       return asF32(logits, "logits");
@@ -93,7 +99,13 @@ export function createPredictor({ model, weights, runtime, embed }: PredictorSou
     async close() {
       const open = [...sessions.values()];
       sessions.clear();
-      for (const session of open) await (await session).close();
+      await Promise.all(open.map(closed));
     },
   };
+}
+
+/** Closes a session once it is open; one that fails to open needs no closing, and tells whoever asked for it. */
+async function closed(session: Promise<Session> | undefined): Promise<void> {
+  const opened = await session?.catch(() => undefined);
+  await opened?.close();
 }
