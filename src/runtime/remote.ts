@@ -2,6 +2,7 @@
  * The calling side of a runtime whose sessions live in a worker: ONNX Runtime's `run` blocks the thread that
  * calls it. Node and browsers differ only in how a worker is started; results cross without a copy.
  */
+import { AvsegError } from "../errors.js";
 import { serialiseOnnx } from "../graph/index.js";
 import type { OnnxValue } from "../graph/read-onnx.js";
 import { describe, type Tensor } from "../tensor.js";
@@ -24,7 +25,11 @@ export interface WorkerListener {
   fail(error: Error): void;
 }
 
-type Pending = { resolve: (reply: WorkerReply) => void; reject: (error: Error) => void };
+interface Pending {
+  readonly request: WorkerTask;
+  readonly resolve: (reply: WorkerReply) => void;
+  readonly reject: (error: Error) => void;
+}
 type Send = (request: WorkerTask, transfer?: ArrayBuffer[]) => Promise<WorkerReply>;
 
 /** Makes a runtime of a worker that answers requests; `connect` starts it. */
@@ -42,7 +47,7 @@ export function remoteRuntime(provider: string, connect: (listener: WorkerListen
       const call = pending.get(reply.call);
       pending.delete(reply.call);
       if (pending.size === 0) port.busy?.(false);
-      if (reply.error !== undefined) call?.reject(new Error(reply.error));
+      if (reply.error !== undefined) call?.reject(refusal(provider, call.request, reply.error));
       else call?.resolve(reply);
     },
     fail,
@@ -54,7 +59,7 @@ export function remoteRuntime(provider: string, connect: (listener: WorkerListen
         return;
       }
       const call = nextCall++;
-      pending.set(call, { resolve, reject });
+      pending.set(call, { request, resolve, reject });
       port.busy?.(true);
       port.post({ ...request, call }, transfer);
     });
@@ -67,6 +72,18 @@ export function remoteRuntime(provider: string, connect: (listener: WorkerListen
       fail(failure);
     },
   };
+}
+
+/** The error of a request that the worker refused. A session that WebGPU cannot open is the machine's matter. */
+function refusal(provider: string, request: WorkerTask, reason: string): Error {
+  if (provider !== "webgpu" || request.kind !== "create") return new Error(reason);
+  const what = /Failed to get .*adapter/.test(reason)
+    ? "expected a graphics adapter, found none that it can use"
+    : `it cannot open the ${request.name}: ${reason}`;
+  return new AvsegError(`WebGPU: ${what}`, {
+    hint: 'Use `--provider cpu`, or from code the provider "cpu" ("wasm" in browsers).',
+    cause: new Error(reason),
+  });
 }
 
 async function openSession(send: Send, source: SessionSource | ModelSource): Promise<Session> {
