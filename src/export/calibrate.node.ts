@@ -88,15 +88,17 @@ async function compare(
   exportedModel: Predictor,
 ): Promise<CalibrationReport> {
   const { precision, dataset } = options;
-  // Masks of the full model, packed: a dataset's masks would fill the memory, and pack a hundredfold.
-  const masks = new Map<string, Uint8Array>();
-  const full = await score(options, fullModel, 0, (id, mask) => {
-    masks.set(id, deflateRawSync(mask));
+  // Masks of the full model, packed: a dataset's masks would fill the memory, and pack a hundredfold. They are told
+  // apart by their place, as a table may repeat a name.
+  const masks: Uint8Array[] = [];
+  const full = await score(options, fullModel, 0, (mask) => {
+    masks.push(deflateRawSync(mask));
   });
+  let clip = 0;
   let pixels = 0;
   let flippedPixels = 0;
-  const exported = await score(options, exportedModel, 1, (id, mask) => {
-    const before = inflateRawSync(masks.get(id) ?? new Uint8Array());
+  const exported = await score(options, exportedModel, 1, (mask) => {
+    const before = inflateRawSync(masks[clip++] ?? new Uint8Array());
     pixels += mask.length;
     for (let i = 0; i < mask.length; i++) if (mask[i] !== before[i]) flippedPixels++;
   });
@@ -120,12 +122,12 @@ async function compare(
   };
 }
 
-/** Evaluates one of the two, `pass` 0 or 1. */
+/** Evaluates one of the two, `pass` 0 or 1; masks are given in the order of the dataset. */
 async function score(
   { dataset, workers, onProgress, signal }: CalibrateOptions,
   predictor: Predictor,
   pass: number,
-  onMask: (id: string, mask: Uint8Array) => void,
+  onMask: (mask: Uint8Array) => void,
 ): Promise<CalibratedModel> {
   const total = dataset.entries.length;
   const loader = new ClipLoader(dataset, { cacheBytes: 0, ...(workers !== undefined && { workers }) });
@@ -136,7 +138,7 @@ async function score(
       clips: loader.batches({ batchSize: 1, ...(signal && { signal }) }),
       total,
       batchSize: 1,
-      onMasks: ({ id }, { data }) => onMask(id, data),
+      onMasks: (_, { data }) => onMask(data),
       onProgress: ({ done }) => onProgress?.((pass * total + done) / 2, total),
       ...(signal && { signal }),
     });
