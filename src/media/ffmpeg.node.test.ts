@@ -191,8 +191,8 @@ test("a tool that only writes its file may take its time, and is stopped when it
     const tool = startTool("ffmpeg", [...args.split(" "), "-y", output], options);
     await tool.finished().finally(() => tool.stop());
   };
-  await write("-re -f lavfi -i sine=d=3 -flush_packets 1", 1); // at the speed of its playing
-  assert.ok((await stat(output)).size > 3 * 44_100 * 2);
+  await write("-re -f lavfi -i sine=d=5 -flush_packets 1", 2); // at the speed of its playing
+  assert.ok((await stat(output)).size > 5 * 44_100 * 2);
 
   const pipe = path.join(dir, "pipe");
   const made = spawnSync("mkfifo", [pipe]);
