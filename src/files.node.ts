@@ -38,6 +38,16 @@ export function asOutputError(error: unknown, target: string): unknown {
   return new OutputError(`cannot write ${target}: ${reason[0]}`, { hint: reason[1], cause: error });
 }
 
+/** The path of what comes with avseg, e.g. `packagePath("config", "s4", "pvt2.yaml")`. */
+export function packagePath(...parts: string[]): string {
+  return path.resolve(import.meta.dirname, "..", "..", ...parts);
+}
+
+/** `file`, or where there is none of that name, the one that comes with avseg; `undefined` where neither is there. */
+export function ownOrShipped(file: string): string | undefined {
+  return [file, packagePath(file)].find((candidate) => existsSync(candidate));
+}
+
 /** Creates `dir` with its parents and checks that files can be made in it. Throws `OutputError`. */
 export async function ensureWritableDir(dir: string): Promise<void> {
   try {
@@ -136,39 +146,70 @@ function isRunning(pid: number): boolean {
 /** What `writeFileAtomic` accepts: everything at once, or in pieces as they become known. */
 export type FileContent = Uint8Array | string | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
+/** How `writeFileAtomic` and `writeFilesAtomic` write. */
+export interface WriteOptions {
+  readonly signal?: AbortSignal;
+  /** `false`: nothing is synced, which is quick, but a power cut may leave a damaged file. Default `true`. */
+  readonly durable?: boolean;
+}
+
 /**
  * Writes `data` to `target`: readers see the old file or the whole new one, never a part, also after a crash.
  * It goes to a temporary name in the same folder (made if absent), is synced, then renamed; on any failure or
- * abort the temporary file is removed. With `durable: false` nothing is synced: quick, but a power cut may leave a
- * damaged file. Throws `OutputError` when it cannot be written, the signal's reason on abort.
+ * abort the temporary file is removed. Throws `OutputError` when it cannot be written, the signal's reason on abort.
  */
-export async function writeFileAtomic(
+export function writeFileAtomic(
   target: string,
   data: FileContent,
-  { signal, durable = true }: { signal?: AbortSignal; durable?: boolean } = {},
+  options: WriteOptions = {},
+): Promise<void> {
+  return writeFilesAtomic([{ target, data }], options);
+}
+
+/**
+ * Writes files that belong together as `writeFileAtomic` does: none is renamed before all are written, so that a
+ * failure or an abort leaves all of the old ones.
+ */
+export async function writeFilesAtomic(
+  files: readonly { readonly target: string; readonly data: FileContent }[],
+  { signal, durable = true }: WriteOptions = {},
 ): Promise<void> {
   signal?.throwIfAborted();
-  const dir = path.dirname(target);
-  await ensureWritableDir(dir);
-  const temporary = temporaryPath(dir);
+  const staged: { target: string; temporary: string }[] = [];
+  let current = "";
   try {
-    const file = await open(temporary, "wx");
-    try {
-      for await (const piece of pieces(data)) {
-        signal?.throwIfAborted();
-        await writeAll(file, piece);
-      }
-      signal?.throwIfAborted();
-      if (durable) await file.sync();
-    } finally {
-      await file.close();
+    for (const { target, data } of files) {
+      current = target;
+      await ensureWritableDir(path.dirname(target));
+      const temporary = temporaryPath(path.dirname(target));
+      staged.push({ target, temporary });
+      await writeWhole(temporary, data, { durable, ...(signal && { signal }) });
+      if (await isDir(target)) throw Object.assign(new Error("a folder"), { code: "EISDIR" });
     }
-    await rename(temporary, target);
+    signal?.throwIfAborted();
+    for (const { target, temporary } of staged) {
+      current = target;
+      await rename(temporary, target);
+    }
   } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined);
-    throw asOutputError(error, target);
+    await Promise.allSettled(staged.map(({ temporary }) => rm(temporary, { force: true })));
+    throw asOutputError(error, current);
   }
-  if (durable) await syncDir(dir);
+  if (!durable) return;
+  for (const dir of new Set(files.map(({ target }) => path.dirname(target)))) await syncDir(dir);
+}
+
+async function writeWhole(file: string, data: FileContent, { signal, durable }: WriteOptions): Promise<void> {
+  const handle = await open(file, "wx");
+  try {
+    for await (const piece of pieces(data)) {
+      signal?.throwIfAborted();
+      await writeAll(handle, piece);
+    }
+    if (durable) await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }
 
 function pieces(data: FileContent): Iterable<Uint8Array> | AsyncIterable<Uint8Array> {

@@ -99,6 +99,7 @@ async function exportCheckpoint(checkpoint: string, options: ExportCommandOption
   const audio = options.withAudioFrontend ? "pcm" : (options.audio ?? "log-mel");
   const signal = interruptSignal("Nothing half-written was left.");
   let progress: ReturnType<typeof createProgress> | undefined;
+  const labelled: { dataset?: AvsDataset } = {};
   const exported = await exportModel({
     checkpoint,
     ...(options.config && (await configuredModel((await loadConfig(options.config)).config))),
@@ -106,6 +107,9 @@ async function exportCheckpoint(checkpoint: string, options: ExportCommandOption
     form: { clips, frames, audio },
     precision,
     ...(options.externalData ? { externalData: true } : {}),
+    onModel: async (config) => {
+      if (options.calibrate !== undefined) labelled.dataset = await dataOf(options.calibrate, split, config);
+    },
     onProgress: ({ stage, done, total }) => {
       if (stage !== "writing") return;
       progress ??= createProgress("writing", total, { unit: "bytes" });
@@ -115,10 +119,9 @@ async function exportCheckpoint(checkpoint: string, options: ExportCommandOption
   });
   progress?.done();
   process.stdout.write(describeExport(exported));
-  if (options.calibrate === undefined) return;
+  const { dataset } = labelled;
+  if (dataset === undefined) return;
 
-  const { model } = exported.source;
-  const dataset = await dataOf(options.calibrate, split, model.config);
   const counting = createProgress(`comparing on ${split}`, dataset.entries.length, { unit: "clips" });
   const report = await calibrate({
     source: exported.source,
@@ -166,9 +169,10 @@ function describeExport({ files, inputs, outputs }: ExportedModel): string {
 
 function describeCalibration(report: CalibrationReport): string {
   const { full, exported, clips, precision, split } = report;
+  const published = report.task === "avss" ? "" : ` as published, in batches of ${report.batchSize}`;
   const points = (change: number) => `${change >= 0 ? "+" : ""}${(100 * change).toFixed(2)} points`;
   return [
-    `${precision} against the full model on ${clips} clips (${split})`,
+    `${precision} against the full model on ${clips} clips (${split}); mIoU and F-score${published}`,
     `  mask pixels flipped  ${(100 * report.flippedShare).toFixed(3)}% of ${report.pixels.toLocaleString("en")}`,
     `  mIoU                 ${full.miou.toFixed(4)} -> ${exported.miou.toFixed(4)}  (${points(report.miouChange)})`,
     `  F-score              ${full.fscore.toFixed(4)} -> ${exported.fscore.toFixed(4)}  (${points(report.fscoreChange)})`,

@@ -38,6 +38,8 @@ export interface CalibrationReport {
   readonly split: AvsDataset["split"];
   readonly precision: Precision;
   readonly clips: number;
+  /** Clips per batch of the evaluation, on which the published figures of the binary tasks depend. */
+  readonly batchSize: number;
   /** Mask pixels compared, and those whose class differs. */
   readonly pixels: number;
   readonly flippedPixels: number;
@@ -53,6 +55,9 @@ export interface CalibrationReport {
   /** Exported over full. */
   readonly timeRatio: number;
 }
+
+/** Masks are compared clip by clip. */
+const batchSize = 1;
 
 /** Runs of each model that are timed. */
 const timedRuns = 5;
@@ -109,6 +114,7 @@ async function compare(
     split: dataset.split,
     precision,
     clips: dataset.entries.length,
+    batchSize,
     pixels,
     flippedPixels,
     flippedShare: flippedPixels / pixels,
@@ -135,9 +141,9 @@ async function score(
     const { headline, figures } = await evaluate({
       predictor,
       task: dataset.task,
-      clips: loader.batches({ batchSize: 1, ...(signal && { signal }) }),
+      clips: loader.batches({ batchSize, ...(signal && { signal }) }),
       total,
-      batchSize: 1,
+      batchSize,
       onMasks: (_, { data }) => onMask(data),
       onProgress: ({ done }) => onProgress?.((pass * total + done) / 2, total),
       ...(signal && { signal }),

@@ -1,6 +1,6 @@
 /** Exported files, loaded as any other program would load them. */
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import test, { after } from "node:test";
@@ -136,4 +136,36 @@ test("nothing half-written: an unwritable place, an interruption", async () => {
   });
   await assert.rejects(started, { name: "AbortError" });
   assert.deepEqual(await readdir(empty), []);
+
+  // A model and its weights are of one export, whenever the next one stops.
+  const out = path.join(dir, "pair", "model.onnx");
+  const pair = () => Promise.all([readFile(out), readFile(`${out}.data`)]);
+  const { files } = await exportModel({ checkpoint, out, externalData: true });
+  const before = await pair();
+  const late = new AbortController();
+  const stopped = exportModel({
+    checkpoint: await checkpointOf(tinyAvss),
+    out,
+    externalData: true,
+    signal: late.signal,
+    onProgress: ({ stage, done, total }) => {
+      if (stage === "writing" && done === total) late.abort();
+    },
+  });
+  await assert.rejects(stopped, { name: "AbortError" });
+  assert.deepEqual(await pair(), before);
+  assert.deepEqual(await readdir(path.dirname(out)), files.map((f) => path.basename(f.path)).sort());
+
+  await mkdir(path.join(empty, "folder.onnx"));
+  const overFolder = exportModel({ checkpoint, out: path.join(empty, "folder.onnx"), externalData: true });
+  await assert.rejects(overFolder, /cannot write .*folder\.onnx: the path is a folder/);
+  assert.deepEqual(await readdir(empty), ["folder.onnx"]);
+
+  const refused = exportModel({
+    checkpoint,
+    out: path.join(empty, "model.onnx"),
+    onModel: () => Promise.reject(new Error("no such data")),
+  });
+  await assert.rejects(refused, /no such data/);
+  assert.deepEqual(await readdir(empty), ["folder.onnx"]);
 });

@@ -1,10 +1,11 @@
 /** From a checkpoint to an ONNX file that any runtime can load. */
 import path from "node:path";
 import { OutputError } from "../errors.js";
-import { ensureWritableDir, writeFileAtomic } from "../files.node.js";
+import { ensureWritableDir, writeFilesAtomic } from "../files.node.js";
 import { type OnnxValue, type SerialiseOptions, serialisePieces } from "../graph/index.js";
 import { findWeightFile } from "../models/assemble-weights.node.js";
 import { type LoadedModel, type LoadModelOptions, loadModel } from "../models/load-predictor.node.js";
+import type { AvsModelConfig } from "../models/model-config.js";
 import { nodeRuntime } from "../runtime/node.js";
 import { peekCheckpoint } from "../training/checkpoint.node.js";
 import { hashFile } from "../weights/pretrained.node.js";
@@ -32,6 +33,8 @@ export interface ExportOptions extends LoadModelOptions {
   readonly precision?: Precision;
   /** Puts the weights into `<out>.data` beside the model. */
   readonly externalData?: boolean;
+  /** Told what the model is once it is read; when this fails, nothing is written. */
+  readonly onModel?: (config: AvsModelConfig) => Promise<void>;
   readonly onProgress?: (progress: ExportProgress) => void;
 }
 
@@ -55,6 +58,7 @@ export async function exportModel(options: ExportOptions): Promise<ExportedModel
   await ensureWritableDir(path.dirname(out));
   onProgress?.({ stage: "reading weights", done: 0, total: 1 });
   const source = await loadModel(options);
+  await options.onModel?.(source.model.config);
   const description: ModelDescription = {
     config: source.model.config,
     form,
@@ -134,11 +138,12 @@ async function writeModel(
       onProgress?.({ stage: "writing", done, total });
     }
   }
-  const write = (file: string, source: Iterable<Uint8Array>) =>
-    writeFileAtomic(file, counted(source), signal === undefined ? {} : { signal });
   // The weights first: a model is never there without them.
-  if (external !== undefined) await write(`${out}.data`, external.pieces());
-  await write(out, pieces);
+  const files = [
+    ...(external ? [{ target: `${out}.data`, data: counted(external.pieces()) }] : []),
+    { target: out, data: counted(pieces) },
+  ];
+  await writeFilesAtomic(files, signal === undefined ? {} : { signal });
   return [
     { path: out, bytes: modelBytes },
     ...(external === undefined ? [] : [{ path: `${out}.data`, bytes: external.bytes }]),
