@@ -2,6 +2,7 @@
 import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { ConfigError } from "../errors.js";
+import { ownOrShipped } from "../files.node.js";
 import { checkConfig } from "./check.js";
 import { parsePublishedConfig } from "./published.js";
 import type { Config } from "./schema.js";
@@ -19,7 +20,7 @@ export interface LoadedConfig {
 
 /**
  * Reads a configuration, `.py` as published and anything else as YAML, and lays `--set` assignments over
- * it. With `task`, a file of another task is refused. Throws `ConfigError`.
+ * it. Those that come with avseg (`config/s4/pvt2.yaml`) are found from any folder. With `task`, a file of another task is refused. Throws `ConfigError`.
  */
 export async function loadConfig(
   file: string,
@@ -50,7 +51,8 @@ function few(warnings: readonly string[], most = 20): readonly string[] {
   return [...warnings.slice(0, most), `and ${warnings.length - most} more of the kind`];
 }
 
-async function readText(file: string): Promise<string> {
+async function readText(name: string): Promise<string> {
+  const file = ownOrShipped(name) ?? name;
   try {
     const status = await stat(file);
     if (!status.isFile() && !status.isDirectory())

@@ -1,7 +1,7 @@
 /** Weight files on disk: where they are looked for, and the assembly of a model's weights from them. */
-import { access } from "node:fs/promises";
 import path from "node:path";
 import { CheckpointError } from "../errors.js";
+import { ownOrShipped } from "../files.node.js";
 import type { ParameterSpec } from "../nn/index.js";
 import { loadStateDict } from "../weights/load.node.js";
 import { PRETRAINED } from "../weights/pretrained.js";
@@ -38,20 +38,8 @@ export async function findWeightFile(file: string): Promise<string> {
   const published = [...PRETRAINED.values()].find(
     (entry) => entry.name === file || path.posix.basename(entry.url) === name,
   );
-  const packageRoot = path.resolve(import.meta.dirname, "..", "..", "..");
-  const candidates = [
-    file,
-    path.join(packageRoot, file),
-    ...(published ? [await cachedWeights(published.name)] : []),
-  ];
-  for (const candidate of candidates) {
-    if (candidate === undefined) continue;
-    const found = await access(candidate).then(
-      () => true,
-      () => false,
-    );
-    if (found) return candidate;
-  }
+  const found = ownOrShipped(file) ?? (published && (await cachedWeights(published.name)));
+  if (found !== undefined) return found;
   throw new CheckpointError(`${file}: no such weight file`, {
     hint: published
       ? `Get it with \`avseg weights pull ${published.name}\`, or set its path to null for random weights.`

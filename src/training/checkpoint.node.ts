@@ -1,4 +1,5 @@
 /** Checkpoints on disk, written atomically: a file is the old checkpoint or the new one, never a part. */
+import { findWeightFile } from "../models/assemble-weights.node.js";
 import {
   loadSafetensors,
   loadSafetensorsHeader,
@@ -18,8 +19,12 @@ export async function loadCheckpoint(file: string): Promise<Checkpoint> {
   return unpackCheckpoint(tensors, metadata, file);
 }
 
-/** Reads a checkpoint without its tensors (`parameters` is empty), e.g. to see its configuration. */
-export async function peekCheckpoint(file: string): Promise<Checkpoint> {
+/**
+ * Reads a checkpoint without its tensors (`parameters` is empty), e.g. to see its configuration; one that comes with
+ * avseg is found from any folder. Throws `CheckpointError`.
+ */
+export async function peekCheckpoint(name: string): Promise<Checkpoint> {
+  const file = await findWeightFile(name);
   const { metadata } = await loadSafetensorsHeader(file);
   return unpackCheckpoint(new Map(), metadata, file);
 }

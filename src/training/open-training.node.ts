@@ -1,5 +1,5 @@
 /** From a configuration to a trainer that is ready to run: data, weights, model, checkpoint. */
-import { access } from "node:fs/promises";
+import { existsSync } from "node:fs";
 import type { Config } from "../config/schema.js";
 import type { AvsDataset } from "../datasets/clip.js";
 import { ClipLoader } from "../datasets/loader.node.js";
@@ -13,7 +13,7 @@ import { modelFromConfig } from "../models/presets.js";
 import { nodeRuntime } from "../runtime/node.js";
 import { openTrainingModel } from "./avs-training.node.js";
 import type { Checkpoint, FrozenSource } from "./checkpoint.js";
-import { loadCheckpoint } from "./checkpoint.node.js";
+import { loadCheckpoint, peekCheckpoint } from "./checkpoint.node.js";
 import { requireSameRun } from "./same-run.js";
 import { runFiles, Trainer } from "./trainer.node.js";
 
@@ -38,6 +38,8 @@ export interface TrainingSummary {
   readonly forwardFlops: number;
   readonly trainClips: number;
   readonly valClips: number;
+  /** The files that the encoders start from; `undefined` for random weights. */
+  readonly encoders: { readonly visual: string | undefined; readonly audio: string | undefined };
 }
 
 /** A run that is ready. Close it to free its threads and sessions. */
@@ -54,8 +56,7 @@ export interface Training {
 export async function openTraining(options: OpenTrainingOptions): Promise<Training> {
   const { config, workDir, existing = "refuse", signal, onWarning } = options;
   await ensureWritableDir(workDir);
-  const resumeFrom = await existingRun(workDir, existing);
-  if (resumeFrom) requireSameRun(resumeFrom.config, config, runFiles(workDir).last);
+  const resumeFrom = await existingRun(options, existing);
   const { valSplit, seed } = config.training;
   const [trainSet, valSet] = [await open(config, "train"), await open(config, valSplit)];
   signal?.throwIfAborted();
@@ -103,7 +104,9 @@ export async function openTraining(options: OpenTrainingOptions): Promise<Traini
       forwardFlops: model.forwardFlops,
       trainClips: loader.length,
       valClips: valLoader.length,
+      encoders: { visual: model.frozen.visual_encoder?.file, audio: model.frozen.audio_encoder?.file },
     };
+    if (!resumeFrom) warnOfRandomEncoders(config, summary, onWarning);
     return { trainer, summary, close };
   } catch (error) {
     await close();
@@ -116,21 +119,44 @@ function open(config: Config, split: Config["training"]["valSplit"]): Promise<Av
   return openDataset({ task: config.task, root, split, imageSize, audio, frameCount });
 }
 
-/** The checkpoint to go on from. Throws `ConfigError` for a folder in use, unless told what to do with it. */
+/**
+ * The checkpoint to go on from. Throws `ConfigError` for a folder in use, unless told what to do with it, and for a
+ * run of another configuration.
+ */
 async function existingRun(
-  workDir: string,
-  existing: "resume" | "replace" | "refuse",
+  { config, workDir }: Pick<OpenTrainingOptions, "config" | "workDir">,
+  existing: NonNullable<OpenTrainingOptions["existing"]>,
 ): Promise<Checkpoint | undefined> {
-  const { last } = runFiles(workDir);
-  const found = await access(last).then(
-    () => true,
-    () => false,
-  );
-  if (!found || existing === "replace") return undefined;
-  if (existing === "resume") return loadCheckpoint(last);
-  throw new ConfigError(`${workDir}: has a run already (${last})`, {
-    hint: "Go on with --resume, start anew with --overwrite, or choose another folder with --out.",
-  });
+  const { last, best } = runFiles(workDir);
+  const found = [last, best].find((file) => existsSync(file));
+  if (found === undefined || existing === "replace") return undefined;
+  if (existing === "refuse") {
+    throw new ConfigError(`${workDir}: has a run already (${found})`, {
+      hint: "Go on with --resume, start anew with --overwrite, or choose another folder with --out.",
+    });
+  }
+  // A run killed between its first two checkpoints left the best alone, and makes it again.
+  const checkpoint = found === last ? await loadCheckpoint(last) : await peekCheckpoint(best);
+  requireSameRun(checkpoint.config, config, found);
+  return found === last ? checkpoint : undefined;
+}
+
+/** Nothing can be learnt over encoders that are random and stay so. */
+function warnOfRandomEncoders(
+  { model: { visual, audio } }: Config,
+  { encoders }: TrainingSummary,
+  onWarning: OpenTrainingOptions["onWarning"],
+): void {
+  const random = {
+    visual: encoders.visual === undefined && visual.freezeEpochs < 0,
+    audio: encoders.audio === undefined && !audio.train,
+  };
+  for (const part of ["visual", "audio"] as const) {
+    if (!random[part]) continue;
+    onWarning?.(
+      `the ${part} encoder has random weights that are never trained: set model.${part}.weights to a file (\`avseg weights pull\` gets the public ones)`,
+    );
+  }
 }
 
 /** The weights that training stands on must be those that it started from. */

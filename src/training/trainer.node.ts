@@ -3,12 +3,12 @@
  * `Progress` (epoch, batch, step), so a run that is stopped at any moment and resumed from its last
  * checkpoint goes through the very same steps as one that was never stopped.
  */
-import { readdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import path from "node:path";
 import type { Config } from "../config/schema.js";
 import type { Clip } from "../datasets/clip.js";
 import { AvsegError, CheckpointError } from "../errors.js";
-import { ensureWritableDir } from "../files.node.js";
+import { ensureWritableDir, removeStale } from "../files.node.js";
 import type { AvsModelConfig } from "../models/model-config.js";
 import type { Predictor } from "../models/predictor.js";
 import type { StateDict, Tensor } from "../tensor.js";
@@ -173,10 +173,9 @@ export class Trainer {
   /** Removes what a killed run left half-written and, in a new run, the checkpoints of an earlier one. */
   async #clear(): Promise<void> {
     const { workDir, resumeFrom } = this.#options;
-    const stale = (await readdir(workDir)).filter((name) => name.startsWith(".tmp-"));
-    const earlier = resumeFrom ? [] : [this.#files.best, this.#files.last];
-    const files = [...stale.map((name) => path.join(workDir, name)), ...earlier];
-    await Promise.all(files.map((file) => rm(file, { force: true })));
+    await removeStale(workDir);
+    if (resumeFrom) return;
+    await Promise.all([this.#files.best, this.#files.last].map((file) => rm(file, { force: true })));
   }
 
   async #epoch(log: RunLog, options: RunOptions): Promise<void> {
