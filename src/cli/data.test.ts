@@ -110,6 +110,7 @@ test("import writes a dataset and a configuration that holds", async (t) => {
   assert.equal(avss.data.frameCount, 5);
   assert.equal(avss.training.optimizer.learningRate, 2e-4);
   assert.equal(avss.training.init, from);
+  assert.equal(avss.workDir, path.join("work_dir", "avss", "data"));
   const names = await readFile(path.join(out, "AVSS/label2idx.json"), "utf8");
   assert.deepEqual(JSON.parse(names), { background: 0, dog: 1, guitar: 2 });
 });

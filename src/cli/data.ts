@@ -5,12 +5,13 @@ import { stringify } from "yaml";
 import type { Config } from "../config/schema.js";
 import { checkDataset, type DatasetIssue, type DatasetReport } from "../datasets/check.node.js";
 import type { Task } from "../datasets/clip.js";
-import { importDataset } from "../datasets/import.node.js";
+import { type ImportedDataset, importDataset } from "../datasets/import.node.js";
 import { prepareDataset } from "../datasets/prepare.node.js";
 import { isKind, type Kind, kinds, novelKinds } from "../datasets/sound-shapes/kinds.js";
 import { writeSoundShapes } from "../datasets/sound-shapes/write.node.js";
 import { DatasetError } from "../errors.js";
 import { writeFileAtomic } from "../files.node.js";
+import { findWeightFile } from "../models/assemble-weights.node.js";
 import { peekCheckpoint } from "../training/checkpoint.node.js";
 import { createProgress } from "./progress.js";
 import { interruptSignal, UsageError } from "./run.js";
@@ -250,7 +251,8 @@ async function importOwn(source: string, options: ImportCommandOptions): Promise
   if ((options.task === "avss") !== (options.classes !== undefined)) {
     throw new UsageError("--classes: expected with --task avss, which needs it, and with no other task");
   }
-  const base = options.from === undefined ? undefined : (await peekCheckpoint(options.from)).config;
+  const from = options.from && (await findWeightFile(options.from));
+  const base = from ? (await peekCheckpoint(from)).config : undefined;
   let progress: ReturnType<typeof createProgress> | undefined;
   const { folder, clips, unusedMasks } = await importDataset({
     task: options.task,
@@ -271,38 +273,34 @@ async function importOwn(source: string, options: ImportCommandOptions): Promise
   print(`${folder}: ${clips.train} training, ${clips.val} validation and ${clips.test} test clips`);
   if (unusedMasks > 0) print(`${unusedMasks} masks belong to no clip of five seconds and are not used`);
   const file = path.join(options.out, `${options.task}.yaml`);
-  await writeFileAtomic(file, configText(options, base));
+  if (clips.val === 0) print("no clip is left to validate on: the best epoch is chosen on those to train on");
+  await writeFileAtomic(file, configText({ ...options, ...(from && { from }) }, clips, base));
   print(`Train on it with: avseg train ${options.task} ${file}`);
 }
 
-/** A configuration for imported data: a checkpoint's own model, or the published one. */
-function configText(options: ImportCommandOptions, base: Config | undefined): string {
+/** A configuration for imported data: it fine-tunes a checkpoint's own model, or is the published recipe. */
+function configText(options: ImportCommandOptions, clips: ImportedDataset["clips"], base?: Config): string {
   const { task, out, from, size } = options;
-  const valSplit = options.val > 0 ? "val" : "train";
-  const model =
-    base === undefined
-      ? {
-          visual: { kind: "pvt-v2-b5", weights: "pretrained/pvt_v2_b5.pth" },
-          audio: { weights: "pretrained/vggish-10086976.pth" },
-        }
-      : { ...base.model, classes: null };
-  const learningRate = base ? Number((base.training.optimizer.learningRate / 3).toPrecision(3)) : 6e-5;
+  const fineTuning = base && {
+    epochs: 30,
+    optimizer: { learningRate: Number((base.training.optimizer.learningRate / 3).toPrecision(3)) },
+    init: path.resolve(from ?? ""),
+  };
   const config = {
     task,
     description: `own data imported to ${out}`,
-    model,
+    workDir: path.join("work_dir", task, path.basename(path.resolve(out))),
+    model: base
+      ? { ...base.model, classes: null }
+      : {
+          visual: { kind: "pvt-v2-b5", weights: "pretrained/pvt_v2_b5.pth" },
+          audio: { weights: "pretrained/vggish-10086976.pth" },
+        },
     // Clips of AVSS may have ten seconds; these have five, and would be filled up.
     data: { root: path.resolve(out), imageSize: base?.data.imageSize ?? size, frameCount: 5, batchSize: 4 },
-    training: {
-      epochs: 30,
-      optimizer: { kind: "adamw", learningRate },
-      losses: { s4: { dice: 1 }, ms3: { dice: 1, bce: 1 }, avss: { crossEntropy: 1 } }[task],
-      evaluateFrom: 0,
-      valSplit,
-      ...(from === undefined ? {} : { init: path.resolve(from) }),
-    },
+    training: { ...fineTuning, evaluateFrom: 0, valSplit: clips.val > 0 ? "val" : "train" },
   };
-  const weights = from === undefined ? "# Encoder weights: `avseg weights pull pvt_v2_b5 vggish`.\n" : "";
+  const weights = base ? "" : "# Encoder weights: `avseg weights pull pvt_v2_b5 vggish`.\n";
   return `# Made by \`avseg data import\`; see src/config/schema.ts for everything that can be said here.\n${weights}${stringify(config)}`;
 }
 

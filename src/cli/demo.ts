@@ -8,7 +8,7 @@ import { writeClipVideo } from "../datasets/sound-shapes/video.node.js";
 import { writeSoundShapes } from "../datasets/sound-shapes/write.node.js";
 import { swapChart, trainingCharts } from "../evaluation/report/evaluation-report.js";
 import { type RunEvaluationOptions, runEvaluation } from "../evaluation/run-evaluation.node.js";
-import { ensureWritableDir, writeFileAtomic } from "../files.node.js";
+import { ensureWritableDir, packagePath, writeFileAtomic } from "../files.node.js";
 import { ffmpegBackend } from "../media/ffmpeg.node.js";
 import { loadPredictor } from "../models/load-predictor.node.js";
 import type { LoadedPredictor } from "../models/predictor.js";
@@ -55,8 +55,7 @@ async function demo(video: string | undefined, { out }: { out: string }): Promis
   if (video !== undefined) await ffmpegBackend.info(video, { signal }); // before minutes of training
   await ensureWritableDir(out);
   const dataRoot = path.join(out, "data");
-  const packageRoot = path.resolve(import.meta.dirname, "..", "..", "..");
-  const { config } = await loadConfig(path.join(packageRoot, "config/soundshapes/s4.yaml"), {
+  const { config } = await loadConfig(packagePath("config", "soundshapes", "s4.yaml"), {
     set: [`data.root=${dataRoot}`, "data.audioCache=false"], // nothing is left outside its folder
   });
   const run: Demo = { config, outDir: out, signal };

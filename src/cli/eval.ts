@@ -1,4 +1,5 @@
 /** `avseg eval`: the published figures and the right ones, tables, masks and a report. */
+import { existsSync } from "node:fs";
 import path from "node:path";
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { loadConfig } from "../config/load.node.js";
@@ -14,6 +15,7 @@ import { findWeightFile } from "../models/assemble-weights.node.js";
 import { EmbeddingCache } from "../models/embedding-cache.node.js";
 import { openPredictor } from "../models/open-predictor.node.js";
 import { peekCheckpoint } from "../training/checkpoint.node.js";
+import { runFiles } from "../training/trainer.node.js";
 import { hashFile } from "../weights/pretrained.node.js";
 import { configuredModel } from "./configured-model.js";
 import { createProgress } from "./progress.js";
@@ -44,7 +46,7 @@ export function evalCommand(): Command {
     )
     .option("--swap-sounds", "give every clip the sound of another, to see whether the model listens")
     .option("--batch-size <n>", "clips per batch; the published averages depend on it", whole(1))
-    .option("--out <dir>", "folder for figures, tables and report (default: below the run's folder)")
+    .option("--out <dir>", "folder for figures, tables and report (default: below the checkpoint's run)")
     .option("--save-masks", "write the predicted masks as PNG files, named as published")
     .option("--no-report", "write no HTML report")
     .option("--workers <n>", "decoding threads", whole(0, 256))
@@ -78,9 +80,9 @@ async function evaluateCheckpoint(
   const { config, warnings, workDir } = await loadConfig(file, { task, set: options.set });
   for (const warning of warnings) warn(warning);
   const { split, swapSounds = false } = options;
-  const outDir = options.out ?? path.join(workDir, `eval-${split}${swapSounds ? "-swapped" : ""}`);
   const signal = interruptSignal("What is scored is kept; the same command goes on from there.");
   const checkpointFile = await findWeightFile(checkpoint);
+  const outDir = options.out ?? path.join(folderOf(checkpointFile, workDir), nameOf(checkpointFile, options));
   const { root, imageSize, audio, audioCache, frameCount, batchSize, testBatchSize } = config.data;
   const dataset = await openDataset({ task, root, split, imageSize, audio, frameCount });
   const described = await configuredModel(config);
@@ -131,11 +133,27 @@ async function evaluateCheckpoint(
   }
 }
 
-/** The curves of the run that a checkpoint comes from, where it is one of ours. */
+/** The folder of the run that a checkpoint lies in, or else that of the configuration. */
+function folderOf(checkpointFile: string, workDir: string): string {
+  const folder = path.dirname(checkpointFile);
+  return existsSync(runFiles(folder).metrics) ? folder : workDir;
+}
+
+/** Evaluations of several checkpoints, splits or sounds do not replace each other. */
+function nameOf(checkpointFile: string, { split, swapSounds }: EvalOptions): string {
+  const { name } = path.parse(checkpointFile);
+  return ["eval", ...(name === "best" ? [] : [name]), split, ...(swapSounds ? ["swapped"] : [])].join("-");
+}
+
+/** The curves of the run that a checkpoint comes from, where it is one of ours: to the run's end, where that is known. */
 async function chartsOf(file: string): Promise<Partial<Pick<Report, "charts">>> {
   const checkpoint = await peekCheckpoint(file).catch(() => undefined);
   if (!checkpoint || checkpoint.progress.history.length === 0) return {};
-  const { history, best } = checkpoint.progress;
+  const last = await peekCheckpoint(runFiles(path.dirname(file)).last).catch(() => undefined);
+  const epochs = checkpoint.progress.history.length;
+  const sameRun =
+    JSON.stringify(last?.progress.history.slice(0, epochs)) === JSON.stringify(checkpoint.progress.history);
+  const { history, best } = (sameRun ? last : checkpoint)?.progress ?? checkpoint.progress;
   return { charts: trainingCharts({ epochs: history, bestEpoch: best?.epoch }) };
 }
 

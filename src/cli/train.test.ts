@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import test, { after, before } from "node:test";
@@ -90,8 +91,42 @@ test("Ctrl-C saves, says how to go on, and exits with 130; then the run goes on 
     "--no-report",
   ]);
   assert.equal(evaluated.code, 0, evaluated.stderr);
+  assert.ok(!existsSync(path.join(out, "eval-test")));
+  const below = await avseg(["eval", "s4", file, best]);
+  assert.equal(below.code, 0, below.stderr);
+  const page = await readFile(path.join(out, "eval-test", "report.html"), "utf8");
+  const lossCurve = /<path class="line [^"]*" d="([^"]*)"/.exec(page)?.[1] ?? "";
+  assert.equal(lossCurve.match(/[ML]/g)?.length, epoch + 1, "the curve reaches the last epoch");
   const figures: unknown = JSON.parse(evaluated.stdout);
   assert.ok(typeof figures === "object" && figures !== null && "miouPublishedPerBatch" in figures);
+});
+
+test("a run's folder is refused, or gone on with by the same run only", async () => {
+  const out = path.join(dir, "kept");
+  const best = path.join(out, "best.safetensors");
+  await mkdir(out);
+  await copyFile(path.join(dir, "run", "best.safetensors"), best);
+  await writeFile(path.join(out, ".tmp-notes"), "mine");
+  const args = ["train", "s4", file, "--out", out];
+  const again = await avseg(args);
+  assert.match(again.stderr, /has a run already .*best\.safetensors/);
+  const other = await avseg([...args, "--resume", "--set", "training.seed=9"]);
+  assert.match(other.stderr, /training\.seed: expected 123 as in .*best\.safetensors, found 9/);
+  assert.deepEqual([again.code, other.code], [1, 1]);
+  assert.deepEqual(await readFile(best), await readFile(path.join(dir, "run", "best.safetensors")));
+  const resumed = await avseg([...args, "--resume", "--set", "training.epochs=1"]);
+  assert.equal(resumed.code, 0, resumed.stderr);
+  assert.equal(await readFile(path.join(out, ".tmp-notes"), "utf8"), "mine");
+});
+
+test("frozen encoders without weights are worth a warning", async () => {
+  const args = ["train", "s4", file, "--set", "training.epochs=1", "--out", path.join(dir, "random")];
+  const { stdout, stderr } = await avseg(args);
+  assert.match(stdout, /encoders: visual random, audio random/);
+  assert.match(stderr, /warning: the visual encoder has random weights that are never trained/);
+  const unfrozen = ["model.visual.freezeEpochs=0", "model.audio.train=true"].flatMap((set) => ["--set", set]);
+  const training = await avseg([...args, "--overwrite", ...unfrozen]);
+  assert.doesNotMatch(training.stderr, /random weights/);
 });
 
 test("the audio cache is filled by training and by evaluation, and is no condition for either", async () => {
@@ -105,7 +140,7 @@ test("the audio cache is filled by training and by evaluation, and is no conditi
     AVSEG_CACHE: file,
   });
   assert.equal(off.code, 0, off.stderr);
-  assert.doesNotMatch(off.stderr, /warning/);
+  assert.doesNotMatch(off.stderr, /warning: audio/);
   const [a, b] = await Promise.all(
     ["blocked", "off"].map(
       async (name) => (await loadCheckpoint(path.join(dir, name, "last.safetensors"))).parameters,
