@@ -139,9 +139,18 @@ test("only literals are read; everything else is refused with its line", () => {
     [`a = ${"[".repeat(60)}`, /nested deeper than 50 levels/],
     ["a = 1; b = 2", /line 1: expected the end of the line/],
     ["a = 'x' % 3", /line 1: expected the end of the line/],
+    ["a = 1x", /line 1: expected a value, found 1x/],
+    ["a = 1.2.3", /line 1: expected a value, found 1\.2\.3/],
   ];
   for (const [text, expected] of hostile)
     assert.throws(() => parsePythonLiterals(text, "x.py"), expected, text);
+});
+
+test("what is almost a number is refused at once, however long", () => {
+  const expected = /x\.py line 1: expected a value, found 1{40}$/;
+  assert.throws(() => parsePythonLiterals(`x = ${"1".repeat(900_000)}a`, "x.py"), expected);
+  assert.throws(() => parsePythonLiterals(`x = ${"1e+".repeat(300_000)}`, "x.py"), ConfigError);
+  assert.throws(() => parsePythonLiterals(`x = ${"a".repeat(900_000)}`, "x.py"), ConfigError);
 });
 
 test("literals keep their values", () => {

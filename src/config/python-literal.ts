@@ -183,7 +183,9 @@ class Parser {
   }
 }
 
-const numberPattern = /(?:0[xX][\da-fA-F_]+|(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][+-]?\d+)?)(?!\w)/y;
+/** What begins like a number, as far as it goes: always taken whole, so that no character is read twice. */
+const numericPattern = /\.?\d(?:[eE][+-]|[\w.])*/y;
+const number = /^(?:0[xX][\da-fA-F_]+|(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)(?:[eE][+-]?\d+)?)$/;
 const namePattern = /[\p{L}_][\p{L}\p{N}_]*/uy;
 const stringPattern = /([rRuU]?)("""|'''|"|')/y;
 
@@ -230,11 +232,16 @@ function tokenize(text: string, file: string): Token[] {
       at = end;
       continue;
     }
-    const number = match(numberPattern);
-    const word = number ?? match(namePattern);
-    if (word) {
-      tokens.push({ type: number ? "number" : "name", text: word[0], line });
-      at += word[0].length;
+    const [numeric] = match(numericPattern) ?? [];
+    if (numeric !== undefined) {
+      tokens.push({ type: number.test(numeric) ? "number" : "symbol", text: numeric, line });
+      at += numeric.length;
+      continue;
+    }
+    const [name] = match(namePattern) ?? [];
+    if (name !== undefined) {
+      tokens.push({ type: "name", text: name, line });
+      at += name.length;
       continue;
     }
     if ("([{".includes(c)) brackets++;
