@@ -153,6 +153,17 @@ test("what is almost a number is refused at once, however long", () => {
   assert.throws(() => parsePythonLiterals(`x = ${"a".repeat(900_000)}`, "x.py"), ConfigError);
 });
 
+test("the data's root is the table's folder, however long its path", () => {
+  const rootOf = (csv: string): string =>
+    checkConfig(parsePublishedConfig(withTable(csv), "s4.py").source).data.root;
+  const withTable = (csv: string): string => s4.replace("data/Single-source/s4_meta_data.csv", csv);
+  assert.equal(rootOf("a//b///c.csv"), "a//b");
+  assert.equal(rootOf("c.csv"), ".");
+  assert.equal(rootOf("a/"), "a");
+  assert.equal(rootOf(`${"/".repeat(900_000)}.csv`), ".");
+  assert.equal(rootOf(`${"/".repeat(900_000)}a/b.csv`).length, 900_001);
+});
+
 test("literals keep their values", () => {
   const text = `"""A docstring
 over two lines."""

@@ -70,7 +70,7 @@ const rules: readonly Rule[] = [
   {
     to: "data.root",
     from: ["anno_csv", "meta_csv_path", "csv_path"].map((n) => `dataset.train.${n}`),
-    convert: (v) => (typeof v === "string" ? v.replace(/\/*[^/]*$/, "") || "." : v),
+    convert: (v) => (typeof v === "string" ? folderOf(v) : v),
   },
   { to: "data.root", from: ["dataset.train.dir_base", "dataset.train.root", "dataset.root"] },
   { to: "data.imageSize", from: ["dataset.train.img_size", "dataset.train.crop_size"], convert: squareSide },
@@ -112,6 +112,13 @@ const silent = [
 
 function bridger(name: string): string {
   return `model.bridger.${name}`;
+}
+
+/** The path before the last slashes. Sought from the end: a pattern would try every slash of a long text. */
+function folderOf(file: string): string {
+  let end = Math.max(0, file.lastIndexOf("/"));
+  while (file[end - 1] === "/") end--;
+  return file.slice(0, end) || ".";
 }
 
 function visualKind(value: unknown): unknown {
