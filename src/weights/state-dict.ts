@@ -84,9 +84,7 @@ async function readTorchState(source: ByteSource) {
   const metadata: Record<string, string> = {};
   const tensors = collect(root, metadata);
   if (tensors === undefined || tensors.size === 0) {
-    const keys =
-      root instanceof Map ? ` with the keys ${[...root.keys()].slice(0, 8).map(String).join(", ")}` : "";
-    throw new CheckpointError(`${source.name}: no parameters found in ${kindOf(root)}${keys}`, {
+    throw new CheckpointError(`${source.name}: no parameters found in ${kindOf(root)}${keysOf(root)}`, {
       hint: `expected a dictionary of tensors, itself or under one of ${NESTS.join(", ")}`,
     });
   }
@@ -126,6 +124,14 @@ function kindOf(value: PickleValue): string {
   if (value instanceof Map) return "a dictionary";
   if (value instanceof TorchTensor) return "a single tensor";
   return Array.isArray(value) ? "a list" : "something that is no dictionary";
+}
+
+/** The first names in a dictionary, cut short. Keys of other kinds may be nests that unfold without end. */
+function keysOf(value: PickleValue): string {
+  const names = value instanceof Map ? [...value.keys()].filter((key) => typeof key === "string") : [];
+  if (names.length === 0) return "";
+  const few = names.slice(0, 8).map((name) => (name.length > 60 ? `${name.slice(0, 57)}...` : name));
+  return ` with the keys ${few.join(", ")}`;
 }
 
 /** A parameter that a model needs. */

@@ -216,6 +216,17 @@ test("a pickle cannot unfold to more than its file", async () => {
   await refused(pickle(Buffer.concat([items, ...copies])), /unfolds to far more/);
 });
 
+test("only names are listed of a dictionary without tensors, and only their beginnings", async () => {
+  // A tuple of two tuples of two tuples ..., each level memoised: as text it would be 2^60 characters long.
+  const doubled = Array.from({ length: 60 }, (_, i) =>
+    Buffer.concat([ascii("q"), Buffer.of(i), ascii("h"), Buffer.of(i, 0x86)]),
+  );
+  const nest = Buffer.concat([ascii(")"), ...doubled]);
+  await refused(pickle(dict(nest, int(1))), /no parameters found in a dictionary$/);
+  const long = string("n".repeat(200));
+  await refused(pickle(dict(nest, int(1), long, int(1))), /a dictionary with the keys n{57}\.\.\.$/);
+});
+
 test("other archives, dictionaries without tensors and other files are refused", async () => {
   await refused(zip({ "a.txt": ascii("x") }), /without data\.pkl/);
   await refused(zip({ ...six, "x/constants.pkl": ascii("") }), /TorchScript/);
