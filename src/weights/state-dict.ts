@@ -91,33 +91,38 @@ async function readTorchState(source: ByteSource) {
   return { format, metadata, tensors: withoutModule(tensors) };
 }
 
-/** Tensors by key of the first dictionary that has any, opening nests; the plain values met go to `metadata`. */
-function collect(
-  root: PickleValue,
-  metadata: Record<string, string>,
-  depth = 0,
-): Map<string, TorchTensor> | undefined {
-  if (!(root instanceof Map) || depth > 8) return undefined;
-  const tensors = new Map<string, TorchTensor>();
-  for (const [key, value] of root) {
-    if (typeof key !== "string") continue;
-    if (value instanceof TorchTensor) tensors.set(key, value);
-    else if (["string", "number", "bigint", "boolean"].includes(typeof value))
-      metadata[key] ??= String(value);
-  }
-  if (tensors.size > 0) return tensors;
-  for (const nest of NESTS) {
-    const inner = collect(root.get(nest) ?? null, metadata, depth + 1);
-    if (inner !== undefined) return inner;
+/**
+ * Tensors by key of the first dictionary that has any, opening nests depth first; the plain values met go to
+ * `metadata`. Each dictionary is opened once: a pickle's may contain themselves, or one another many times over.
+ */
+function collect(root: PickleValue, metadata: Record<string, string>): Map<string, TorchTensor> | undefined {
+  const opened = new Set<PickleValue>();
+  const pending = [root];
+  while (pending.length > 0) {
+    const nest = pending.pop();
+    if (!(nest instanceof Map) || opened.has(nest)) continue;
+    opened.add(nest);
+    const tensors = new Map<string, TorchTensor>();
+    for (const [key, value] of nest) {
+      if (typeof key !== "string") continue;
+      if (value instanceof TorchTensor) tensors.set(key, value);
+      else if (["string", "number", "bigint", "boolean"].includes(typeof value))
+        metadata[key] ??= String(value);
+    }
+    if (tensors.size > 0) return tensors;
+    for (const name of NESTS.toReversed()) pending.push(nest.get(name) ?? null);
   }
   return undefined;
 }
 
-/** Removes the prefix that `DataParallel` puts before every key. */
+/** Removes the prefix that `DataParallel` puts before every key, as often as it was wrapped. */
 function withoutModule(tensors: Map<string, TorchTensor>): Map<string, TorchTensor> {
   const prefix = "module.";
-  if (![...tensors.keys()].every((key) => key.startsWith(prefix))) return tensors;
-  return withoutModule(new Map([...tensors].map(([key, tensor]) => [key.slice(prefix.length), tensor])));
+  let bare = tensors;
+  while ([...bare.keys()].every((key) => key.startsWith(prefix))) {
+    bare = new Map([...bare].map(([key, tensor]) => [key.slice(prefix.length), tensor]));
+  }
+  return bare;
 }
 
 function kindOf(value: PickleValue): string {

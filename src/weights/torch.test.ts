@@ -16,7 +16,8 @@ import { readStateDict, readTorchTensor } from "./state-dict.js";
 
 const ascii = (text: string) => Buffer.from(text, "latin1");
 const global = (module: string, name: string) => ascii(`c${module}\n${name}\n`);
-const string = (text: string) => Buffer.concat([Buffer.of(0x58, text.length, 0, 0, 0), ascii(text)]);
+const string = (text: string) =>
+  Buffer.concat([ascii("X"), Buffer.from(Uint32Array.of(text.length).buffer), ascii(text)]);
 const int = (n: number) => Buffer.concat([ascii("J"), Buffer.from(Int32Array.of(n).buffer)]);
 const tuple = (...items: Uint8Array[]) => Buffer.concat([ascii("("), ...items, ascii("t")]);
 const call = (callee: Uint8Array, ...args: Uint8Array[]) =>
@@ -214,6 +215,20 @@ test("a pickle cannot unfold to more than its file", async () => {
   ]);
   const copies = Array.from({ length: 5000 }, () => ascii("ccollections\nOrderedDict\n(h\x00tR0"));
   await refused(pickle(Buffer.concat([items, ...copies])), /unfolds to far more/);
+});
+
+test("a dictionary that contains itself is searched once, a module. is removed however often", async () => {
+  // Each of the names of nests leads back to the dictionary, which is large enough that a second look would tell.
+  const plain = Array.from({ length: 10_000 }, (_, i) => [string(`n${i}`), int(i)]).flat();
+  const names = ["state_dict", "model_state_dict", "model", "module", "net", "params", "weights"];
+  const nests = names.flatMap((name) => [string(name), ascii("h\x00")]);
+  const itself = Buffer.concat([ascii("}q\x00("), ...plain, ...nests, ascii("u")]);
+  await refused(pickle(itself), /no parameters found in a dictionary with the keys n0, n1/);
+  const wrapped = string(`${"module.".repeat(30_000)}w`);
+  const { tensors } = await read(
+    zip({ ...six, "x/data.pkl": pickle(dict(wrapped, tensor("0", 6, [6], [1]))) }),
+  );
+  assert.deepEqual([...tensors.keys()], ["w"]);
 });
 
 test("only names are listed of a dictionary without tensors, and only their beginnings", async () => {
