@@ -11,12 +11,20 @@ export class TorchStorage extends PickleObject {
   readonly size: number;
   /** Reads a part of it into a buffer of its own. */
   readonly read: (offset: number, length: number) => Promise<Uint8Array<ArrayBuffer>>;
+  /** Bytes that stay in memory once any part was read: all of a packed storage, as it is unpacked whole. */
+  readonly unpackedBytes: number;
 
-  constructor(type: ElementType | undefined, size: number, read: TorchStorage["read"]) {
+  constructor(
+    type: ElementType | undefined,
+    size: number,
+    read: TorchStorage["read"],
+    unpackedBytes = 0,
+  ) {
     super("storage");
     this.type = type;
     this.size = size;
     this.read = read;
+    this.unpackedBytes = unpackedBytes;
   }
 }
 
@@ -47,7 +55,7 @@ export class TorchTensor extends PickleObject {
     return this.shape.reduce((sum, d, axis) => sum + (d - 1) * (this.strides[axis] as number), 1);
   }
 
-  /** Bytes that reading it takes: what is read and what comes out. */
+  /** Bytes that reading it takes beside an unpacked storage: what is read and what comes out. */
   get cost(): number {
     const { bytes } = ELEMENTS[this.type];
     return (this.span + sizeOf(this.shape)) * Math.max(bytes, 4);

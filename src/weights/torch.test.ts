@@ -207,6 +207,23 @@ test("tensors that exceed their storage or the file are refused before anything 
   await refused(zip(six, { deflate: true, claim: { name: "x/data/0", size: 30 } }), /does not unpack to 30/);
 });
 
+test("a packed storage counts whole, whatever a tensor needs of it, and is unpacked once", async () => {
+  const one = pickle(dict(string("w"), tensor("0", 1, [1], [1])));
+  const large = zip({ "x/data.pkl": one, "x/data/0": Buffer.alloc(1 << 27) }, { deflate: true });
+  await refused(large, /at w\) would take 1342177\d\d bytes of memory, far more than the file's/);
+
+  const elements = 1 << 20;
+  const items = Array.from({ length: 5000 }, (_, i) => [
+    string(`w${i}`),
+    tensor("0", elements, [1], [1], elements - 1 - i),
+  ]);
+  const numbers = Float32Array.from({ length: elements }, (_, i) => i % 7);
+  const files = { "x/data.pkl": pickle(dict(...items.flat())), "x/data/0": Buffer.from(numbers.buffer) };
+  const { tensors } = await read(zip(files, { deflate: true }));
+  assert.deepEqual([...(tensors.get("w4999")?.data ?? [])], [(elements - 5000) % 7]);
+  assert.notEqual(tensors.get("w0")?.data.buffer, tensors.get("w1")?.data.buffer);
+});
+
 test("a pickle cannot unfold to more than its file", async () => {
   const items = Buffer.concat([
     ascii("]("),

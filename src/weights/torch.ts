@@ -42,7 +42,8 @@ export async function readTorch(source: ByteSource): Promise<{ root: PickleValue
 
 /**
  * Loads tensors one by one. In total they may take so much memory as their file justifies: views can declare a shape far
- * larger than the storage below them. Throws `CheckpointError` beyond that.
+ * larger than the storage below them, and packed storages unpack to far more than they seem. Throws `CheckpointError`
+ * beyond that.
  */
 export async function loadTorchTensors(
   source: ByteSource,
@@ -50,12 +51,16 @@ export async function loadTorchTensors(
   options: ReadOptions = {},
 ): Promise<Map<string, Tensor>> {
   const limit = 16 * source.size + (1 << 26);
+  const storages = new Set<TorchStorage>();
   let total = 0;
+  let unpacked = 0;
   for (const [key, tensor] of wanted) {
     total += tensor.cost;
-    if (total > limit) {
+    if (!storages.has(tensor.storage)) unpacked += tensor.storage.unpackedBytes;
+    storages.add(tensor.storage);
+    if (total + unpacked > limit) {
       throw new CheckpointError(
-        `${source.name}: its tensors (at ${key}) would take ${total} bytes of memory, far more than the file's ${source.size}`,
+        `${source.name}: its tensors (at ${key}) would take ${total + unpacked} bytes of memory, far more than the file's ${source.size}`,
         { hint: "the file is damaged or malicious" },
       );
     }
@@ -112,7 +117,10 @@ async function readZip(source: ByteSource): Promise<PickleValue> {
       if (data.size < declared.size) {
         throw machine.refuse(`storage ${declared.key} has ${data.size} bytes, ${declared.size} expected`);
       }
-      const storage = new TorchStorage(declared.type, declared.size, zipReader(source, data));
+      const storage =
+        data.method === "stored"
+          ? new TorchStorage(declared.type, declared.size, storedReader(source, data))
+          : new TorchStorage(declared.type, declared.size, deflatedReader(source, data), data.size);
       storages.set(declared.key, storage);
       return storage;
     },
@@ -120,15 +128,21 @@ async function readZip(source: ByteSource): Promise<PickleValue> {
   return machine.run();
 }
 
-/** Reads parts of an entry; a whole one is checked against its checksum. */
-function zipReader(source: ByteSource, entry: ZipEntry): TorchStorage["read"] {
+/** Reads parts of a stored entry; a whole one is checked against its checksum. */
+function storedReader(source: ByteSource, entry: ZipEntry): TorchStorage["read"] {
   return async (offset, length) => {
-    if (entry.method === "stored" && length < entry.size) {
-      checkRange({ name: source.name, size: entry.size }, offset, length);
-      return source.read((await zipDataOffset(source, entry)) + offset, length);
-    }
-    const bytes = await readZipEntry(source, entry);
-    return length === entry.size ? bytes : bytes.slice(offset, offset + length);
+    if (length === entry.size) return readZipEntry(source, entry);
+    checkRange({ name: source.name, size: entry.size }, offset, length);
+    return source.read((await zipDataOffset(source, entry)) + offset, length);
+  };
+}
+
+/** Reads parts of a deflated entry, which is unpacked once and kept for the other tensors that look at it. */
+function deflatedReader(source: ByteSource, entry: ZipEntry): TorchStorage["read"] {
+  let unpacked: Promise<Uint8Array<ArrayBuffer>> | undefined;
+  return async (offset, length) => {
+    unpacked ??= readZipEntry(source, entry);
+    return (await unpacked).slice(offset, offset + length);
   };
 }
 
