@@ -11,7 +11,6 @@ import type { Task } from "./clip.js";
 import { readClasses } from "./load-clip.node.js";
 import { openDataset } from "./open-dataset.node.js";
 import { writeSoundShapes } from "./sound-shapes/write.node.js";
-import { parseTable } from "./table.js";
 
 const bench = sharedPath("minibench");
 const skip = bench === undefined ? "the reference folder is absent" : false;
@@ -147,22 +146,4 @@ test("colours of no class: a few count as background, many are an error", async 
   };
   assert.deepEqual([...(await label(4)).data], [...new Array(4).fill(0), ...new Array(96).fill(2)]);
   await assert.rejects(label(6), datasetError("label.png", "6 of 100", "9 classes", "(1, 2, 3)"));
-});
-
-test("tables: quotes, Windows line ends, and rows of another length", () => {
-  const table = parseTable('\uFEFFname,split\r\n"a, ""b""",train\r\n\r\nc,"x\ny"\nd,val', "t.csv", ["name"]);
-  assert.deepEqual(table.rows, [
-    { line: 2, values: { name: 'a, "b"', split: "train" } },
-    { line: 4, values: { name: "c", split: "x\ny" } },
-    { line: 6, values: { name: "d", split: "val" } },
-  ]);
-  assert.throws(
-    () => parseTable("a,b\n1\n", "t.csv", []),
-    datasetError("t.csv line 2", "2 fields", "found 1"),
-  );
-  assert.throws(() => parseTable("a,b\n1,\n1,2,\n", "t.csv", []), datasetError("line 3", "found 3"));
-  assert.throws(() => parseTable("a,b\n", "t.csv", ["name"]), datasetError("name", "a,b"));
-  assert.throws(() => parseTable("", "t.csv", ["name"]), datasetError("nothing"));
-  assert.throws(() => parseTable("a,b,a\n", "t.csv", ["a"]), datasetError("one column a", "several"));
-  assert.throws(() => parseTable('a,b\n"1,2\n', "t.csv", []), datasetError("line 2", "never closed"));
 });

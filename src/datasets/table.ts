@@ -17,10 +17,12 @@ export interface Table {
 /**
  * Parses a table whose first line names the columns. Empty lines are skipped; quotes may hold commas,
  * line breaks and doubled quotes. `source` names the file in messages.
- * Throws `DatasetError` for a required column that is missing or there twice, no row, a row of another length or an unclosed quote.
+ * Throws `DatasetError` for a required column that is missing or there twice, no row, a row of another length or a
+ * wrong quote.
  */
 export function parseTable(text: string, source: string, required: readonly string[]): Table {
-  const [header, ...records] = parseRecords(text.replace(/^\uFEFF/, ""), source);
+  const [header, ...records] = parseRecords(text.replace(/^\uFEFF/, ""));
+  if (header?.wrongQuote !== undefined) throw quoteError(source, header.line, header.wrongQuote);
   const columns = header?.fields.map((field) => field.trim()) ?? [];
   const missing = required.filter((column) => !columns.includes(column));
   if (missing.length > 0) {
@@ -38,19 +40,32 @@ export function parseTable(text: string, source: string, required: readonly stri
   if (records.length === 0) {
     throw new DatasetError(`${source}: expected a row per clip, found none`, { hint: "Add the clips." });
   }
-  const rows = records.map(({ line, fields }) => {
-    if (fields.length !== columns.length) {
-      throw new DatasetError(
-        `${source} line ${line}: expected ${columns.length} fields, found ${fields.length}`,
-        { hint: "Correct the row; put a field that contains a comma in double quotes." },
-      );
-    }
-    return {
-      line,
-      values: Object.fromEntries(columns.map((column, i) => [column, fields[i]?.trim() ?? ""])),
-    };
-  });
+  const rows: TableRow[] = [];
+  for (const { line, fields, wrongQuote } of records) {
+    if (wrongQuote !== undefined) throw quoteError(source, line, wrongQuote);
+    if (fields.length !== columns.length) throw lengthError(source, line, columns, fields);
+    const values = Object.fromEntries(columns.map((column, i) => [column, fields[i]?.trim() ?? ""]));
+    rows.push({ line, values });
+  }
   return { source, columns, rows };
+}
+
+function quoteError(source: string, line: number, what: string): DatasetError {
+  return new DatasetError(`${source} line ${line}: ${what}`, {
+    hint: "Put the whole field in double quotes and double the quotes inside it.",
+  });
+}
+
+function lengthError(
+  source: string,
+  line: number,
+  columns: readonly string[],
+  fields: readonly string[],
+): DatasetError {
+  return new DatasetError(
+    `${source} line ${line}: expected ${columns.length} fields, found ${fields.length}`,
+    { hint: "Correct the row; put a field that contains a comma in double quotes." },
+  );
 }
 
 /** Writes a table; fields are quoted where they must be. */
@@ -59,29 +74,63 @@ export function formatTable(columns: readonly string[], rows: readonly (readonly
   return [columns, ...rows].map((row) => `${row.map(field).join(",")}\n`).join("");
 }
 
-function parseRecords(text: string, source: string): { line: number; fields: string[] }[] {
-  const records: { line: number; fields: string[] }[] = [];
-  // A field, quoted or plain, and what ends it.
-  const pattern = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r\n|\n|\r|$)/gy;
+interface TableRecord {
+  /** Where it starts or, with a wrong quote, where that is. */
+  readonly line: number;
+  readonly fields: readonly string[];
+  /** What is wrong with a quote, if so; the fields are those before it. */
+  readonly wrongQuote?: string;
+}
+
+/** The records that are not empty. */
+function parseRecords(text: string): TableRecord[] {
+  const records: TableRecord[] = [];
+  let at = 0;
   let line = 1;
-  let fields: string[] = [];
-  let start = 1;
-  while (pattern.lastIndex < text.length || fields.length > 0) {
-    const at = pattern.lastIndex;
-    const match = pattern.exec(text);
-    if (match === null) {
-      const what = text[at] === '"' ? "a quote that is never closed" : "a quote inside a field";
-      throw new DatasetError(`${source} line ${line}: ${what}`, {
-        hint: "Put the whole field in double quotes and double the quotes inside it.",
-      });
+  while (at < text.length) {
+    const start = line;
+    const fields: string[] = [];
+    let wrongQuote: string | undefined;
+    do {
+      if (fields.length > 0) at++; // the comma
+      const field = fieldAt(text, at);
+      at = field?.end ?? text.length;
+      line += field?.lineBreaks ?? 0;
+      if (field === undefined) wrongQuote = "a quote that is never closed";
+      else fields.push(field.value);
+    } while (text[at] === ",");
+    if (at < text.length && text[at] !== "\r" && text[at] !== "\n") {
+      wrongQuote = "a quote inside a field";
+      at = endOf(lineEnd, text, at);
     }
-    const [whole, quoted, plain = "", end] = match;
-    if (fields.length === 0) start = line;
-    fields.push(quoted === undefined ? plain : quoted.replaceAll('""', '"'));
-    line += whole.split(/\r\n|\n|\r/).length - 1;
-    if (end === ",") continue;
-    if (fields.length > 1 || fields[0] !== "") records.push({ line: start, fields });
-    fields = [];
+    if (wrongQuote !== undefined) records.push({ line, fields, wrongQuote });
+    else if (fields.length > 1 || fields[0] !== "") records.push({ line: start, fields });
+    at += text.startsWith("\r\n", at) ? 2 : 1;
+    line++;
   }
   return records;
+}
+
+const plainEnd = /[",\r\n]|$/g;
+const lineEnd = /[\r\n]|$/g;
+
+/** Where `end`, which matches at the end of the text at the latest, first matches from `at` on. */
+function endOf(end: RegExp, text: string, at: number): number {
+  end.lastIndex = at;
+  return end.exec(text)?.index ?? text.length;
+}
+
+/** The field at `at`, quoted or plain, and where it ends; `undefined` for a quote that is never closed. */
+function fieldAt(text: string, at: number): { value: string; end: number; lineBreaks: number } | undefined {
+  if (text[at] !== '"') {
+    const end = endOf(plainEnd, text, at);
+    return { value: text.slice(at, end), end, lineBreaks: 0 };
+  }
+  let quote = text.indexOf('"', at + 1);
+  while (quote >= 0 && text[quote + 1] === '"') quote = text.indexOf('"', quote + 2);
+  if (quote < 0) return undefined;
+  const quoted = text.slice(at + 1, quote);
+  let lineBreaks = 0;
+  for (const _ of quoted.matchAll(/\r\n|\n|\r/g)) lineBreaks++;
+  return { value: quoted.replaceAll('""', '"'), end: quote + 1, lineBreaks };
 }

@@ -14,12 +14,7 @@ export class TorchStorage extends PickleObject {
   /** Bytes that stay in memory once any part was read: all of a packed storage, as it is unpacked whole. */
   readonly unpackedBytes: number;
 
-  constructor(
-    type: ElementType | undefined,
-    size: number,
-    read: TorchStorage["read"],
-    unpackedBytes = 0,
-  ) {
+  constructor(type: ElementType | undefined, size: number, read: TorchStorage["read"], unpackedBytes = 0) {
     super("storage");
     this.type = type;
     this.size = size;
