@@ -65,8 +65,10 @@ type Report = (severity: DatasetIssue["severity"], kind: IssueKind, message: str
 export async function checkDataset(options: CheckOptions): Promise<DatasetReport> {
   const { task, signal } = options;
   const folder = await taskFolder(task, options.root);
-  const table = await readTable(task, folder);
   const issues: DatasetIssue[] = [];
+  const table = await readTable(task, folder, ({ message }) => {
+    issues.push({ severity: "error", kind: "table", clip: "", message });
+  });
   const clips = { train: 0, val: 0, test: 0 };
   const files: ClipFiles[] = [];
   for (const row of table.rows) {

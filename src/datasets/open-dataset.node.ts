@@ -97,10 +97,14 @@ export async function taskFolder(task: Task, root: string): Promise<string> {
   });
 }
 
-/** Reads a task's metadata table. Throws `DatasetError`. */
-export async function readTable(task: Task, folder: string): Promise<Table> {
+/** Reads a task's metadata table. Throws `DatasetError`; `onFault` takes those of single rows (see `parseTable`). */
+export async function readTable(
+  task: Task,
+  folder: string,
+  onFault?: (fault: DatasetError) => void,
+): Promise<Table> {
   const source = path.join(folder, layouts[task].table);
-  return parseTable(await readText(source), source, layouts[task].columns);
+  return parseTable(await readText(source), source, layouts[task].columns, onFault);
 }
 
 /** Class names by index from `label2idx.json`, any number of them. Throws `DatasetError`. */

@@ -90,11 +90,12 @@ test("the check lists every fault, each by its kind", async (t) => {
   await writeFile(at("audio_wav/test", `${tested}.wav`), await readFile(at("audio_wav/val", `${val}.wav`)));
   const table = path.join(folder, "ms3_meta_data.csv");
   const text = await readFile(table, "utf8");
-  await writeFile(table, `${text}${train},train\n${val},test\nx,none\n`);
+  const wrong = ["x,none", "x,train,more", 'x"y",train', ",train", '"x,train'];
+  await writeFile(table, `${text}${[`${train},train`, `${val},test`, ...wrong].join("\n")}\n`);
   const { issues } = await checkDataset({ task: "ms3", root });
   const found = (kind: string, clip: string) =>
     issues.filter((issue) => issue.kind === kind && issue.clip === clip).length;
-  assert.equal(found("table", ""), 1);
+  assert.equal(found("table", ""), wrong.length);
   assert.equal(found("duplicate", train), 1);
   assert.equal(found("overlap", val), 1);
   assert.equal(found("overlap", tested), 1);

@@ -56,3 +56,23 @@ test("a field of any length is read or refused", () => {
   assert.throws(() => parseTable(`a\n"${quotes}`, "t.csv", []), datasetError("line 2", "never closed"));
   assert.throws(() => parseTable(`a\n${quotes}x`, "t.csv", []), datasetError("line 2", "inside a field"));
 });
+
+test("who wants all faults gets them, and the rows between them", () => {
+  const faults: string[] = [];
+  const text = 'a,b\n1\n2,3\n4,x"y"\n"5\n",6\n7,8,9\n10,11\n"12,\n13,14\n';
+  const { rows } = parseTable(text, "t.csv", ["a"], ({ message }) => faults.push(message));
+  assert.deepEqual(
+    rows.map(({ line, values }) => [line, values.a]),
+    [
+      [3, "2"],
+      [5, "5"],
+      [8, "10"],
+    ],
+  );
+  assert.deepEqual(faults, [
+    "t.csv line 2: expected 2 fields, found 1",
+    "t.csv line 4: a quote inside a field",
+    "t.csv line 7: expected 2 fields, found 3",
+    "t.csv line 9: a quote that is never closed",
+  ]);
+});

@@ -17,10 +17,15 @@ export interface Table {
 /**
  * Parses a table whose first line names the columns. Empty lines are skipped; quotes may hold commas,
  * line breaks and doubled quotes. `source` names the file in messages.
- * Throws `DatasetError` for a required column that is missing or there twice, no row, a row of another length or a
- * wrong quote.
+ * Throws `DatasetError` for a required column that is missing or there twice, and for no row.
+ * A row of another length or with a wrong quote goes to `onFault` and is left out; without `onFault` it is thrown.
  */
-export function parseTable(text: string, source: string, required: readonly string[]): Table {
+export function parseTable(
+  text: string,
+  source: string,
+  required: readonly string[],
+  onFault: (fault: DatasetError) => void = raise,
+): Table {
   const [header, ...records] = parseRecords(text.replace(/^\uFEFF/, ""));
   if (header?.wrongQuote !== undefined) throw quoteError(source, header.line, header.wrongQuote);
   const columns = header?.fields.map((field) => field.trim()) ?? [];
@@ -42,12 +47,18 @@ export function parseTable(text: string, source: string, required: readonly stri
   }
   const rows: TableRow[] = [];
   for (const { line, fields, wrongQuote } of records) {
-    if (wrongQuote !== undefined) throw quoteError(source, line, wrongQuote);
-    if (fields.length !== columns.length) throw lengthError(source, line, columns, fields);
-    const values = Object.fromEntries(columns.map((column, i) => [column, fields[i]?.trim() ?? ""]));
-    rows.push({ line, values });
+    if (wrongQuote !== undefined) onFault(quoteError(source, line, wrongQuote));
+    else if (fields.length !== columns.length) onFault(lengthError(source, line, columns, fields));
+    else {
+      const values = Object.fromEntries(columns.map((column, i) => [column, fields[i]?.trim() ?? ""]));
+      rows.push({ line, values });
+    }
   }
   return { source, columns, rows };
+}
+
+function raise(fault: DatasetError): never {
+  throw fault;
 }
 
 function quoteError(source: string, line: number, what: string): DatasetError {
@@ -82,7 +93,7 @@ interface TableRecord {
   readonly wrongQuote?: string;
 }
 
-/** The records that are not empty. */
+/** The records that are not empty. After a wrong quote the next line goes on, if there is one. */
 function parseRecords(text: string): TableRecord[] {
   const records: TableRecord[] = [];
   let at = 0;
