@@ -51,6 +51,20 @@ test("synth makes a dataset in which check finds nothing, and faults end check w
   assert.match(faulty.err, /1 error found\nhint: /);
 });
 
+test("names in a table cannot steer the terminal", async (t) => {
+  const dir = await scratch(t);
+  const table = path.join(dir, "Multi-sources", "ms3_meta_data.csv");
+  await writeFileAtomic(table, 'name,split\nx\x1b]0;owned\x07,train\n"y\nz",\x9b2J\n');
+  const listed = avseg("check", "ms3", dir);
+  assert.match(listed.out, /^error \[missing\] x\\x1b\]0;owned\\x07: /m);
+  assert.match(listed.out, /line 3: split is "\\x9b2J", expected train, val or test$/m);
+  assert.doesNotMatch(listed.out, /[^\P{Cc}\n]/u);
+  const json = avseg("check", "ms3", dir, "--json");
+  assert.doesNotMatch(json.out, /[^\P{Cc}\n]/u);
+  assert.match(json.out, /"clip": "x\\u001b\]0;owned\\u0007"/);
+  assert.ok(JSON.parse(json.out));
+});
+
 test("wrong usage exits with 2 and writes nothing", async (t) => {
   const dir = path.join(await scratch(t), "none");
   for (const args of [

@@ -13,6 +13,7 @@ import { DatasetError } from "../errors.js";
 import { writeFileAtomic } from "../files.node.js";
 import { findWeightFile } from "../models/assemble-weights.node.js";
 import { peekCheckpoint } from "../training/checkpoint.node.js";
+import { print, printJson } from "./print.js";
 import { createProgress } from "./progress.js";
 import { interruptSignal, UsageError } from "./run.js";
 
@@ -107,7 +108,7 @@ async function synth(which: Task, options: SynthOptions, command: Command): Prom
   });
   progress.done();
   print(written ? `${folder}: ${clips} clips` : `${folder}: ${clips} clips, as they were`);
-  for (const video of videos) print(video);
+  print(videos);
 }
 
 function checkCommand(): Command {
@@ -133,7 +134,8 @@ function checkCommand(): Command {
         },
       });
       progress?.done();
-      print(options.json ? JSON.stringify(report, null, 2) : reportText(report, options.limit));
+      if (options.json) printJson(report);
+      else print(reportLines(report, options.limit));
       const errors = report.issues.filter((issue) => issue.severity === "error").length;
       if (errors === 0) return;
       throw new DatasetError(`${report.folder}: ${errors} ${errors === 1 ? "error" : "errors"} found`, {
@@ -142,13 +144,13 @@ function checkCommand(): Command {
     });
 }
 
-function reportText({ folder, clips, issues }: DatasetReport, limit: number): string {
+function reportLines({ folder, clips, issues }: DatasetReport, limit: number): string[] {
   const line = (issue: DatasetIssue): string =>
     `${issue.severity} [${issue.kind}]${issue.clip && ` ${issue.clip}`}: ${issue.message}`;
   const counts = `${clips.train} training, ${clips.val} validation and ${clips.test} test clips`;
   const lines = issues.slice(0, limit).map(line);
   if (issues.length > limit) lines.push(`... and ${issues.length - limit} more (--limit shows them)`);
-  return [...lines, `${folder}: ${counts}, ${issues.length} findings`].join("\n");
+  return [...lines, `${folder}: ${counts}, ${issues.length} findings`];
 }
 
 function prepareCommand(): Command {
@@ -302,8 +304,4 @@ function configText(options: ImportCommandOptions, clips: ImportedDataset["clips
   };
   const weights = base ? "" : "# Encoder weights: `avseg weights pull pvt_v2_b5 vggish`.\n";
   return `# Made by \`avseg data import\`; see src/config/schema.ts for everything that can be said here.\n${weights}${stringify(config)}`;
-}
-
-function print(line: string): void {
-  process.stdout.write(`${line}\n`);
 }

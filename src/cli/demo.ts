@@ -16,6 +16,7 @@ import { DEMO_MODEL_DESCRIPTION } from "../segment/demo-model.node.js";
 import { segmentVideo } from "../segment/segment-video.node.js";
 import { openTraining } from "../training/open-training.node.js";
 import type { TrainingResult } from "../training/trainer.node.js";
+import { print } from "./print.js";
 import { createProgress, formatDuration } from "./progress.js";
 import { interruptSignal } from "./run.js";
 
@@ -94,14 +95,14 @@ async function demo(video: string | undefined, { out }: { out: string }): Promis
       seconds: Math.round(seconds() * 10) / 10,
     };
     await writeFileAtomic(path.join(out, "result.json"), `${JSON.stringify(result, null, 2)}\n`);
-    process.stdout.write(
-      `test mIoU ${own.miou.toFixed(3)}, F ${own.fscore.toFixed(3)}; with swapped sounds mIoU ${swapped.miou.toFixed(3)}\n` +
-        `report:   ${path.join(out, "eval", "report.html")}\n` +
-        `overlay:  ${overlay}\n` +
-        `figures:  ${path.join(out, "result.json")}\n` +
-        `model:    ${checkpoint}\n` +
-        `took ${formatDuration(seconds())}\n`,
-    );
+    print([
+      `test mIoU ${own.miou.toFixed(3)}, F ${own.fscore.toFixed(3)}; with swapped sounds mIoU ${swapped.miou.toFixed(3)}`,
+      `report:   ${path.join(out, "eval", "report.html")}`,
+      `overlay:  ${overlay}`,
+      `figures:  ${path.join(out, "result.json")}`,
+      `model:    ${checkpoint}`,
+      `took ${formatDuration(seconds())}`,
+    ]);
   } finally {
     await predictor.close();
   }

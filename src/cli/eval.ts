@@ -18,6 +18,7 @@ import { peekCheckpoint } from "../training/checkpoint.node.js";
 import { runFiles } from "../training/trainer.node.js";
 import { hashFile } from "../weights/pretrained.node.js";
 import { configuredModel } from "./configured-model.js";
+import { print, printJson } from "./print.js";
 import { createProgress } from "./progress.js";
 import { interruptSignal, warn } from "./run.js";
 import { collect } from "./train.js";
@@ -125,9 +126,8 @@ async function evaluateCheckpoint(
       signal,
     });
     progress.done();
-    const text = options.json ? `${JSON.stringify(result.figures, null, 2)}\n` : describeResult(result);
-    process.stdout.write(text);
-    if (!options.json) process.stdout.write(`written: ${files.join(", ")}\n`);
+    if (options.json) printJson(result.figures);
+    else print([...describeResult(result), `written: ${files.join(", ")}`]);
   } finally {
     await predictor.close();
   }
@@ -158,14 +158,13 @@ async function chartsOf(file: string): Promise<Partial<Pick<Report, "charts">>> 
 }
 
 /** Every figure with the protocol it follows, so that published and corrected ones are not mixed up. */
-function describeResult(result: EvaluationResult): string {
+function describeResult(result: EvaluationResult): string[] {
   const figures = namedFigures(result);
   const width = Math.max(...figures.map(({ label }) => label.length));
-  const lines = figures.map(({ label, value, protocol }) => {
+  return figures.map(({ label, value, protocol }) => {
     const number = protocol === "count" ? String(value) : value.toFixed(4);
     const batches = label.endsWith("per batch") ? `, batches of ${result.batchSize}` : "";
     const note = protocol === "count" ? "" : `(${protocol}${batches})`;
     return `${label.padEnd(width)}  ${number.padStart(8)}  ${note}`.trimEnd();
   });
-  return `${lines.join("\n")}\n`;
 }

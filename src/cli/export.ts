@@ -15,6 +15,7 @@ import { writeFileAtomic } from "../files.node.js";
 import type { AvsModelConfig } from "../models/model-config.js";
 import { describe } from "../tensor.js";
 import { configuredModel } from "./configured-model.js";
+import { print } from "./print.js";
 import { createProgress, formatBytes } from "./progress.js";
 import { interruptSignal, UsageError } from "./run.js";
 
@@ -118,7 +119,7 @@ async function exportCheckpoint(checkpoint: string, options: ExportCommandOption
     signal,
   });
   progress?.done();
-  process.stdout.write(describeExport(exported));
+  print(describeExport(exported));
   const { dataset } = labelled;
   if (dataset === undefined) return;
 
@@ -133,7 +134,7 @@ async function exportCheckpoint(checkpoint: string, options: ExportCommandOption
   counting.done();
   const file = `${out}.calibration.json`;
   await writeFileAtomic(file, `${JSON.stringify(report, null, 2)}\n`);
-  process.stdout.write(`${describeCalibration(report)}written: ${file}\n`);
+  print([...describeCalibration(report), `written: ${file}`]);
 }
 
 /** The dataset below a folder, or the one that a configuration names, at the model's size. */
@@ -156,18 +157,17 @@ function clipCount(text: string): number {
   throw new UsageError(`--clips takes a whole number from 1 to 64, not ${text}`);
 }
 
-function describeExport({ files, inputs, outputs }: ExportedModel): string {
+function describeExport({ files, inputs, outputs }: ExportedModel): string[] {
   const values = (list: ExportedModel["inputs"]) =>
     list.map((value) => `${value.name} ${describe(value)}`).join(", ");
   return [
     ...files.map(({ path: file, bytes }) => `${path.normalize(file)}  ${formatBytes(bytes)}`),
     `  in:  ${values(inputs)}`,
     `  out: ${values(outputs)}`,
-    "",
-  ].join("\n");
+  ];
 }
 
-function describeCalibration(report: CalibrationReport): string {
+function describeCalibration(report: CalibrationReport): string[] {
   const { full, exported, clips, precision, split } = report;
   const published = report.task === "avss" ? "" : ` as published, in batches of ${report.batchSize}`;
   const points = (change: number) => `${change >= 0 ? "+" : ""}${(100 * change).toFixed(2)} points`;
@@ -177,6 +177,5 @@ function describeCalibration(report: CalibrationReport): string {
     `  mIoU                 ${full.miou.toFixed(4)} -> ${exported.miou.toFixed(4)}  (${points(report.miouChange)})`,
     `  F-score              ${full.fscore.toFixed(4)} -> ${exported.fscore.toFixed(4)}  (${points(report.fscoreChange)})`,
     `  seconds per clip     ${report.fullSecondsPerClip.toFixed(3)} -> ${report.exportedSecondsPerClip.toFixed(3)}  (${report.timeRatio.toFixed(2)} of the full model's)`,
-    "",
-  ].join("\n");
+  ];
 }

@@ -64,3 +64,12 @@ test("durations and sizes read naturally", () => {
   assert.deepEqual([7.6, 65, 7385].map(formatDuration), ["8 s", "1:05", "2:03:05"]);
   assert.deepEqual([512, 3_400_000, 1_200_000_000].map(formatBytes), ["512 B", "3.4 MB", "1.20 GB"]);
 });
+
+test("what a note quotes cannot steer the terminal", () => {
+  const r = recorder(true);
+  const progress = createProgress("clips", undefined, r.options);
+  progress.update(1, "x\x1b]0;owned\x07");
+  assert.equal(r.written.at(-1), "\r\x1b[Kclips  1  x\\x1b]0;owned\\x07");
+  progress.log("y\x1b[2J");
+  assert.ok(r.written.at(-1)?.startsWith("\r\x1b[Ky\\x1b[2J\n"));
+});

@@ -1,4 +1,5 @@
 /** Progress on stderr: one line redrawn on a terminal, a plain line now and then elsewhere (logs, CI). */
+import { oneLine } from "./print.js";
 
 /** The part of a writable stream that progress needs; `process.stderr` is one. */
 export interface ProgressStream {
@@ -50,7 +51,7 @@ export function createProgress(
   let ended = false;
 
   const draw = (text: string): void => {
-    line = stream.isTTY ? clip(text, (stream.columns ?? 80) - 1) : text;
+    line = stream.isTTY ? clip(oneLine(text), (stream.columns ?? 80) - 1) : oneLine(text);
     stream.write(stream.isTTY ? `\r\x1b[K${line}` : `${line}\n`);
   };
 
@@ -85,10 +86,10 @@ export function createProgress(
     },
     log(text) {
       if (!stream.isTTY) {
-        stream.write(`${text}\n`);
+        stream.write(`${oneLine(text)}\n`);
         return;
       }
-      stream.write(`\r\x1b[K${text}\n${ended ? "" : line}`);
+      stream.write(`\r\x1b[K${oneLine(text)}\n${ended ? "" : line}`);
     },
     done(note) {
       if (ended) return;

@@ -4,6 +4,7 @@
  */
 import { type Command, CommanderError } from "commander";
 import { AvsegError } from "../errors.js";
+import { oneLine } from "./print.js";
 
 /** Arguments that parse but make no sense together; reported like any usage error (exit code 2). */
 export class UsageError extends AvsegError {}
@@ -126,12 +127,6 @@ function isAbort(error: unknown): boolean {
 }
 
 function stackOf(error: Error): string {
-  const own = error.stack ?? "";
+  const own = (error.stack ?? "").split("\n").map(oneLine).join("\n");
   return error.cause instanceof Error ? `${own}\ncaused by: ${stackOf(error.cause)}` : own;
-}
-
-/** One line that cannot steer the terminal, whatever names of files it quotes. */
-function oneLine(text: string): string {
-  const line = text.replace(/\s*\n\s*/g, " ").trim();
-  return line.replace(/\p{Cc}/gu, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }

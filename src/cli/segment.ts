@@ -10,6 +10,7 @@ import { DEMO_MODEL, DEMO_MODEL_DESCRIPTION } from "../segment/demo-model.node.j
 import { type SegmentSummary, segmentVideo } from "../segment/segment-video.node.js";
 import { peekCheckpoint } from "../training/checkpoint.node.js";
 import { configuredModel } from "./configured-model.js";
+import { print } from "./print.js";
 import { createProgress, type Progress } from "./progress.js";
 import { describeFailure, interruptSignal } from "./run.js";
 
@@ -53,7 +54,7 @@ Examples:
 async function segmentAll(videos: string[], options: Options): Promise<void> {
   const signal = interruptSignal("Videos that were finished are kept.");
   const { predictor, description } = await loadModel(options, signal);
-  process.stdout.write(`model: ${description}\n`);
+  print(`model: ${description}`);
   const folders = uniqueNames(videos);
   let failed = 0;
   try {
@@ -61,7 +62,7 @@ async function segmentAll(videos: string[], options: Options): Promise<void> {
       const outDir = path.join(options.out, folders[i]!);
       try {
         const summary = await segmentOne(video, predictor, { ...options, outDir, description, signal });
-        process.stdout.write(describe(video, summary, options.overlay));
+        print(describe(video, summary, options.overlay));
       } catch (error) {
         if (signal.aborted) throw error;
         failed++;
@@ -144,12 +145,11 @@ function describe(
   video: string,
   { outDir, steps, soundingSteps, notes }: SegmentSummary,
   overlay: boolean,
-): string {
+): string[] {
   const made = overlay ? "overlay.mp4, masks/ and segments.json" : "masks/ and segments.json";
-  const lines = [
+  return [
     `${video}: something sounds in ${soundingSteps} of ${steps} seconds`,
     ...notes.map((note) => `  note: ${note}`),
     `  ${made} in ${outDir}`,
   ];
-  return `${lines.join("\n")}\n`;
 }

@@ -4,6 +4,7 @@ import { loadConfig } from "../config/load.node.js";
 import type { Config } from "../config/schema.js";
 import { openTraining, type Training } from "../training/open-training.node.js";
 import { runFiles, type TrainerEvent } from "../training/trainer.node.js";
+import { print } from "./print.js";
 import { createProgress, formatDuration, type Progress } from "./progress.js";
 import { interruptSignal, UsageError, warn } from "./run.js";
 
@@ -78,9 +79,9 @@ async function train(task: Config["task"], file: string, options: TrainOptions):
     const best = result.best
       ? `best epoch ${result.best.epoch + 1} (${config.training.selectBy} ${result.best.value.toFixed(4)} on ${config.training.valSplit})`
       : "not evaluated";
-    process.stdout.write(`done in ${took}: ${best}\n`);
+    print(`done in ${took}: ${best}`);
     const use = result.bestFile ?? result.lastFile;
-    process.stdout.write(`checkpoint: ${use}\nevaluate:   avseg eval ${task} ${file} ${use}\n`);
+    print([`checkpoint: ${use}`, `evaluate:   avseg eval ${task} ${file} ${use}`]);
   } finally {
     await training.close();
   }
@@ -98,7 +99,7 @@ function printHeader({ summary, trainer }: Training, config: Config, workDir: st
   ];
   const { epoch, batch, step } = trainer.progress;
   if (step > 0) lines.push(`resuming in epoch ${epoch + 1} after ${batch} batches (${step} steps done)`);
-  process.stdout.write(`${lines.join("\n")}\n`);
+  print(lines);
 }
 
 /** Progress on stderr, a line per epoch on stdout. */
@@ -125,7 +126,7 @@ function epochView({ training }: Config): (event: TrainerEvent) => void {
       const figures = validation
         ? `  mIoU ${validation.miou?.toFixed(4)}  F ${validation.fscore?.toFixed(4)}${event.best ? "  best so far" : ""}`
         : "";
-      process.stdout.write(`${ofEpochs(epoch)}  loss ${loss.toFixed(4)}${figures}\n`);
+      print(`${ofEpochs(epoch)}  loss ${loss.toFixed(4)}${figures}`);
     }
   };
 }

@@ -6,6 +6,7 @@ import { PRETRAINED } from "../weights/pretrained.js";
 import { cacheDir, type PulledWeights, pullWeights } from "../weights/pretrained.node.js";
 import type { WeightListing } from "../weights/state-dict.js";
 import { summariseWeights } from "../weights/summary.js";
+import { oneLine, print, printJson } from "./print.js";
 import { createProgress, formatBytes } from "./progress.js";
 import { interruptSignal, UsageError } from "./run.js";
 
@@ -28,8 +29,8 @@ function inspectCommand(): Command {
     .addHelpText("after", "\nExample:\n  avseg weights inspect pvt_v2_b5.pth --depth 2")
     .action(async (file: string, options: { keys?: boolean; depth: number; json?: boolean }) => {
       const listing = await loadListing(file);
-      const print = options.json ? asJson : asText;
-      process.stdout.write(`${print(file, listing, options)}\n`);
+      if (options.json) printJson(asPlain(file, listing, options));
+      else print(asLines(file, listing, options));
     });
 }
 
@@ -44,7 +45,7 @@ function convertCommand(): Command {
     .action(async (from: string, to: string, options: { dtype: "f32" | "f16" }) => {
       const signal = interruptSignal("Nothing was written.");
       const { tensors } = await convertWeights(from, to, { dtype: options.dtype, signal });
-      process.stdout.write(`${to}: ${tensors} tensors\n`);
+      print(`${to}: ${tensors} tensors`);
     });
 }
 
@@ -67,7 +68,7 @@ HTTPS_PROXY, HTTP_PROXY and NO_PROXY are respected.`,
     .action(async (names: string[], options: { from?: string; list?: boolean }) => {
       if (options.list) {
         for (const { name, model, url } of PRETRAINED.values()) {
-          process.stdout.write(`${name.padEnd(10)}  ${model}  ${url}\n`);
+          print(`${name.padEnd(10)}  ${model}  ${url}`);
         }
         return;
       }
@@ -100,8 +101,11 @@ const CHECKED: { readonly [C in PulledWeights["checkedAgainst"]]: string } = {
 };
 
 function report({ path, bytes, sha256, checkedAgainst, fromCache }: PulledWeights): void {
-  process.stdout.write(`${path}\n  ${formatBytes(bytes)}${fromCache ? ", in the cache already" : ""}\n`);
-  process.stdout.write(`  SHA-256 ${sha256} (${CHECKED[checkedAgainst]})\n`);
+  print([
+    path,
+    `  ${formatBytes(bytes)}${fromCache ? ", in the cache already" : ""}`,
+    `  SHA-256 ${sha256} (${CHECKED[checkedAgainst]})`,
+  ]);
 }
 
 function depthOf(text: string): number {
@@ -109,11 +113,11 @@ function depthOf(text: string): number {
   throw new UsageError(`--depth takes a number from 1 to 99, not ${text}`);
 }
 
-function asText(
+function asLines(
   file: string,
   listing: WeightListing,
   { keys, depth }: { keys?: boolean; depth: number },
-): string {
+): string[] {
   const summary = summariseWeights(listing, { depth });
   const count = (n: number) => n.toLocaleString("en");
   const lines = [
@@ -123,25 +127,24 @@ function asText(
     "",
   ];
   if (keys) {
-    for (const [key, { type, shape }] of listing.tensors)
-      lines.push(`${printable(key)}  ${type}[${shape.join(",")}]`);
+    for (const [key, { type, shape }] of listing.tensors) lines.push(`${key}  ${type}[${shape.join(",")}]`);
   } else {
     const rows = [...summary.groups].map(([key, t]) => [
-      printable(key),
+      oneLine(key), // as printed, so that the columns are as wide
       count(t.tensors),
       count(t.elements),
       formatBytes(t.bytes),
     ]);
-    lines.push(table([["group", "tensors", "values", "size"], ...rows]).join("\n"));
+    for (const row of table([["group", "tensors", "values", "size"], ...rows])) lines.push(row);
   }
-  return lines.join("\n");
+  return lines;
 }
 
-function asJson(file: string, listing: WeightListing, { depth }: { depth: number }): string {
+function asPlain(file: string, listing: WeightListing, { depth }: { depth: number }): unknown {
   const { types, groups, ...summary } = summariseWeights(listing, { depth });
   const plain = { file, ...summary, types: Object.fromEntries(types), groups: Object.fromEntries(groups) };
   const keys = Object.fromEntries([...listing.tensors].map(([k, { type, shape }]) => [k, { type, shape }]));
-  return JSON.stringify({ ...plain, keys }, undefined, 2);
+  return { ...plain, keys };
 }
 
 /** Columns: the first to the left, numbers to the right. */
@@ -155,10 +158,5 @@ function table(rows: readonly string[][]): string[] {
 }
 
 function shortened(text: string): string {
-  return printable(text.length > 100 ? `${text.slice(0, 100)}... (${text.length} characters)` : text);
-}
-
-/** Names from strangers' files must not steer the terminal. */
-function printable(text: string): string {
-  return JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"');
+  return text.length > 100 ? `${text.slice(0, 100)}... (${text.length} characters)` : text;
 }
