@@ -1,6 +1,6 @@
 /** All weights of a model: pretrained encoders from their files, everything else from the seed. */
 import { initialState, type ParameterSpec } from "../nn/index.js";
-import type { StateDict, Tensor } from "../tensor.js";
+import { copyOf, type StateDict, type Tensor } from "../tensor.js";
 import { matchStateDict } from "../weights/state-dict.js";
 
 /** The parts of a model that come from files of their own, by state-dict prefix. */
@@ -113,8 +113,4 @@ function encoderWeights(
     if (tensor) out.set(full, out.size > 0 && key !== full ? copyOf(tensor) : tensor);
   }
   return out;
-}
-
-function copyOf(tensor: Tensor): Tensor {
-  return { ...tensor, data: tensor.data.slice() } as Tensor;
 }
