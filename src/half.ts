@@ -1,4 +1,5 @@
 /** Conversions between 32-bit floats and the two 16-bit forms in which weights are stored (IEEE half, bfloat16). */
+import { CheckpointError } from "./errors.js";
 
 let halfTable: Float32Array<ArrayBuffer> | undefined;
 
@@ -39,6 +40,17 @@ export function narrowToHalf(values: Float32Array): Uint16Array<ArrayBuffer> {
   const out = new Uint16Array(values.length);
   for (let i = 0; i < words.length; i++) out[i] = halfBits(words[i] as number);
   return out;
+}
+
+/**
+ * The same for the weights called `name`. Throws `CheckpointError` for a finite one beyond the range of halves;
+ * `hint` says what to do then.
+ */
+export function narrowWeights(values: Float32Array, name: string, hint: string): Uint16Array<ArrayBuffer> {
+  const bits = narrowToHalf(values);
+  const bad = bits.findIndex((b, i) => (b & 0x7fff) === 0x7c00 && Number.isFinite(values[i]));
+  if (bad < 0) return bits;
+  throw new CheckpointError(`${name}: the value ${values[bad]} is too large for half precision`, { hint });
 }
 
 function halfBits(word: number): number {

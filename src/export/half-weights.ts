@@ -1,7 +1,6 @@
 /** Weights stored as IEEE halves: half the file, computed with as f32. */
-import { CheckpointError } from "../errors.js";
 import type { OnnxNode, StoredValue } from "../graph/index.js";
-import { narrowToHalf } from "../half.js";
+import { narrowWeights } from "../half.js";
 import type { StoredData } from "../runtime/runtime.js";
 import { castToF32, type StoredGraph, withNodes } from "./stored-graph.js";
 
@@ -16,17 +15,13 @@ export function halfWeights(source: StoredGraph): StoredGraph {
     const data = source.weights.get(name)?.data;
     if (dtype !== "f32" || !(data instanceof Float32Array)) continue;
     const half = `${name}.f16`;
-    halves.set(half, { name: half, dtype: "f16", shape, data: narrowed(data, name) });
+    halves.set(half, {
+      name: half,
+      dtype: "f16",
+      shape,
+      data: narrowWeights(data, name, "export with --precision fp32"),
+    });
     casts.push(castToF32(half, name));
   }
   return withNodes(source, [...casts, ...source.graph.nodes], halves);
-}
-
-function narrowed(data: Float32Array, name: string): Uint16Array<ArrayBuffer> {
-  const bits = narrowToHalf(data);
-  const bad = bits.findIndex((b, i) => (b & 0x7fff) === 0x7c00 && Number.isFinite(data[i]));
-  if (bad < 0) return bits;
-  throw new CheckpointError(`${name}: the value ${data[bad]} is too large for half precision`, {
-    hint: "export with --precision fp32",
-  });
 }

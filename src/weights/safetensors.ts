@@ -3,7 +3,7 @@
  * bytes end to end. Reading checks every size against the file before anything is allocated.
  */
 import { CheckpointError } from "../errors.js";
-import { narrowToHalf } from "../half.js";
+import { narrowWeights } from "../half.js";
 import { type DType, type Shape, type StateDict, sizeOf, type Tensor } from "../tensor.js";
 import type { ByteSource, ReadOptions } from "./byte-source.js";
 import { checkedSize, decodeTensor, ELEMENTS, type ElementType } from "./elements.js";
@@ -158,14 +158,7 @@ export function* encodeSafetensors(
 
 function* halfPieces(key: string, data: Float32Array): Generator<Uint8Array> {
   for (let start = 0; start < data.length; start += PIECE) {
-    const values = data.subarray(start, start + PIECE);
-    const bits = narrowToHalf(values);
-    const bad = bits.findIndex((b, i) => (b & 0x7fff) === 0x7c00 && Number.isFinite(values[i]));
-    if (bad >= 0) {
-      throw new CheckpointError(`${key}: the value ${values[bad]} is too large for half precision`, {
-        hint: "store it in float32",
-      });
-    }
+    const bits = narrowWeights(data.subarray(start, start + PIECE), key, "store it in float32");
     yield new Uint8Array(bits.buffer);
   }
 }
