@@ -1,4 +1,5 @@
 /** An evaluation's tables as CSV text (RFC 4180). */
+import { formatTable } from "../datasets/table.js";
 import { type EvaluationResult, namedFigures } from "./result.js";
 
 type Cell = string | number | null;
@@ -45,10 +46,8 @@ export function classesCsv(result: EvaluationResult): string | undefined {
 }
 
 function csv(header: readonly string[], rows: readonly (readonly Cell[])[]): string {
-  return [header, ...rows].map((row) => `${row.map(cell).join(",")}\n`).join("");
-}
-
-function cell(value: Cell): string {
-  const text = value === null ? "" : String(value);
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  return formatTable(
+    header,
+    rows.map((row) => row.map((cell) => String(cell ?? ""))),
+  );
 }
