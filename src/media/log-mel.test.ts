@@ -10,7 +10,7 @@ import { readWavFile } from "./wav-file.node.js";
 const goldens = sharedPath("golden", "log_mel.safetensors");
 
 test("log-mels of four rates agree with the reference", {
-  skip: goldens ? false : "golden absent",
+  skip: goldens ? false : "reference files absent",
 }, async () => {
   const { tensors } = await loadSafetensors(goldens!);
   assert.equal(tensors.size, 4);

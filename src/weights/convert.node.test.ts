@@ -22,7 +22,7 @@ async function inTemporaryDir(run: (dir: string) => Promise<void>): Promise<void
 
 test("torch to safetensors keeps every value and the metadata", async (t) => {
   const from = sharedPath("golden", "torch", "nested.pth");
-  if (from === undefined) return t.skip("../shared/golden absent");
+  if (from === undefined) return t.skip("reference files absent");
   await inTemporaryDir(async (dir) => {
     const to = path.join(dir, "out.safetensors");
     await convertWeights(from, to);

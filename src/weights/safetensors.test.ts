@@ -142,7 +142,7 @@ test("files are written atomically, and read whole, in part or by header", async
 
 test("reference files are read", async (t) => {
   const file = sharedPath("golden", "decoder.safetensors");
-  if (file === undefined) return t.skip("../shared/golden absent");
+  if (file === undefined) return t.skip("reference files absent");
   const { tensors } = await loadSafetensors(file);
   const given = tensors.get("d_logits");
   assert.ok(given);

@@ -114,7 +114,7 @@ const six = { "x/data.pkl": sixPickle, "x/data/0": floats(1, 2, 3, 4, 5, 6) };
 
 test("the reference files, zip and legacy, hold the reference tensors", async (t) => {
   const reference = sharedPath("golden", "torch_files.safetensors");
-  if (reference === undefined) return t.skip("../shared/golden absent");
+  if (reference === undefined) return t.skip("reference files absent");
   const { tensors: expected } = await loadSafetensors(reference);
   const folder = path.join(path.dirname(reference), "torch");
   const logMel = await loadTorchTensor(path.join(folder, "log_mel.pkl"));
@@ -276,7 +276,7 @@ test("other archives, dictionaries without tensors and other files are refused",
 test("damaged files never give anything but a clear error", async (t) => {
   const folder = sharedPath("golden", "torch");
   const files = folder === undefined ? [] : ["zip.pth", "legacy.pth"].map((name) => path.join(folder, name));
-  if (folder === undefined) t.diagnostic("../shared/golden absent: only the small archive is tried");
+  if (folder === undefined) t.diagnostic("reference files absent: only the small archive is tried");
   const random = new Random(7);
   for (const whole of [
     zip(six),
