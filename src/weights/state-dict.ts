@@ -35,7 +35,16 @@ export interface LoadedStateDict {
 }
 
 /** Keys under which training scripts put a model's parameters, in the order of preference. */
-const NESTS = ["state_dict", "model_state_dict", "model", "module", "net", "params", "weights"];
+const NESTS = [
+  "state_dict",
+  "model_state_dict",
+  "model_state",
+  "model",
+  "module",
+  "net",
+  "params",
+  "weights",
+];
 
 /** Lists a weight file. Throws `CheckpointError` when it is damaged, foreign or holds no tensors. */
 export async function listWeights(source: ByteSource): Promise<WeightListing> {
@@ -92,27 +101,39 @@ async function readTorchState(source: ByteSource) {
 }
 
 /**
- * Tensors by key of the first dictionary that has any, opening nests depth first; the plain values met go to
- * `metadata`. Each dictionary is opened once: a pickle's may contain themselves, or one another many times over.
+ * Tensors by key of the first dictionary that has any; the plain values met go to `metadata`. Nests come before what
+ * lies beside them, as training scripts keep the state of random generators there. Each dictionary is opened once:
+ * a pickle's may contain themselves, or one another many times over.
  */
 function collect(root: PickleValue, metadata: Record<string, string>): Map<string, TorchTensor> | undefined {
   const opened = new Set<PickleValue>();
-  const pending = [root];
-  while (pending.length > 0) {
-    const nest = pending.pop();
-    if (!(nest instanceof Map) || opened.has(nest)) continue;
-    opened.add(nest);
-    const tensors = new Map<string, TorchTensor>();
-    for (const [key, value] of nest) {
-      if (typeof key !== "string") continue;
-      if (value instanceof TorchTensor) tensors.set(key, value);
-      else if (["string", "number", "bigint", "boolean"].includes(typeof value))
-        metadata[key] ??= String(value);
+  /** What to open, and below its nests each dictionary that was, with its tensors. */
+  const pending: { value: PickleValue; tensors?: Map<string, TorchTensor> }[] = [{ value: root }];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    const { value, tensors } = next;
+    if (tensors !== undefined) {
+      if (tensors.size > 0) return tensors;
+    } else if (value instanceof Map && !opened.has(value)) {
+      opened.add(value);
+      pending.push({ value, tensors: tensorsOf(value, metadata) });
+      for (const name of NESTS.toReversed()) pending.push({ value: value.get(name) ?? null });
     }
-    if (tensors.size > 0) return tensors;
-    for (const name of NESTS.toReversed()) pending.push(nest.get(name) ?? null);
   }
   return undefined;
+}
+
+function tensorsOf(
+  dictionary: ReadonlyMap<PickleValue, PickleValue>,
+  metadata: Record<string, string>,
+): Map<string, TorchTensor> {
+  const tensors = new Map<string, TorchTensor>();
+  for (const [key, value] of dictionary) {
+    if (typeof key !== "string") continue;
+    if (value instanceof TorchTensor) tensors.set(key, value);
+    else if (["string", "number", "bigint", "boolean"].includes(typeof value))
+      metadata[key] ??= String(value);
+  }
+  return tensors;
 }
 
 /** Removes the prefix that `DataParallel` puts before every key, as often as it was wrapped. */

@@ -143,6 +143,23 @@ test("zip archives are read stored, deflated and as zip64", async () => {
   }
 });
 
+test("what a training script keeps beside the state dict is left alone", async () => {
+  const one = (storage: string) => tensor(storage, 2, [2], [1]);
+  const whole = dict(
+    string("rng_state"),
+    one("1"),
+    string("epoch"),
+    int(3),
+    string("model"),
+    dict(string("best_miou"), one("1"), string("state_dict"), dict(string("w"), one("0"))),
+  );
+  const { tensors, metadata } = await read(
+    zip({ "x/data.pkl": pickle(whole), "x/data/0": floats(1, 2), "x/data/1": floats(3, 4) }),
+  );
+  assert.deepEqual([...tensors.keys()], ["w"]);
+  assert.deepEqual(metadata, { epoch: "3" });
+});
+
 test("tensors that share a storage do not share their data", async () => {
   const both = pickle(dict(string("a"), tensor("0", 2, [2], [1]), string("b"), tensor("0", 2, [2], [1])));
   const { tensors } = await read(zip({ "x/data.pkl": both, "x/data/0": floats(1, 2) }));
