@@ -100,7 +100,7 @@ export type {
   VideoBackend,
   VideoInfo,
 } from "./media/video.js";
-export { type Audio, encodeWav, readWav, toMono } from "./media/wav.js";
+export { type Audio, encodeWav, readWav, type Samples, toMono } from "./media/wav.js";
 export { readWavFile } from "./media/wav-file.node.js";
 export type { WeightFile, WeightSources } from "./models/assemble-weights.js";
 export type { ParameterCounts } from "./models/avs-model.js";

@@ -22,7 +22,7 @@ export {
 } from "../errors.js";
 export { fitExamples, logMelExamples, VGGISH_RATE_HZ } from "../media/log-mel.js";
 export { type Image, imageSize, resizeBilinear, resizeNearest } from "../media/resize.js";
-export { type Audio, encodeWav, readWav, toMono } from "../media/wav.js";
+export { type Audio, encodeWav, readWav, type Samples, toMono } from "../media/wav.js";
 export type { InferenceHints } from "../models/infer-config.js";
 export type {
   AvsModelConfig,
