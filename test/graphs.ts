@@ -5,7 +5,7 @@ import { nodeRuntime } from "../src/runtime/node.js";
 import type { Runtime, Tensors } from "../src/runtime/runtime.js";
 import type { StateDict, Tensor, TensorOf } from "../src/tensor.js";
 import { loadSafetensors } from "../src/weights/safetensors-file.node.js";
-import { seededParameter, sharedPath } from "./support.js";
+import { goldenPath, seededParameter } from "./support.js";
 
 let runtime: Runtime | undefined;
 after(() => runtime?.close());
@@ -34,7 +34,7 @@ export function inputLike(name: string, t: Tensor): Value {
 export async function golden(
   name: string,
 ): Promise<{ tensor(key: string): TensorOf<"f32">; has(key: string): boolean; keys: string[] } | undefined> {
-  const file = sharedPath("golden", `${name}.safetensors`);
+  const file = goldenPath(`${name}.safetensors`);
   if (file === undefined) return undefined;
   const { tensors } = await loadSafetensors(file);
   return {

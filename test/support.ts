@@ -8,10 +8,16 @@ import { type Shape, sizeOf, type TensorOf } from "../src/tensor.js";
 /** The repository's root folder (this file runs from `dist/test/`). */
 export const root = path.resolve(import.meta.dirname, "..", "..");
 
-/** Path inside the reference folder beside the checkout, or `undefined` when it is absent. */
+/** Path inside the folder of large test data beside the checkout, or `undefined` when it is absent. */
 export function sharedPath(...parts: string[]): string | undefined {
   const p = path.join(root, "..", "shared", ...parts);
   return existsSync(p) ? p : undefined;
+}
+
+/** Path of reference numbers: the small ones are in `test/goldens`, the large ones in the folder beside the checkout. */
+export function goldenPath(...parts: string[]): string | undefined {
+  const own = path.join(root, "test", "goldens", ...parts);
+  return existsSync(own) ? own : sharedPath("golden", ...parts);
 }
 
 /** The reference generator: uniform in [-1, 1), a function of the name and the element's index. */

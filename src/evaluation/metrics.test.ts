@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { assertClose, seededUniform, sharedPath } from "../../test/support.js";
+import { assertClose, goldenPath, seededUniform } from "../../test/support.js";
 import { asF32, type StateDict, type Tensor } from "../tensor.js";
 import { loadSafetensors } from "../weights/safetensors-file.node.js";
 import {
@@ -14,7 +14,7 @@ import { contourFscore } from "./contour-fscore.js";
 import { ClassTally, countClasses, largestClass, meanOverAllClasses } from "./semantic-metrics.js";
 
 async function golden(): Promise<StateDict | undefined> {
-  const file = sharedPath("golden", "metrics.safetensors");
+  const file = goldenPath("metrics.safetensors");
   return file === undefined ? undefined : (await loadSafetensors(file)).tensors;
 }
 

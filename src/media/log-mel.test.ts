@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { assertClose, sharedPath } from "../../test/support.js";
+import { assertClose, goldenPath } from "../../test/support.js";
 import { loadSafetensors } from "../weights/safetensors-file.node.js";
 import { exampleCount, fitExamples, logMelExamples, SILENT_LOG_MEL } from "./log-mel.js";
 import { resample } from "./resample.js";
 import { toMono } from "./wav.js";
 import { readWavFile } from "./wav-file.node.js";
 
-const goldens = sharedPath("golden", "log_mel.safetensors");
+const goldens = goldenPath("log_mel.safetensors");
 
 test("log-mels of four rates agree with the reference", {
   skip: goldens ? false : "reference files absent",
@@ -15,7 +15,7 @@ test("log-mels of four rates agree with the reference", {
   const { tensors } = await loadSafetensors(goldens!);
   assert.equal(tensors.size, 4);
   for (const [name, expected] of tensors) {
-    const wav = await readWavFile(sharedPath("golden", "audio", `${name}.wav`)!);
+    const wav = await readWavFile(goldenPath("audio", `${name}.wav`)!);
     const actual = logMelExamples(toMono(wav), wav.sampleRateHz);
     assert.deepEqual(actual.shape, expected.shape, name);
     assertClose(actual.data, expected.data as Float32Array, 1e-5, name);

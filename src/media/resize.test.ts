@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { sharedPath } from "../../test/support.js";
+import { goldenPath } from "../../test/support.js";
 import { loadSafetensors } from "../weights/safetensors-file.node.js";
 import { readGray, readRgb } from "./image-file.node.js";
 import { crop, type Image, resizeBilinear, resizeNearest, shortSideCentreCrop, turn } from "./resize.js";
 
-const goldens = sharedPath("golden", "images.safetensors");
+const goldens = goldenPath("images.safetensors");
 
 function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
   assert.equal(a.length, b.length);
@@ -17,8 +17,8 @@ function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
 test("resizes equal Pillow's to the byte", { skip: goldens ? false : "golden images absent" }, async () => {
   const { tensors } = await loadSafetensors(goldens!);
   for (const name of ["wide", "tall", "small", "same"]) {
-    const image = await readRgb(sharedPath("golden", "images", `${name}.png`)!);
-    const mask = await readGray(sharedPath("golden", "images", `${name}_mask.png`)!);
+    const image = await readRgb(goldenPath("images", `${name}.png`)!);
+    const mask = await readGray(goldenPath("images", `${name}_mask.png`)!);
     const results: [string, Image][] = [
       [`${name}_bilinear`, resizeBilinear(image, 224, 224)],
       [`${name}_mask_nearest`, resizeNearest(mask, 224, 224)],
@@ -35,7 +35,7 @@ test("resizes equal Pillow's to the byte", { skip: goldens ? false : "golden ima
 
 test("a JPEG decodes as with Pillow", { skip: goldens ? false : "golden images absent" }, async () => {
   const { tensors } = await loadSafetensors(goldens!);
-  const image = await readRgb(sharedPath("golden", "images", "wide.jpg")!);
+  const image = await readRgb(goldenPath("images", "wide.jpg")!);
   const expected = tensors.get("wide_jpg")!;
   assert.deepEqual(image.shape, expected.shape);
   assert.ok(largestDifference(image.data, expected.data as Uint8Array) <= 1);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import test from "node:test";
 import { evaluate, golden, inputLike } from "../../test/graphs.js";
-import { assertClose, seededInput, sharedPath } from "../../test/support.js";
+import { assertClose, goldenPath, seededInput } from "../../test/support.js";
 import { largestClass } from "../evaluation/semantic-metrics.js";
 import { Pass } from "../nn/index.js";
 import { asF32, type Tensor } from "../tensor.js";
@@ -26,7 +26,7 @@ interface Manifest {
 }
 
 test("state dicts have the published keys, shapes and parameter counts", async (t) => {
-  const file = sharedPath("golden", "manifests.json");
+  const file = goldenPath("manifests.json");
   if (file === undefined) return t.skip("reference manifests absent");
   const manifests: Record<string, Manifest> = JSON.parse(await readFile(file, "utf8"));
   for (const [name, config] of Object.entries(published)) {
@@ -77,7 +77,7 @@ for (const name of ["s4_pvt2", "s4_res50"] as const) {
 }
 
 test("avss_pvt2: logits and classes of the whole model, padded frames left out", async (t) => {
-  const file = sharedPath("golden", "model_avss_pvt2.safetensors");
+  const file = goldenPath("model_avss_pvt2.safetensors");
   if (file === undefined) return t.skip("reference numbers absent");
   const { tensors } = await loadSafetensors(file);
   const get = (key: string): Tensor => tensors.get(key) ?? assert.fail(key);

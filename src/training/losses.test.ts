@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
-import { assertClose, sharedPath } from "../../test/support.js";
+import { assertClose, goldenPath } from "../../test/support.js";
 import { emitOnnx, gradients, input, reshape, slice, type Value } from "../graph/index.js";
 import { nodeRuntime } from "../runtime/node.js";
 import { asF32, f32, type Tensor } from "../tensor.js";
@@ -42,7 +42,7 @@ const bytes = (t: Tensor | undefined, shape: number[]): Tensor => {
 };
 
 test("losses and their gradients agree with the reference", async (t) => {
-  const file = sharedPath("golden", "losses.safetensors");
+  const file = goldenPath("losses.safetensors");
   if (!file) return t.skip("reference files absent");
   const { tensors } = await loadSafetensors(file);
   const get = (name: string): Tensor => {

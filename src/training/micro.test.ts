@@ -1,7 +1,7 @@
 /** Thirty AdamW steps of a small whole model against the reference. */
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
-import { assertClose, relativeError, seededParameter, sharedPath } from "../../test/support.js";
+import { assertClose, goldenPath, relativeError, seededParameter } from "../../test/support.js";
 import { emitOnnx, gradients, input } from "../graph/index.js";
 import { buildAvsModel } from "../models/avs-model.js";
 import { Pass } from "../nn/index.js";
@@ -44,7 +44,7 @@ const model = buildAvsModel({
 });
 
 test("the loss curve, gradients and final weights of training_micro", async (t) => {
-  const file = sharedPath("golden", "training_micro.safetensors");
+  const file = goldenPath("training_micro.safetensors");
   if (!file) return t.skip("reference files absent");
   const { tensors } = await loadSafetensors(file);
   const get = (name: string) => {

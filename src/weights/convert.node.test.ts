@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promise
 import os from "node:os";
 import path from "node:path";
 import test from "node:test";
-import { sharedPath } from "../../test/support.js";
+import { goldenPath } from "../../test/support.js";
 import { CheckpointError } from "../errors.js";
 import { f32, filled, type Tensor } from "../tensor.js";
 import { convertWeights } from "./convert.node.js";
@@ -21,7 +21,7 @@ async function inTemporaryDir(run: (dir: string) => Promise<void>): Promise<void
 }
 
 test("torch to safetensors keeps every value and the metadata", async (t) => {
-  const from = sharedPath("golden", "torch", "nested.pth");
+  const from = goldenPath("torch", "nested.pth");
   if (from === undefined) return t.skip("reference files absent");
   await inTemporaryDir(async (dir) => {
     const to = path.join(dir, "out.safetensors");

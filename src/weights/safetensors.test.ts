@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import test from "node:test";
-import { assertClose, seededInput, sharedPath } from "../../test/support.js";
+import { assertClose, goldenPath, seededInput } from "../../test/support.js";
 import { CheckpointError } from "../errors.js";
 import { asF32, f32, type Tensor } from "../tensor.js";
 import { bytesSource } from "./byte-source.js";
@@ -141,7 +141,7 @@ test("files are written atomically, and read whole, in part or by header", async
 });
 
 test("reference files are read", async (t) => {
-  const file = sharedPath("golden", "decoder.safetensors");
+  const file = goldenPath("decoder.safetensors");
   if (file === undefined) return t.skip("reference files absent");
   const { tensors } = await loadSafetensors(file);
   const given = tensors.get("d_logits");

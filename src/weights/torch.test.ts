@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import test from "node:test";
 import { deflateRawSync } from "node:zlib";
-import { sharedPath } from "../../test/support.js";
+import { goldenPath } from "../../test/support.js";
 import { AvsegError, CheckpointError } from "../errors.js";
 import { Random } from "../random.js";
 import { bytesSource } from "./byte-source.js";
@@ -113,7 +113,7 @@ const six = { "x/data.pkl": sixPickle, "x/data/0": floats(1, 2, 3, 4, 5, 6) };
 // --- Reading
 
 test("the reference files, zip and legacy, hold the reference tensors", async (t) => {
-  const reference = sharedPath("golden", "torch_files.safetensors");
+  const reference = goldenPath("torch_files.safetensors");
   if (reference === undefined) return t.skip("reference files absent");
   const { tensors: expected } = await loadSafetensors(reference);
   const folder = path.join(path.dirname(reference), "torch");
@@ -291,7 +291,7 @@ test("other archives, dictionaries without tensors and other files are refused",
 });
 
 test("damaged files never give anything but a clear error", async (t) => {
-  const folder = sharedPath("golden", "torch");
+  const folder = goldenPath("torch");
   const files = folder === undefined ? [] : ["zip.pth", "legacy.pth"].map((name) => path.join(folder, name));
   if (folder === undefined) t.diagnostic("reference files absent: only the small archive is tried");
   const random = new Random(7);
