@@ -54,10 +54,40 @@ test("a pipe gets plain lines, rarely, and a last one", () => {
   assert.ok(r.written.every((line) => !line.includes("\x1b")));
 });
 
-test("a long note is cut to the terminal's width", () => {
-  const r = recorder(true, 40);
-  createProgress("x", 2, r.options).update(1, "n".repeat(100));
-  assert.equal((r.written[0] ?? "").replace("\r\x1b[K", "").length, 39);
+test("a narrow terminal keeps the time left: the bar gives way first, the label last", () => {
+  const lineAt = (columns: number, label: string, note = "mIoU 0.4123  F 0.5210"): string => {
+    const r = recorder(true, columns);
+    const progress = createProgress(label, 1234, { ...r.options, unit: "clips" });
+    progress.update(0);
+    r.advance(10_000);
+    progress.update(120, note);
+    return (r.written.at(-1) ?? "").replace("\r\x1b[K", "");
+  };
+  assert.equal(
+    lineAt(90, "evaluating test"),
+    "evaluating test  [#.........]  120/1234  9%  12 clips/s  1:33 left  mIoU 0.4123  F 0.5210",
+  );
+  assert.equal(
+    lineAt(80, "evaluating test"),
+    "evaluating test  120/1234  9%  12 clips/s  1:33 left  mIoU 0.4123  F 0.5210",
+  );
+  assert.equal(lineAt(60, "evaluating test"), "evaluating test  9%  1:33 left  mIoU 0.4123  F 0.5210");
+  assert.equal(
+    lineAt(60, "a very long name of a file.mp4"),
+    "a very long name of …  9%  1:33 left  mIoU 0.4123  F 0.5210",
+  );
+  assert.equal(lineAt(40, "x", "n".repeat(100)).length, 39);
+});
+
+test("a line has the terminal's width in cells, of which characters take none, one or two", () => {
+  for (const [name, ended] of [
+    ["vidéo 日本.mp4", "vidéo 日本.mp4  done in 0 s"],
+    ["vide\u0301o 日本語日本語.mp4", "vide\u0301o 日本語日…  done in 0 s"],
+  ] as const) {
+    const r = recorder(true, 30);
+    createProgress(name, 8, r.options).done();
+    assert.equal(r.written[0], `\r\x1b[K${ended}`);
+  }
 });
 
 test("durations and sizes read naturally", () => {

@@ -1,4 +1,5 @@
 /** Progress on stderr: one line redrawn on a terminal, a plain line now and then elsewhere (logs, CI). */
+import stringWidth from "string-width";
 import { oneLine } from "./print.js";
 
 /** The part of a writable stream that progress needs; `process.stderr` is one. */
@@ -30,59 +31,65 @@ export interface Progress {
 
 const redrawMs = 100;
 const plainLineMs = 10_000;
-const barWidth = 20;
+/** Cells of the bar between its brackets; where there is no room for the fewest it is left out. */
+const barCells = { most: 20, fewest: 5 };
+/** Cells that are left of a long label when all else but the figures has given way. */
+const fewestLabelCells = 12;
 
 /**
- * Shows progress of `label` towards `total` (`undefined` when not known) with rate and time left.
+ * Shows progress of `title` towards `total` (`undefined` when not known) with rate and time left.
  * The rate counts from the first update, so work that a resumed run skipped does not inflate it.
  */
 export function createProgress(
-  label: string,
+  title: string,
   total: number | undefined,
   options: ProgressOptions = {},
 ): Progress {
   const stream: ProgressStream = options.stream ?? process.stderr;
+  const label = oneLine(title);
   const now = options.now ?? (() => performance.now());
   const interval = stream.isTTY ? redrawMs : plainLineMs;
   const start = now();
-  let first: { done: number; at: number } | undefined;
+  const pace = measurePace(now);
   let lastDrawn = stream.isTTY ? Number.NEGATIVE_INFINITY : start;
   let line = "";
   let ended = false;
 
-  const draw = (text: string): void => {
-    line = stream.isTTY ? clip(oneLine(text), (stream.columns ?? 80) - 1) : oneLine(text);
+  const draw = (form: (width: number) => string): void => {
+    line = stream.isTTY ? form((stream.columns || 80) - 1) : form(Number.POSITIVE_INFINITY);
     stream.write(stream.isTTY ? `\r\x1b[K${line}` : `${line}\n`);
   };
 
-  const render = (done: number, note: string | undefined): string => {
-    const elapsed = (now() - (first?.at ?? start)) / 1000;
-    const rate = first && elapsed > 0 ? (done - first.done) / elapsed : 0;
-    const parts = [label];
-    if (total !== undefined && total > 0) {
-      const share = Math.min(1, done / total);
-      if (stream.isTTY) parts.push(bar(share));
-      parts.push(`${amount(done, options.unit)}/${amount(total, options.unit)}`);
-      parts.push(`${Math.floor(share * 100)}%`);
-    } else {
-      parts.push(amount(done, options.unit));
+  /** The bar gives way first, then the rate, the count, and the end of the label: what is left to do is of most use. */
+  const render = (done: number, perSecond: number, note: string | undefined, width: number): string => {
+    const share = total ? Math.min(1, done / total) : undefined;
+    const percent = share !== undefined && `${Math.floor(share * 100)}%`;
+    const count = amount(done, options.unit) + (total ? `/${amount(total, options.unit)}` : "");
+    const rate = perSecond > 0 && formatRate(perSecond, options.unit);
+    const left = total && perSecond > 0 && done < total && formatDuration((total - done) / perSecond);
+    const rest = [left && `${left} left`, note];
+    const forms = [
+      [count, percent, rate, ...rest],
+      [count, percent, ...rest],
+      [percent || count, ...rest],
+    ].map(joined);
+    const fits = (text: string): boolean => stringWidth(joined([label, text])) <= width;
+    const figures = forms.find(fits) ?? forms.at(-1) ?? "";
+    const cells = Math.min(barCells.most, width - stringWidth(joined([label, "[]", figures])));
+    if (!stream.isTTY || share === undefined || cells < barCells.fewest) {
+      return labelled(label, figures, width);
     }
-    if (rate > 0) parts.push(formatRate(rate, options.unit));
-    if (rate > 0 && total !== undefined && done < total) {
-      parts.push(`${formatDuration((total - done) / rate)} left`);
-    }
-    if (note) parts.push(note);
-    return parts.join("  ");
+    return joined([label, bar(share, cells), figures]);
   };
 
   return {
     update(done, note) {
       if (ended) return;
+      const perSecond = pace(done);
       const at = now();
-      first ??= { done, at };
       if (at - lastDrawn < interval) return;
       lastDrawn = at;
-      draw(render(done, note));
+      draw((width) => render(done, perSecond, note && oneLine(note), width));
     },
     log(text) {
       if (!stream.isTTY) {
@@ -95,9 +102,22 @@ export function createProgress(
       if (ended) return;
       ended = true;
       const took = `done in ${formatDuration((now() - start) / 1000)}`;
-      draw([label, took, ...(note ? [note] : [])].join("  "));
+      draw((width) => labelled(label, joined([took, note && oneLine(note)]), width));
       if (stream.isTTY) stream.write("\n");
     },
+  };
+}
+
+/**
+ * Measures how fast counted work goes on. Give it the count as it grows: the answer is the count per second since
+ * the first call (so that what a resumed run skipped does not inflate it), 0 while it is not known.
+ */
+export function measurePace(now: () => number = () => performance.now()): (done: number) => number {
+  let first: { done: number; at: number } | undefined;
+  return (done) => {
+    const at = now();
+    first ??= { done, at };
+    return at > first.at ? ((done - first.done) / (at - first.at)) * 1000 : 0;
   };
 }
 
@@ -129,11 +149,28 @@ function formatRate(rate: number, unit: string | undefined): string {
   return `${rate >= 10 ? rate.toFixed(0) : rate.toPrecision(2)}${name}/s`;
 }
 
-function bar(share: number): string {
-  const filled = Math.round(share * barWidth);
-  return `[${"#".repeat(filled)}${".".repeat(barWidth - filled)}]`;
+function bar(share: number, cells: number): string {
+  const filled = Math.round(share * cells);
+  return `[${"#".repeat(filled)}${".".repeat(cells - filled)}]`;
 }
 
+function joined(parts: readonly (string | number | false | undefined)[]): string {
+  return parts.filter(Boolean).join("  ");
+}
+
+/** A label and figures in at most `width` cells: the label is cut first. */
+function labelled(label: string, figures: string, width: number): string {
+  const room = Math.max(fewestLabelCells, width - stringWidth(figures) - 2);
+  return clip(joined([clip(label, room), figures]), width);
+}
+
+/** The beginning of `text` that fits into `width` cells of a terminal, in which some characters take two or none. */
 function clip(text: string, width: number): string {
-  return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
+  if (stringWidth(text) <= width) return text;
+  let kept = "";
+  for (const { segment } of new Intl.Segmenter().segment(text)) {
+    if (stringWidth(kept + segment) >= width) break;
+    kept += segment;
+  }
+  return `${kept}…`;
 }
