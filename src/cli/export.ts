@@ -128,7 +128,7 @@ async function exportCheckpoint(checkpoint: string, options: ExportCommandOption
     source: exported.source,
     precision,
     dataset,
-    onProgress: (done) => counting.update(done),
+    onProgress: (done) => counting.update(Math.floor(done)), // a clip counts half for either model
     signal,
   });
   counting.done();
