@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import path from "node:path";
 import test from "node:test";
 import { CheckpointError } from "../errors.js";
-import { describeFailure, UsageError } from "./run.js";
+import { commandLine, describeFailure, UsageError } from "./run.js";
 
 const avseg = path.join(import.meta.dirname, "main.js");
 const run = (...args: string[]) => spawnSync(process.execPath, [avseg, ...args], { encoding: "utf8" });
@@ -30,6 +30,17 @@ test("wrong usage exits with 2 and suggests the nearest name", () => {
   const result = run("--versio");
   assert.equal(result.status, 2);
   assert.match(result.stderr, /^avseg: unknown option '--versio'\n\(Did you mean --version\?\)/);
+});
+
+test("a command that is told can be pasted", { skip: process.platform === "win32" }, () => {
+  assert.equal(
+    commandLine("train", "s4", "my.yaml", "--set", "data.size=2"),
+    "avseg train s4 my.yaml --set data.size=2",
+  );
+  const args = ["data.root=my data é", "it's", "$HOME", "a=[1, 2]", "~", ""];
+  const script = `avseg() { printf '%s\\n' "$@"; }\n${commandLine(...args)}`;
+  const { stdout } = spawnSync("sh", ["-c", script], { encoding: "utf8" });
+  assert.deepEqual(stdout.split("\n").slice(0, -1), args);
 });
 
 test("help and version succeed", () => {

@@ -69,6 +69,14 @@ export function describeFailure(error: unknown, verbose: boolean): Failure {
   return { text: `avseg: ${oneLine(message)}\n${hint}${stack}`, exitCode: 1 };
 }
 
+/** A command of avseg as it can be pasted into a POSIX shell, whatever its arguments hold. */
+export function commandLine(...args: readonly string[]): string {
+  const quoted = args.map((arg) =>
+    /^[\w@%+=:,./-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", "'\\''")}'`,
+  );
+  return ["avseg", ...quoted].join(" ");
+}
+
 /** Prints a warning on stderr. */
 export function warn(message: string): void {
   tell(`avseg: warning: ${oneLine(message)}\n`);

@@ -7,6 +7,7 @@ import path from "node:path";
 import test, { after, before } from "node:test";
 import { writeSoundShapes } from "../datasets/sound-shapes/write.node.js";
 import { loadCheckpoint, peekCheckpoint } from "../training/checkpoint.node.js";
+import { epochView } from "./train.js";
 
 const main = path.join(import.meta.dirname, "main.js");
 let dir = "";
@@ -147,6 +148,30 @@ test("the audio cache is filled by training and by evaluation, and is no conditi
     ),
   );
   assert.deepEqual(a, b);
+});
+
+test("progress tells the time left of the epoch and of the run", () => {
+  let time = 0;
+  let line = "";
+  const stream = {
+    isTTY: true,
+    columns: 80,
+    write: (text: string) => {
+      line = text.replace("\r\x1b[K", "");
+    },
+  };
+  const view = epochView({ epochs: 30 }, { stream, now: () => time });
+  const step = (epoch: number, batch: number): void => {
+    time += 1000;
+    view({ kind: "step", epoch, batch, batches: 1000, loss: 0.5, learningRate: 1e-4 });
+  };
+  step(2, 100); // a resumed run
+  step(2, 101);
+  assert.equal(line, "epoch 3/30  [#......]  101/1000  10%  14:59 left  run 7:44:59 left  loss 0.5000");
+  view({ kind: "validation", epoch: 2, done: 1, total: 2 });
+  step(29, 999);
+  assert.match(line, /999\/1000 .* {2}loss 0\.5000$/);
+  assert.doesNotMatch(line, /run/);
 });
 
 test("what is wrong is one line, before anything is written", async () => {

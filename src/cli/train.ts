@@ -5,8 +5,14 @@ import type { Config } from "../config/schema.js";
 import { openTraining, type Training } from "../training/open-training.node.js";
 import { runFiles, type TrainerEvent } from "../training/trainer.node.js";
 import { print } from "./print.js";
-import { createProgress, formatDuration, type Progress } from "./progress.js";
-import { interruptSignal, UsageError, warn } from "./run.js";
+import {
+  createProgress,
+  formatDuration,
+  measurePace,
+  type Progress,
+  type ProgressOptions,
+} from "./progress.js";
+import { commandLine, interruptSignal, UsageError, warn } from "./run.js";
 
 interface TrainOptions {
   readonly set: readonly string[];
@@ -50,11 +56,13 @@ async function train(task: Config["task"], file: string, options: TrainOptions):
   const { config, warnings, workDir: defaultDir } = await loadConfig(file, { task, set: options.set });
   for (const warning of warnings) warn(warning);
   const workDir = options.out ?? defaultDir;
-  const resumeHint = `avseg train ${task} ${file}${options.set.map((s) => ` --set ${s}`).join("")}${options.out ? ` --out ${options.out}` : ""} --resume`;
+  const set = options.set.flatMap((assignment) => ["--set", assignment]);
+  const out = options.out === undefined ? [] : ["--out", options.out];
+  const resume = commandLine("train", task, file, ...set, ...out, "--resume");
   let steps = 0;
   const signal = interruptSignal(() =>
     steps > 0
-      ? `All finished steps are saved in ${runFiles(workDir).last}; go on with: ${resumeHint}`
+      ? `All finished steps are saved in ${runFiles(workDir).last}; go on with: ${resume}`
       : "No step was finished.",
   );
   const training = await openTraining({
@@ -67,7 +75,7 @@ async function train(task: Config["task"], file: string, options: TrainOptions):
   try {
     printHeader(training, config, workDir);
     const started = performance.now();
-    const view = epochView(config);
+    const view = epochView(config.training);
     const result = await training.trainer.run({
       signal,
       onEvent: (event) => {
@@ -81,7 +89,8 @@ async function train(task: Config["task"], file: string, options: TrainOptions):
       : "not evaluated";
     print(`done in ${took}: ${best}`);
     const use = result.bestFile ?? result.lastFile;
-    print([`checkpoint: ${use}`, `evaluate:   avseg eval ${task} ${file} ${use}`]);
+    const evaluate = commandLine("eval", task, file, use, ...set);
+    print([`checkpoint: ${use}`, `evaluate:   ${evaluate}`]);
   } finally {
     await training.close();
   }
@@ -102,21 +111,30 @@ function printHeader({ summary, trainer }: Training, config: Config, workDir: st
   print(lines);
 }
 
-/** Progress on stderr, a line per epoch on stdout. */
-function epochView({ training }: Config): (event: TrainerEvent) => void {
+/** Progress on stderr (or as `display` says), a line per epoch on stdout. */
+export function epochView(
+  { epochs }: Pick<Config["training"], "epochs">,
+  display: Pick<ProgressOptions, "stream" | "now"> = {},
+): (event: TrainerEvent) => void {
   let progress: { kind: TrainerEvent["kind"]; shown: Progress } | undefined;
   const show = (kind: TrainerEvent["kind"], label: string, total: number, unit: string): Progress => {
     if (progress?.kind !== kind) {
       progress?.shown.done();
-      progress = { kind, shown: createProgress(label, total, { unit }) };
+      progress = { kind, shown: createProgress(label, total, { ...display, unit }) };
     }
     return progress.shown;
   };
-  const ofEpochs = (epoch: number): string => `epoch ${epoch + 1}/${training.epochs}`;
+  const ofEpochs = (epoch: number): string => `epoch ${epoch + 1}/${epochs}`;
+  const pace = measurePace(display.now); // of the whole run, validation included
   return (event) => {
     if (event.kind === "step") {
       const { epoch, batch, batches, loss } = event;
-      show("step", ofEpochs(epoch), batches, "steps").update(batch, `loss ${loss.toFixed(4)}`);
+      const step = epoch * batches + batch;
+      const perSecond = pace(step);
+      const isLast = epoch + 1 === epochs; // where the epoch's own time left says it
+      const left = perSecond > 0 && !isLast ? (epochs * batches - step) / perSecond : undefined;
+      const notes = [left !== undefined && `run ${formatDuration(left)} left`, `loss ${loss.toFixed(4)}`];
+      show("step", ofEpochs(epoch), batches, "steps").update(batch, notes.filter(Boolean).join("  "));
     } else if (event.kind === "validation") {
       show("validation", `${ofEpochs(event.epoch)} validation`, event.total, "clips").update(event.done);
     } else if (event.kind === "epoch") {
