@@ -19,6 +19,7 @@ import type { TrainingResult } from "../training/trainer.node.js";
 import { print } from "./print.js";
 import { createProgress, formatDuration } from "./progress.js";
 import { interruptSignal } from "./run.js";
+import { describeSegments } from "./segment.js";
 
 /** Clips per split: enough to learn from in the few minutes that a demo may take. */
 const counts = { train: 400, val: 24, test: 64 };
@@ -67,8 +68,8 @@ async function demo(video: string | undefined, { out }: { out: string }): Promis
   const predictor = await loadPredictor({ checkpoint, signal });
   try {
     const swapped = await evaluateRun(run, predictor, { name: "swapped", checkpoint, swapSounds: true });
-    const target = video ?? clipVideo;
-    const overlay = await segment(run, predictor, target);
+    if (video !== undefined) print(`model: ${DEMO_MODEL_DESCRIPTION}`);
+    const overlay = await segment(run, predictor, video ?? clipVideo);
     const seconds = () => (performance.now() - started) / 1000;
     const own = await evaluateRun(run, predictor, {
       name: "eval",
@@ -139,7 +140,7 @@ async function train({ config, outDir, signal }: Demo): Promise<TrainingResult> 
   const { epochs } = config.training;
   let progress: ReturnType<typeof createProgress> | undefined;
   try {
-    return await training.trainer.run({
+    const result = await training.trainer.run({
       signal,
       onEvent: (event) => {
         if (event.kind === "step") {
@@ -153,8 +154,9 @@ async function train({ config, outDir, signal }: Demo): Promise<TrainingResult> 
         }
       },
     });
-  } finally {
     progress?.done();
+    return result;
+  } finally {
     await training.close();
   }
 }
@@ -191,12 +193,13 @@ async function evaluateRun(
 async function segment({ outDir, signal }: Demo, predictor: LoadedPredictor, video: string): Promise<string> {
   const progress = createProgress(`segmenting ${path.basename(video)}`, undefined, { unit: "s" });
   const target = path.join(outDir, "video");
-  await segmentVideo(video, predictor, {
+  const summary = await segmentVideo(video, predictor, {
     outDir: target,
     modelDescription: DEMO_MODEL_DESCRIPTION,
     signal,
     onProgress: ({ doneSeconds }) => progress.update(doneSeconds),
   });
   progress.done();
+  print(describeSegments(video, summary, true));
   return path.join(target, "overlay.mp4");
 }

@@ -82,8 +82,8 @@ export function warn(message: string): void {
   tell(`avseg: warning: ${oneLine(message)}\n`);
 }
 
-/** Writes lines to stderr, where a progress line may be standing on the terminal. */
-function tell(text: string): void {
+/** Writes lines to stderr, over the progress line that may be standing on the terminal. */
+export function tell(text: string): void {
   process.stderr.write(`${process.stderr.isTTY ? "\r\x1b[K" : ""}${text}`);
 }
 

@@ -1,5 +1,11 @@
 import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import test from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { uniqueNames } from "./segment.js";
 
 test("every video gets a folder of its own", () => {
@@ -13,4 +19,32 @@ test("every video gets a folder of its own", () => {
     ".mp4",
     "x.tar",
   ]);
+});
+
+const skip = spawnSync("ffmpeg", ["-version"]).status === 0 ? false : "ffmpeg is not installed";
+
+test("an interrupted video is not called done", { skip }, async (t) => {
+  const dir = await mkdtemp(path.join(tmpdir(), "avseg-segment-"));
+  t.after(() => rm(dir, { recursive: true }));
+  const video = path.join(dir, "long.mp4");
+  const sources = ["-f", "lavfi", "-i", "testsrc=s=64x64:r=5", "-f", "lavfi", "-i", "sine"];
+  spawnSync("ffmpeg", ["-v", "error", ...sources, "-t", "300", "-preset", "ultrafast", video]);
+  const main = path.join(import.meta.dirname, "main.js");
+  const out = path.join(dir, "out");
+  const child = spawn(process.execPath, [main, "segment", video, "--out", out]);
+  let stderr = "";
+  child.stderr.on("data", (piece: Buffer) => {
+    stderr += String(piece);
+  });
+  const closed = once(child, "close");
+  const masks = async (): Promise<number> => {
+    const names = await readdir(out, { recursive: true }).catch(() => []);
+    return names.filter((name) => name.endsWith(".png")).length;
+  };
+  while (child.exitCode === null && (await masks()) < 2) await sleep(20);
+  child.kill("SIGINT");
+  const [code] = await closed;
+  assert.equal(code, 130, stderr);
+  assert.match(stderr, /avseg: interrupted\. Videos that were finished are kept\.\n$/);
+  assert.doesNotMatch(stderr, /done in/);
 });

@@ -12,7 +12,7 @@ import { peekCheckpoint } from "../training/checkpoint.node.js";
 import { configuredModel } from "./configured-model.js";
 import { print } from "./print.js";
 import { createProgress, type Progress } from "./progress.js";
-import { describeFailure, interruptSignal } from "./run.js";
+import { describeFailure, interruptSignal, tell } from "./run.js";
 
 interface Options {
   readonly checkpoint?: string;
@@ -62,11 +62,11 @@ async function segmentAll(videos: string[], options: Options): Promise<void> {
       const outDir = path.join(options.out, folders[i]!);
       try {
         const summary = await segmentOne(video, predictor, { ...options, outDir, description, signal });
-        print(describe(video, summary, options.overlay));
+        print(describeSegments(video, summary, options.overlay));
       } catch (error) {
         if (signal.aborted) throw error;
         failed++;
-        process.stderr.write(describeFailure(error, options.verbose ?? false).text);
+        tell(describeFailure(error, options.verbose ?? false).text);
       }
     }
   } finally {
@@ -110,22 +110,20 @@ async function segmentOne(
   options: { outDir: string; overlay: boolean; description: string; signal: AbortSignal },
 ): Promise<SegmentSummary> {
   let progress: Progress | undefined;
-  try {
-    return await segmentVideo(video, predictor, {
-      outDir: options.outDir,
-      overlay: options.overlay,
-      modelDescription: options.description,
-      signal: options.signal,
-      onProgress: ({ doneSeconds, totalSeconds }) => {
-        progress ??= createProgress(path.basename(video), totalSeconds && Math.ceil(totalSeconds), {
-          unit: "s of video",
-        });
-        progress.update(Math.round(doneSeconds * 10) / 10);
-      },
-    });
-  } finally {
-    progress?.done();
-  }
+  const summary = await segmentVideo(video, predictor, {
+    outDir: options.outDir,
+    overlay: options.overlay,
+    modelDescription: options.description,
+    signal: options.signal,
+    onProgress: ({ doneSeconds, totalSeconds }) => {
+      progress ??= createProgress(path.basename(video), totalSeconds && Math.ceil(totalSeconds), {
+        unit: "s of video",
+      });
+      progress.update(Math.round(doneSeconds * 10) / 10);
+    },
+  });
+  progress?.done();
+  return summary;
 }
 
 /** A folder name per video: its name without the extension, numbered where two are alike. */
@@ -141,7 +139,8 @@ export function uniqueNames(videos: readonly string[]): string[] {
   });
 }
 
-function describe(
+/** What was found in a video, what the user should know of it, and where the files are. */
+export function describeSegments(
   video: string,
   { outDir, steps, soundingSteps, notes }: SegmentSummary,
   overlay: boolean,
