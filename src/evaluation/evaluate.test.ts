@@ -133,6 +133,41 @@ for (const task of ["ms3", "avss"] as const) {
     });
     assert.deepEqual(resumed, whole);
   });
+
+  test(`${task}: an abort amid a batch saves the state after the last whole one`, async () => {
+    const classes = task === "avss" ? 4 : 1;
+    const clips = Array.from({ length: 7 }, (_, i) => makeClip(i, { classes: Math.max(2, classes) }));
+    const common = {
+      predictor: makePredictor(classes),
+      task,
+      total: 7,
+      batchSize: 2,
+      clipsPerRun: 1,
+    } as const;
+    const whole = await evaluate({ ...common, clips: inGroups(clips, 2) });
+    const stop = new AbortController();
+    const saved: EvaluationState[] = [];
+    const interrupted = evaluate({
+      ...common,
+      clips: inGroups(clips, 2),
+      onMasks: (clip) => {
+        if (clip.id === "clip-4") stop.abort();
+      },
+      onState: (state) => {
+        saved.push(JSON.parse(JSON.stringify(state)));
+      },
+      signal: stop.signal,
+    });
+    await assert.rejects(interrupted, { name: "AbortError" });
+    assert.deepEqual(
+      saved.map((state) => state.clips),
+      [4],
+    );
+    const [resumeFrom] = saved;
+    assert.ok(resumeFrom);
+    const resumed = await evaluate({ ...common, clips: inGroups(clips.slice(4), 2), resumeFrom });
+    assert.deepEqual(resumed, whole);
+  });
 }
 
 test("avss: padded frames count in the published figures only", async () => {

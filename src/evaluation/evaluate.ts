@@ -44,7 +44,7 @@ export interface EvaluateOptions {
   readonly clipsPerRun?: number;
   /** Goes on from a state given to `onState`. */
   readonly resumeFrom?: EvaluationState;
-  /** Called with the state so far after every `stateEvery` batches (8 unless told). */
+  /** Called with the state so far after every `stateEvery` batches (8 unless told), and when aborted. */
   readonly onState?: (state: EvaluationState) => Promise<void> | void;
   readonly stateEvery?: number;
   /** Called with every clip's predicted masks, `u8[T,H,W]`: 0 or 1, or class indices (AVSS). */
@@ -67,6 +67,13 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationResu
   const scorer = openScorer(task, predictor, resumeFrom?.scores);
   let done = resumeFrom?.clips ?? 0;
   let batches = 0;
+  /** The state after the last whole batch, until it is given to `onState`. */
+  let unsaved: EvaluationState | undefined;
+  const save = async (): Promise<void> => {
+    const state = unsaved;
+    unsaved = undefined;
+    if (state) await onState?.(state);
+  };
 
   const scoreBatch = async (batch: readonly Clip[]): Promise<void> => {
     for (let start = 0; start < batch.length; start += clipsPerRun) {
@@ -85,20 +92,26 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationResu
     scorer.endBatch();
     done += batch.length;
     options.onProgress?.({ done, total, ...scorer.headline });
-    if (++batches % stateEvery === 0) await onState?.({ clips: done, scores: scorer.toJSON() });
+    unsaved = { clips: done, scores: scorer.toJSON() };
+    if (++batches % stateEvery === 0) await save();
   };
 
   let waiting: Clip[] = [];
-  for await (const clips of options.clips) {
-    for (const clip of clips) checkClip(clip, predictor, task);
-    waiting.push(...clips);
-    while (waiting.length >= batchSize) {
-      await scoreBatch(waiting.slice(0, batchSize));
-      waiting = waiting.slice(batchSize);
+  try {
+    for await (const clips of options.clips) {
+      for (const clip of clips) checkClip(clip, predictor, task);
+      waiting.push(...clips);
+      while (waiting.length >= batchSize) {
+        await scoreBatch(waiting.slice(0, batchSize));
+        waiting = waiting.slice(batchSize);
+      }
     }
+    signal?.throwIfAborted();
+    if (waiting.length > 0) await scoreBatch(waiting);
+  } catch (error) {
+    if (signal?.aborted) await save();
+    throw error;
   }
-  signal?.throwIfAborted();
-  if (waiting.length > 0) await scoreBatch(waiting);
   if (done === 0) {
     throw new DatasetError("evaluation: expected at least one clip, found none", {
       hint: "check the split: its rows in the metadata table",
