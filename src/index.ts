@@ -27,7 +27,12 @@ export {
   type IssueKind,
 } from "./datasets/check.node.js";
 export type { AvsDataset, Clip, Split, Task } from "./datasets/clip.js";
-export { type ImportedDataset, type ImportOptions, importDataset } from "./datasets/import.node.js";
+export {
+  type ImportedDataset,
+  type ImportOptions,
+  importDataset,
+  type UnusedFiles,
+} from "./datasets/import.node.js";
 export type { AudioSource } from "./datasets/load-clip.node.js";
 export { type BatchOptions, ClipLoader, type LoaderOptions } from "./datasets/loader.node.js";
 export { type OpenOptions, openDataset } from "./datasets/open-dataset.node.js";

@@ -10,12 +10,13 @@ import { prepareDataset } from "../datasets/prepare.node.js";
 import { isKind, type Kind, kinds, novelKinds } from "../datasets/sound-shapes/kinds.js";
 import { writeSoundShapes } from "../datasets/sound-shapes/write.node.js";
 import { DatasetError } from "../errors.js";
+import { few } from "../few.js";
 import { writeFileAtomic } from "../files.node.js";
 import { findWeightFile } from "../models/assemble-weights.node.js";
 import { peekCheckpoint } from "../training/checkpoint.node.js";
 import { print, printJson } from "./print.js";
 import { createProgress } from "./progress.js";
-import { interruptSignal, UsageError } from "./run.js";
+import { commandLine, interruptSignal, UsageError } from "./run.js";
 
 /** Builds the command. */
 export function dataCommand(): Command {
@@ -186,7 +187,9 @@ Clips that are there already are kept, so an interrupted run goes on. Masks are 
       progress?.done();
       for (const { id, message } of result.failures) print(`left out ${id}: ${message}`);
       print(`${result.folder}: ${result.prepared} clips prepared, ${result.present} were there`);
-      if (result.withoutMasks > 0) print(`${result.withoutMasks} clips have no masks yet`);
+      const [mask] = result.missingMasks;
+      if (mask)
+        print(`${result.missingMasks.length} of them have no masks yet; the first belongs at ${mask}`);
       const failed = result.failures.length;
       if (failed === 0) return;
       throw new DatasetError(`${failed} of the table's clips could not be prepared`, {
@@ -256,7 +259,7 @@ async function importOwn(source: string, options: ImportCommandOptions): Promise
   const from = options.from && (await findWeightFile(options.from));
   const base = from ? (await peekCheckpoint(from)).config : undefined;
   let progress: ReturnType<typeof createProgress> | undefined;
-  const { folder, clips, unusedMasks } = await importDataset({
+  const { folder, clips, unused } = await importDataset({
     task: options.task,
     source,
     root: options.out,
@@ -273,11 +276,11 @@ async function importOwn(source: string, options: ImportCommandOptions): Promise
   });
   progress?.done();
   print(`${folder}: ${clips.train} training, ${clips.val} validation and ${clips.test} test clips`);
-  if (unusedMasks > 0) print(`${unusedMasks} masks belong to no clip of five seconds and are not used`);
+  for (const { reason, files } of unused) print(`not used, ${reason}: ${few(files, 10)}`);
   const file = path.join(options.out, `${options.task}.yaml`);
   if (clips.val === 0) print("no clip is left to validate on: the best epoch is chosen on those to train on");
   await writeFileAtomic(file, configText({ ...options, ...(from && { from }) }, clips, base));
-  print(`Train on it with: avseg train ${options.task} ${file}`);
+  print(`Train on it with: ${commandLine("train", options.task, file)}`);
 }
 
 /** A configuration for imported data: it fine-tunes a checkpoint's own model, or is the published recipe. */

@@ -39,9 +39,9 @@ async function labelled(t: TestContext, count: number): Promise<{ source: string
 
 test("videos with masks become a dataset whose splits share no video", async (t) => {
   const { source, root } = await labelled(t, 4);
-  const { clips, folder, unusedMasks } = await importDataset({ task: "ms3", source, root, imageSize: size });
+  const { clips, folder, unused } = await importDataset({ task: "ms3", source, root, imageSize: size });
   assert.deepEqual(clips, { train: 2, val: 1, test: 1 });
-  assert.equal(unusedMasks, 0);
+  assert.deepEqual(unused, []);
   assert.deepEqual((await checkDataset({ task: "ms3", root })).issues, []);
   const train = await openDataset({ task: "ms3", root, split: "train", imageSize: size });
   const clip = await train.load(0);
@@ -114,6 +114,24 @@ test("AVSS: masks name classes by number or by colour", async (t) => {
   }
 });
 
+test("what is left out is named with its reason", async (t) => {
+  const { source, root } = await labelled(t, 3);
+  const move = (from: string, to: string) => rename(path.join(source, from), path.join(source, to));
+  await rm(path.join(source, "my video 0", "mask_2.png"));
+  await move("my video 1.mp4", "other.mp4");
+  await move("my video 1/mask_0.png", "my video 2/a.png");
+  const { clips, unused } = await importDataset({ task: "ms3", source, root, imageSize: size });
+  assert.deepEqual(clips, { train: 1, val: 0, test: 0 });
+  const masks = (folder: string, ...seconds: number[]) => seconds.map((n) => `${folder}/mask_${n}.png`);
+  const plain = unused.map(({ reason, files }) => [reason, files.map((f) => f.replaceAll(path.sep, "/"))]);
+  assert.deepEqual(Object.fromEntries(plain), {
+    "as no clip of five seconds takes them": masks("my video 0", 0, 1, 3, 4),
+    "as no video beside their folder has its name": masks("my video 1", 1, 2, 3, 4),
+    "as a mask is a PNG file whose name ends in its second": ["my video 2/a.png"],
+    "as they have no masks": ["other.mp4"],
+  });
+});
+
 test("what cannot be imported says why", async (t) => {
   const { source, root } = await labelled(t, 1);
   const masks = path.join(source, "my video 0");
@@ -128,6 +146,8 @@ test("what cannot be imported says why", async (t) => {
   const small = await encodePng({ dtype: "u8", shape: [8, 8], data: new Uint8Array(64) });
   await writeFileAtomic(path.join(masks, "mask_3.png"), small);
   await rejects("mask_3.png", "8x8", "64x64");
+  await writeFileAtomic(path.join(masks, "mask_1.png"), small);
+  await rejects("2 of 5 masks cannot be used", "mask_1.png: the mask is 8x8", "mask_3.png: the mask is 8x8");
   await writeFileAtomic(path.join(masks, "again_3.png"), small);
   await rejects("again_3.png", "mask_3.png", "second 3");
   await rm(path.join(masks, "again_3.png"));

@@ -10,7 +10,8 @@
  */
 import { readdir, rm, stat } from "node:fs/promises";
 import path from "node:path";
-import { DatasetError, OutputError } from "../errors.js";
+import { AvsegError, DatasetError, OutputError } from "../errors.js";
+import { few } from "../few.js";
 import { asOutputError, ensureWritableDir, writeFileAtomic } from "../files.node.js";
 import { ffmpegBackend } from "../media/ffmpeg.node.js";
 import { encodeFrame, encodePng, readRgb } from "../media/image-file.node.js";
@@ -20,6 +21,7 @@ import type { VideoInfo } from "../media/video.js";
 import { encodeWav } from "../media/wav.js";
 import { hashText, Random } from "../random.js";
 import type { Split, Task } from "./clip.js";
+import { mapConcurrent } from "./concurrent.js";
 import { type ClipFiles, filesOf, layouts } from "./layout.js";
 import { classesOf, readBinary } from "./load-clip.node.js";
 import { labelPicture } from "./palette.js";
@@ -50,8 +52,24 @@ export interface ImportOptions {
 export interface ImportedDataset {
   readonly folder: string;
   readonly clips: Readonly<Record<Split, number>>;
-  /** Masked seconds that no clip of five seconds could use. */
-  readonly unusedMasks: number;
+  /** What lies in the source and is in no clip: videos, masks and other pictures. */
+  readonly unused: readonly UnusedFiles[];
+}
+
+/** Files of the source that are left out for the same reason. */
+export interface UnusedFiles {
+  /** Why, as a clause: `as no clip of five seconds takes them`. */
+  readonly reason: string;
+  /** Paths below the source, sorted. */
+  readonly files: readonly string[];
+}
+
+/** What a source holds. */
+interface Source {
+  /** Paths of all its files, sorted. */
+  readonly files: readonly string[];
+  /** Its videos that have masks. */
+  readonly videos: readonly LabelledVideo[];
 }
 
 /** A video with its masks by second. */
@@ -60,6 +78,12 @@ interface LabelledVideo {
   readonly name: string;
   readonly category: string;
   readonly masks: ReadonlyMap<number, string>;
+}
+
+/** A clip to write: where it comes from, and the files that it becomes. */
+interface Entry {
+  readonly window: Window;
+  readonly files: ClipFiles;
 }
 
 /** Five seconds of a video that become a clip. */
@@ -71,13 +95,16 @@ interface Window {
 }
 
 const steps = 5;
+/** Masks decoded at a time. */
+const masksAtOnce = 4;
 const background = "background";
+const picturePattern = /\.(png|jpe?g)$/i;
 const videoPattern = /\.(mp4|m4v|mov|mkv|webm|avi|mpg|mpeg)$/i;
 
 /**
  * Imports a folder. Clips of one video stay in one split where there are three videos or more; of fewer,
- * their time is divided. Throws `DatasetError` for a folder without usable masks, a mask of another size
- * than its video or a video without sound, `OutputError`, `RangeError` for classes that are missing, too many or
+ * their time is divided. Throws `DatasetError` for a folder without usable masks, masks that cannot be read or have
+ * another size than their video (all of them in one error, before anything is written) or a video without sound, `OutputError`, `RangeError` for classes that are missing, too many or
  * named twice, and the signal's reason when aborted.
  */
 export async function importDataset(options: ImportOptions): Promise<ImportedDataset> {
@@ -106,7 +133,7 @@ function checkClasses({ task, classes = [] }: ImportOptions): void {
 
 async function importInto(folder: string, options: ImportOptions): Promise<ImportedDataset> {
   const { task, signal, onProgress } = options;
-  const videos = await findVideos(options.source, signal);
+  const { videos, files } = await openSource(options.source, signal);
   const windows = videos.flatMap((video) => cutWindows(video, task));
   if (windows.length === 0) {
     const needed = task === "s4" ? "a mask and four seconds after it" : "five consecutive seconds with masks";
@@ -115,18 +142,19 @@ async function importInto(folder: string, options: ImportOptions): Promise<Impor
     });
   }
   const split = assignSplits(windows, options);
+  const entries = windows.map((window): Entry => {
+    const { video, start } = window;
+    const id = `${video.name}_${start}_${start + steps}`;
+    const category = task === "avss" ? "v1m" : video.category;
+    return { window, files: filesOf(task, { id, category, split: split.get(window) ?? "train" }) };
+  });
+  await checkMasks(entries, options);
   const rows: ClipRow[] = [];
   const clips = { train: 0, val: 0, test: 0 };
   for (const video of videos) {
-    const own = windows.filter((window) => window.video === video);
-    const entries = own.map((window) => {
-      const part = split.get(window) ?? "train";
-      const id = `${video.name}_${window.start}_${window.start + steps}`;
-      const category = task === "avss" ? "v1m" : video.category;
-      return { window, files: filesOf(task, { id, category, split: part }) };
-    });
-    await writeVideo(folder, entries, options);
-    for (const { files } of entries) {
+    const own = entries.filter(({ window }) => window.video === video);
+    await writeVideo(folder, own, options);
+    for (const { files } of own) {
       clips[files.split]++;
       const { id, category, split } = files;
       rows.push({ id, category, split, sounding: video.category });
@@ -134,9 +162,35 @@ async function importInto(folder: string, options: ImportOptions): Promise<Impor
     }
   }
   await writeTables(folder, task, rows, [background, ...(options.classes ?? [])]);
-  const masks = videos.reduce((sum, video) => sum + video.masks.size, 0);
-  const used = windows.reduce((sum, { video, start }) => sum + maskedSeconds(video, start), 0);
-  return { folder, clips, unusedMasks: masks - used };
+  return { folder, clips, unused: unusedFiles(options.source, { files, videos }, windows) };
+}
+
+/** Why files of the source are in no clip. */
+function unusedFiles(source: string, { files, videos }: Source, windows: readonly Window[]): UnusedFiles[] {
+  const used = new Set(windows.flatMap(({ video, start }) => masksIn(video, start)));
+  const masks = new Set(videos.flatMap((video) => [...video.masks.values()]));
+  const labelled = new Set(videos.map(({ info }) => info.path));
+  const folders = new Set(files.filter((file) => videoPattern.test(file)).map(maskFolder));
+  const reasonOf = (file: string): string | undefined => {
+    if (videoPattern.test(file)) return labelled.has(file) ? undefined : "as they have no masks";
+    if (!picturePattern.test(file) || used.has(file)) return undefined;
+    if (masks.has(file)) return "as no clip of five seconds takes them";
+    return folders.has(path.dirname(file))
+      ? "as a mask is a PNG file whose name ends in its second"
+      : "as no video beside their folder has its name";
+  };
+  const byReason = new Map<string, string[]>();
+  for (const file of files) {
+    const reason = reasonOf(file);
+    if (reason === undefined) continue;
+    byReason.set(reason, [...(byReason.get(reason) ?? []), path.relative(source, file)]);
+  }
+  return [...byReason].map(([reason, left]) => ({ reason, files: left }));
+}
+
+/** The folder that holds the masks of a video. */
+function maskFolder(video: string): string {
+  return video.replace(videoPattern, "");
 }
 
 async function requireEmpty(folder: string): Promise<void> {
@@ -150,22 +204,23 @@ async function requireEmpty(folder: string): Promise<void> {
   );
 }
 
-/** All videos with masks beside them, in the order of their paths. */
-async function findVideos(source: string, signal: AbortSignal | undefined): Promise<LabelledVideo[]> {
-  const found = await stat(source).catch(() => undefined);
-  if (!found?.isDirectory()) {
+/** All files, and the videos with masks beside them, in the order of their paths. */
+async function openSource(source: string, signal: AbortSignal | undefined): Promise<Source> {
+  const status = await stat(source).catch(() => undefined);
+  if (!status?.isDirectory()) {
     throw new DatasetError(`${source}: expected a folder of videos and masks`, { hint: "Check the path." });
   }
   const entries = await readdir(source, { recursive: true, withFileTypes: true });
   const files = entries
-    .filter((entry) => entry.isFile() && videoPattern.test(entry.name))
+    .filter((entry) => entry.isFile())
     .map((entry) => path.join(entry.parentPath, entry.name))
     .sort();
   const videos: LabelledVideo[] = [];
   const names = new Set<string>();
-  for (const file of files) {
+  const found = files.filter((file) => videoPattern.test(file));
+  for (const file of found) {
     signal?.throwIfAborted();
-    const masks = await findMasks(file.replace(videoPattern, ""));
+    const masks = await findMasks(maskFolder(file));
     if (masks.size === 0) continue;
     const inside = path.relative(source, path.dirname(file)).split(path.sep).filter(Boolean);
     const info = await ffmpegBackend.info(file, signal === undefined ? {} : { signal });
@@ -176,8 +231,8 @@ async function findVideos(source: string, signal: AbortSignal | undefined): Prom
     }
     videos.push({ info, name: uniqueName(file, names), category: plain(inside[0] ?? "object"), masks });
   }
-  if (videos.length > 0) return videos;
-  throw new DatasetError(`${source}: ${files.length} videos, none with a folder of masks of its name`, {
+  if (videos.length > 0) return { files, videos };
+  throw new DatasetError(`${source}: ${found.length} videos, none with a folder of masks of its name`, {
     hint: "Put the masks of clip.mp4 into the folder clip: clip/0.png, clip/1.png, ...",
   });
 }
@@ -216,9 +271,9 @@ function uniqueName(file: string, taken: Set<string>): string {
   return name;
 }
 
-function maskedSeconds(video: LabelledVideo, start: number): number {
-  return Array.from({ length: steps }, (_, t) => start + t).filter((second) => video.masks.has(second))
-    .length;
+/** The masks of the five seconds from `start` on, as far as there are any. */
+function masksIn(video: LabelledVideo, start: number): string[] {
+  return Array.from({ length: steps }, (_, t) => video.masks.get(start + t) ?? []).flat();
 }
 
 /** Windows of five seconds that do not overlap, as early as masks allow. */
@@ -227,7 +282,7 @@ function cutWindows(video: LabelledVideo, task: Task): Window[] {
   const duration = video.info.durationSeconds ?? Infinity;
   let from = 0;
   for (const start of [...video.masks.keys()].sort((a, b) => a - b)) {
-    const whole = maskedSeconds(video, start) === steps;
+    const whole = masksIn(video, start).length === steps;
     // A quarter of a second is what the last step needs.
     if (start < from || start + steps - 0.75 > duration || (task !== "s4" && !whole)) continue;
     windows.push({ video, start, whole });
@@ -261,12 +316,39 @@ function assignSplits(windows: readonly Window[], options: ImportOptions): Map<W
   return split;
 }
 
+/** Reads all masks that clips take, to name all that are bad at once. Throws `DatasetError`. */
+async function checkMasks(entries: readonly Entry[], options: ImportOptions): Promise<void> {
+  const wanted = entries.flatMap(({ window: { video, start }, files }) =>
+    files.masks.flatMap((target, t) => {
+      const mask = video.masks.get(start + t);
+      return target === undefined || mask === undefined ? [] : [{ mask, info: video.info }];
+    }),
+  );
+  const failures = await mapConcurrent(wanted, masksAtOnce, async ({ mask, info }) => {
+    options.signal?.throwIfAborted();
+    try {
+      await readMask(mask, info, options);
+      return [];
+    } catch (error) {
+      if (error instanceof AvsegError) return [error];
+      throw error;
+    }
+  });
+  const bad = failures.flat();
+  const [first] = bad;
+  if (first === undefined) return;
+  if (bad.length === 1) throw first;
+  const messages = bad.map(({ message }) => message);
+  throw new DatasetError(
+    `${bad.length} of ${wanted.length} masks cannot be used: ${few(messages, 10, "; ")}`,
+    {
+      ...(first.hint !== undefined && { hint: first.hint }),
+    },
+  );
+}
+
 /** Writes the frames, masks and sounds of one video's windows in one pass over it. */
-async function writeVideo(
-  folder: string,
-  entries: readonly { window: Window; files: ClipFiles }[],
-  options: ImportOptions,
-): Promise<void> {
+async function writeVideo(folder: string, entries: readonly Entry[], options: ImportOptions): Promise<void> {
   const first = entries[0];
   if (first === undefined) return;
   const { signal, imageSize: side = 224 } = options;

@@ -31,7 +31,11 @@ test("videos become clips in the published layout; bad ones are reported and lef
   await writeFile(table, `name,start,category,split\n${rows.join("\n")}\n`);
   const options = { task: "s4", videos, table, root: path.join(dir, "out"), imageSize: 64 } as const;
   const first = await prepareDataset(options);
-  assert.deepEqual([first.prepared, first.present, first.withoutMasks], [2, 0, 4]);
+  assert.deepEqual([first.prepared, first.present], [2, 0]);
+  assert.deepEqual(
+    first.missingMasks.map((file) => path.relative(first.folder, file).replaceAll(path.sep, "/")),
+    ["s4_data/gt_masks/test/star/two/two_1.png", "s4_data/gt_masks/val/disc/one/one_1.png"],
+  );
   assert.deepEqual(first.failures.map(({ id }) => id).sort(), ["absent", "broken"]);
   const written = await readFile(path.join(first.folder, "s4_meta_data.csv"), "utf8");
   assert.equal(written, `name,start,category,split\n${rows.slice(0, 2).join("\n")}\n`);

@@ -50,8 +50,8 @@ export interface PreparedDataset {
   /** Clips that an earlier run had written. */
   readonly present: number;
   readonly failures: readonly PrepareFailure[];
-  /** Clips whose masks are not in the folder yet: preparation cannot make them. */
-  readonly withoutMasks: number;
+  /** Of every clip that lacks masks, which preparation cannot make, where the first of them belongs. */
+  readonly missingMasks: readonly string[];
 }
 
 /** Decoders at a time; each is a process that uses several cores itself. */
@@ -75,18 +75,19 @@ export async function prepareDataset(options: PrepareOptions): Promise<PreparedD
   await ensureWritableDir(folder);
   const failures: PrepareFailure[] = [];
   const usable = new Set<ClipFiles>();
+  const missingMasks: string[] = [];
   let present = 0;
-  let withoutMasks = 0;
   let done = 0;
   await mapConcurrent(files, videosAtOnce, async (clip) => {
     signal?.throwIfAborted();
     try {
       const missing = await missingFiles(folder, clip, "wav");
       const masks = new Set(clip.masks);
-      if (missing.some((file) => masks.has(file))) withoutMasks++;
       if (missing.every((file) => masks.has(file))) present++;
       else await prepareClip(folder, clip, findVideo(videos, clip, options.videos), options);
       usable.add(clip);
+      const lacking = missing.find((file) => masks.has(file));
+      if (lacking !== undefined) missingMasks.push(path.join(folder, lacking));
     } catch (error) {
       // What a video's owner can mend must not stop the others; a full disk must.
       if (!(error instanceof AvsegError) || error.name === "OutputError") throw error;
@@ -100,7 +101,7 @@ export async function prepareDataset(options: PrepareOptions): Promise<PreparedD
   if (path.resolve(target) !== path.resolve(options.table)) {
     await writeFileAtomic(target, formatTable(table.columns, values));
   }
-  return { folder, prepared: usable.size - present, present, failures, withoutMasks };
+  return { folder, prepared: usable.size - present, present, failures, missingMasks: missingMasks.sort() };
 }
 
 /** All video files below a folder by name without extension. Throws `DatasetError`. */
