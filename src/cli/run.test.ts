@@ -27,9 +27,15 @@ test("the stack shows with --verbose only", () => {
 });
 
 test("wrong usage exits with 2 and suggests the nearest name", () => {
-  const result = run("--versio");
-  assert.equal(result.status, 2);
-  assert.match(result.stderr, /^avseg: unknown option '--versio'\n\(Did you mean --version\?\)/);
+  for (const [args, message] of [
+    [["--versio"], "avseg: unknown option '--versio'\nhint: Did you mean --version?\n"],
+    [["trian", "s4"], "avseg: unknown command 'trian'\nhint: Did you mean train?\n"],
+    [["segment"], "avseg: missing required argument 'video'\nhint: add --help for usage and an example\n"],
+  ] as const) {
+    const result = run(...args);
+    assert.equal(result.status, 2);
+    assert.equal(result.stderr, message);
+  }
 });
 
 test("a command that is told can be pasted", { skip: process.platform === "win32" }, () => {

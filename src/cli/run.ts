@@ -116,9 +116,13 @@ export async function runProgram(program: Command, argv: readonly string[]): Pro
 
 /** Gives every command the same way to fail: thrown instead of exiting, worded `avseg: ...`. */
 function prepare(command: Command): void {
-  command.exitOverride().showHelpAfterError("hint: add --help for usage and an example");
-  command.configureOutput({
-    outputError: (text, write) => write(text.replace(/^error: /, "avseg: ")),
+  command.exitOverride().configureOutput({
+    outputError: (text, write) => {
+      // Commander puts a suggestion into brackets on a line of its own.
+      const [, message, suggestion] = /^(?:error: |avseg: )?(.*?)(?:\n\((.*)\))?\s*$/s.exec(text) ?? [];
+      const hint = suggestion ?? "add --help for usage and an example";
+      write(`avseg: ${oneLine(message ?? text)}\nhint: ${hint}\n`);
+    },
   });
   const isVerbose = (o: { long?: string | undefined }): boolean => o.long === "--verbose";
   if (command.commands.length === 0 && !command.options.some(isVerbose)) {

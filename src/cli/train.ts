@@ -1,5 +1,5 @@
 /** `avseg train`: trains Messenger Blocks and decoder (and whatever the configuration unfreezes). */
-import { Argument, Command } from "commander";
+import { Argument, Command, InvalidArgumentError } from "commander";
 import { loadConfig } from "../config/load.node.js";
 import type { Config } from "../config/schema.js";
 import { openTraining, type Training } from "../training/open-training.node.js";
@@ -21,8 +21,11 @@ interface TrainOptions {
   readonly overwrite?: boolean;
 }
 
-/** Collects a repeatable option. */
+/** Collects the assignments of a repeatable `--set`. */
 export function collect(value: string, previous: readonly string[]): string[] {
+  if (value.indexOf("=") < 1) {
+    throw new InvalidArgumentError("expected KEY=VALUE, e.g. training.epochs=10");
+  }
   return [...previous, value];
 }
 

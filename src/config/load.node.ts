@@ -2,7 +2,7 @@
 import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { ConfigError } from "../errors.js";
-import { ownOrShipped } from "../files.node.js";
+import { errorCode, ownOrShipped } from "../files.node.js";
 import { checkConfig } from "./check.js";
 import { parsePublishedConfig } from "./published.js";
 import type { Config } from "./schema.js";
@@ -63,8 +63,13 @@ async function readText(name: string): Promise<string> {
     return await readFile(file, "utf8");
   } catch (cause) {
     if (cause instanceof ConfigError) throw cause;
-    const reason = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
-    throw new ConfigError(`${file}: cannot be read (${reason})`, {
+    const code = errorCode(cause) ?? String(cause);
+    const known: Readonly<Record<string, string>> = {
+      ENOENT: "there is no such file",
+      ENOTDIR: "there is no such file",
+      EISDIR: "it is a folder, expected a configuration",
+    };
+    throw new ConfigError(`${file}: ${known[code] ?? `cannot be read (${code})`}`, {
       cause,
       hint: "Ready-made configurations are under config/, e.g. config/s4/pvt2.yaml.",
     });

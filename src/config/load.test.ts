@@ -4,7 +4,6 @@ import os from "node:os";
 import path from "node:path";
 import test from "node:test";
 import { root } from "../../test/support.js";
-import { ConfigError } from "../errors.js";
 import { checkConfig } from "./check.js";
 import { loadConfig } from "./load.node.js";
 
@@ -38,7 +37,11 @@ test("the six published configurations say nothing but the defaults", async () =
 test("a file of another task, or none, is refused", async () => {
   const file = path.join(root, "config", "s4", "pvt2.yaml");
   await assert.rejects(loadConfig(file, { task: "ms3" }), /task: expected ms3, found s4 \(.* line 4\)/);
-  await assert.rejects(loadConfig("absent.yaml"), ConfigError);
+  await assert.rejects(loadConfig("absent.yaml"), {
+    name: "ConfigError",
+    message: "absent.yaml: there is no such file",
+  });
+  await assert.rejects(loadConfig(root), /: it is a folder, expected a configuration$/);
 });
 
 test("a device is not read, and a file full of foreign keys warns a few times", async (t) => {

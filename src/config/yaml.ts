@@ -13,7 +13,9 @@ export function parseYamlConfig(text: string, file: string): Source {
     const what = /call stack/i.test(problem.message)
       ? "nested too deeply"
       : problem.message.split("\n")[0]?.replace(/ at line \d+.*/, "");
-    throw new ConfigError(`${what} (${file} line ${line})`);
+    throw new ConfigError(`${what} (${file} line ${line})`, {
+      hint: "Expected a configuration in YAML, as those under config/, or a published one ending in .py.",
+    });
   }
   return {
     value: toPlain(document, file),
