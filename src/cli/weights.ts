@@ -1,4 +1,5 @@
 /** `avseg weights`: look into weight files, convert them, fetch the public ones. */
+import path from "node:path";
 import { Command, Option } from "commander";
 import { convertWeights } from "../weights/convert.node.js";
 import { loadListing } from "../weights/load.node.js";
@@ -14,6 +15,14 @@ import { interruptSignal, UsageError } from "./run.js";
 export function weightsCommand(): Command {
   return new Command("weights")
     .description("Look into weight files, convert them, fetch the public encoder weights.")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  avseg weights pull pvt_v2_b5 vggish
+  avseg weights inspect S4_pvt.pth
+  avseg weights convert S4_pvt.pth S4_pvt.safetensors`,
+    )
     .addCommand(inspectCommand())
     .addCommand(convertCommand())
     .addCommand(pullCommand());
@@ -43,6 +52,11 @@ function convertCommand(): Command {
     .addOption(dtype)
     .addHelpText("after", "\nExample:\n  avseg weights convert S4_pvt.pth S4_pvt.safetensors --dtype f16")
     .action(async (from: string, to: string, options: { dtype: "f32" | "f16" }) => {
+      if (path.resolve(from) === path.resolve(to)) {
+        throw new UsageError(`${to} is the checkpoint itself, which would be lost`, {
+          hint: "give the .safetensors file another name",
+        });
+      }
       const signal = interruptSignal("Nothing was written.");
       const { tensors } = await convertWeights(from, to, { dtype: options.dtype, signal });
       print(`${to}: ${tensors} tensors`);
@@ -100,9 +114,9 @@ const CHECKED: { readonly [C in PulledWeights["checkedAgainst"]]: string } = {
   nothing: "recorded now; the publisher gives none to compare with",
 };
 
-function report({ path, bytes, sha256, checkedAgainst, fromCache }: PulledWeights): void {
+function report({ path: file, bytes, sha256, checkedAgainst, fromCache }: PulledWeights): void {
   print([
-    path,
+    file,
     `  ${formatBytes(bytes)}${fromCache ? ", in the cache already" : ""}`,
     `  SHA-256 ${sha256} (${CHECKED[checkedAgainst]})`,
   ]);
