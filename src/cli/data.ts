@@ -22,6 +22,14 @@ import { commandLine, interruptSignal, UsageError } from "./run.js";
 export function dataCommand(): Command {
   return new Command("data")
     .description("make, prepare, import and check datasets")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  avseg data synth s4 --out data/shapes --size 112
+  avseg data import my-clips --out data/mine
+  avseg data check ms3 data/mine`,
+    )
     .addCommand(synthCommand())
     .addCommand(checkCommand())
     .addCommand(prepareCommand())
@@ -96,7 +104,7 @@ async function synth(which: Task, options: SynthOptions, command: Command): Prom
   const progress = createProgress("making clips", counts.train + counts.val + counts.test + options.videos, {
     unit: "clips",
   });
-  const { folder, clips, videos, written } = await writeSoundShapes({
+  const { folder, clips, videos, written, replaced } = await writeSoundShapes({
     task: which,
     root: options.out,
     counts,
@@ -108,8 +116,8 @@ async function synth(which: Task, options: SynthOptions, command: Command): Prom
     onProgress: ({ done }) => progress.update(done),
   });
   progress.done();
-  print(written ? `${folder}: ${clips} clips` : `${folder}: ${clips} clips, as they were`);
-  print(videos);
+  const note = replaced ? ", in place of an earlier set of other options" : written ? "" : ", as they were";
+  print([`${folder}: ${clips} clips${note}`, ...videos]);
 }
 
 function checkCommand(): Command {

@@ -67,9 +67,11 @@ test("complete data is kept, other options replace it, and strangers' data is le
   const root = await scratch(t);
   const options = { task: "ms3", root, counts, imageSize: 32 } as const;
   const first = await writeSoundShapes(options);
-  assert.equal(first.written, true);
-  assert.equal((await writeSoundShapes(options)).written, false);
-  assert.equal((await writeSoundShapes({ ...options, seed: 9 })).written, true);
+  assert.deepEqual([first.written, first.replaced], [true, false]);
+  const again = await writeSoundShapes(options);
+  assert.deepEqual([again.written, again.replaced], [false, false]);
+  const other = await writeSoundShapes({ ...options, seed: 9 });
+  assert.deepEqual([other.written, other.replaced], [true, true]);
   const fewer = { ...options, counts: { ...counts, test: 1 } };
   await writeSoundShapes(fewer);
   const left = await readdir(path.join(first.folder, "ms3_data/gt_masks/test"));

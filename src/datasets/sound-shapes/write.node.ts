@@ -45,6 +45,8 @@ export interface WrittenDataset {
   readonly videos: readonly string[];
   /** False when the folder held the same data already. */
   readonly written: boolean;
+  /** True when the folder held a complete set made with other options, which is gone. */
+  readonly replaced: boolean;
 }
 
 /** Goes up whenever the same options give other pixels, sounds or files. */
@@ -92,9 +94,9 @@ export async function writeSoundShapes(options: WriteOptions): Promise<WrittenDa
   const videos = filmed.map((spec) => path.join(folder, "videos", `${clipName(spec)}.mp4`));
   const manifest = path.join(folder, manifestName);
   if ((await readText(manifest)) === manifestText(settings, true)) {
-    return { folder, clips: specs.length, videos, written: false };
+    return { folder, clips: specs.length, videos, written: false, replaced: false };
   }
-  await clear(folder, manifest);
+  const replaced = await clear(folder, manifest);
   await writeFileAtomic(manifest, manifestText(settings, false));
   const total = specs.length + filmed.length;
   let done = 0;
@@ -113,7 +115,7 @@ export async function writeSoundShapes(options: WriteOptions): Promise<WrittenDa
   }
   await writeTables(folder, task, rows, classNames(settings.kinds));
   await writeFileAtomic(manifest, manifestText(settings, true));
-  return { folder, clips: specs.length, videos, written: true };
+  return { folder, clips: specs.length, videos, written: true, replaced };
 }
 
 /** The name of a clip in the table: its index and its split, which makes names unique. */
@@ -143,19 +145,20 @@ async function readText(file: string): Promise<string | undefined> {
   return readFile(file, "utf8").catch(() => undefined);
 }
 
-/** Removes an older SoundShapes; refuses a folder that holds anything else. */
-async function clear(folder: string, manifest: string): Promise<void> {
+/** Removes an older SoundShapes and tells whether it was complete; refuses a folder that holds anything else. */
+async function clear(folder: string, manifest: string): Promise<boolean> {
   await ensureWritableDir(path.dirname(folder));
   const held = await readdir(folder).catch(() => []);
-  if (held.length === 0) return;
-  const own = z.object({ generator: z.literal("SoundShapes") });
+  if (held.length === 0) return false;
+  const own = z.object({ generator: z.literal("SoundShapes"), complete: z.boolean() });
   let text: unknown;
   try {
     text = JSON.parse((await readText(manifest)) ?? "");
   } catch {
     text = undefined;
   }
-  if (!own.safeParse(text).success) {
+  const found = own.safeParse(text);
+  if (!found.success) {
     throw new OutputError(`${folder} holds data that SoundShapes did not write; it is left alone`, {
       hint: "Choose another root, or remove the folder.",
     });
@@ -168,6 +171,7 @@ async function clear(folder: string, manifest: string): Promise<void> {
   } catch (error) {
     throw asOutputError(error, folder);
   }
+  return found.data.complete;
 }
 
 /** Renders and writes one clip. */
