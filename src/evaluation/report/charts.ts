@@ -11,7 +11,7 @@ import {
 const WIDTH = 520;
 const HEIGHT = 250;
 const LEFT = 44;
-const RIGHT = 92;
+const RIGHT = 104;
 const TOP = 14;
 const BOTTOM = 36;
 /** Points drawn per line: more cannot be told apart. */

@@ -113,11 +113,11 @@ function distribution({ clips }: EvaluationResult): ReportCurves {
   const sorted = clips.map((clip) => clip.miou).sort((a, b) => a - b);
   return {
     kind: "curves",
-    title: "All clips, from worst to best",
+    title: "mIoU of all clips, from worst to best",
     xLabel: "share of clips (%)",
     series: [
       {
-        name: "mIoU",
+        name: "best clip", // a line's name stands beside its last value
         points: sorted.map((miou, i): [number, number] => [(100 * (i + 1)) / sorted.length, miou]),
       },
     ],

@@ -115,6 +115,7 @@ test("curves without a finite point say so; others have no broken coordinates", 
 
 test("every figure is listed with its protocol, and a missing one as a dash", () => {
   const page = renderReport(makeReport());
+  assert.match(page, />best clip <tspan/);
   assert.match(page, /mIoU, per batch<\/td><td class="number">0\.500<\/td><td><span class="tag published">/);
   assert.match(page, /mIoU, per frame<\/td><td class="number">0\.510<\/td><td><span class="tag corrected">/);
   assert.match(page, /<span>–<\/span>/); // the category without a frame with an object
