@@ -1,35 +1,24 @@
 /** A model as a predictor: the inference graph, and a session per batch size. */
-import { emitOnnx, input, type OnnxGraph } from "../graph/index.js";
+import { emitOnnx, type OnnxGraph } from "../graph/index.js";
 import { Pass } from "../nn/index.js";
 import type { Runtime, Session } from "../runtime/runtime.js";
 import { asF32, type StateDict, type TensorOf } from "../tensor.js";
 import type { AvsModel } from "./avs-model.js";
-import { audioWidth } from "./model-config.js";
-import { normaliseFrames } from "./normalise.js";
-import type { ClipBatch, Predictor } from "./predictor.js";
+import { countClips } from "./clip-batch.js";
+import { forwardOf } from "./forward.js";
+import type { Predictor } from "./predictor.js";
 
 /** Batch sizes whose sessions are kept: the usual one, and that of a last, smaller batch. */
 const sessionsKept = 2;
 
-/**
- * The inference graph for `clips` clips of T steps: inputs `frames` `u8[B*T,H,W,3]`, `logMel` `f32[B*T,1,96,64]`
- * (or `embedding` `f32[B*T,128]`) and, for AVSS, `keep` `f32[B*T]`; output `logits` `f32[B*T,K,H,W]`.
- */
+/** The inference graph for `clips` clips: the inputs of `forwardOf`, and the output `logits` `f32[B*T,K,H,W]`. */
 export function inferenceGraph(
   model: AvsModel,
   clips: number,
   { contrib = true, embedded = false }: { contrib?: boolean; embedded?: boolean } = {},
 ): OnnxGraph {
-  const { frameCount, imageSize, task } = model.config;
-  const batch = clips * frameCount;
-  const inputs = {
-    frames: normaliseFrames(input("frames", [batch, imageSize, imageSize, 3], "u8")),
-    embedding: embedded
-      ? input("embedding", [batch, audioWidth])
-      : model.embedAudio(input("logMel", [batch, 1, 96, 64])),
-    ...(task === "avss" ? { keep: input("keep", [batch]) } : {}),
-  };
-  return emitOnnx({ logits: model.forward(inputs, new Pass()) }, { target: { contrib } });
+  const logits = forwardOf(model, clips, new Pass(), { embedded });
+  return emitOnnx({ logits }, { target: { contrib } });
 }
 
 /** Options of `createPredictor`. */
@@ -85,11 +74,9 @@ export function createPredictor({ model, weights, runtime, embed }: PredictorSou
     frameCount,
     imageSize,
     classes,
-    async predict({ frames, logMel, keep }: ClipBatch) {
-      const clips = (frames.shape[0] ?? 0) / frameCount;
-      if (!Number.isInteger(clips) || clips < 1) {
-        throw new RangeError(`predict: ${frames.shape[0] ?? 0} frames are not whole clips of ${frameCount}`);
-      }
+    async predict(batch) {
+      const clips = countClips(batch, frameCount);
+      const { frames, logMel, keep } = batch;
       const audio = embed ? { embedding: await embed(logMel) } : { logMel };
       const session = await sessionFor(clips); // from here to its run nothing may wait, or it could be closed
       const { logits } = await session.run({ frames, keep, ...audio });

@@ -2,9 +2,10 @@
 import { CheckpointError } from "../errors.js";
 import type { OnnxModel } from "../graph/read-onnx.js";
 import type { Runtime } from "../runtime/runtime.js";
-import { asF32, sizeOf, type Tensor, type TensorOf } from "../tensor.js";
+import { asF32, type TensorOf } from "../tensor.js";
+import { clipsOf, countClips, joinLogits } from "./clip-batch.js";
 import { type AvsModelConfig, modelConfigFromJson } from "./model-config.js";
-import type { ClipBatch, LoadedPredictor } from "./predictor.js";
+import type { LoadedPredictor } from "./predictor.js";
 
 /** True for the first bytes of an ONNX file as `avseg export` writes it: an IR version, then the producer's name. */
 export function looksLikeOnnx(start: Uint8Array): boolean {
@@ -46,12 +47,7 @@ export async function createOnnxPredictor(source: OnnxPredictorSource): Promise<
     imageSize,
     classes,
     async predict(batch) {
-      const clips = (batch.frames.shape[0] ?? 0) / frameCount;
-      if (!Number.isInteger(clips) || clips < 1) {
-        throw new RangeError(
-          `predict: ${batch.frames.shape[0] ?? 0} frames are not whole clips of ${frameCount}`,
-        );
-      }
+      const clips = countClips(batch, frameCount);
       const parts: TensorOf<"f32">[] = [];
       for (let first = 0; first < clips; first += clipsPerRun) {
         const { frames, logMel, keep } = clipsOf(batch, { first, count: clipsPerRun, frameCount });
@@ -59,7 +55,7 @@ export async function createOnnxPredictor(source: OnnxPredictorSource): Promise<
         if (logits === undefined) throw new Error("predict: the model gave no logits");
         parts.push(asF32(logits, "logits"));
       }
-      return joined(parts, clips * frameCount);
+      return joinLogits(parts, clips * frameCount);
     },
     close: () => session.close(),
   };
@@ -87,46 +83,4 @@ function describedModel(
     );
   }
   return { config: modelConfigFromJson(model, file), clips: Number(clips) };
-}
-
-/** Clips `first` to `first + count` of a batch; beyond its end the last clip is repeated. */
-function clipsOf(
-  batch: ClipBatch,
-  { first, count, frameCount }: { first: number; count: number; frameCount: number },
-): ClipBatch {
-  const clips = (batch.frames.shape[0] ?? 0) / frameCount;
-  if (first === 0 && clips === count) return batch;
-  const indices = Array.from({ length: count }, (_, i) => Math.min(first + i, clips - 1));
-  const picked = <T extends Uint8Array<ArrayBuffer> | Float32Array<ArrayBuffer>>(
-    { data, shape }: Pick<Tensor, "shape"> & { readonly data: T },
-    out: T,
-  ) => {
-    const size = frameCount * sizeOf(shape.slice(1));
-    indices.forEach((clip, i) => {
-      out.set(data.subarray(clip * size, (clip + 1) * size), i * size);
-    });
-    return { shape: [count * frameCount, ...shape.slice(1)], data: out };
-  };
-  const length = ({ shape }: Pick<Tensor, "shape">) => count * frameCount * sizeOf(shape.slice(1));
-  return {
-    frames: { dtype: "u8", ...picked(batch.frames, new Uint8Array(length(batch.frames))) },
-    logMel: { dtype: "f32", ...picked(batch.logMel, new Float32Array(length(batch.logMel))) },
-    keep: { dtype: "f32", ...picked(batch.keep, new Float32Array(length(batch.keep))) },
-  };
-}
-
-/** Logits of several runs in one tensor of `frames` frames. */
-function joined(parts: readonly TensorOf<"f32">[], frames: number): TensorOf<"f32"> {
-  const [first] = parts;
-  if (first === undefined) throw new RangeError("predict: no clips");
-  const rest = first.shape.slice(1);
-  const size = frames * sizeOf(rest);
-  if (parts.length === 1 && first.data.length === size) return first;
-  const data = new Float32Array(size);
-  let at = 0;
-  for (const part of parts) {
-    data.set(part.data.subarray(0, size - at), at);
-    at += part.data.length;
-  }
-  return { dtype: "f32", shape: [frames, ...rest], data };
 }

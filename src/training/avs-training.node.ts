@@ -13,13 +13,13 @@ import {
   type ParameterCounts,
 } from "../models/avs-model.js";
 import type { EmbeddingCache } from "../models/embedding-cache.node.js";
+import { forwardOf } from "../models/forward.js";
 import type { AvsModelConfig } from "../models/model-config.js";
 import { Pass, randomFeeds } from "../nn/index.js";
 import { discard } from "../runtime/discard.js";
 import type { Runtime, Tensors } from "../runtime/runtime.js";
 import { type StateDict, sizeOf, unshared } from "../tensor.js";
 import { countFlops } from "./flops.js";
-import { forwardOf } from "./forward.js";
 import { openLivePredictor } from "./live-predictor.js";
 import { lossOf } from "./losses.js";
 import { startingWeights } from "./starting-weights.node.js";
@@ -184,7 +184,7 @@ async function compileClipStep(options: StepOptions): Promise<ClipStep> {
       const feeds: Tensors = {
         frames: batch.frames,
         keep: batch.keep,
-        ...(embedder ? { embedding: await embedder.embed(batch.logMel) } : { log_mel: batch.logMel }),
+        ...(embedder ? { embedding: await embedder.embed(batch.logMel) } : { logMel: batch.logMel }),
         ...labelFeeds(group, labelled, imageSize),
         ...randomFeeds(pass.sites, { seed: config.training.seed, step: key }),
       };

@@ -2,11 +2,12 @@
 import { emitOnnx } from "../graph/index.js";
 import type { AudioEmbedder } from "../models/audio-embedder.node.js";
 import type { AvsModel } from "../models/avs-model.js";
+import { clipsOf, countClips, joinLogits } from "../models/clip-batch.js";
+import { forwardOf } from "../models/forward.js";
 import type { ClipBatch, Predictor } from "../models/predictor.js";
 import { Pass } from "../nn/index.js";
 import type { Runtime, Tensors } from "../runtime/runtime.js";
 import { asF32, type StateDict, type TensorOf } from "../tensor.js";
-import { forwardOf } from "./forward.js";
 
 /**
  * A predictor that is fed the trained weights at every run, so that it never has to be made again. The frozen ones
@@ -26,7 +27,7 @@ export async function openLivePredictor(
   const fed = graph.inputs.map(({ name }) => name).filter((name) => trained.has(name));
 
   const predictClip = async (clip: ClipBatch): Promise<TensorOf<"f32">> => {
-    const audio = embedder ? { embedding: await embedder.embed(clip.logMel) } : { log_mel: clip.logMel };
+    const audio = embedder ? { embedding: await embedder.embed(clip.logMel) } : { logMel: clip.logMel };
     const current: Tensors = Object.fromEntries(
       fed.flatMap((name) => {
         const tensor = weights.get(name);
@@ -42,37 +43,13 @@ export async function openLivePredictor(
     imageSize,
     classes,
     async predict(batch) {
-      const clips = (batch.frames.shape[0] ?? 0) / frameCount;
+      const clips = countClips(batch, frameCount);
       const parts: TensorOf<"f32">[] = [];
-      for (let i = 0; i < clips; i++) parts.push(await predictClip(clipOf(batch, i, frameCount)));
-      const [k = 1, height = 0, width = 0] = parts[0]?.shape.slice(1) ?? [];
-      const size = frameCount * k * height * width;
-      const data = new Float32Array(clips * size);
-      parts.forEach((part, i) => {
-        data.set(part.data, i * size);
-      });
-      return { dtype: "f32", shape: [clips * frameCount, k, height, width], data };
+      for (let first = 0; first < clips; first++) {
+        parts.push(await predictClip(clipsOf(batch, { first, count: 1, frameCount })));
+      }
+      return joinLogits(parts, clips * frameCount);
     },
     close: () => session.close(),
-  };
-}
-
-/** The `i`-th clip of a batch, as a batch of one. */
-function clipOf({ frames, logMel, keep }: ClipBatch, i: number, frameCount: number): ClipBatch {
-  const [, height = 0, width = 0] = frames.shape;
-  const pixels = frameCount * height * width * 3;
-  const sound = frameCount * 96 * 64;
-  return {
-    frames: {
-      dtype: "u8",
-      shape: [frameCount, height, width, 3],
-      data: frames.data.slice(i * pixels, (i + 1) * pixels),
-    },
-    logMel: {
-      dtype: "f32",
-      shape: [frameCount, 1, 96, 64],
-      data: logMel.data.slice(i * sound, (i + 1) * sound),
-    },
-    keep: { dtype: "f32", shape: [frameCount], data: keep.data.slice(i * frameCount, (i + 1) * frameCount) },
   };
 }

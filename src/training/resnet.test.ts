@@ -11,6 +11,7 @@ import type { Config } from "../config/schema.js";
 import type { Clip } from "../datasets/clip.js";
 import { conv2d, gradients, input, parameter } from "../graph/index.js";
 import { buildAvsModel } from "../models/avs-model.js";
+import { forwardOf } from "../models/forward.js";
 import { loadPredictor } from "../models/load-predictor.node.js";
 import { normaliseFrames } from "../models/normalise.js";
 import { modelFromConfig } from "../models/presets.js";
@@ -20,7 +21,6 @@ import type { Tensors } from "../runtime/runtime.js";
 import { asF32, f32, filled, type StateDict, sizeOf, type Tensor, type TensorOf } from "../tensor.js";
 import { openTrainingModel } from "./avs-training.node.js";
 import { loadCheckpoint } from "./checkpoint.node.js";
-import { forwardOf } from "./forward.js";
 import { runFiles, Trainer } from "./trainer.node.js";
 
 const runtime = nodeRuntime();

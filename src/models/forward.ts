@@ -1,9 +1,9 @@
-/** The model's forward pass from the inputs that training and validation feed. */
+/** The model's forward pass from named inputs, as training, validation and inference feed them. */
 import { input, type Value } from "../graph/index.js";
-import type { AvsModel } from "../models/avs-model.js";
-import { audioWidth } from "../models/model-config.js";
-import { normaliseFrames } from "../models/normalise.js";
 import type { Pass } from "../nn/index.js";
+import type { AvsModel } from "./avs-model.js";
+import { audioWidth } from "./model-config.js";
+import { normaliseFrames } from "./normalise.js";
 
 /** Variants of the pass. */
 export interface ForwardOptions {
@@ -14,7 +14,7 @@ export interface ForwardOptions {
 }
 
 /**
- * Logits of `clips` clips from the inputs `frames` `u8[B*T,H,W,3]`, `log_mel` `f32[B*T,1,96,64]` or `embedding`
+ * Logits of `clips` clips from the inputs `frames` `u8[B*T,H,W,3]`, `logMel` `f32[B*T,1,96,64]` or `embedding`
  * `f32[B*T,128]`, and for AVSS `keep` `f32[B*T]`.
  */
 export function forwardOf(model: AvsModel, clips: number, pass: Pass, options: ForwardOptions = {}): Value {
@@ -23,7 +23,7 @@ export function forwardOf(model: AvsModel, clips: number, pass: Pass, options: F
   const frames = normaliseFrames(input("frames", [n, imageSize, imageSize, 3], "u8"));
   const embedding = options.embedded
     ? input("embedding", [n, audioWidth])
-    : model.embedAudio(input("log_mel", [n, 1, 96, 64]));
+    : model.embedAudio(input("logMel", [n, 1, 96, 64]));
   const keep = model.config.task === "avss" ? { keep: input("keep", [n]) } : {};
   return model.forward({ frames, embedding, ...keep, decodeEvery: options.decodeEvery ?? 1 }, pass);
 }
