@@ -8,6 +8,7 @@
  */
 import path from "node:path";
 import {
+  AvsegError,
   ClipLoader,
   configFromObject,
   evaluate,
@@ -19,23 +20,63 @@ import {
 } from "avseg";
 
 /** The mean IoU of a checkpoint on a dataset. */
-async function miouOf(checkpoint, dataset) {
-  const model = await loadModel({ checkpoint });
+async function miouOf(checkpoint, dataset, signal) {
+  const model = await loadModel({ checkpoint, signal });
   const loader = new ClipLoader(dataset);
   try {
     const batchSize = 1;
-    const clips = loader.batches({ batchSize });
+    const clips = loader.batches({ batchSize, signal });
     const { figures } = await evaluate({
       predictor: model,
       task: dataset.task,
       clips,
       total: loader.length,
       batchSize,
+      signal,
     });
     return figures.miouPerFrame;
   } finally {
     await loader.close();
     await model.close();
+  }
+}
+
+/** Imports the videos and trains on them: the new checkpoint, and where the data is. */
+async function fineTune({ source, checkpoint, out, epochs, signal }) {
+  // The model and its sizes are the checkpoint's; only data and training change.
+  const { config: base } = await peekCheckpoint(checkpoint);
+  const { imageSize } = base.data;
+  const root = path.join(out, "data");
+  const { clips } = await importDataset({ task: "ms3", source, root, imageSize, valShare: 0.25, signal });
+  console.log(`${clips.train} clips to train on, ${clips.val} to validate, ${clips.test} to test`);
+
+  const config = configFromObject({
+    task: "ms3",
+    model: base.model,
+    data: { root, imageSize, batchSize: Math.min(4, clips.train) },
+    training: {
+      init: checkpoint,
+      epochs: Number(epochs),
+      optimizer: { learningRate: base.training.optimizer.learningRate / 3 },
+    },
+    runtime: base.runtime,
+  });
+  const workDir = path.join(out, "run");
+  const training = await openTraining({ config, workDir, existing: "replace", signal });
+  try {
+    const { bestFile, lastFile } = await training.trainer.run({
+      signal,
+      onEvent: (event) => {
+        if (event.kind !== "epoch") return;
+        const { epoch, loss, validation } = event.record;
+        console.log(
+          `epoch ${epoch + 1}: loss ${loss.toFixed(4)}, validation mIoU ${validation?.miou?.toFixed(4)}`,
+        );
+      },
+    });
+    return { tuned: bestFile ?? lastFile, data: { root, imageSize } };
+  } finally {
+    await training.close();
   }
 }
 
@@ -46,45 +87,14 @@ if (!source || !checkpoint || !out) {
 }
 const stop = new AbortController();
 process.once("SIGINT", () => stop.abort());
-const signal = stop.signal;
-
-// The model and its sizes are the checkpoint's; only data and training change.
-const { config: base } = await peekCheckpoint(checkpoint);
-const { imageSize } = base.data;
-const root = path.join(out, "data");
-const { clips } = await importDataset({ task: "ms3", source, root, imageSize, valShare: 0.25, signal });
-console.log(`${clips.train} clips to train on, ${clips.val} to validate, ${clips.test} to test`);
-
-const config = configFromObject({
-  task: "ms3",
-  model: base.model,
-  data: { root, imageSize, batchSize: Math.min(4, clips.train) },
-  training: {
-    init: checkpoint,
-    epochs: Number(epochs),
-    optimizer: { learningRate: base.training.optimizer.learningRate / 3 },
-  },
-  runtime: base.runtime,
-});
-const workDir = path.join(out, "run");
-const training = await openTraining({ config, workDir, existing: "replace", signal });
-let tuned = "";
+const { signal } = stop;
 try {
-  const { bestFile, lastFile } = await training.trainer.run({
-    signal,
-    onEvent: (event) => {
-      if (event.kind !== "epoch") return;
-      const { epoch, loss, validation } = event.record;
-      console.log(
-        `epoch ${epoch + 1}: loss ${loss.toFixed(4)}, validation mIoU ${validation?.miou?.toFixed(4)}`,
-      );
-    },
-  });
-  tuned = bestFile ?? lastFile;
-} finally {
-  await training.close();
+  const { tuned, data } = await fineTune({ source, checkpoint, out, epochs, signal });
+  const test = await openDataset({ task: "ms3", split: "test", ...data });
+  const [before, after] = [await miouOf(checkpoint, test, signal), await miouOf(tuned, test, signal)];
+  console.log(`test mIoU ${before.toFixed(4)} before, ${after.toFixed(4)} after: ${tuned}`);
+} catch (error) {
+  if (!(error instanceof AvsegError) && !signal.aborted) throw error;
+  console.error(signal.aborted ? "interrupted" : `${error.message}\n${error.hint ?? ""}`);
+  process.exitCode = signal.aborted ? 130 : 1;
 }
-
-const test = await openDataset({ task: "ms3", root, split: "test", imageSize });
-const [before, after] = [await miouOf(checkpoint, test), await miouOf(tuned, test)];
-console.log(`test mIoU ${before.toFixed(4)} before, ${after.toFixed(4)} after: ${tuned}`);

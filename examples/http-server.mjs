@@ -4,6 +4,7 @@
  *     node examples/http-server.mjs [CHECKPOINT] [PORT]
  *     curl --data-binary @street.mp4 -N http://localhost:8080/segment
  */
+import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -70,12 +71,24 @@ export async function startServer(model, port = 0) {
     if (request.method === "POST" && request.url === "/segment") void segment(request, response, model);
     else response.writeHead(404).end("POST a video to /segment\n");
   });
-  await new Promise((resolve) => server.listen(port, "localhost", resolve));
+  await once(server.listen(port, "localhost"), "listening");
   return server;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [checkpoint, port = "8080"] = process.argv.slice(2);
-  await startServer(await loadModel(checkpoint ? { checkpoint } : {}), Number(port));
-  console.log(`POST a video to http://localhost:${port}/segment`);
+  let model;
+  try {
+    model = await loadModel(checkpoint ? { checkpoint } : {});
+    await startServer(model, Number(port));
+    console.log(`POST a video to http://localhost:${port}/segment`);
+  } catch (error) {
+    const busy = error.code === "EADDRINUSE";
+    if (!busy && !(error instanceof AvsegError)) throw error;
+    console.error(
+      busy ? `port ${port} is in use: give another one` : `${error.message}\n${error.hint ?? ""}`,
+    );
+    process.exitCode = 1;
+    await model?.close();
+  }
 }

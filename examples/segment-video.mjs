@@ -13,18 +13,21 @@ if (!video) {
 const stop = new AbortController();
 process.once("SIGINT", () => stop.abort());
 
+let model;
 try {
-  const model = await loadModel(checkpoint ? { checkpoint } : {});
-  for await (const { index, mask } of segmentVideo(video, model, { signal: stop.signal })) {
+  const { signal } = stop;
+  model = await loadModel(checkpoint ? { checkpoint, signal } : { signal });
+  for await (const { index, mask } of segmentVideo(video, model, { signal })) {
     const regions = mask.regions.map(({ index: label, area, box, confidence }) => {
       const share = ((100 * area) / (mask.width * mask.height)).toFixed(1);
       return `${classNameOf(model.classes, label)}: ${share}% of the frame in [${box}], ${confidence.toFixed(2)} sure`;
     });
     console.log(`${index} s  ${regions.join("; ") || "nothing sounds"}`);
   }
-  await model.close();
 } catch (error) {
-  if (!(error instanceof AvsegError)) throw error;
-  console.error(`${error.message}\n${error.hint ?? ""}`);
-  process.exitCode = 1;
+  if (!(error instanceof AvsegError) && !stop.signal.aborted) throw error;
+  console.error(stop.signal.aborted ? "interrupted" : `${error.message}\n${error.hint ?? ""}`);
+  process.exitCode = stop.signal.aborted ? 130 : 1;
+} finally {
+  await model?.close();
 }

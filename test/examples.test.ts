@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import type { Server } from "node:http";
+import { createServer, type Server } from "node:http";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import test, { after, before } from "node:test";
@@ -52,6 +52,13 @@ async function run(command: string, args: readonly string[], env = process.env):
 
 const example = (name: string) => path.join("examples", name);
 
+/** What a program writes to stderr as it ends with 1. */
+function failure(command: string, ...args: string[]): string {
+  const { status, stderr } = spawnSync(command, args, { cwd: root, encoding: "utf8" });
+  assert.equal(status, 1, stderr);
+  return stderr;
+}
+
 test("segment-video prints a line per second", async () => {
   const text = await run(process.execPath, [example("segment-video.mjs"), video, tiny]);
   const lines = text.trim().split("\n");
@@ -62,6 +69,36 @@ test("segment-video prints a line per second", async () => {
       new RegExp(`^${i} s {2}(nothing sounds|sounding: [\\d.]+% of the frame in \\[.*sure)`),
     );
   }
+});
+
+test("what a user can mend is told without a stack", async (t) => {
+  const node = (name: string, ...args: string[]) => failure(process.execPath, example(name), ...args);
+  const gone = path.join(dir, "gone");
+  assert.match(node("segment-video.mjs", gone, tiny), /^.*gone: there is no such video file\n.*\n$/);
+  assert.match(node("fine-tune.mjs", gone, gone, dir), /^cannot read .*gone: there is no such file\n.*\n$/);
+  assert.match(node("browser/server.mjs", gone), /^.*gone: there is no such file\n$/);
+  const taken = createServer().listen(0, "localhost");
+  await once(taken, "listening");
+  t.after(() => taken.close());
+  const address = taken.address();
+  assert.ok(address && typeof address === "object");
+  const port = String(address.port);
+  for (const name of ["http-server.mjs", "browser/server.mjs"]) {
+    assert.equal(node(name, tiny, port), `port ${port} is in use: give another one\n`);
+  }
+});
+
+test("Ctrl-C ends segment-video with 130 and one word", async () => {
+  const long = path.join(dir, "long.mp4");
+  await run("ffmpeg", ["-v", "error", "-stream_loop", "200", "-i", video, "-c", "copy", long]);
+  const child = spawn(process.execPath, [example("segment-video.mjs"), long, tiny], { cwd: root });
+  let err = "";
+  child.stderr.on("data", (piece: Buffer) => {
+    err += String(piece);
+  });
+  child.stdout.once("data", () => child.kill("SIGINT"));
+  const [code] = await once(child, "close");
+  assert.deepEqual([code, err], [130, "interrupted\n"]);
 });
 
 interface HttpExample {
@@ -139,6 +176,7 @@ test("fine-tune trains on labelled videos from a checkpoint", async () => {
   assert.match(text, /^2 clips to train on, 1 to validate, 1 to test\n/);
   assert.match(text, /epoch 2: loss \d\.\d+, validation mIoU 0\.\d+/);
   assert.match(text, /test mIoU 0\.\d+ before, 0\.\d+ after: .*\.safetensors/);
+  assert.match(failure(process.execPath, ...args), /^.*: expected an empty folder.*\n.*\n$/);
 });
 
 test("the exported model runs in Python", async (t) => {
@@ -149,6 +187,12 @@ test("the exported model runs in Python", async (t) => {
   const out = path.join(dir, "tiny.onnx");
   await exportModel({ checkpoint: tiny, out, form: { audio: "pcm" } });
   const text = await run(python, [path.join("examples", "python", "segment.py"), out, video]);
+  const segment = (...args: string[]) =>
+    failure(python, path.join("examples", "python", "segment.py"), ...args);
+  const mute = path.join(dir, "mute.mp4");
+  await run("ffmpeg", ["-v", "error", "-i", video, "-an", "-c", "copy", mute]);
+  assert.match(segment(out, mute), /^.*mute\.mp4: ffmpeg finds no sound in it\n$/);
+  assert.match(segment(out, path.join(dir, "gone.mp4")), /^.*gone\.mp4: there is no such file\n$/);
   const model = await loadModel({ checkpoint: tiny, runtime: { threads: 1 } });
   t.after(() => model.close());
   const shares: number[] = [];

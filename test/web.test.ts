@@ -274,6 +274,19 @@ test("the library prints nothing", { skip }, () => {
   assert.deepEqual(own, []);
 });
 
+test("the example's page says what is wrong with a model or a file", { skip }, async () => {
+  const status = page.locator("#status");
+  await page.route("/model", (route) => route.fulfill({ status: 404 }));
+  await page.goto("/");
+  await status.filter({ hasText: /answered 404/ }).waitFor();
+  await page.unroute("/model");
+  await page.goto("/");
+  await status.filter({ hasText: "ready" }).waitFor();
+  await page.setInputFiles("#file", inDir("words.mp4"));
+  await status.filter({ hasText: /words\.mp4: not a video.*[^.]\. [A-Z]/ }).waitFor();
+  assert.equal(await page.locator("#result").isVisible(), false);
+});
+
 test("the example's page shows a chosen video with its masks", { skip }, async () => {
   await page.goto("/");
   await page.locator("#status", { hasText: "ready" }).waitFor();

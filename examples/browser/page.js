@@ -4,12 +4,20 @@ import { classNameOf, interpolate, loadModel, overlayColor, paint, segmentVideo 
 const ids = ["file", "status", "result", "video", "overlay", "seconds"];
 const [input, status, result, video, overlay, seconds] = ids.map((id) => document.getElementById(id));
 
+/** Says what went wrong and what to do. */
+function tell({ message, hint }) {
+  status.textContent = [message, hint].filter(Boolean).join(". ");
+}
+
 const model = await loadModel({
   checkpoint: "/model",
   runtime: { wasmFolder: "/ort/" },
   onProgress: ({ doneBytes }) => {
     status.textContent = `loading the model: ${(doneBytes / 1e6).toFixed(0)} MB`;
   },
+}).catch((error) => {
+  tell(error);
+  throw error;
 });
 status.textContent = "ready";
 input.disabled = false;
@@ -77,7 +85,9 @@ input.addEventListener("change", async () => {
     }
     status.textContent = `${found.length} s, done`;
   } catch (error) {
-    if (!signal.aborted) status.textContent = [error.message, error.hint].filter(Boolean).join(" ");
+    if (signal.aborted) return;
+    result.hidden = found.length === 0; // nothing to watch
+    tell(error);
   }
 });
 

@@ -1,10 +1,11 @@
 /**
  * Serves the browser example: bundles `avseg/web` and its worker, and sends the headers that WASM threads need.
  *
- *     node examples/browser/server.mjs MODEL.safetensors [PORT]
+ *     node examples/browser/server.mjs MODEL [PORT]
  *
  * MODEL is a checkpoint that holds the whole model, or one made by `avseg export` (.onnx).
  */
+import { once } from "node:events";
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -65,16 +66,27 @@ export async function startServer({ model, port = 0, files = {} }) {
     response.writeHead(200, { ...headers, "Content-Length": code ? code.length : found.size });
     return code ? response.end(code) : createReadStream(file).pipe(response);
   });
-  await new Promise((resolve) => server.listen(port, "localhost", resolve));
+  await once(server.listen(port, "localhost"), "listening");
   return server;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [model, port = "8080"] = process.argv.slice(2);
   if (!model) {
-    console.error("usage: node examples/browser/server.mjs MODEL.safetensors [PORT]");
+    console.error("usage: node examples/browser/server.mjs MODEL [PORT]");
     process.exit(2);
   }
-  await startServer({ model, port: Number(port) });
-  console.log(`http://localhost:${port}`);
+  try {
+    await stat(model);
+    await startServer({ model, port: Number(port) });
+    console.log(`http://localhost:${port}`);
+  } catch (error) {
+    const known = {
+      ENOENT: `${model}: there is no such file`,
+      EADDRINUSE: `port ${port} is in use: give another one`,
+    };
+    if (!known[error.code]) throw error;
+    console.error(known[error.code]);
+    process.exitCode = 1;
+  }
 }

@@ -5,6 +5,7 @@ Needs: pip install onnxruntime numpy, and ffmpeg. Export the model so that it ta
 """
 
 import json
+import os
 import subprocess
 import sys
 
@@ -12,24 +13,29 @@ import numpy as np
 import onnxruntime as ort
 
 
-def ffmpeg(*arguments: str) -> bytes:
-    command = ["ffmpeg", "-nostdin", "-v", "error", *arguments, "pipe:1"]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+def ffmpeg(video: str, kind: str, *arguments: str) -> bytes:
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-i", video, *arguments, "pipe:1"]
+    run = subprocess.run(command, capture_output=True)
+    if run.returncode != 0:
+        sys.exit(f"{video}: ffmpeg finds no {kind} in it")
+    return run.stdout
 
 
 def main(model: str, video: str) -> None:
+    for file in (model, video):
+        if not os.path.isfile(file):
+            sys.exit(f"{file}: there is no such file")
     session = ort.InferenceSession(model)
     about = session.get_modelmeta().custom_metadata_map
-    steps, size = int(about["frames_per_clip"]), int(about["image_size"])
-    rate, clips = int(about["sample_rate_hz"]), int(about["clips"])
-    if about["frames"] != "u8" or about["audio"] != "pcm" or clips != 1:
+    if (about.get("frames"), about.get("audio"), about.get("clips")) != ("u8", "pcm", "1"):
         sys.exit("export the model with --with-audio-frontend, u8 frames and one clip")
+    steps, size, rate = (int(about[key]) for key in ("frames_per_clip", "image_size", "sample_rate_hz"))
 
     # The last of sixteen samples of every second, as the model was trained; 16 kHz mono from time zero.
-    raw = ffmpeg("-i", video, "-vf", f"fps=16:round=up:start_time=0,scale={size}:{size}", "-f", "rawvideo", "-pix_fmt", "rgb24")
+    raw = ffmpeg(video, "pictures", "-vf", f"fps=16:round=up:start_time=0,scale={size}:{size}", "-f", "rawvideo", "-pix_fmt", "rgb24")
     frames = np.frombuffer(raw, np.uint8).reshape(-1, size, size, 3)[15::16]
     sound = np.frombuffer(
-        ffmpeg("-i", video, "-ac", "1", "-af", f"aresample={rate}:async=1:first_pts=0", "-f", "f32le"), np.float32
+        ffmpeg(video, "sound", "-ac", "1", "-af", f"aresample={rate}:async=1:first_pts=0", "-f", "f32le"), np.float32
     )
 
     for start in range(0, len(frames), steps):
@@ -53,4 +59,7 @@ def main(model: str, video: str) -> None:
 if __name__ == "__main__":
     if len(sys.argv) != 3:
         sys.exit(__doc__)
-    main(sys.argv[1], sys.argv[2])
+    try:
+        main(sys.argv[1], sys.argv[2])
+    except KeyboardInterrupt:
+        sys.exit(130)
