@@ -1,7 +1,7 @@
 /** `avseg eval`: the published figures and the right ones, tables, masks and a report. */
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { Argument, Command, InvalidArgumentError, Option } from "commander";
+import { Argument, Command, Option } from "commander";
 import { loadConfig } from "../config/load.node.js";
 import type { Config } from "../config/schema.js";
 import type { Split } from "../datasets/clip.js";
@@ -18,10 +18,10 @@ import { peekCheckpoint } from "../training/checkpoint.node.js";
 import { runFiles } from "../training/trainer.node.js";
 import { hashFile } from "../weights/pretrained.node.js";
 import { configuredModel } from "./configured-model.js";
+import { collect, whole } from "./options.js";
 import { print, printJson } from "./print.js";
 import { createProgress } from "./progress.js";
 import { interruptSignal, warn } from "./run.js";
-import { collect } from "./train.js";
 
 interface EvalOptions {
   readonly split: Split;
@@ -62,14 +62,6 @@ Examples:
   avseg eval s4 config/s4/pvt2.yaml best.safetensors --swap-sounds`,
     )
     .action(evaluateCheckpoint);
-}
-
-function whole(least: number, most = 1e9): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (text.trim() !== "" && Number.isInteger(value) && value >= least && value <= most) return value;
-    throw new InvalidArgumentError(`expected a whole number, ${least} to ${most}`);
-  };
 }
 
 async function evaluateCheckpoint(

@@ -15,6 +15,7 @@ import { writeFileAtomic } from "../files.node.js";
 import type { AvsModelConfig } from "../models/model-config.js";
 import { describe } from "../tensor.js";
 import { configuredModel } from "./configured-model.js";
+import { whole } from "./options.js";
 import { print } from "./print.js";
 import { createProgress, formatBytes } from "./progress.js";
 import { interruptSignal, UsageError } from "./run.js";
@@ -57,7 +58,7 @@ export function exportCommand(): Command {
       ),
     )
     .option("--with-audio-frontend", "take sound as samples: the same as --audio pcm")
-    .option("--clips <n>", "clips per run, fixed in the file", clipCount, 1)
+    .option("--clips <n>", "clips per run, fixed in the file", whole(1, 64), 1)
     .option("--external-data", "put the weights into <out>.data beside the model")
     .option("--config <file>", "configuration of the model, where the checkpoint does not hold its own")
     .option("--calibrate <data>", "compare with the full model on a dataset: its folder, or a configuration")
@@ -149,12 +150,6 @@ async function dataOf(
   );
   const named = isFolder ? { root: data } : (await loadConfig(data, { task })).config.data;
   return openDataset({ ...named, task, split, imageSize, frameCount });
-}
-
-function clipCount(text: string): number {
-  const value = Number(text);
-  if (/^\d+$/.test(text) && value >= 1 && value <= 64) return value;
-  throw new UsageError(`--clips takes a whole number from 1 to 64, not ${text}`);
 }
 
 function describeExport({ files, inputs, outputs }: ExportedModel): string[] {

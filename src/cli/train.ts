@@ -1,9 +1,10 @@
 /** `avseg train`: trains Messenger Blocks and decoder (and whatever the configuration unfreezes). */
-import { Argument, Command, InvalidArgumentError } from "commander";
+import { Argument, Command } from "commander";
 import { loadConfig } from "../config/load.node.js";
 import type { Config } from "../config/schema.js";
 import { openTraining, type Training } from "../training/open-training.node.js";
 import { runFiles, type TrainerEvent } from "../training/trainer.node.js";
+import { collect } from "./options.js";
 import { print } from "./print.js";
 import {
   createProgress,
@@ -19,14 +20,6 @@ interface TrainOptions {
   readonly out?: string;
   readonly resume?: boolean;
   readonly overwrite?: boolean;
-}
-
-/** Collects the assignments of a repeatable `--set`. */
-export function collect(value: string, previous: readonly string[]): string[] {
-  if (value.indexOf("=") < 1) {
-    throw new InvalidArgumentError("expected KEY=VALUE, e.g. training.epochs=10");
-  }
-  return [...previous, value];
 }
 
 /** The `train` command. */

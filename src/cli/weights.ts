@@ -7,6 +7,7 @@ import { PRETRAINED } from "../weights/pretrained.js";
 import { cacheDir, type PulledWeights, pullWeights } from "../weights/pretrained.node.js";
 import type { WeightListing } from "../weights/state-dict.js";
 import { summariseWeights } from "../weights/summary.js";
+import { whole } from "./options.js";
 import { oneLine, print, printJson } from "./print.js";
 import { createProgress, formatBytes } from "./progress.js";
 import { interruptSignal, UsageError } from "./run.js";
@@ -33,7 +34,7 @@ function inspectCommand(): Command {
     .description("Show what a checkpoint (torch or safetensors) holds. Nothing in it is executed.")
     .argument("<file>", "a .pth, .pt, .pkl or .safetensors file")
     .option("--keys", "list every key with its type and shape")
-    .option("--depth <n>", "parts of a key by which tensors are grouped", depthOf, 1)
+    .option("--depth <n>", "parts of a key by which tensors are grouped", whole(1, 99), 1)
     .option("--json", "print JSON")
     .addHelpText("after", "\nExample:\n  avseg weights inspect pvt_v2_b5.pth --depth 2")
     .action(async (file: string, options: { keys?: boolean; depth: number; json?: boolean }) => {
@@ -120,11 +121,6 @@ function report({ path: file, bytes, sha256, checkedAgainst, fromCache }: Pulled
     `  ${formatBytes(bytes)}${fromCache ? ", in the cache already" : ""}`,
     `  SHA-256 ${sha256} (${CHECKED[checkedAgainst]})`,
   ]);
-}
-
-function depthOf(text: string): number {
-  if (/^[1-9]\d?$/.test(text)) return Number(text);
-  throw new UsageError(`--depth takes a number from 1 to 99, not ${text}`);
 }
 
 function asLines(

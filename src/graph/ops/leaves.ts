@@ -2,11 +2,6 @@
 import { type DType, type Shape, sizeOf, type Tensor } from "../../tensor.js";
 import { makeNode, onlyOutput, type Value } from "../value.js";
 
-/** Attributes of a named leaf (`input` or `parameter`). */
-export interface NamedLeaf {
-  readonly name: string;
-}
-
 function leaf(op: "input" | "parameter", name: string, shape: Shape, dtype: DType): Value {
   return onlyOutput(
     makeNode({

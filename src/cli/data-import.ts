@@ -1,0 +1,127 @@
+/** `avseg data import`: one's own videos and masks to a training set, and a configuration to train on it. */
+import path from "node:path";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { stringify } from "yaml";
+import type { Config } from "../config/schema.js";
+import type { Task } from "../datasets/clip.js";
+import { type ImportedDataset, importDataset } from "../datasets/import.node.js";
+import { few } from "../few.js";
+import { writeFileAtomic } from "../files.node.js";
+import { findWeightFile } from "../models/assemble-weights.node.js";
+import { peekCheckpoint } from "../training/checkpoint.node.js";
+import { share, whole } from "./options.js";
+import { print } from "./print.js";
+import { createProgress } from "./progress.js";
+import { commandLine, interruptSignal, UsageError } from "./run.js";
+
+interface ImportCommandOptions {
+  readonly out: string;
+  readonly task: Task;
+  readonly classes?: string[];
+  readonly size: number;
+  readonly val: number;
+  readonly test: number;
+  readonly seed: number;
+  readonly from?: string;
+}
+
+/** Builds the command. */
+export function importCommand(): Command {
+  return new Command("import")
+    .description("turn your own videos and masks into a training set, with a configuration for it")
+    .argument("<folder>", "clip.mp4 with its masks in clip/0.png, clip/1.png, ... (one per second)")
+    .requiredOption("--out <dir>", "root to write under")
+    .addOption(
+      new Option("--task <task>", "s4: the first of five seconds needs a mask; ms3, avss: every second")
+        .choices(["s4", "ms3", "avss"])
+        .default("ms3"),
+    )
+    .option("--classes <list>", "names of what may sound, by comma: class 1, 2, ... (avss only)", classList)
+    .option("--size <pixels>", "height and width of the frames", whole(32, 4096), 224)
+    .option("--val <share>", "share of clips for validation", share, 0.15)
+    .option("--test <share>", "share of clips for testing", share, 0.15)
+    .option("--seed <n>", "decides which videos go to which split", whole(0), 123)
+    .option("--from <checkpoint>", "write a configuration that fine-tunes this checkpoint")
+    .addHelpText(
+      "after",
+      `
+Example:
+  avseg data import my-clips --out data/mine --from best.safetensors
+  avseg train ms3 data/mine/ms3.yaml
+  avseg data import my-clips --out data/mine --task avss --classes dog,guitar
+
+A mask has the video's size, 255 where something sounds and 0 elsewhere; the number in its name is the
+second whose last frame it marks. For avss a mask has the number of the class (0 for the background), or
+its colour in the palette of PASCAL VOC and AVSBench.`,
+    )
+    .action(importOwn);
+}
+
+function classList(text: string): string[] {
+  const names = text.split(",").map((name) => name.trim());
+  const differ = new Set([...names, "background"]).size === names.length + 1;
+  if (differ && !names.includes("") && names.length <= 255) return names;
+  throw new InvalidArgumentError("expected 1 to 255 different names, none of them background");
+}
+
+async function importOwn(source: string, options: ImportCommandOptions): Promise<void> {
+  if (options.val + options.test >= 1) {
+    throw new UsageError(
+      "--val and --test: expected shares below 1 in all, so that clips to train on are left",
+    );
+  }
+  if ((options.task === "avss") !== (options.classes !== undefined)) {
+    throw new UsageError("--classes: expected with --task avss, which needs it, and with no other task");
+  }
+  const from = options.from && (await findWeightFile(options.from));
+  const base = from ? (await peekCheckpoint(from)).config : undefined;
+  let progress: ReturnType<typeof createProgress> | undefined;
+  const { folder, clips, unused } = await importDataset({
+    task: options.task,
+    source,
+    root: options.out,
+    imageSize: options.size,
+    ...(options.classes && { classes: options.classes }),
+    valShare: options.val,
+    testShare: options.test,
+    seed: options.seed,
+    signal: interruptSignal("Nothing was kept."),
+    onProgress: ({ done, total }) => {
+      progress ??= createProgress("importing", total, { unit: "clips" });
+      progress.update(done);
+    },
+  });
+  progress?.done();
+  print(`${folder}: ${clips.train} training, ${clips.val} validation and ${clips.test} test clips`);
+  for (const { reason, files } of unused) print(`not used, ${reason}: ${few(files, 10)}`);
+  const file = path.join(options.out, `${options.task}.yaml`);
+  if (clips.val === 0) print("no clip is left to validate on: the best epoch is chosen on those to train on");
+  await writeFileAtomic(file, configText({ ...options, ...(from && { from }) }, clips, base));
+  print(`Train on it with: ${commandLine("train", options.task, file)}`);
+}
+
+/** A configuration for imported data: it fine-tunes a checkpoint's own model, or is the published recipe. */
+function configText(options: ImportCommandOptions, clips: ImportedDataset["clips"], base?: Config): string {
+  const { task, out, from, size } = options;
+  const fineTuning = base && {
+    epochs: 30,
+    optimizer: { learningRate: Number((base.training.optimizer.learningRate / 3).toPrecision(3)) },
+    init: path.resolve(from ?? ""),
+  };
+  const config = {
+    task,
+    description: `own data imported to ${out}`,
+    workDir: path.join("work_dir", task, path.basename(path.resolve(out))),
+    model: base
+      ? { ...base.model, classes: null }
+      : {
+          visual: { kind: "pvt-v2-b5", weights: "pretrained/pvt_v2_b5.pth" },
+          audio: { weights: "pretrained/vggish-10086976.pth" },
+        },
+    // Clips of AVSS may have ten seconds; these have five, and would be filled up.
+    data: { root: path.resolve(out), imageSize: base?.data.imageSize ?? size, frameCount: 5, batchSize: 4 },
+    training: { ...fineTuning, evaluateFrom: 0, valSplit: clips.val > 0 ? "val" : "train" },
+  };
+  const weights = base ? "" : "# Encoder weights: `avseg weights pull pvt_v2_b5 vggish`.\n";
+  return `# Made by \`avseg data import\`; see src/config/schema.ts for everything that can be said here.\n${weights}${stringify(config)}`;
+}

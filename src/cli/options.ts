@@ -1,0 +1,27 @@
+/** How the values of options are read: what is wrong with one is a usage error that commander words. */
+import { InvalidArgumentError } from "commander";
+
+/** Parses a whole number of at least `least`, and of at most `most` where there is a bound. */
+export function whole(least: number, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() !== "" && Number.isInteger(value) && value >= least && value <= most) return value;
+    const bound = most < Number.MAX_SAFE_INTEGER ? `to ${most}` : "or more";
+    throw new InvalidArgumentError(`expected a whole number, ${least} ${bound}`);
+  };
+}
+
+/** Parses a share of a whole, from 0 up to, not including, 1. */
+export function share(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && value >= 0 && value < 1) return value;
+  throw new InvalidArgumentError("expected a number from 0 up to, not including, 1");
+}
+
+/** Collects the assignments of a repeatable `--set`. */
+export function collect(value: string, previous: readonly string[]): string[] {
+  if (value.indexOf("=") < 1) {
+    throw new InvalidArgumentError("expected KEY=VALUE, e.g. training.epochs=10");
+  }
+  return [...previous, value];
+}
