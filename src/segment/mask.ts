@@ -25,9 +25,14 @@ export interface Mask {
   readonly regions: readonly Region[];
 }
 
-/** What a model calls class `index`; the binary tasks, which name no classes, call theirs `sounding`. */
+/** Names of the labels of a mask by index, for a model's classes: the binary tasks have one, and no background. */
+export function labelNames(classes: readonly string[]): readonly string[] {
+  return classes.length > 1 ? classes : ["background", "sounding"];
+}
+
+/** What label `index` of a mask is called. */
 export function classNameOf(classes: readonly string[], index: number): string {
-  return classes[index] ?? (classes.length <= 2 ? "sounding" : `class ${index}`);
+  return labelNames(classes)[index] ?? `class ${index}`;
 }
 
 /** Sums over the pixels of one class. */

@@ -16,7 +16,7 @@ import { encodePng } from "../media/image-file.node.js";
 import { VGGISH_RATE_HZ } from "../media/log-mel.js";
 import { SAMPLES_PER_STEP, type VideoBackend, type VideoInfo } from "../media/video.js";
 import type { Predictor } from "../models/predictor.js";
-import { type Box, classNameOf, type Mask, maskOf, unionOf } from "./mask.js";
+import { type Box, classNameOf, labelNames, type Mask, maskOf, unionOf } from "./mask.js";
 import { overlayColor, overlayPictures, pictureSize } from "./overlay-picture.js";
 import { predictSteps, type Step } from "./predict-steps.js";
 
@@ -147,7 +147,7 @@ function segmentsJson(
     },
     model: {
       description: options.modelDescription ?? null,
-      classes: predictor.classes,
+      classes: labelNames(predictor.classes),
       stepsPerWindow: predictor.frameCount,
       imageSize: predictor.imageSize,
     },
