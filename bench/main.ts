@@ -4,28 +4,99 @@
  * the ratios to the matrix product, or to fp32, measured in the same processes. Writes
  * `bench/results/<date>-<commit>.json`.
  */
-import { execFile, execFileSync } from "node:child_process";
+import { type ChildProcess, execFile, execFileSync, fork } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import type { Int8Measurement } from "./int8.js";
-import type { Measurement } from "./measure.js";
+import type { End, Ready, Round } from "./measure.js";
+import { median } from "./samples.js";
 
 /** Nominal work of one clip's forward pass, in the plain published form. */
 const forwardGflopPerClip = 163;
 
 const root = path.resolve(import.meta.dirname, "..", "..");
 
-async function run<T>(script: string, ...args: readonly (string | number)[]): Promise<T> {
-  const command = [path.join(import.meta.dirname, script), ...args.map(String)];
-  const { stdout } = await promisify(execFile)(process.execPath, command, { maxBuffer: 1 << 20 });
-  return JSON.parse(stdout);
+const script = (name: string): string => path.join(import.meta.dirname, name);
+
+/** A measuring process; see `measure.ts`. */
+class Measuring {
+  readonly #process: ChildProcess;
+
+  constructor(kind: Kind, clips: number) {
+    this.#process = fork(script("measure.js"), [kind, String(clips)]);
+  }
+
+  ready = (): Promise<Ready> => this.#ask("ready");
+  round = (): Promise<Round> => this.#ask("round");
+  end = (): Promise<End> => this.#ask("end");
+
+  #ask<T>(question: string): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const failed = (code: number | null): void => reject(new Error(`a measuring process ended (${code})`));
+      this.#process.once("exit", failed);
+      this.#process.once("message", (answer: T) => {
+        this.#process.off("exit", failed);
+        resolve(answer);
+      });
+      this.#process.send(question);
+    });
+  }
 }
 
-async function measure(kind: "forward" | "step", clips: number): Promise<Measurement> {
-  process.stderr.write(`measuring ${kind}, ${clips} ${clips === 1 ? "clip" : "clips"} ...\n`);
-  return run<Measurement>("measure.js", kind, clips, clips === 1 ? 9 : 5);
+/** All that a measuring process told. */
+interface Told extends Ready, End {
+  readonly rounds: readonly Round[];
+}
+
+type Kind = "forward" | "step";
+
+/** Rounds of each kind in turns, so that whatever else the machine does meets all of them. */
+async function inTurns<K extends Kind>(
+  kinds: readonly K[],
+  clips: number,
+  count: number,
+): Promise<Record<K, Told>> {
+  process.stderr.write(`measuring ${kinds.join(" and ")}, ${clips} ${clips === 1 ? "clip" : "clips"}: `);
+  const started: { kind: K; measuring: Measuring; ready: Ready; rounds: Round[] }[] = [];
+  for (const kind of kinds) {
+    const measuring = new Measuring(kind, clips); // after the last one is ready: that is measured too
+    started.push({ kind, measuring, ready: await measuring.ready(), rounds: [] });
+  }
+  for (let i = 0; i < count; i++) {
+    for (const { measuring, rounds } of started) rounds.push(await measuring.round());
+    process.stderr.write(`${i + 1} `);
+  }
+  process.stderr.write(`of ${count}\n`);
+  const told: Partial<Record<Kind, Told>> = {};
+  for (const { kind, measuring, ready, rounds } of started) {
+    told[kind] = { ...ready, rounds, ...(await measuring.end()) };
+  }
+  return told as Record<K, Told>;
+}
+
+const secondsOf = ({ rounds }: Told): number[] => rounds.map(({ seconds }) => seconds);
+const ratesOf = ({ rounds }: Told): number[] => rounds.flatMap((round) => round.matmulGflops);
+
+/** The figures of a batch size. */
+function figuresOf({ forward, step }: Record<Kind, Told>, clips: number): Record<string, number> {
+  const [forwardSeconds, stepSeconds] = [median(secondsOf(forward)), median(secondsOf(step))];
+  const createSeconds = ({ compileSeconds, firstSeconds }: Told, seconds: number): number =>
+    compileSeconds + Math.max(0, firstSeconds - seconds);
+  return {
+    forwardSeconds,
+    stepSeconds,
+    peakResidentBytes: Math.max(forward.peakResidentBytes, step.peakResidentBytes),
+    createSeconds: Math.max(createSeconds(forward, forwardSeconds), createSeconds(step, stepSeconds)),
+    forwardPeakResidentBytes: forward.peakResidentBytes,
+    stepPeakResidentBytes: step.peakResidentBytes,
+    forwardFastestSeconds: Math.min(...secondsOf(forward)),
+    stepFastestSeconds: Math.min(...secondsOf(step)),
+    // By the rate measured between the very runs that the ratio is about.
+    forwardToMatmul: (forwardGflopPerClip * clips) / forwardSeconds / median(ratesOf(forward)),
+    stepToForward: stepSeconds / forwardSeconds,
+  };
 }
 
 function commit(): string {
@@ -36,29 +107,14 @@ function commit(): string {
   }
 }
 
-const batches: Record<string, Record<string, number>> = {};
-const rates: number[] = [];
-for (const clips of [1, 4]) {
-  const forward = await measure("forward", clips);
-  const step = await measure("step", clips);
-  rates.push(forward.matmulGflops, step.matmulGflops);
-  batches[clips] = {
-    forwardSeconds: forward.seconds,
-    stepSeconds: step.seconds,
-    peakResidentBytes: Math.max(forward.peakResidentBytes, step.peakResidentBytes),
-    createSeconds: Math.max(forward.createSeconds, step.createSeconds),
-    forwardPeakResidentBytes: forward.peakResidentBytes,
-    stepPeakResidentBytes: step.peakResidentBytes,
-    forwardFastestSeconds: forward.fastestSeconds,
-    stepFastestSeconds: step.fastestSeconds,
-    // By the rate measured between the very runs that the ratio is about.
-    forwardToMatmul: (forwardGflopPerClip * clips) / forward.seconds / forward.matmulGflops,
-    stepToForward: step.seconds / forward.seconds,
-  };
-}
+const one = await inTurns(["forward", "step"], 1, 9);
+// Apart: two processes of this size at once slow down each other's first use of memory.
+const four = { ...(await inTurns(["forward"], 4, 5)), ...(await inTurns(["step"], 4, 5)) };
+const batches = { 1: figuresOf(one, 1), 4: figuresOf(four, 4) };
 process.stderr.write("measuring int8 beside fp32 ...\n");
-const int8 = await run<Int8Measurement>("int8.js", 9);
-const matmulGflops = rates.reduce((a, b) => a + b, 0) / rates.length;
+const { stdout } = await promisify(execFile)(process.execPath, [script("int8.js"), "9"]);
+const int8: Int8Measurement = JSON.parse(stdout);
+const matmulGflops = median([one.forward, one.step, four.forward, four.step].flatMap(ratesOf));
 
 const date = new Date().toISOString().slice(0, 10);
 const file = path.join(root, "bench", "results", `${date}-${commit()}.json`);

@@ -1,9 +1,8 @@
 /**
  * One measurement in a process of its own, so that its peak memory is its own: a forward pass or a training
- * step of the published S4 model (PVTv2-B5, 5 frames of 224x224 per clip, random weights), with the rate of a
- * 1024^3 matrix product measured in between. Prints one line of JSON.
- *
- *     node dist/bench/measure.js forward 1
+ * step of the published S4 model (PVTv2-B5, 5 frames of 224x224 per clip, random weights), and the rate of a
+ * 1024^3 matrix product beside each run. Started by `main.ts`, it answers every message: with what it took to get
+ * ready, then with a `Round` each, and to "end" with its peak memory.
  */
 import { setTimeout } from "node:timers/promises";
 import { checkConfig } from "../src/config/check.js";
@@ -19,16 +18,24 @@ import type { Runtime, Session } from "../src/runtime/runtime.js";
 import { filled } from "../src/tensor.js";
 import { openTrainingModel } from "../src/training/avs-training.node.js";
 import { createOptimizer } from "../src/training/optimizers.js";
-import { frameCount, imageSize, median, noise, randomBytes } from "./samples.js";
+import { frameCount, imageSize, noise, randomBytes } from "./samples.js";
 
-/** What a measurement reports; seconds are medians. */
-export interface Measurement {
+/** What it took until the first run was done. */
+export interface Ready {
+  readonly compileSeconds: number;
+  /** The first run, in which sessions are made that nothing asked for before. */
+  readonly firstSeconds: number;
+}
+
+/** One run, and rates of the matrix product right before it. */
+export interface Round {
   readonly seconds: number;
-  readonly fastestSeconds: number;
-  readonly createSeconds: number;
+  readonly matmulGflops: readonly number[];
+}
+
+/** What is known at the end. */
+export interface End {
   readonly peakResidentBytes: number;
-  /** Median over the runs of the matrix product between them. */
-  readonly matmulGflops: number;
 }
 
 /** A 1024^3 matrix product by a frozen matrix, as in the model's linear layers. */
@@ -95,32 +102,35 @@ async function prepare(kind: string, clips: number, runtime: Runtime): Promise<W
   return { run: () => step.run(batch, number++, optimizer, 6e-5), compileSeconds };
 }
 
-const [kind = "", clipsText = "1", runsText = "7"] = process.argv.slice(2);
+const [kind = "", clips = "1"] = process.argv.slice(2);
 const runtime = nodeRuntime();
 const probe = await matmulProbe(runtime);
-const work = await prepare(kind, Number(clipsText), runtime);
-const beforeFirst = performance.now();
-await work.run();
-const firstSeconds = (performance.now() - beforeFirst) / 1000;
-const seconds: number[] = [];
-const rates: number[] = [];
-for (let i = 0; i < Number(runsText); i++) {
+const work = await prepare(kind, Number(clips), runtime);
+
+async function ready(): Promise<Ready> {
+  const started = performance.now();
+  await work.run();
+  return { compileSeconds: work.compileSeconds, firstSeconds: (performance.now() - started) / 1000 };
+}
+
+async function round(): Promise<Round> {
   // Each session has threads of its own, which look out for work a while after a run.
   await setTimeout(200);
-  for (let k = 0; k < 8; k++) rates.push(await probe());
+  const matmulGflops: number[] = [];
+  for (let k = 0; k < 8; k++) matmulGflops.push(await probe());
   await setTimeout(200);
   const started = performance.now();
   await work.run();
-  seconds.push((performance.now() - started) / 1000);
+  return { seconds: (performance.now() - started) / 1000, matmulGflops };
 }
-const middle = median(seconds);
-const measurement: Measurement = {
-  seconds: middle,
-  fastestSeconds: Math.min(...seconds),
-  // A predictor makes its session in the first run, and so does the frozen audio encoder of a step.
-  createSeconds: work.compileSeconds + Math.max(0, firstSeconds - middle),
-  peakResidentBytes: process.resourceUsage().maxRSS * 1024,
-  matmulGflops: median(rates),
-};
-process.stdout.write(`${JSON.stringify(measurement)}\n`);
-await runtime.close();
+
+async function end(): Promise<End> {
+  await runtime.close();
+  return { peakResidentBytes: process.resourceUsage().maxRSS * 1024 };
+}
+
+const answers = { ready, round, end };
+process.on("message", async (message: keyof typeof answers) => {
+  process.send?.(await answers[message]());
+  if (message === "end") process.disconnect();
+});
