@@ -1,6 +1,7 @@
 /** `avseg weights`: look into weight files, convert them, fetch the public ones. */
 import path from "node:path";
 import { Command, Option } from "commander";
+import { ownOrShipped } from "../files.node.js";
 import { convertWeights } from "../weights/convert.node.js";
 import { loadListing } from "../weights/load.node.js";
 import { PRETRAINED } from "../weights/pretrained.js";
@@ -38,7 +39,7 @@ function inspectCommand(): Command {
     .option("--json", "print JSON")
     .addHelpText("after", "\nExample:\n  avseg weights inspect pvt_v2_b5.pth --depth 2")
     .action(async (file: string, options: { keys?: boolean; depth: number; json?: boolean }) => {
-      const listing = await loadListing(file);
+      const listing = await loadListing(ownOrShipped(file) ?? file);
       if (options.json) printJson(asPlain(file, listing, options));
       else print(asLines(file, listing, options));
     });
@@ -59,7 +60,10 @@ function convertCommand(): Command {
         });
       }
       const signal = interruptSignal("Nothing was written.");
-      const { tensors } = await convertWeights(from, to, { dtype: options.dtype, signal });
+      const { tensors } = await convertWeights(ownOrShipped(from) ?? from, to, {
+        dtype: options.dtype,
+        signal,
+      });
       print(`${to}: ${tensors} tensors`);
     });
 }
