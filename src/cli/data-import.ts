@@ -4,7 +4,12 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { stringify } from "yaml";
 import type { Config } from "../config/schema.js";
 import type { Task } from "../datasets/clip.js";
-import { type ImportedDataset, importDataset } from "../datasets/import.node.js";
+import {
+  areClassNames,
+  expectedClassNames,
+  type ImportedDataset,
+  importDataset,
+} from "../datasets/import.node.js";
 import { few } from "../few.js";
 import { writeFileAtomic } from "../files.node.js";
 import { findWeightFile } from "../models/assemble-weights.node.js";
@@ -59,9 +64,8 @@ its colour in the palette of PASCAL VOC and AVSBench.`,
 
 function classList(text: string): string[] {
   const names = text.split(",").map((name) => name.trim());
-  const differ = new Set([...names, "background"]).size === names.length + 1;
-  if (differ && !names.includes("") && names.length <= 255) return names;
-  throw new InvalidArgumentError("expected 1 to 255 different names, none of them background");
+  if (areClassNames(names)) return names;
+  throw new InvalidArgumentError(expectedClassNames);
 }
 
 async function importOwn(source: string, options: ImportCommandOptions): Promise<void> {

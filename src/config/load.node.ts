@@ -20,7 +20,8 @@ export interface LoadedConfig {
 
 /**
  * Reads a configuration, `.py` as published and anything else as YAML, and lays `--set` assignments over
- * it. Those that come with avseg (`config/s4/pvt2.yaml`) are found from any folder. With `task`, a file of another task is refused. Throws `ConfigError`.
+ * it. Those that come with avseg (`config/s4/pvt2.yaml`) are found from any folder. With `task`, a file of
+ * another task is refused. Throws `ConfigError`.
  */
 export async function loadConfig(
   file: string,
@@ -41,12 +42,12 @@ export async function loadConfig(
   const name = path.basename(file, path.extname(file));
   return {
     config,
-    warnings: few(published?.warnings ?? []).map((warning) => `${file}: ${warning}`),
+    warnings: atMost(20, published?.warnings ?? []).map((warning) => `${file}: ${warning}`),
     workDir: config.workDir ?? path.join("work_dir", config.task, name),
   };
 }
 
-function few(warnings: readonly string[], most = 20): readonly string[] {
+function atMost(most: number, warnings: readonly string[]): readonly string[] {
   if (warnings.length <= most) return warnings;
   return [...warnings.slice(0, most), `and ${warnings.length - most} more of the kind`];
 }

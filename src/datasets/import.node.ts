@@ -104,8 +104,9 @@ const videoPattern = /\.(mp4|m4v|mov|mkv|webm|avi|mpg|mpeg)$/i;
 /**
  * Imports a folder. Clips of one video stay in one split where there are three videos or more; of fewer,
  * their time is divided. Throws `DatasetError` for a folder without usable masks, masks that cannot be read or have
- * another size than their video (all of them in one error, before anything is written) or a video without sound, `OutputError`, `RangeError` for classes that are missing, too many or
- * named twice, and the signal's reason when aborted.
+ * another size than their video (all of them in one error, before anything is written) or a video without sound,
+ * `OutputError`, `RangeError` for classes that are missing, too many or named twice, and the signal's reason when
+ * aborted.
  */
 export async function importDataset(options: ImportOptions): Promise<ImportedDataset> {
   checkClasses(options);
@@ -121,14 +122,18 @@ export async function importDataset(options: ImportOptions): Promise<ImportedDat
 }
 
 function checkClasses({ task, classes = [] }: ImportOptions): void {
-  const names = new Set([background, ...classes]);
-  const most = 255;
-  if (task === "avss" && (classes.length === 0 || classes.length > most)) {
-    throw new RangeError(`import: expected 1 to ${most} names of classes for avss, got ${classes.length}`);
+  if ((task === "avss" || classes.length > 0) && !areClassNames(classes)) {
+    throw new RangeError(`import: for its classes ${expectedClassNames}`);
   }
-  if (names.size <= classes.length || names.has("")) {
-    throw new RangeError(`import: expected names of classes that differ, none of them "${background}"`);
-  }
+}
+
+/** What `areClassNames` demands, for messages. */
+export const expectedClassNames = `expected 1 to 255 different names, none of them ${background}`;
+
+/** Whether these can be the names of what may sound, which a byte numbers from 1 on. */
+export function areClassNames(names: readonly string[]): boolean {
+  const differ = new Set([background, "", ...names]).size === names.length + 2;
+  return differ && names.length >= 1 && names.length <= 255;
 }
 
 async function importInto(folder: string, options: ImportOptions): Promise<ImportedDataset> {
@@ -183,7 +188,9 @@ function unusedFiles(source: string, { files, videos }: Source, windows: readonl
   for (const file of files) {
     const reason = reasonOf(file);
     if (reason === undefined) continue;
-    byReason.set(reason, [...(byReason.get(reason) ?? []), path.relative(source, file)]);
+    const left = byReason.get(reason) ?? [];
+    left.push(path.relative(source, file));
+    byReason.set(reason, left);
   }
   return [...byReason].map(([reason, left]) => ({ reason, files: left }));
 }

@@ -92,7 +92,7 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationResu
     scorer.endBatch();
     done += batch.length;
     options.onProgress?.({ done, total, ...scorer.headline });
-    unsaved = { clips: done, scores: scorer.toJSON() };
+    if (onState) unsaved = { clips: done, scores: scorer.toJSON() };
     if (++batches % stateEvery === 0) await save();
   };
 

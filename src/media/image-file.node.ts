@@ -32,7 +32,8 @@ export async function readRgb(path: string): Promise<Image> {
     // Profiles and orientation tags are ignored, as Pillow does by default.
     const image = sharp(bytes, { limitInputPixels: MAX_IMAGE_PIXELS, failOn: "error", ignoreIcc: true });
     if (isDeepGray(bytes)) return await readDeepGray(image);
-    if ((await image.metadata()).space === "cmyk") throw new Error("it is CMYK, expected RGB or gray");
+    if (isJpeg(bytes) && (await image.metadata()).space === "cmyk")
+      throw new Error("it is CMYK, expected RGB or gray");
     const { data, info } = await image
       .removeAlpha()
       .toColourspace("srgb")
@@ -50,10 +51,15 @@ export async function readRgb(path: string): Promise<Image> {
   }
 }
 
+/** Which of the two admitted formats it is: a PNG has no CMYK, so that its header is read once only. */
+function isJpeg(bytes: Buffer): boolean {
+  return bytes[0] === 0xff;
+}
+
 /** True for a PNG of 16-bit gray, by its header. */
 function isDeepGray(bytes: Buffer): boolean {
   const [depth, colourType] = [bytes[24], bytes[25]];
-  return bytes[0] === 0x89 && depth === 16 && (colourType === 0 || colourType === 4);
+  return !isJpeg(bytes) && depth === 16 && (colourType === 0 || colourType === 4);
 }
 
 /** 16-bit gray clipped to 255, as Pillow does: taking the high byte would make 255 of a mask black. */

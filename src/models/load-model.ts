@@ -52,7 +52,7 @@ export async function loadModelFrom(options: LoadModelOptions, read: WeightReade
 
   const saved = own?.model === undefined ? undefined : modelConfigFromJson(own.model, checkpoint);
   const config = options.config ?? saved ?? inferred(tensors, checkpoint, options.hints);
-  requireSameModel(config, saved ?? config, checkpoint);
+  if (saved) requireSameModel(config, saved, checkpoint);
   const model = buildAvsModel(config);
   const frozen = frozenFiles(own?.frozen, checkpoint);
   const sources: WeightSources = {
@@ -93,9 +93,7 @@ export function requireSameModel(config: AvsModelConfig, saved: AvsModelConfig, 
   const { key, values } = difference;
   throw new CheckpointError(
     `${file}: its model.${key} is ${values[1] ?? "nothing"}, the configuration says ${values[0] ?? "nothing"}`,
-    {
-      hint: "Give the configuration that it was trained with.",
-    },
+    { hint: "Give the configuration that it was trained with." },
   );
 }
 
@@ -114,7 +112,8 @@ function requireWhole(
     const part = partOf(key);
     return !tensors.has(key) && !key.endsWith("num_batches_tracked") && !(part && sources[part]);
   });
-  const random = absent.filter(({ key }) => seeded && partOf(key) !== undefined);
+  const isRandom = ({ key }: { readonly key: string }): boolean => seeded && partOf(key) !== undefined;
+  const random = absent.filter(isRandom);
   const values = random.reduce((n, { shape }) => n + sizeOf(shape), 0);
   if (values > mostRandomValues) {
     throw new CheckpointError(
@@ -122,7 +121,7 @@ function requireWhole(
       { hint: "The file is damaged, or made to fill the memory." },
     );
   }
-  const missing = absent.filter((spec) => !random.includes(spec)).map(({ key }) => key);
+  const missing = absent.filter((spec) => !isRandom(spec)).map(({ key }) => key);
   if (missing.length === 0) return;
   throw new CheckpointError(
     `${file}: ${missing.length} parameters of the model are missing: ${missing.slice(0, 5).join(", ")}`,
