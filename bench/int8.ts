@@ -12,7 +12,7 @@ import { serialiseOnnx } from "../src/graph/index.js";
 import { buildAvsModel } from "../src/models/avs-model.js";
 import { publishedModel, pvtPreset } from "../src/models/presets.js";
 import { initialState } from "../src/nn/index.js";
-import { nodeRuntime } from "../src/runtime/node.js";
+import { nodeRuntime } from "../src/runtime/node/node-runtime.js";
 import { sessionOptions, toOrt } from "../src/runtime/ort-tensors.js";
 import { frameCount, imageSize, median, noise, randomBytes } from "./samples.js";
 

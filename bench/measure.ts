@@ -5,18 +5,18 @@
  * ready, then with a `Round` each, and to "end" with its peak memory.
  */
 import { setTimeout } from "node:timers/promises";
-import { checkConfig } from "../src/config/check.js";
+import { checkConfig } from "../src/config/validate.js";
 import { parseYamlConfig } from "../src/config/yaml.js";
 import type { Clip } from "../src/datasets/clip.js";
 import { emitOnnx, input, matmul, parameter } from "../src/graph/index.js";
+import { createPredictor } from "../src/inference/create-predictor.js";
 import { buildAvsModel } from "../src/models/avs-model.js";
-import { createPredictor } from "../src/models/create-predictor.js";
 import { publishedModel, pvtPreset } from "../src/models/presets.js";
 import { initialState } from "../src/nn/index.js";
-import { nodeRuntime } from "../src/runtime/node.js";
+import { nodeRuntime } from "../src/runtime/node/node-runtime.js";
 import type { Runtime, Session } from "../src/runtime/runtime.js";
 import { filled } from "../src/tensor.js";
-import { openTrainingModel } from "../src/training/avs-training.node.js";
+import { openTrainingModel } from "../src/training/avs-training.js";
 import { createOptimizer } from "../src/training/optimizers.js";
 import { frameCount, imageSize, noise, randomBytes } from "./samples.js";
 

@@ -33,20 +33,20 @@ import {
   type Value,
 } from "../src/graph/index.js";
 import { logMelExamples } from "../src/media/log-mel.js";
-import { normaliseFrames } from "../src/models/normalise.js";
+import { normaliseFrames } from "../src/models/normalize-frames.js";
 import { pvtV2 } from "../src/models/pvt-v2.js";
 import { soundShapesAudio, soundShapesVisual } from "../src/models/sound-shapes.js";
 import { vggish } from "../src/models/vggish.js";
 import { encodeFrames } from "../src/models/visual-encoder.js";
 import { initialState, linear, Pass, randomFeeds, Scope, toMap, toTokens } from "../src/nn/index.js";
 import { Random } from "../src/random.js";
-import { nodeRuntime } from "../src/runtime/node.js";
+import { nodeRuntime } from "../src/runtime/node/node-runtime.js";
 import type { StateDict, Tensor } from "../src/tensor.js";
 import { crossEntropyLoss } from "../src/training/losses.js";
 import { createOptimizer } from "../src/training/optimizers.js";
 import { scheduleFactor } from "../src/training/schedule.js";
 import { compileStep } from "../src/training/step.js";
-import { loadSafetensors, writeSafetensors } from "../src/weights/safetensors-file.node.js";
+import { loadSafetensors, writeSafetensors } from "../src/weights/node/safetensors-file.js";
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,

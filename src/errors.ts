@@ -1,5 +1,5 @@
 /**
- * Failures that a user can cause and mend. Everything else is a bug and keeps its stack.
+ * Failures that a user can cause and fix. Everything else is a bug and keeps its stack.
  * The message says what was expected, what was found and where; `hint` says what to do.
  */
 export class AvsegError extends Error {
@@ -27,3 +27,9 @@ export class ConfigError extends AvsegError {}
 
 /** Output that cannot be written: a full disk, a folder without permission. */
 export class OutputError extends AvsegError {}
+
+/** The first `max` of the items, and how many more there are: `a, b and 3 more`. Keeps messages short. */
+export function listSome(items: readonly string[], max: number, separator = ", "): string {
+  const more = items.length > max ? ` and ${items.length - max} more` : "";
+  return items.slice(0, max).join(separator) + more;
+}

@@ -16,38 +16,38 @@
  * @module avseg
  */
 
-export { configFromObject } from "./config/check.js";
-export { type LoadedConfig, loadConfig } from "./config/load.node.js";
+export { type LoadedConfig, loadConfig } from "./config/load.js";
 export type { Config, ModelConfig, TrainingConfig } from "./config/schema.js";
+export { configFromObject } from "./config/validate.js";
 export {
   type CheckOptions,
   checkDataset,
   type DatasetIssue,
   type DatasetReport,
   type IssueKind,
-} from "./datasets/check.node.js";
-export type { AvsDataset, Clip, Split, Task } from "./datasets/clip.js";
-export {
-  type ImportedDataset,
-  type ImportOptions,
-  importDataset,
-  type UnusedFiles,
-} from "./datasets/import.node.js";
-export type { AudioSource } from "./datasets/load-clip.node.js";
-export { type BatchOptions, ClipLoader, type LoaderOptions } from "./datasets/loader.node.js";
-export { type OpenOptions, openDataset } from "./datasets/open-dataset.node.js";
+} from "./datasets/avsbench/check.js";
+export type { AudioSource } from "./datasets/avsbench/load-clip.js";
+export { type OpenOptions, openDataset } from "./datasets/avsbench/open-dataset.js";
 export {
   type PreparedDataset,
   type PrepareFailure,
   type PrepareOptions,
   prepareDataset,
-} from "./datasets/prepare.node.js";
+} from "./datasets/avsbench/prepare.js";
+export type { AvsDataset, Clip, Split, Task } from "./datasets/clip.js";
+export { type BatchOptions, ClipLoader, type LoaderOptions } from "./datasets/loader.js";
+export {
+  type ImportedDataset,
+  type ImportOptions,
+  importDataset,
+  type UnusedFiles,
+} from "./datasets/own/import.js";
 export { isKind, type Kind, kinds, novelKinds } from "./datasets/sound-shapes/kinds.js";
 export {
   type WriteOptions,
   type WrittenDataset,
   writeSoundShapes,
-} from "./datasets/sound-shapes/write.node.js";
+} from "./datasets/sound-shapes/write.js";
 export {
   AvsegError,
   CheckpointError,
@@ -65,7 +65,6 @@ export {
   evaluate,
   type ScorerState,
 } from "./evaluation/evaluate.js";
-export type * from "./evaluation/report/report.js";
 export type { ResultBase } from "./evaluation/result.js";
 export {
   type BinaryFigures,
@@ -80,8 +79,6 @@ export {
   type Protocol,
   type SemanticFigures,
 } from "./evaluation/result.js";
-export type { ReportParts } from "./evaluation/run-evaluation.node.js";
-export { type RunEvaluationOptions, runEvaluation } from "./evaluation/run-evaluation.node.js";
 export * from "./evaluation/semantic-metrics.js";
 export type { SemanticScorerState } from "./evaluation/semantic-scorer.js";
 export { withSwappedSounds } from "./evaluation/swap-sounds.js";
@@ -90,12 +87,17 @@ export {
   type ExportOptions,
   type ExportProgress,
   exportModel,
-} from "./export/export-model.node.js";
+} from "./export/export-model.js";
 export type { AudioForm, ExportForm, FramesForm } from "./export/form.js";
 export type { Precision } from "./export/prepare.js";
-export type { OnnxValue } from "./graph/emitter.js";
-export { readRgb } from "./media/image-file.node.js";
+export type { OnnxValue } from "./graph/onnx/emitter.js";
+export type { WeightFile, WeightSources } from "./inference/assemble-weights.js";
+export type { InferenceHints } from "./inference/infer-config.js";
+export type { EncoderFiles } from "./inference/load-model.js";
+export type { ClipBatch, Predictor } from "./inference/predictor.js";
 export { fitExamples, logMelExamples, VGGISH_RATE_HZ } from "./media/log-mel.js";
+export { readRgb } from "./media/node/image-file.js";
+export { readWavFile } from "./media/node/wav-file.js";
 export { type Image, imageSize, resizeBilinear, resizeNearest } from "./media/resize.js";
 export type {
   AudioTrack,
@@ -106,11 +108,7 @@ export type {
   VideoInfo,
 } from "./media/video.js";
 export { type Audio, encodeWav, readWav, type Samples, toMono } from "./media/wav.js";
-export { readWavFile } from "./media/wav-file.node.js";
-export type { WeightFile, WeightSources } from "./models/assemble-weights.js";
 export type { ParameterCounts } from "./models/avs-model.js";
-export type { InferenceHints } from "./models/infer-config.js";
-export type { EncoderFiles } from "./models/load-model.js";
 export type {
   AvsModelConfig,
   DecoderConfig,
@@ -120,13 +118,23 @@ export type {
   ResNetConfig,
   VggishConfig,
 } from "./models/model-config.js";
-export type { ClipBatch, Predictor } from "./models/predictor.js";
+export type * from "./report/report.js";
+export type { ReportParts } from "./report/run-evaluation.js";
+export { type RunEvaluationOptions, runEvaluation } from "./report/run-evaluation.js";
 export type { RuntimeOptions } from "./runtime/runtime.js";
 export { type Box, classNameOf, type Mask, maskOf, type Region } from "./segment/mask.js";
 export {
   type OpenModelOptions as LoadModelOptions,
   openModel as loadModel,
-} from "./segment/open-model.node.js";
+} from "./segment/node/open-model.js";
+export { segmentVideo } from "./segment/node/segment-video.js";
+export {
+  type FrameRecord,
+  type SegmentOptions,
+  type SegmentProgress,
+  type SegmentSummary,
+  segmentVideo as segmentVideoToFolder,
+} from "./segment/node/write-segmentation.js";
 export { type Color, overlayColor, paint } from "./segment/overlay-picture.js";
 export { enlarge, interpolate, type ProbabilityMap, type RowVisitor } from "./segment/probability-map.js";
 export {
@@ -135,23 +143,15 @@ export {
   type SegmentFramesOptions,
   segmentFrames,
 } from "./segment/segment-frames.js";
-export {
-  type FrameRecord,
-  type SegmentOptions,
-  type SegmentProgress,
-  type SegmentSummary,
-  segmentVideo as segmentVideoToFolder,
-} from "./segment/segment-video.node.js";
-export { segmentVideo } from "./segment/video-frames.node.js";
 export type { DataFor, DataOf, DType, Shape, StateDict, Tensor, TensorOf } from "./tensor.js";
 export type { Checkpoint, EpochRecord, FrozenSource, Progress } from "./training/checkpoint.js";
-export { loadCheckpoint, peekCheckpoint, saveCheckpoint } from "./training/checkpoint.node.js";
+export { loadCheckpoint, peekCheckpoint, saveCheckpoint } from "./training/checkpoint-file.js";
 export {
   type OpenTrainingOptions,
   openTraining,
   type Training,
   type TrainingSummary,
-} from "./training/open-training.node.js";
+} from "./training/open-training.js";
 export type { Optimizer, Trainable } from "./training/optimizers.js";
 export type { StepResult } from "./training/step.js";
 export {
@@ -164,10 +164,10 @@ export {
   type TrainerEvent,
   type TrainerOptions,
   type TrainingResult,
-} from "./training/trainer.node.js";
+} from "./training/trainer.js";
 export type { ReadOptions } from "./weights/byte-source.js";
-export { loadStateDict } from "./weights/load.node.js";
+export { loadStateDict } from "./weights/node/load.js";
+export { loadSafetensors, writeSafetensors } from "./weights/node/safetensors-file.js";
 export type { SafetensorsWriteOptions } from "./weights/safetensors.js";
-export { loadSafetensors, writeSafetensors } from "./weights/safetensors-file.node.js";
 export type { LoadedStateDict, WeightFormat } from "./weights/state-dict.js";
-export type { TorchFormat } from "./weights/torch.js";
+export type { TorchFormat } from "./weights/torch/reader.js";

@@ -9,9 +9,8 @@ import path from "node:path";
 import test, { after, before } from "node:test";
 import type { ClipSpec } from "../src/datasets/sound-shapes/plan.js";
 import { renderClip } from "../src/datasets/sound-shapes/render-clip.js";
-import { writeClipVideo } from "../src/datasets/sound-shapes/video.node.js";
-import { exportModel } from "../src/export/export-model.node.js";
-import { writeFileAtomic } from "../src/files.node.js";
+import { writeClipVideo } from "../src/datasets/sound-shapes/video.js";
+import { exportModel } from "../src/export/export-model.js";
 import {
   configFromObject,
   loadModel,
@@ -20,7 +19,8 @@ import {
   segmentVideo,
   writeSoundShapes,
 } from "../src/index.js";
-import { encodePng } from "../src/media/image-file.node.js";
+import { encodePng } from "../src/media/node/image-file.js";
+import { writeFileAtomic } from "../src/node/files.js";
 import { root } from "./support.js";
 import { tinyConfig, writeTinyModel } from "./tiny-model.js";
 

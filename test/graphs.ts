@@ -1,10 +1,10 @@
 /** Runs graphs in tests: seeded weights, one runtime for the file. */
 import { after } from "node:test";
 import { emitOnnx, input, type Value } from "../src/graph/index.js";
-import { nodeRuntime } from "../src/runtime/node.js";
+import { nodeRuntime } from "../src/runtime/node/node-runtime.js";
 import type { Runtime, Tensors } from "../src/runtime/runtime.js";
 import type { StateDict, Tensor, TensorOf } from "../src/tensor.js";
-import { loadSafetensors } from "../src/weights/safetensors-file.node.js";
+import { loadSafetensors } from "../src/weights/node/safetensors-file.js";
 import { goldenPath, seededParameter } from "./support.js";
 
 let runtime: Runtime | undefined;

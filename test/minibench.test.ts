@@ -6,12 +6,12 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import test, { after } from "node:test";
 import { z } from "zod";
+import { openDataset } from "../src/datasets/avsbench/open-dataset.js";
 import type { Task } from "../src/datasets/clip.js";
-import { openDataset } from "../src/datasets/open-dataset.node.js";
 import { buildAvsModel } from "../src/models/avs-model.js";
 import { publishedModel, pvtPreset } from "../src/models/presets.js";
 import type { TensorOf } from "../src/tensor.js";
-import { writeSafetensors } from "../src/weights/safetensors-file.node.js";
+import { writeSafetensors } from "../src/weights/node/safetensors-file.js";
 import { publishedConfig } from "./published-configs.js";
 import { root, seededParameter, sharedPath } from "./support.js";
 

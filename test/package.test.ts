@@ -41,11 +41,7 @@ test("everything that package.json names is in the package", () => {
     [],
   );
   // The workers are started by their paths, which no import shows.
-  for (const worker of [
-    "runtime/worker.node.js",
-    "runtime/web-worker.js",
-    "datasets/loader-worker.node.js",
-  ]) {
+  for (const worker of ["runtime/node/worker.js", "runtime/web/worker.js", "datasets/loader-worker.js"]) {
     assert.ok(names.has(`dist/src/${worker}`), worker);
   }
 });

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import test, { after, before } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { writeSoundShapes } from "../src/datasets/sound-shapes/write.node.js";
+import { writeSoundShapes } from "../src/datasets/sound-shapes/write.js";
 import { root } from "./support.js";
 
 const main = path.join(root, "dist", "src", "cli", "main.js");

@@ -3,7 +3,7 @@ import { buildAvsModel } from "../src/models/avs-model.js";
 import { type AvsModelConfig, modelConfigToJson } from "../src/models/model-config.js";
 import { publishedModel, pvtPreset } from "../src/models/presets.js";
 import type { TensorOf } from "../src/tensor.js";
-import { writeSafetensors } from "../src/weights/safetensors-file.node.js";
+import { writeSafetensors } from "../src/weights/node/safetensors-file.js";
 import { seededParameter, seededUniform } from "./support.js";
 
 const base = publishedModel("s4", pvtPreset("pvt-v2-b0"));

@@ -9,7 +9,7 @@ import test, { after, before } from "node:test";
 import { promisify } from "node:util";
 import { build } from "esbuild";
 import type { JSHandle, Page } from "playwright-core";
-import { writeClipVideo } from "../src/datasets/sound-shapes/video.node.js";
+import { writeClipVideo } from "../src/datasets/sound-shapes/video.js";
 import { type ExportOptions, exportModel, loadModel, type Predictor, segmentVideo } from "../src/index.js";
 import { browserPath, library, type OpenPage, openPage, type Web } from "./browser.js";
 import { clipInNode, clipInPage, differing, loadInPage, writeClip } from "./browser-clip.js";

@@ -18,7 +18,7 @@ import {
   type Value,
 } from "../src/graph/index.js";
 import { initialState, linear, Scope } from "../src/nn/index.js";
-import { nodeRuntime } from "../src/runtime/node.js";
+import { nodeRuntime } from "../src/runtime/node/node-runtime.js";
 import { asF32, f32 } from "../src/tensor.js";
 import { assertClose, root, seededUniform } from "./support.js";
 

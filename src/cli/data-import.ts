@@ -9,11 +9,11 @@ import {
   expectedClassNames,
   type ImportedDataset,
   importDataset,
-} from "../datasets/import.node.js";
-import { few } from "../few.js";
-import { writeFileAtomic } from "../files.node.js";
-import { findWeightFile } from "../models/assemble-weights.node.js";
-import { peekCheckpoint } from "../training/checkpoint.node.js";
+} from "../datasets/own/import.js";
+import { listSome } from "../errors.js";
+import { findWeightFile } from "../inference/node/assemble-weights.js";
+import { writeFileAtomic } from "../node/files.js";
+import { peekCheckpoint } from "../training/checkpoint-file.js";
 import { share, whole } from "./options.js";
 import { print } from "./print.js";
 import { createProgress } from "./progress.js";
@@ -97,7 +97,7 @@ async function importOwn(source: string, options: ImportCommandOptions): Promise
   });
   progress?.done();
   print(`${folder}: ${clips.train} training, ${clips.val} validation and ${clips.test} test clips`);
-  for (const { reason, files } of unused) print(`not used, ${reason}: ${few(files, 10)}`);
+  for (const { reason, files } of unused) print(`not used, ${reason}: ${listSome(files, 10)}`);
   const file = path.join(options.out, `${options.task}.yaml`);
   if (clips.val === 0) print("no clip is left to validate on: the best epoch is chosen on those to train on");
   await writeFileAtomic(file, configText({ ...options, ...(from && { from }) }, clips, base));

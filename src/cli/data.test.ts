@@ -5,11 +5,11 @@ import os from "node:os";
 import path from "node:path";
 import test, { type TestContext } from "node:test";
 import { root } from "../../test/support.js";
-import { checkConfig } from "../config/check.js";
+import { checkConfig } from "../config/validate.js";
 import { parseYamlConfig } from "../config/yaml.js";
-import { writeClipVideo } from "../datasets/sound-shapes/video.node.js";
-import { writeFileAtomic } from "../files.node.js";
-import { encodePng } from "../media/image-file.node.js";
+import { writeClipVideo } from "../datasets/sound-shapes/video.js";
+import { encodePng } from "../media/node/image-file.js";
+import { writeFileAtomic } from "../node/files.js";
 
 async function scratch(t: TestContext): Promise<string> {
   const dir = await mkdtemp(path.join(os.tmpdir(), "avseg-data-"));

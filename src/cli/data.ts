@@ -1,10 +1,10 @@
 /** `avseg data`: make, check and prepare datasets; importing them is a file of its own. */
 import { Argument, Command, InvalidArgumentError } from "commander";
-import { checkDataset, type DatasetIssue, type DatasetReport } from "../datasets/check.node.js";
+import { checkDataset, type DatasetIssue, type DatasetReport } from "../datasets/avsbench/check.js";
+import { prepareDataset } from "../datasets/avsbench/prepare.js";
 import type { Task } from "../datasets/clip.js";
-import { prepareDataset } from "../datasets/prepare.node.js";
 import { isKind, type Kind, kinds, novelKinds } from "../datasets/sound-shapes/kinds.js";
-import { writeSoundShapes } from "../datasets/sound-shapes/write.node.js";
+import { writeSoundShapes } from "../datasets/sound-shapes/write.js";
 import { DatasetError } from "../errors.js";
 import { importCommand } from "./data-import.js";
 import { whole } from "./options.js";

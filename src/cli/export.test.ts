@@ -8,7 +8,7 @@ import test, { after } from "node:test";
 import { root } from "../../test/support.js";
 import { seededWeights, tinyS4 } from "../../test/tiny-models.js";
 import { modelConfigToJson } from "../models/model-config.js";
-import { writeSafetensors } from "../weights/safetensors-file.node.js";
+import { writeSafetensors } from "../weights/node/safetensors-file.js";
 
 const dir = await mkdtemp(path.join(os.tmpdir(), "avseg-export-cli-"));
 after(() => rm(dir, { recursive: true, force: true }));

@@ -1,14 +1,14 @@
 /** `avseg segment`: masks and overlays of any videos. */
 import path from "node:path";
 import { Command, Option } from "commander";
-import { loadConfig } from "../config/load.node.js";
-import { findWeightFile } from "../models/assemble-weights.node.js";
-import { openPredictor } from "../models/open-predictor.node.js";
-import type { LoadedPredictor } from "../models/predictor.js";
+import { loadConfig } from "../config/load.js";
+import { findWeightFile } from "../inference/node/assemble-weights.js";
+import { openPredictor } from "../inference/node/open-predictor.js";
+import type { LoadedPredictor } from "../inference/predictor.js";
 import type { RuntimeOptions } from "../runtime/runtime.js";
-import { DEMO_MODEL, DEMO_MODEL_DESCRIPTION } from "../segment/demo-model.node.js";
-import { type SegmentSummary, segmentVideo } from "../segment/segment-video.node.js";
-import { peekCheckpoint } from "../training/checkpoint.node.js";
+import { DEMO_MODEL, DEMO_MODEL_DESCRIPTION } from "../segment/node/demo-model.js";
+import { type SegmentSummary, segmentVideo } from "../segment/node/write-segmentation.js";
+import { peekCheckpoint } from "../training/checkpoint-file.js";
 import { configuredModel } from "./configured-model.js";
 import { print } from "./print.js";
 import { createProgress, type Progress } from "./progress.js";

@@ -5,8 +5,8 @@ import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } fro
 import { tmpdir } from "node:os";
 import path from "node:path";
 import test, { after, before } from "node:test";
-import { writeSoundShapes } from "../datasets/sound-shapes/write.node.js";
-import { loadCheckpoint, peekCheckpoint } from "../training/checkpoint.node.js";
+import { writeSoundShapes } from "../datasets/sound-shapes/write.js";
+import { loadCheckpoint, peekCheckpoint } from "../training/checkpoint-file.js";
 import { epochView } from "./train.js";
 
 const main = path.join(import.meta.dirname, "main.js");

@@ -1,9 +1,9 @@
 /** `avseg train`: trains Messenger Blocks and decoder (and whatever the configuration unfreezes). */
 import { Argument, Command } from "commander";
-import { loadConfig } from "../config/load.node.js";
+import { loadConfig } from "../config/load.js";
 import type { Config } from "../config/schema.js";
-import { openTraining, type Training } from "../training/open-training.node.js";
-import { runFiles, type TrainerEvent } from "../training/trainer.node.js";
+import { openTraining, type Training } from "../training/open-training.js";
+import { runFiles, type TrainerEvent } from "../training/trainer.js";
 import { collect } from "./options.js";
 import { print } from "./print.js";
 import {

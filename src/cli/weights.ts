@@ -1,11 +1,11 @@
 /** `avseg weights`: look into weight files, convert them, fetch the public ones. */
 import path from "node:path";
 import { Command, Option } from "commander";
-import { ownOrShipped } from "../files.node.js";
-import { convertWeights } from "../weights/convert.node.js";
-import { loadListing } from "../weights/load.node.js";
-import { PRETRAINED } from "../weights/pretrained.js";
-import { cacheDir, type PulledWeights, pullWeights } from "../weights/pretrained.node.js";
+import { ownOrShipped } from "../node/files.js";
+import { cacheDir, type PulledWeights, pullWeights } from "../weights/hub/cache.js";
+import { PRETRAINED } from "../weights/hub/registry.js";
+import { convertWeights } from "../weights/node/convert.js";
+import { loadListing } from "../weights/node/load.js";
 import type { WeightListing } from "../weights/state-dict.js";
 import { summariseWeights } from "../weights/summary.js";
 import { whole } from "./options.js";

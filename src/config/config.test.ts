@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { ConfigError } from "../errors.js";
-import { checkConfig } from "./check.js";
+import { checkConfig } from "./validate.js";
 import { parseYamlConfig, withAssignments } from "./yaml.js";
 
 const read = (text: string, ...set: string[]) =>

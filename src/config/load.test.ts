@@ -4,8 +4,8 @@ import os from "node:os";
 import path from "node:path";
 import test from "node:test";
 import { root } from "../../test/support.js";
-import { checkConfig } from "./check.js";
-import { loadConfig } from "./load.node.js";
+import { loadConfig } from "./load.js";
+import { checkConfig } from "./validate.js";
 
 test("the six published configurations say nothing but the defaults", async () => {
   for (const task of ["s4", "ms3", "avss"] as const) {

@@ -4,10 +4,10 @@ import test from "node:test";
 import { type PublishedEncoder, publishedConfig } from "../../test/published-configs.js";
 import { root } from "../../test/support.js";
 import { ConfigError } from "../errors.js";
-import { checkConfig } from "./check.js";
-import { loadConfig } from "./load.node.js";
+import { loadConfig } from "./load.js";
 import { parsePublishedConfig } from "./published.js";
 import { parsePythonLiterals } from "./python-literal.js";
+import { checkConfig } from "./validate.js";
 
 const s4 = `# visual: PVTv2-B5
 discribe = 'temporal fusion, ' "five queries"

@@ -4,8 +4,8 @@
  * not refused, since published files carry settings of parts that do not exist any more.
  */
 import { ConfigError } from "../errors.js";
-import type { KeyPath, Source } from "./check.js";
 import { type PythonNode, parsePythonLiterals } from "./python-literal.js";
+import type { KeyPath, Source } from "./validate.js";
 
 /** A translated configuration and what a user should know about the translation. */
 export interface PublishedConfig {

@@ -1,7 +1,7 @@
 /** YAML configurations, and `--set key=value`. */
 import { isNode, LineCounter, parse, parseDocument } from "yaml";
 import { ConfigError } from "../errors.js";
-import type { KeyPath, Source } from "./check.js";
+import type { KeyPath, Source } from "./validate.js";
 
 /** Parses YAML text. `file` names it in messages. Throws `ConfigError` with the line of a syntax error. */
 export function parseYamlConfig(text: string, file: string): Source {

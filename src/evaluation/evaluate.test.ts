@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { Clip } from "../datasets/clip.js";
-import type { ClipBatch, Predictor } from "../models/predictor.js";
+import type { ClipBatch, Predictor } from "../inference/predictor.js";
 import { Random } from "../random.js";
 import { f32, type TensorOf } from "../tensor.js";
 import { type EvaluationState, evaluate } from "./evaluate.js";

@@ -1,7 +1,7 @@
 /** Runs a model over a dataset and scores it, as published and as it should be. */
 import type { Clip, Task } from "../datasets/clip.js";
 import { AvsegError, DatasetError } from "../errors.js";
-import type { ClipBatch, Predictor } from "../models/predictor.js";
+import type { ClipBatch, Predictor } from "../inference/predictor.js";
 import { describe, sizeOf, type TensorOf } from "../tensor.js";
 import { BinaryScorer, type BinaryScorerState } from "./binary-scorer.js";
 import type { EvaluationResult } from "./result.js";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { assertClose, goldenPath, seededUniform } from "../../test/support.js";
 import { asF32, type StateDict, type Tensor } from "../tensor.js";
-import { loadSafetensors } from "../weights/safetensors-file.node.js";
+import { loadSafetensors } from "../weights/node/safetensors-file.js";
 import {
   BETA_SQUARED,
   type BinaryFrameScore,

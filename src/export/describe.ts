@@ -1,6 +1,6 @@
 /** What an exported model says about itself: documentation and metadata. */
 import { type AvsModelConfig, modelConfigToJson } from "../models/model-config.js";
-import { frameDeviation, frameMean } from "../models/normalise.js";
+import { frameDeviation, frameMean } from "../models/normalize-frames.js";
 import type { ExportForm } from "./form.js";
 import type { Precision } from "./prepare.js";
 

@@ -9,7 +9,7 @@ import { buildAvsModel } from "../models/avs-model.js";
 import type { AvsModelConfig } from "../models/model-config.js";
 import { pvtPreset } from "../models/presets.js";
 import { Pass } from "../nn/index.js";
-import { nodeRuntime } from "../runtime/node.js";
+import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import type { Tensors } from "../runtime/runtime.js";
 import type { Tensor } from "../tensor.js";
 import { foldWeights } from "./fold-weights.js";

@@ -4,8 +4,9 @@
  */
 import { filled } from "../tensor.js";
 import { add } from "./ops/elementwise.js";
-import { expand, sumTo } from "./ops/layout.js";
+import { expand } from "./ops/layout.js";
 import { constant } from "./ops/leaves.js";
+import { sumTo } from "./ops/reduce.js";
 import { reachable, type Value } from "./value.js";
 
 /**

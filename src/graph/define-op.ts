@@ -1,6 +1,6 @@
 /** How an op is written: shape rule, gradient rule and ONNX form side by side. */
 import type { DType, Shape } from "../tensor.js";
-import type { Emitter } from "./emitter.js";
+import type { Emitter } from "./onnx/emitter.js";
 import { type Attrs, type Gradients, makeNode, onlyOutput, type Value, type ValueType } from "./value.js";
 
 /** One gradient (or `null`) per input, in the inputs' order. */

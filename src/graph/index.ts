@@ -1,10 +1,11 @@
 /** The graph: values, ops, differentiation, ONNX. */
 export * from "./autodiff.js";
 export { opNames } from "./define-op.js";
-export { elementType, type StoredType } from "./element-type.js";
-export type { OnnxAttribute, OnnxNode, OnnxValue, StoredValue } from "./emitter.js";
-export { fixedValues } from "./fixed.js";
-export * from "./onnx.js";
+export { fixedValues } from "./onnx/constant-values.js";
+export { elementType, type StoredType } from "./onnx/element-type.js";
+export * from "./onnx/emit.js";
+export type { OnnxAttribute, OnnxNode, OnnxValue, StoredValue } from "./onnx/emitter.js";
+export * from "./onnx/serialize.js";
 export * from "./ops/conv.js";
 export * from "./ops/elementwise.js";
 export * from "./ops/layout.js";
@@ -14,7 +15,6 @@ export * from "./ops/normalise.js";
 export * from "./ops/pool.js";
 export * from "./ops/reduce.js";
 export * from "./ops/resize.js";
-export * from "./serialise.js";
 export { dim, shape3, shape4 } from "./shapes.js";
 export type { Value } from "./value.js";
 export { reachable } from "./value.js";

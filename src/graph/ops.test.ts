@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
 import { Random } from "../random.js";
-import { nodeRuntime } from "../runtime/node.js";
+import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import { asF32, type Shape, sizeOf, type Tensor } from "../tensor.js";
 import * as g from "./index.js";
 

@@ -4,7 +4,7 @@
  * reported at the line that makes it.
  */
 import type { DType, Shape } from "../tensor.js";
-import type { Emitter } from "./emitter.js";
+import type { Emitter } from "./onnx/emitter.js";
 
 /** A symbolic tensor of static shape. */
 export interface Value {

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { assertClose, goldenPath } from "../../test/support.js";
-import { loadSafetensors } from "../weights/safetensors-file.node.js";
+import { loadSafetensors } from "../weights/node/safetensors-file.js";
 import { exampleCount, fitExamples, logMelExamples, SILENT_LOG_MEL } from "./log-mel.js";
+import { readWavFile } from "./node/wav-file.js";
 import { resample } from "./resample.js";
 import { toMono } from "./wav.js";
-import { readWavFile } from "./wav-file.node.js";
 
 const goldens = goldenPath("log_mel.safetensors");
 

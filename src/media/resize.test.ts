@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { goldenPath } from "../../test/support.js";
-import { loadSafetensors } from "../weights/safetensors-file.node.js";
-import { readGray, readRgb } from "./image-file.node.js";
+import { loadSafetensors } from "../weights/node/safetensors-file.js";
+import { readGray, readRgb } from "./node/image-file.js";
 import { crop, type Image, resizeBilinear, resizeNearest, shortSideCentreCrop, turn } from "./resize.js";
 
 const goldens = goldenPath("images.safetensors");

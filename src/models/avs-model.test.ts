@@ -6,7 +6,7 @@ import { assertClose, goldenPath, seededInput } from "../../test/support.js";
 import { largestClass } from "../evaluation/semantic-metrics.js";
 import { Pass } from "../nn/index.js";
 import { asF32, type Tensor } from "../tensor.js";
-import { loadSafetensors } from "../weights/safetensors-file.node.js";
+import { loadSafetensors } from "../weights/node/safetensors-file.js";
 import { buildAvsModel, countParameters } from "./avs-model.js";
 import type { AvsModelConfig, ResNetConfig } from "./model-config.js";
 import { publishedModel, pvtPreset } from "./presets.js";

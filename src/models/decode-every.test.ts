@@ -2,7 +2,7 @@ import test, { after } from "node:test";
 import { assertClose, seededInput, seededParameter } from "../../test/support.js";
 import { emitOnnx, gradients, input, mul, slice, sum, type Value } from "../graph/index.js";
 import { Pass } from "../nn/index.js";
-import { nodeRuntime } from "../runtime/node.js";
+import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import { asF32 } from "../tensor.js";
 import { buildAvsModel } from "./avs-model.js";
 import { publishedModel, pvtPreset } from "./presets.js";

@@ -3,7 +3,7 @@ import { input, type Value } from "../graph/index.js";
 import type { Pass } from "../nn/index.js";
 import type { AvsModel } from "./avs-model.js";
 import { audioWidth } from "./model-config.js";
-import { normaliseFrames } from "./normalise.js";
+import { normaliseFrames } from "./normalize-frames.js";
 
 /** Variants of the pass. */
 export interface ForwardOptions {

@@ -2,7 +2,7 @@
  * What a model is made of, as plain data: everything that fixes its parameters and its formulas. It is saved
  * in the metadata of checkpoints, so that a checkpoint alone rebuilds its model.
  */
-import { firstDifference } from "../config/leaves.js";
+import { firstDifference } from "../diff.js";
 import { CheckpointError } from "../errors.js";
 
 /** The setting of AVSBench: single source, multiple sources, semantic. */

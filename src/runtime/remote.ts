@@ -4,7 +4,7 @@
  */
 import { AvsegError } from "../errors.js";
 import { serialiseOnnx } from "../graph/index.js";
-import type { OnnxValue } from "../graph/read-onnx.js";
+import type { OnnxValue } from "../graph/onnx/read.js";
 import { describe, type Tensor } from "../tensor.js";
 import type { ExternalData, WorkerReply, WorkerRequest, WorkerTask } from "./protocol.js";
 import { type ModelSource, type Runtime, type Session, type SessionSource, weightsOf } from "./runtime.js";

@@ -1,6 +1,6 @@
 /** One interface over the engines that run ONNX graphs. Web and Node implement it. */
 import type { OnnxGraph } from "../graph/index.js";
-import type { OnnxModel } from "../graph/read-onnx.js";
+import type { OnnxModel } from "../graph/onnx/read.js";
 import type { Shape, Tensor } from "../tensor.js";
 
 /** Tensors by name. */

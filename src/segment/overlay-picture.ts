@@ -1,5 +1,5 @@
 /** Pictures that are laid over a video: a translucent fill and an outline for what sounds. */
-import { colorOfClass } from "../datasets/palette.js";
+import { colorOfClass } from "../media/palette.js";
 import type { Step } from "./predict-steps.js";
 import { enlarge, interpolate, type ProbabilityMap } from "./probability-map.js";
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import type { ClipBatch, Predictor } from "../inference/predictor.js";
 import { SILENT_LOG_MEL } from "../media/log-mel.js";
 import type { StepFrame } from "../media/video.js";
-import type { ClipBatch, Predictor } from "../models/predictor.js";
 import type { TensorOf } from "../tensor.js";
 import { predictSteps, type Step } from "./predict-steps.js";
 

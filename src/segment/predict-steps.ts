@@ -1,7 +1,8 @@
 /** A stream of frames and a stream of sound in, probabilities of every one-second step out, in bounded memory. */
+
+import type { Predictor } from "../inference/predictor.js";
 import { fitExamples, VGGISH_RATE_HZ } from "../media/log-mel.js";
 import type { StepFrame } from "../media/video.js";
-import type { Predictor } from "../models/predictor.js";
 import { type ProbabilityMap, probabilitiesOf } from "./probability-map.js";
 
 /** What the model says of one second. */

@@ -4,13 +4,13 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import test, { after, before } from "node:test";
 import { tinyClip, tinyConfig, writeTinyModel } from "../../test/tiny-model.js";
-import { writeClipVideo } from "../datasets/sound-shapes/video.node.js";
+import { writeClipVideo } from "../datasets/sound-shapes/video.js";
 import { CheckpointError, MediaError } from "../errors.js";
-import type { Predictor } from "../models/predictor.js";
+import type { Predictor } from "../inference/predictor.js";
 import type { TensorOf } from "../tensor.js";
-import { openModel } from "./open-model.node.js";
+import { openModel } from "./node/open-model.js";
+import { segmentVideo } from "./node/segment-video.js";
 import { type SegmentedFrame, segmentFrames } from "./segment-frames.js";
-import { segmentVideo } from "./video-frames.node.js";
 
 let dir = "";
 let model: Predictor;

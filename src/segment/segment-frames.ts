@@ -1,10 +1,11 @@
 /** What sounds, frame by frame, as a stream: from a video, or from pixels and samples in memory. */
+
+import type { Predictor } from "../inference/predictor.js";
 import { VGGISH_RATE_HZ } from "../media/log-mel.js";
 import { resample } from "../media/resample.js";
 import { type Image, imageSize, resizeBilinear } from "../media/resize.js";
 import type { StepFrame } from "../media/video.js";
 import { type Audio, toMono } from "../media/wav.js";
-import type { Predictor } from "../models/predictor.js";
 import { type Mask, maskOf } from "./mask.js";
 import { predictSteps } from "./predict-steps.js";
 import type { ProbabilityMap } from "./probability-map.js";

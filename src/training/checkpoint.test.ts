@@ -3,13 +3,13 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import test from "node:test";
-import { checkConfig } from "../config/check.js";
+import { checkConfig } from "../config/validate.js";
 import { CheckpointError } from "../errors.js";
 import { modelFromConfig } from "../models/presets.js";
 import { f32 } from "../tensor.js";
-import { writeSafetensors } from "../weights/safetensors-file.node.js";
+import { writeSafetensors } from "../weights/node/safetensors-file.js";
 import { type Checkpoint, startOfRun } from "./checkpoint.js";
-import { loadCheckpoint, peekCheckpoint, saveCheckpoint } from "./checkpoint.node.js";
+import { loadCheckpoint, peekCheckpoint, saveCheckpoint } from "./checkpoint-file.js";
 import { createOptimizer } from "./optimizers.js";
 
 async function withDir(body: (dir: string) => Promise<void>): Promise<void> {

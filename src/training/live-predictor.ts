@@ -1,10 +1,10 @@
 /** A predictor over weights that are still being trained. */
 import { emitOnnx } from "../graph/index.js";
-import type { AudioEmbedder } from "../models/audio-embedder.node.js";
+import { clipsOf, countClips, joinLogits } from "../inference/clip-batch.js";
+import type { AudioEmbedder } from "../inference/node/audio-embedder.js";
+import type { ClipBatch, Predictor } from "../inference/predictor.js";
 import type { AvsModel } from "../models/avs-model.js";
-import { clipsOf, countClips, joinLogits } from "../models/clip-batch.js";
 import { forwardOf } from "../models/forward.js";
-import type { ClipBatch, Predictor } from "../models/predictor.js";
 import { Pass } from "../nn/index.js";
 import type { Runtime, Tensors } from "../runtime/runtime.js";
 import { asF32, type StateDict, type TensorOf } from "../tensor.js";

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import test, { after } from "node:test";
 import { assertClose, goldenPath } from "../../test/support.js";
 import { emitOnnx, gradients, input, reshape, slice, type Value } from "../graph/index.js";
-import { nodeRuntime } from "../runtime/node.js";
+import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import { asF32, f32, type Tensor } from "../tensor.js";
-import { loadSafetensors } from "../weights/safetensors-file.node.js";
+import { loadSafetensors } from "../weights/node/safetensors-file.js";
 import { type LossWeights, lossOf } from "./losses.js";
 
 const runtime = nodeRuntime({ threads: 1 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { checkConfig } from "../config/check.js";
+import { checkConfig } from "../config/validate.js";
 import { requireSameRun } from "./same-run.js";
 
 const config = (training: object, data: object = {}) =>

@@ -1,6 +1,7 @@
 /** Whether a checkpoint can go on under a configuration. */
-import { firstDifference } from "../config/leaves.js";
+
 import type { Config } from "../config/schema.js";
+import { firstDifference } from "../diff.js";
 import { ConfigError } from "../errors.js";
 
 /** Keys that change neither what a step computes nor which epoch is the best, or that extend a run. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test, { after } from "node:test";
 import { assertClose } from "../../test/support.js";
 import { input, matmul, mean, mul, parameter, sub } from "../graph/index.js";
-import { nodeRuntime } from "../runtime/node.js";
+import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import { f32, type TensorOf } from "../tensor.js";
 import { createOptimizer } from "./optimizers.js";
 import { compileStep } from "./step.js";

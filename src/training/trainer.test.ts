@@ -3,25 +3,19 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import test, { after } from "node:test";
-import { checkConfig } from "../config/check.js";
 import type { Config } from "../config/schema.js";
+import { checkConfig } from "../config/validate.js";
 import type { Clip } from "../datasets/clip.js";
 import { cast, input, matmul, mean, mul, parameter, reshape, sub } from "../graph/index.js";
-import type { Predictor } from "../models/predictor.js";
+import type { Predictor } from "../inference/predictor.js";
 import { modelFromConfig } from "../models/presets.js";
 import { Random } from "../random.js";
-import { nodeRuntime } from "../runtime/node.js";
+import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import { f32, filled, type TensorOf } from "../tensor.js";
-import { loadCheckpoint } from "./checkpoint.node.js";
-import { readLog } from "./run-log.node.js";
+import { loadCheckpoint } from "./checkpoint-file.js";
+import { readLog } from "./run-log.js";
 import { compileStep } from "./step.js";
-import {
-  type ClipSource,
-  runFiles,
-  type TrainableModel,
-  Trainer,
-  type TrainerEvent,
-} from "./trainer.node.js";
+import { type ClipSource, runFiles, type TrainableModel, Trainer, type TrainerEvent } from "./trainer.js";
 
 const runtime = nodeRuntime({ threads: 1 });
 after(() => runtime.close());

@@ -20,10 +20,11 @@ export {
   MediaError,
   OutputError,
 } from "../errors.js";
+export type { InferenceHints } from "../inference/infer-config.js";
+export type { ClipBatch, Predictor } from "../inference/predictor.js";
 export { fitExamples, logMelExamples, VGGISH_RATE_HZ } from "../media/log-mel.js";
 export { type Image, imageSize, resizeBilinear, resizeNearest } from "../media/resize.js";
 export { type Audio, encodeWav, readWav, type Samples, toMono } from "../media/wav.js";
-export type { InferenceHints } from "../models/infer-config.js";
 export type {
   AvsModelConfig,
   DecoderConfig,
@@ -34,8 +35,7 @@ export type {
   Task,
   VggishConfig,
 } from "../models/model-config.js";
-export type { ClipBatch, Predictor } from "../models/predictor.js";
-export type { WebRuntimeOptions as RuntimeOptions } from "../runtime/web.js";
+export type { WebRuntimeOptions as RuntimeOptions } from "../runtime/web/web-runtime.js";
 export { type Box, classNameOf, type Mask, maskOf, type Region } from "../segment/mask.js";
 export { type Color, overlayColor, paint } from "../segment/overlay-picture.js";
 export { enlarge, interpolate, type ProbabilityMap, type RowVisitor } from "../segment/probability-map.js";

@@ -1,14 +1,14 @@
 /** A model ready to segment with, in a browser: the `loadModel` of `avseg/web`. */
 import { CheckpointError } from "../errors.js";
-import { readOnnx } from "../graph/read-onnx.js";
-import { createPredictor } from "../models/create-predictor.js";
-import type { InferenceHints } from "../models/infer-config.js";
-import { type LoadedModel, loadModelFrom } from "../models/load-model.js";
+import { readOnnx } from "../graph/onnx/read.js";
+import { createPredictor } from "../inference/create-predictor.js";
+import type { InferenceHints } from "../inference/infer-config.js";
+import { type LoadedModel, loadModelFrom } from "../inference/load-model.js";
+import { createOnnxPredictor, looksLikeOnnx } from "../inference/onnx-predictor.js";
+import type { Predictor } from "../inference/predictor.js";
 import type { AvsModelConfig } from "../models/model-config.js";
-import { createOnnxPredictor, looksLikeOnnx } from "../models/onnx-predictor.js";
-import type { Predictor } from "../models/predictor.js";
 import type { Runtime } from "../runtime/runtime.js";
-import { type WebRuntimeOptions, webRuntime } from "../runtime/web.js";
+import { type WebRuntimeOptions, webRuntime } from "../runtime/web/web-runtime.js";
 import type { StateDict } from "../tensor.js";
 import { blobOf, type DownloadOptions, nameOf, type WebFile } from "./web-file.js";
 import { webWeightReader } from "./weight-files.js";

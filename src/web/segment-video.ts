@@ -4,10 +4,10 @@
  */
 import type { Input, InputAudioTrack, InputVideoTrack } from "mediabunny";
 import { MediaError } from "../errors.js";
+import type { Predictor } from "../inference/predictor.js";
 import { VGGISH_RATE_HZ } from "../media/log-mel.js";
 import { resampleStream } from "../media/resample-stream.js";
 import { FEWEST_SAMPLES, SAMPLES_PER_STEP, type StepFrame } from "../media/video.js";
-import type { Predictor } from "../models/predictor.js";
 import { type SegmentedFrame, type SegmentFramesOptions, segmentStream } from "../segment/segment-frames.js";
 import { framePicture } from "./frame-picture.js";
 import { type TimeOffsets, timeOffsets } from "./time-zero.js";

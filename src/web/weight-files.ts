@@ -1,6 +1,6 @@
 /** Weight files in a browser. */
 import { CheckpointError } from "../errors.js";
-import type { WeightReader } from "../models/assemble-weights.js";
+import type { WeightReader } from "../inference/assemble-weights.js";
 import { blobSource } from "../weights/byte-source.js";
 import { readStateDict } from "../weights/state-dict.js";
 import { blobOf, type DownloadOptions, type WebFile } from "./web-file.js";

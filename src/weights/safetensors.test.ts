@@ -7,8 +7,8 @@ import { assertClose, goldenPath, seededInput } from "../../test/support.js";
 import { CheckpointError } from "../errors.js";
 import { asF32, f32, type Tensor } from "../tensor.js";
 import { bytesSource } from "./byte-source.js";
+import { loadSafetensors, loadSafetensorsHeader, writeSafetensors } from "./node/safetensors-file.js";
 import { encodeSafetensors, readSafetensors, readSafetensorsHeader } from "./safetensors.js";
-import { loadSafetensors, loadSafetensorsHeader, writeSafetensors } from "./safetensors-file.node.js";
 
 const sample = new Map<string, Tensor>([
   ["b.weight", f32([1, 2.5, -3, 4, 5, 6], [2, 3])],

@@ -4,10 +4,10 @@ import { type DType, describe, type Shape, type StateDict, type Tensor } from ".
 import type { ByteSource, ReadOptions } from "./byte-source.js";
 import { detectContainer } from "./detect.js";
 import { ELEMENTS, type ElementType } from "./elements.js";
-import type { PickleValue } from "./pickle.js";
 import { readSafetensors, readSafetensorsHeader } from "./safetensors.js";
-import { loadTorchTensors, readTorch, type TorchFormat } from "./torch.js";
-import { TorchTensor } from "./torch-objects.js";
+import { TorchTensor } from "./torch/objects.js";
+import type { PickleValue } from "./torch/pickle.js";
+import { loadTorchTensors, readTorch, type TorchFormat } from "./torch/reader.js";
 
 /** The formats that are told apart by their content. */
 export type WeightFormat = "safetensors" | TorchFormat;

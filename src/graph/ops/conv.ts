@@ -1,6 +1,6 @@
 /** Two-dimensional convolution, its transpose, and the weight gradient made of ordinary ops. */
 import { defineOp } from "../define-op.js";
-import type { Emitter } from "../emitter.js";
+import type { Emitter } from "../onnx/emitter.js";
 import { dim, shape4 } from "../shapes.js";
 import type { Value } from "../value.js";
 import { concat, pad, reshape, reverse, slice, transpose } from "./layout.js";

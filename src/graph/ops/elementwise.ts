@@ -4,7 +4,7 @@
  */
 import type { DType } from "../../tensor.js";
 import { defineOp } from "../define-op.js";
-import { elementType } from "../element-type.js";
+import { elementType } from "../onnx/element-type.js";
 import { broadcastShapes } from "../shapes.js";
 import type { Value } from "../value.js";
 import { scalar } from "./leaves.js";

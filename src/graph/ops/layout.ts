@@ -3,7 +3,6 @@ import { type Shape, sizeOf } from "../../tensor.js";
 import { defineOp } from "../define-op.js";
 import { broadcastShapes, dim, dimOf, normalAxis, sameShape } from "../shapes.js";
 import type { Value } from "../value.js";
-import { sum } from "./reduce.js";
 
 const reshapeOp = defineOp<readonly [Value], { shape: Shape }>({
   name: "Reshape",
@@ -63,14 +62,6 @@ const expandOp = defineOp<readonly [Value], { shape: Shape }>({
 /** Repeats axes of size 1 (and new leading ones) up to `shape`. */
 export function expand(x: Value, shape: Shape): Value {
   return sameShape(x.shape, shape) ? x : expandOp([x], { shape });
-}
-
-/** Sums `x` over the axes along which `shape` was broadcast to it: the adjoint of `expand`. */
-export function sumTo(x: Value, shape: Shape): Value {
-  if (sameShape(x.shape, shape)) return x;
-  const lead = x.shape.length - shape.length;
-  const axes = x.shape.flatMap((d, i) => (i < lead || (dimOf(shape, i - lead) === 1 && d !== 1) ? [i] : []));
-  return reshape(sum(x, { axes, keepDims: true }), shape);
 }
 
 /** Start, end (exclusive) and step along one axis. A negative step walks backwards from `start`. */

@@ -2,8 +2,8 @@
 import { defineOp } from "../define-op.js";
 import { broadcastShapes, dim } from "../shapes.js";
 import type { Value } from "../value.js";
-import { reshape, sumTo } from "./layout.js";
-import { sum } from "./reduce.js";
+import { reshape } from "./layout.js";
+import { sum, sumTo } from "./reduce.js";
 
 /** Options of `matmul`: y = alpha * op(a) op(b), op transposing the last two axes where told. */
 export interface MatmulOptions {

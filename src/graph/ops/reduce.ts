@@ -1,6 +1,8 @@
 /** Reductions over axes. */
+
+import type { Shape } from "../../tensor.js";
 import { defineOp } from "../define-op.js";
-import { dim, normalAxis } from "../shapes.js";
+import { dim, dimOf, normalAxis, sameShape } from "../shapes.js";
 import type { Value } from "../value.js";
 import { cast, div, equal, mul } from "./elementwise.js";
 import { expand, reshape } from "./layout.js";
@@ -50,3 +52,11 @@ export const max: (x: Value, options?: ReduceOptions) => Value = reduction("Redu
   const axes = x.shape.flatMap((d, i) => (d !== y.shape[i] ? [i] : []));
   return mul(hits, div(g, sum(hits, { axes, keepDims: true })));
 });
+
+/** Sums `x` over the axes along which `shape` was broadcast to it: the adjoint of `expand`. */
+export function sumTo(x: Value, shape: Shape): Value {
+  if (sameShape(x.shape, shape)) return x;
+  const lead = x.shape.length - shape.length;
+  const axes = x.shape.flatMap((d, i) => (i < lead || (dimOf(shape, i - lead) === 1 && d !== 1) ? [i] : []));
+  return reshape(sum(x, { axes, keepDims: true }), shape);
+}

@@ -1,0 +1,78 @@
+/** Configuration files from disk: YAML of this project, or a published Python file. */
+import { readFile, stat } from "node:fs/promises";
+import path from "node:path";
+import { ConfigError } from "../errors.js";
+import { errorCode, ownOrShipped } from "../node/files.js";
+import { parsePublishedConfig } from "./published.js";
+import type { Config } from "./schema.js";
+import { checkConfig } from "./validate.js";
+import { parseYamlConfig, withAssignments } from "./yaml.js";
+
+const maxBytes = 1_000_000;
+
+/** A checked configuration and what the user should know about how it was read. */
+export interface LoadedConfig {
+  readonly config: Config;
+  readonly warnings: readonly string[];
+  /** The folder for what a run writes: `workDir`, else `work_dir/<task>/<file name>`. */
+  readonly workDir: string;
+}
+
+/**
+ * Reads a configuration, `.py` as published and anything else as YAML, and lays `--set` assignments over
+ * it. Those that come with avseg (`config/s4/pvt2.yaml`) are found from any folder. With `task`, a file of
+ * another task is refused. Throws `ConfigError`.
+ */
+export async function loadConfig(
+  file: string,
+  options: { task?: Config["task"]; set?: readonly string[] } = {},
+): Promise<LoadedConfig> {
+  const text = await readText(file);
+  const published = file.endsWith(".py") ? parsePublishedConfig(text, file, options.task) : undefined;
+  const source = withAssignments(published?.source ?? parseYamlConfig(text, file), options.set ?? []);
+  const config = checkConfig(source);
+  if (options.task && config.task !== options.task) {
+    throw new ConfigError(
+      `task: expected ${options.task}, found ${config.task} (${source.where(["task"])})`,
+      {
+        hint: `Use the ${config.task} command, or a configuration for ${options.task}.`,
+      },
+    );
+  }
+  const name = path.basename(file, path.extname(file));
+  return {
+    config,
+    warnings: atMost(20, published?.warnings ?? []).map((warning) => `${file}: ${warning}`),
+    workDir: config.workDir ?? path.join("work_dir", config.task, name),
+  };
+}
+
+function atMost(most: number, warnings: readonly string[]): readonly string[] {
+  if (warnings.length <= most) return warnings;
+  return [...warnings.slice(0, most), `and ${warnings.length - most} more of the kind`];
+}
+
+async function readText(name: string): Promise<string> {
+  const file = ownOrShipped(name) ?? name;
+  try {
+    const status = await stat(file);
+    if (!status.isFile() && !status.isDirectory())
+      throw new ConfigError(`${file}: expected a file, found a pipe or a device`);
+    const { size } = status;
+    if (size > maxBytes)
+      throw new ConfigError(`${file}: ${size} bytes, expected a configuration of 1 MB at most`);
+    return await readFile(file, "utf8");
+  } catch (cause) {
+    if (cause instanceof ConfigError) throw cause;
+    const code = errorCode(cause) ?? String(cause);
+    const known: Readonly<Record<string, string>> = {
+      ENOENT: "there is no such file",
+      ENOTDIR: "there is no such file",
+      EISDIR: "it is a folder, expected a configuration",
+    };
+    throw new ConfigError(`${file}: ${known[code] ?? `cannot be read (${code})`}`, {
+      cause,
+      hint: "Ready-made configurations are under config/, e.g. config/s4/pvt2.yaml.",
+    });
+  }
+}

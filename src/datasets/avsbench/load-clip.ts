@@ -1,0 +1,214 @@
+/** Decodes one clip of AVSBench's layout: frames and masks resized as published, sound as log-mels. */
+import { access } from "node:fs/promises";
+import path from "node:path";
+import { AvsegError, DatasetError } from "../../errors.js";
+import { fitExamples, logMelExamples } from "../../media/log-mel.js";
+import { readGray, readRgb } from "../../media/node/image-file.js";
+import { readWavFile } from "../../media/node/wav-file.js";
+import { classOfColor } from "../../media/palette.js";
+import {
+  type Image,
+  imageSize,
+  resizeBilinear,
+  resizeNearest,
+  shortSideCentreCrop,
+} from "../../media/resize.js";
+import { toMono } from "../../media/wav.js";
+import { describe, type TensorOf } from "../../tensor.js";
+import { loadTorchTensor } from "../../weights/node/load.js";
+import type { Clip, Task } from "../clip.js";
+import type { ClipFiles } from "./layout.js";
+
+/** Where a clip's log-mels come from: the shipped pickle where there is one, or one of the two only. */
+export type AudioSource = "auto" | "pkl" | "wav";
+
+/** Everything that decides what a clip decodes to; plain data, so that it can be sent to a worker. */
+export interface ClipRequest {
+  readonly task: Task;
+  /** The task's folder. */
+  readonly folder: string;
+  readonly files: ClipFiles;
+  readonly imageSize: number;
+  readonly frameCount: number;
+  /** Number of classes, background included; AVSS only. */
+  readonly classCount: number;
+  readonly audio: AudioSource;
+}
+
+/** The colour that normalisation maps nearest to zero: what padding frames are filled with. */
+const paddingColour = [124, 116, 104] as const;
+
+/** Labels may have this share of pixels in colours of no class, which count as background, as published. */
+const allowedForeignColours = 0.05;
+
+/** Decodes a clip. Throws `DatasetError` naming the clip, the file, what was expected and what was found. */
+export async function loadClip(request: ClipRequest): Promise<Clip> {
+  try {
+    const { files, frameCount, imageSize: side } = request;
+    const count = Math.min(frameCount, files.frames.length);
+    const frames = new Uint8Array(frameCount * side * side * 3);
+    for (let i = 3 * count * side * side; i < frames.length; i++) frames[i] = paddingColour[i % 3] as number;
+    const labelled = Array.from({ length: count }, (_, t) => t).filter((t) => files.masks[t] !== undefined);
+    const masks = new Uint8Array(labelled.length * side * side);
+    const loadStep = async (t: number): Promise<void> => {
+      const framePath = path.join(request.folder, files.frames[t] as string);
+      const frame = await readRgb(framePath);
+      frames.set(resized(frame, request, "bilinear").data, t * side * side * 3);
+      const maskFile = files.masks[t];
+      if (maskFile === undefined) return;
+      const maskPath = path.join(request.folder, maskFile);
+      const mask =
+        request.task === "avss"
+          ? await readClasses(maskPath, request.classCount)
+          : await readBinary(maskPath);
+      checkSameSize(mask, maskPath, frame, framePath);
+      masks.set(resized(mask, request, "nearest").data, labelled.indexOf(t) * side * side);
+    };
+    const [logMel] = await Promise.all([
+      loadLogMel(request),
+      ...Array.from({ length: count }, (_, t) => loadStep(t)),
+    ]);
+    const keep = Float32Array.from({ length: frameCount }, (_, t) => (t < count ? 1 : 0));
+    return {
+      id: files.id,
+      category: files.category,
+      frames: { dtype: "u8", shape: [frameCount, side, side, 3], data: frames },
+      logMel,
+      masks: { dtype: "u8", shape: [labelled.length, side, side], data: masks },
+      labelled,
+      keep: { dtype: "f32", shape: [frameCount], data: keep },
+    };
+  } catch (error) {
+    throw asDatasetError(error, request.files);
+  }
+}
+
+/** A `DatasetError` that names the clip, for a failure to read one of its files; bugs stay as they are. */
+function asDatasetError(error: unknown, files: ClipFiles): unknown {
+  if (!(error instanceof AvsegError)) return error;
+  const row = files.line > 0 ? `, line ${files.line} of the table` : "";
+  return new DatasetError(`clip ${files.id}${row}: ${error.message}`, {
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+    cause: error,
+  });
+}
+
+/** Frames and masks at the model's size: cropped to a square in AVSS training, stretched otherwise. */
+function resized(image: Image, request: ClipRequest, filter: "bilinear" | "nearest"): Image {
+  const side = request.imageSize;
+  if (request.task === "avss" && request.files.split === "train") {
+    return shortSideCentreCrop(image, side, filter);
+  }
+  const { height, width } = imageSize(image);
+  if (height === side && width === side) return image;
+  return (filter === "bilinear" ? resizeBilinear : resizeNearest)(image, side, side);
+}
+
+function checkSameSize(mask: Image, maskPath: string, frame: Image, framePath: string): void {
+  const [m, f] = [imageSize(mask), imageSize(frame)];
+  if (m.height === f.height && m.width === f.width) return;
+  throw new DatasetError(
+    `${maskPath}: the mask is ${m.width}x${m.height}, expected ${f.width}x${f.height} as its frame ${framePath}`,
+    { hint: "Make the mask again at the frame's size, resizing without interpolation." },
+  );
+}
+
+/** A binary mask, `u8[H,W]` of 0 and 1: a pixel counts from mid-gray on. Throws `DatasetError`. */
+export async function readBinary(maskPath: string): Promise<Image> {
+  const gray = await readGray(maskPath);
+  let brightest = 0;
+  const data = gray.data.map((value) => {
+    brightest = Math.max(brightest, value);
+    return value >= 128 ? 1 : 0;
+  });
+  if (brightest > 0 && brightest < 128) {
+    throw new DatasetError(`${maskPath}: expected a mask of 0 and 255, found values up to ${brightest}`, {
+      hint: "Write objects as 255 and the background as 0.",
+    });
+  }
+  return { ...gray, data };
+}
+
+/** A semantic label image as class indices, `u8[H,W]`. Throws `DatasetError`. */
+export async function readClasses(maskPath: string, classCount: number): Promise<Image> {
+  return classesOf(await readRgb(maskPath), maskPath, classCount, allowedForeignColours);
+}
+
+/**
+ * The class indices, `u8[H,W]`, of a label image in the classes' colours, `u8[H,W,3]`. Throws `DatasetError` when
+ * more than the share `allowed` of its pixels has other colours; those are background.
+ */
+export function classesOf({ data, shape }: Image, maskPath: string, classCount: number, allowed = 0): Image {
+  const classes = new Uint8Array(data.length / 3);
+  let foreign = 0;
+  let example = "";
+  for (let i = 0; i < classes.length; i++) {
+    const [r, g, b] = [data[3 * i] as number, data[3 * i + 1] as number, data[3 * i + 2] as number];
+    if ((r | g | b) === 0) continue;
+    const index = classOfColor(r, g, b);
+    if (index < classCount) classes[i] = index;
+    else {
+      foreign++;
+      example = `(${r}, ${g}, ${b})`;
+    }
+  }
+  if (foreign > allowed * classes.length) {
+    throw new DatasetError(
+      `${maskPath}: ${foreign} of ${classes.length} pixels have colours of none of the ${classCount} classes, e.g. ${example}`,
+      {
+        hint: "Check that the names of the classes belong to these labels and that they were saved without loss.",
+      },
+    );
+  }
+  return { dtype: "u8", shape: shape.slice(0, 2), data: classes };
+}
+
+/** The clip's log-mels, `f32[T,1,96,64]`. */
+async function loadLogMel(request: ClipRequest): Promise<TensorOf<"f32">> {
+  const { task, folder, files, frameCount, audio } = request;
+  if (audio !== "wav" && files.pickle !== undefined) {
+    const file = path.join(folder, files.pickle);
+    if (audio === "pkl" || (await exists(file))) return fitted(await readPickle(file), frameCount, false);
+  } else if (audio === "pkl") {
+    throw new DatasetError(`${folder}: ${task} has no log-mel files, only sound`, {
+      hint: "Read wav files.",
+    });
+  }
+  const wavPath = path.join(folder, files.wav);
+  const sound = await readWavFile(wavPath);
+  // A second more than the examples span: what lies beyond would only be computed to be cut off.
+  const mono = toMono(sound).slice(0, (frameCount + 1) * sound.sampleRateHz);
+  if (task !== "avss") return fitExamples(mono, sound.sampleRateHz, frameCount);
+  return fitted(logMelExamples(mono, sound.sampleRateHz), frameCount, true);
+}
+
+async function readPickle(file: string): Promise<TensorOf<"f32">> {
+  const tensor = await loadTorchTensor(file);
+  const [count = 0, ...rest] = tensor.shape;
+  if (tensor.dtype !== "f32" || count < 1 || rest.join() !== "1,96,64") {
+    throw new DatasetError(`${file}: expected log-mels f32[N,1,96,64], found ${describe(tensor)}`, {
+      hint: "Make it again from the sound, or remove it to use the wav file.",
+    });
+  }
+  return tensor;
+}
+
+/** Exactly `count` examples: cut, or filled up with zeros (AVSS) or the last one, as published. */
+function fitted(logMel: TensorOf<"f32">, count: number, zeros: boolean): TensorOf<"f32"> {
+  const [found = 0, ...example] = logMel.shape;
+  if (found === count) return logMel;
+  const size = 96 * 64;
+  const data = new Float32Array(count * size);
+  data.set(logMel.data.subarray(0, Math.min(found, count) * size));
+  for (let k = found; k < count && !zeros; k++) {
+    data.set(logMel.data.subarray((found - 1) * size, found * size), k * size);
+  }
+  return { dtype: "f32", shape: [count, ...example], data };
+}
+
+async function exists(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  );
+}

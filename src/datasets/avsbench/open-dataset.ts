@@ -1,0 +1,205 @@
+/** Opens a split of AVSBench (or of anything in its layout) and checks that its files are there. */
+import { readdir, readFile, stat } from "node:fs/promises";
+import path from "node:path";
+import { z } from "zod";
+import { DatasetError } from "../../errors.js";
+import type { AvsDataset, Split, Task } from "../clip.js";
+import { mapConcurrent } from "../concurrent.js";
+import { type ClipFiles, filesOfTable, labelFile, layouts } from "./layout.js";
+import { type AudioSource, type ClipRequest, loadClip } from "./load-clip.js";
+import { parseTable, type Table } from "./table.js";
+
+/** Options of `openDataset`. */
+export interface OpenOptions {
+  readonly task: Task;
+  /** The root of AVSBench, or the task's folder itself. */
+  readonly root: string;
+  readonly split: Split;
+  /** Height and width that frames and masks are resized to. */
+  readonly imageSize: number;
+  /** Where log-mels come from; default `"auto"`: the pickle if there is one, else the WAV. */
+  readonly audio?: AudioSource;
+  /** Steps per clip, T; default as published: 5, for AVSS 10. */
+  readonly frameCount?: number;
+}
+
+/** What opening a dataset remembers about it, so that workers can decode its clips elsewhere. */
+const requests = new WeakMap<AvsDataset, readonly ClipRequest[]>();
+
+/**
+ * What decodes each clip of a dataset, or `undefined` for one that `openDataset` did not make
+ * (also for a changed copy of one: its own `load` is to be used).
+ */
+export function clipRequests(dataset: AvsDataset): readonly ClipRequest[] | undefined {
+  return requests.get(dataset);
+}
+
+/**
+ * Opens one split. The clips come in the order of the metadata table.
+ * Throws `DatasetError` for a missing or malformed table, an empty split, or a row without its files.
+ */
+export async function openDataset(options: OpenOptions): Promise<AvsDataset> {
+  const { task, split } = options;
+  const folder = await taskFolder(task, options.root);
+  const table = await readTable(task, folder);
+  const files = filesOfTable(task, table).filter((clip) => clip.split === split);
+  if (files.length === 0) {
+    throw new DatasetError(`${table.source}: no row has the split "${split}"`, {
+      hint: "Choose another split, or add its clips.",
+    });
+  }
+  const classes = task === "avss" ? await readClassNames(folder) : ["background", "sounding"];
+  const frameCount = options.frameCount ?? layouts[task].frameCount;
+  const shortest = Math.min(...files.map((clip) => clip.frames.length));
+  if (task !== "avss" && frameCount > shortest) {
+    throw new DatasetError(`${task}: expected at most ${shortest} steps per clip, asked for ${frameCount}`, {
+      hint: "Lower the frame count.",
+    });
+  }
+  await mapConcurrent(files, 16, (clip) => checkPresent(folder, clip, table.source, options.audio ?? "auto"));
+  const clips = files.map(
+    (clip): ClipRequest => ({
+      task,
+      folder,
+      files: clip,
+      imageSize: options.imageSize,
+      frameCount,
+      classCount: classes.length,
+      audio: options.audio ?? "auto",
+    }),
+  );
+  const dataset: AvsDataset = {
+    task,
+    split,
+    classes,
+    frameCount,
+    entries: files.map(({ id, category }) => ({ id, category })),
+    load: async (index) => {
+      const request = clips[index];
+      if (!request) throw new RangeError(`dataset: clip ${index} of ${clips.length}`);
+      return loadClip(request);
+    },
+  };
+  requests.set(dataset, clips);
+  return dataset;
+}
+
+/** The folder of a task below `root`, or `root` if it is that folder. Throws `DatasetError` if it is neither. */
+export async function taskFolder(task: Task, root: string): Promise<string> {
+  const { folder, table } = layouts[task];
+  for (const candidate of [path.join(root, folder), root]) {
+    if (await isFile(path.join(candidate, table))) return candidate;
+  }
+  const found = await stat(root).catch(() => undefined);
+  const what = found === undefined ? "there is no such folder" : `it has no ${folder}/${table}`;
+  throw new DatasetError(`${root}: expected the root of AVSBench or its ${folder} folder, but ${what}`, {
+    hint: `Point the data root at the folder that holds ${folder}, or make data with \`avseg data synth\`.`,
+  });
+}
+
+/** Reads a task's metadata table. Throws `DatasetError`; `onFault` takes those of single rows (see `parseTable`). */
+export async function readTable(
+  task: Task,
+  folder: string,
+  onFault?: (fault: DatasetError) => void,
+): Promise<Table> {
+  const source = path.join(folder, layouts[task].table);
+  return parseTable(await readText(source), source, layouts[task].columns, onFault);
+}
+
+/** Class names by index from `label2idx.json`, any number of them. Throws `DatasetError`. */
+export async function readClassNames(folder: string): Promise<string[]> {
+  const source = path.join(folder, labelFile);
+  const text = await readText(source);
+  const hint = 'It must map every class name to its index: {"background": 0, "accordion": 1, ...}.';
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (error) {
+    throw new DatasetError(`${source}: not valid JSON`, { hint, cause: error });
+  }
+  const checked = z.record(z.string(), z.int().min(0).max(255)).safeParse(parsed);
+  const names: string[] = [];
+  for (const [name, index] of Object.entries(checked.data ?? {})) names[index] = name;
+  const count = Object.keys(checked.data ?? {}).length;
+  if (!checked.success || count < 2 || names.length !== count) {
+    const found = checked.success
+      ? `${count} names up to index ${names.length - 1}`
+      : firstIssue(checked.error);
+    throw new DatasetError(
+      `${source}: expected the indices 0, 1, 2 ... 255 at most without gaps, one per name, found ${found}`,
+      { hint },
+    );
+  }
+  return names;
+}
+
+function firstIssue({ issues: [issue] }: z.ZodError): string {
+  const key = issue?.path.join(".");
+  return key ? `another value at ${JSON.stringify(key.slice(0, 40))}` : "no such map";
+}
+
+const maxTableBytes = 256 * 2 ** 20;
+
+/** A table or list as text. Throws `DatasetError` for what is no file, or too large for one. */
+export async function readText(source: string, hint = "Check the path."): Promise<string> {
+  try {
+    const status = await stat(source);
+    if (!status.isFile()) throw new Error("it is a folder or a device");
+    const { size } = status;
+    if (size > maxTableBytes) throw new Error(`${size} bytes are too many`);
+    return await readFile(source, "utf8");
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new DatasetError(`${source}: cannot be read (${reason})`, {
+      hint,
+      cause: error,
+    });
+  }
+}
+
+/** Checks that a row's frames, masks and sound exist, so that a long run does not find out half-way. */
+async function checkPresent(
+  folder: string,
+  clip: ClipFiles,
+  source: string,
+  audio: AudioSource,
+): Promise<void> {
+  const missing = await missingFiles(folder, clip, audio);
+  if (missing[0] === undefined) return;
+  const more = missing.length > 1 ? ` and ${missing.length - 1} more` : "";
+  throw new DatasetError(
+    `${source} line ${clip.line}: clip ${clip.id} has no ${path.join(folder, missing[0])}${more}`,
+    { hint: "Add the files, remove the row, or list all that is wrong with `avseg data check`." },
+  );
+}
+
+/** The files that a clip needs and that are not there, relative to the task's folder. */
+export async function missingFiles(folder: string, clip: ClipFiles, audio: AudioSource): Promise<string[]> {
+  const images = [...clip.frames, ...clip.masks.filter((mask) => mask !== undefined)];
+  const names = await listing(folder, images);
+  const missing = images.filter((file) => !names.has(file));
+  const sounds = [
+    ...(audio !== "pkl" || clip.pickle === undefined ? [clip.wav] : []),
+    ...(audio !== "wav" && clip.pickle !== undefined ? [clip.pickle] : []),
+  ];
+  for (const sound of sounds) {
+    if (await isFile(path.join(folder, sound))) return missing;
+  }
+  return [...missing, ...sounds.slice(0, 1)];
+}
+
+/** All files of the folders that `files` are in: one listing instead of a question per file. */
+async function listing(folder: string, files: readonly string[]): Promise<Set<string>> {
+  const names = new Set<string>();
+  for (const dir of new Set(files.map((file) => path.posix.dirname(file)))) {
+    const found = await readdir(path.join(folder, dir)).catch(() => []);
+    for (const name of found) names.add(`${dir}/${name}`);
+  }
+  return names;
+}
+
+async function isFile(file: string): Promise<boolean> {
+  const found = await stat(file).catch(() => undefined);
+  return found?.isFile() === true;
+}

@@ -1,0 +1,198 @@
+/** Raw videos to AVSBench's layout, as published: frames, 16 kHz sound, log-mels. */
+import { readdir, stat } from "node:fs/promises";
+import path from "node:path";
+import { AvsegError, DatasetError } from "../../errors.js";
+import { fitExamples, VGGISH_RATE_HZ } from "../../media/log-mel.js";
+import { ffmpegBackend } from "../../media/node/ffmpeg.js";
+import { encodeFrame } from "../../media/node/image-file.js";
+import type { StepFrame, VideoInfo } from "../../media/video.js";
+import { encodeWav, readWav, toMono } from "../../media/wav.js";
+import { ensureWritableDir, writeFileAtomic } from "../../node/files.js";
+import type { Task } from "../clip.js";
+import { mapConcurrent } from "../concurrent.js";
+import { type ClipFiles, filesOfRow, layouts } from "./layout.js";
+import { encodeTensorPickle } from "./log-mel-pickle.js";
+import { missingFiles, readText } from "./open-dataset.js";
+import { formatTable, parseTable } from "./table.js";
+
+/** Options of `prepareDataset`. */
+export interface PrepareOptions {
+  readonly task: Task;
+  /** Folder with the raw videos, in any subfolders; a clip's video is the file of the clip's name. */
+  readonly videos: string;
+  /** Metadata table with the columns of the task's own. */
+  readonly table: string;
+  /** The root to write under; the task gets its folder there. */
+  readonly root: string;
+  /** Height and width of the frames; default 224. AVSS frames keep the video's size. */
+  readonly imageSize?: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: {
+    readonly done: number;
+    readonly total: number;
+    readonly id: string;
+  }) => void;
+}
+
+/** A clip that could not be prepared, and why. */
+export interface PrepareFailure {
+  readonly id: string;
+  readonly message: string;
+  readonly hint: string | undefined;
+}
+
+/** What `prepareDataset` did. */
+export interface PreparedDataset {
+  /** The task's folder. */
+  readonly folder: string;
+  /** Clips written now. */
+  readonly prepared: number;
+  /** Clips that an earlier run had written. */
+  readonly present: number;
+  readonly failures: readonly PrepareFailure[];
+  /** Of every clip that lacks masks, which preparation cannot make, where the first of them belongs. */
+  readonly missingMasks: readonly string[];
+}
+
+/** Decoders at a time; each is a process that uses several cores itself. */
+const videosAtOnce = 2;
+const videoExtensions = new Set([".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts"]);
+
+/**
+ * Prepares all clips of a table. A step's frame is the last of 16 samples of its second; the clip starts
+ * where its video starts. Clips that are there already are kept. A video that cannot be used is reported
+ * and left out of the table that is written, and the others go on.
+ * Throws `DatasetError` for a bad table or folder, `OutputError`, and the signal's reason when aborted.
+ */
+export async function prepareDataset(options: PrepareOptions): Promise<PreparedDataset> {
+  const { task, signal } = options;
+  const { columns } = layouts[task];
+  const text = await readText(options.table, `Give a CSV file with the columns ${columns.join(",")}.`);
+  const table = parseTable(text, options.table, columns);
+  const files = table.rows.map((row) => filesOfRow(task, row, table.source));
+  const videos = await indexVideos(options.videos);
+  const folder = path.join(options.root, layouts[task].folder);
+  await ensureWritableDir(folder);
+  const failures: PrepareFailure[] = [];
+  const usable = new Set<ClipFiles>();
+  const missingMasks: string[] = [];
+  let present = 0;
+  let done = 0;
+  await mapConcurrent(files, videosAtOnce, async (clip) => {
+    signal?.throwIfAborted();
+    try {
+      const missing = await missingFiles(folder, clip, "wav");
+      const masks = new Set(clip.masks);
+      if (missing.every((file) => masks.has(file))) present++;
+      else await prepareClip(folder, clip, findVideo(videos, clip, options.videos), options);
+      usable.add(clip);
+      const lacking = missing.find((file) => masks.has(file));
+      if (lacking !== undefined) missingMasks.push(path.join(folder, lacking));
+    } catch (error) {
+      // What a video's owner can mend must not stop the others; a full disk must.
+      if (!(error instanceof AvsegError) || error.name === "OutputError") throw error;
+      failures.push({ id: clip.id, message: error.message, hint: error.hint });
+    }
+    options.onProgress?.({ done: ++done, total: files.length, id: clip.id });
+  });
+  const target = path.join(folder, layouts[task].table);
+  const rows = table.rows.filter((_, i) => usable.has(files[i] as ClipFiles));
+  const values = rows.map((row) => table.columns.map((column) => row.values[column] ?? ""));
+  if (path.resolve(target) !== path.resolve(options.table)) {
+    await writeFileAtomic(target, formatTable(table.columns, values));
+  }
+  return { folder, prepared: usable.size - present, present, failures, missingMasks: missingMasks.sort() };
+}
+
+/** All video files below a folder by name without extension. Throws `DatasetError`. */
+async function indexVideos(root: string): Promise<Map<string, string[]>> {
+  const found = await stat(root).catch(() => undefined);
+  if (!found?.isDirectory()) {
+    throw new DatasetError(`${root}: expected a folder of videos`, { hint: "Check the path." });
+  }
+  const index = new Map<string, string[]>();
+  for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
+    const { name, ext } = path.parse(entry.name);
+    if (!entry.isFile() || !videoExtensions.has(ext.toLowerCase())) continue;
+    const file = path.join(entry.parentPath, entry.name);
+    index.set(name, [...(index.get(name) ?? []), file]);
+  }
+  return index;
+}
+
+/** The one video of a clip; of several, the one below folders named as its category or split. */
+function findVideo(videos: Map<string, string[]>, clip: ClipFiles, root: string): string {
+  const named = videos.get(clip.id) ?? [];
+  const narrowed = [clip.category, clip.split].reduce((files, part) => {
+    const inside = files.filter((file) => path.relative(root, file).split(path.sep).includes(part));
+    return inside.length > 0 ? inside : files;
+  }, named);
+  const [video] = narrowed;
+  if (video === undefined) {
+    throw new DatasetError(`${root}: no video ${clip.id} (${[...videoExtensions].join(", ")})`, {
+      hint: `Add it, or remove line ${clip.line} of the table.`,
+    });
+  }
+  if (narrowed.length > 1) {
+    throw new DatasetError(`${root}: ${narrowed.length} videos are named ${clip.id}, e.g. ${video}`, {
+      hint: "Keep one, or put them in folders named as the category or the split.",
+    });
+  }
+  return video;
+}
+
+async function prepareClip(
+  folder: string,
+  clip: ClipFiles,
+  video: string,
+  { task, imageSize = 224, signal }: PrepareOptions,
+): Promise<void> {
+  const cancel = signal === undefined ? {} : { signal };
+  const info = await ffmpegBackend.info(video, cancel);
+  const { width, height } = task === "avss" ? info : { width: imageSize, height: imageSize };
+  const frames: StepFrame[] = [];
+  for await (const frame of ffmpegBackend.framesAt(info, { width, height, ...cancel })) {
+    frames.push(frame);
+    if (frames.length === clip.frames.length) break;
+  }
+  if (frames.length < clip.frames.length) {
+    throw new DatasetError(`${video}: expected ${clip.frames.length} s of video, found ${frames.length}`, {
+      hint: "Cut the clip anew from its source.",
+    });
+  }
+  const bytes = await readSound(info, clip.frames.length, cancel);
+  for (const [t, { rgb }] of frames.entries()) {
+    const file = path.join(folder, clip.frames[t] as string);
+    const image = await encodeFrame(file, { dtype: "u8", shape: [height, width, 3], data: rgb });
+    await writeFileAtomic(file, image, cancel);
+  }
+  if (clip.pickle !== undefined) {
+    const sound = readWav(bytes, video);
+    const logMel = fitExamples(toMono(sound), sound.sampleRateHz, clip.frames.length);
+    await writeFileAtomic(path.join(folder, clip.pickle), encodeTensorPickle(logMel), cancel);
+  }
+  // Last: its presence says that the clip is complete.
+  await writeFileAtomic(path.join(folder, clip.wav), bytes, cancel);
+}
+
+/** The first `seconds` of the sound as a 16 kHz WAV file. */
+async function readSound(
+  info: VideoInfo,
+  seconds: number,
+  cancel: { signal?: AbortSignal },
+): Promise<Uint8Array> {
+  const samples = new Float32Array(seconds * VGGISH_RATE_HZ);
+  let filled = 0;
+  for await (const piece of ffmpegBackend.monoAudio(info, { sampleRateHz: VGGISH_RATE_HZ, ...cancel })) {
+    const part = piece.subarray(0, samples.length - filled);
+    samples.set(part, filled);
+    filled += part.length;
+    if (filled === samples.length) break;
+  }
+  if (filled === 0) {
+    throw new DatasetError(`${info.path}: it has no sound, which a clip needs`, {
+      hint: "Remove its row from the table.",
+    });
+  }
+  return encodeWav({ sampleRateHz: VGGISH_RATE_HZ, channels: [samples.slice(0, filled)] });
+}

@@ -1,0 +1,45 @@
+/** Writes what makes a folder of clips a dataset: the metadata table and, for AVSS, the names of the classes. */
+import path from "node:path";
+import { writeFileAtomic } from "../../node/files.js";
+import type { Task } from "../clip.js";
+import { type ClipFiles, labelFile, layouts } from "./layout.js";
+import { formatTable } from "./table.js";
+
+/** A clip as its row of the table has it. */
+export interface ClipRow extends Pick<ClipFiles, "id" | "category" | "split"> {
+  /** What sounds in the clip; only AVSS's table says so. */
+  readonly sounding: string;
+}
+
+const columns: Readonly<Record<Task, Readonly<Record<string, (clip: ClipRow) => string>>>> = {
+  s4: { name: ({ id }) => id, start: () => "0", category: (c) => c.category, split: (c) => c.split },
+  ms3: { name: ({ id }) => id, split: (c) => c.split },
+  avss: {
+    vid: ({ id }) => id,
+    uid: ({ id }) => id,
+    s_min: () => "0",
+    s_sec: () => "0",
+    a_obj: (c) => c.sounding,
+    split: (c) => c.split,
+    label: (c) => c.category,
+  },
+};
+
+/**
+ * Writes them into the task's folder; `classes` are AVSS's, background first. The table comes last: without it
+ * nothing can be opened. Throws `OutputError`.
+ */
+export async function writeTables(
+  folder: string,
+  task: Task,
+  clips: readonly ClipRow[],
+  classes: readonly string[],
+): Promise<void> {
+  if (task === "avss") {
+    const indices = Object.fromEntries(classes.map((name, index) => [name, index]));
+    await writeFileAtomic(path.join(folder, labelFile), `${JSON.stringify(indices)}\n`);
+  }
+  const rows = clips.map((clip) => Object.values(columns[task]).map((value) => value(clip)));
+  const table = formatTable(Object.keys(columns[task]), rows);
+  await writeFileAtomic(path.join(folder, layouts[task].table), table);
+}

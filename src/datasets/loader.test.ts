@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import test, { type TestContext } from "node:test";
+import { DatasetError } from "../errors.js";
+import { openDataset } from "./avsbench/open-dataset.js";
+import type { AvsDataset, Clip } from "./clip.js";
+import { type BatchOptions, ClipLoader, type LoaderOptions } from "./loader.js";
+import { writeSoundShapes } from "./sound-shapes/write.js";
+
+async function dataset(t: TestContext): Promise<AvsDataset> {
+  const root = await mkdtemp(path.join(os.tmpdir(), "avseg-loader-"));
+  t.after(() => rm(root, { recursive: true, force: true }));
+  await writeSoundShapes({ task: "s4", root, counts: { train: 7, val: 0, test: 0 }, imageSize: 32 });
+  return openDataset({ task: "s4", root, split: "train", imageSize: 24 });
+}
+
+function loader(t: TestContext, data: AvsDataset, options: LoaderOptions = {}): ClipLoader {
+  const made = new ClipLoader(data, { workers: 2, ...options });
+  t.after(() => made.close());
+  return made;
+}
+
+async function ids(from: ClipLoader, options: BatchOptions): Promise<string[][]> {
+  const batches: string[][] = [];
+  for await (const clips of from.batches(options)) batches.push(clips.map((clip) => clip.id));
+  return batches;
+}
+
+test("workers decode what the dataset itself decodes, in the table's order", async (t) => {
+  const data = await dataset(t);
+  const clips: Clip[] = [];
+  for await (const batch of loader(t, data).batches({ batchSize: 3 })) clips.push(...batch);
+  assert.equal(clips.length, 7);
+  for (const [i, clip] of clips.entries()) assert.deepEqual(clip, await data.load(i));
+});
+
+test("shuffled order is a function of seed and epoch, and every clip comes once", async (t) => {
+  const data = await dataset(t);
+  const first = await ids(loader(t, data, { seed: 1 }), { batchSize: 2, shuffle: true, epoch: 3 });
+  const again = await ids(loader(t, data, { seed: 1, workers: 0 }), {
+    batchSize: 2,
+    shuffle: true,
+    epoch: 3,
+  });
+  assert.deepEqual(again, first);
+  assert.deepEqual(first.flat().sort(), data.entries.map(({ id }) => id).sort());
+  assert.equal(first.length, 4);
+  const other = loader(t, data, { seed: 1 });
+  assert.notDeepEqual(await ids(other, { batchSize: 2, shuffle: true, epoch: 4 }), first);
+  assert.notDeepEqual(
+    await ids(loader(t, data, { seed: 2 }), { batchSize: 2, shuffle: true, epoch: 3 }),
+    first,
+  );
+  assert.equal((await ids(other, { batchSize: 2, dropLast: true })).length, 3);
+});
+
+test("starting in the middle gives the rest of the same epoch", async (t) => {
+  const from = loader(t, await dataset(t));
+  const options = { batchSize: 2, shuffle: true, epoch: 1 };
+  const whole = await ids(from, options);
+  assert.deepEqual(await ids(from, { ...options, startBatch: 2 }), whole.slice(2));
+  assert.deepEqual(await ids(from, { ...options, startBatch: 4 }), []);
+});
+
+test("decoded clips are kept up to the cache's size", async (t) => {
+  const data = await dataset(t);
+  let loads = 0;
+  const counted = {
+    ...data,
+    load: (index: number) => {
+      loads++;
+      return data.load(index);
+    },
+  };
+  const clip = await data.load(0);
+  const bytes = clip.frames.data.byteLength + clip.logMel.data.byteLength + clip.masks.data.byteLength;
+  const from = loader(t, counted, { cacheBytes: 3 * bytes });
+  await ids(from, { batchSize: 2 });
+  assert.equal(loads, 7);
+  await ids(from, { batchSize: 2 });
+  assert.equal(loads, 7 + 4);
+});
+
+test("a clip that cannot be decoded fails its own batch, with a DatasetError and its hint", async (t) => {
+  const data = await dataset(t);
+  const root = await mkdtemp(path.join(os.tmpdir(), "avseg-loader-"));
+  t.after(() => rm(root, { recursive: true, force: true }));
+  const counts = { train: 4, val: 0, test: 0 };
+  const { folder } = await writeSoundShapes({ task: "s4", root, counts, imageSize: 32 });
+  const spoilt = await openDataset({ task: "s4", root, split: "train", imageSize: 24 });
+  const { id, category } = spoilt.entries[2] ?? { id: "", category: "" };
+  await writeFile(path.join(folder, `s4_data/visual_frames/train/${category}/${id}/${id}_2.png`), "no image");
+  const from = loader(t, spoilt);
+  const seen: string[] = [];
+  const run = async () => {
+    for await (const clips of from.batches({ batchSize: 1 })) seen.push(...clips.map((clip) => clip.id));
+  };
+  await assert.rejects(run(), (error: unknown) => {
+    assert.ok(error instanceof DatasetError && error.hint !== undefined);
+    assert.ok(error.message.includes(id) && error.message.includes(`${id}_2.png`));
+    return true;
+  });
+  assert.equal(seen.length, 2);
+  await assert.rejects(ids(loader(t, data), { batchSize: 0 }), RangeError);
+});
+
+test("abort ends the iteration, and a closed loader says so", async (t) => {
+  const from = loader(t, await dataset(t));
+  const abort = new AbortController();
+  const run = async () => {
+    for await (const _ of from.batches({ batchSize: 1, signal: abort.signal }))
+      abort.abort(new Error("stop"));
+  };
+  await assert.rejects(run(), /stop/);
+  await from.close();
+  await assert.rejects(ids(from, { batchSize: 1 }), /closed/);
+});

@@ -1,0 +1,142 @@
+/** Batches of clips in a reproducible order, decoded ahead of their use. */
+import os from "node:os";
+import { hashText, Random } from "../random.js";
+import { clipRequests } from "./avsbench/open-dataset.js";
+import type { AvsDataset, Clip } from "./clip.js";
+import { WorkerPool } from "./worker-pool.js";
+
+/** Options of a `ClipLoader`. */
+export interface LoaderOptions {
+  /** Decides the order of every epoch; default 123. */
+  readonly seed?: number;
+  /** Decoding threads; 0 decodes on the calling thread. Default: one less than the cores, 1 to 4. */
+  readonly workers?: number;
+  /** Batches decoded ahead of the one in use; default 2. */
+  readonly prefetch?: number;
+  /** Memory for decoded clips, which later epochs then need not decode again; default 512 MiB. */
+  readonly cacheBytes?: number;
+}
+
+/** Which batches of which epoch. */
+export interface BatchOptions {
+  /** Orders of different epochs differ; default 0. */
+  readonly epoch?: number;
+  readonly batchSize: number;
+  /** Skips this many batches without decoding them, to go on where a run stopped; default 0. */
+  readonly startBatch?: number;
+  /** Random order; default false: the dataset's own. */
+  readonly shuffle?: boolean;
+  /** Leaves out a last batch of fewer clips; default false. */
+  readonly dropLast?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** Loads the clips of one dataset. Clips may be shared between epochs: do not change them. */
+export class ClipLoader {
+  readonly #dataset: AvsDataset;
+  readonly #seed: number;
+  readonly #prefetch: number;
+  readonly #pool: WorkerPool | undefined;
+  readonly #cache = new Map<number, Promise<Clip>>();
+  #cacheRoom: number;
+
+  constructor(dataset: AvsDataset, options: LoaderOptions = {}) {
+    const workers = options.workers ?? Math.min(4, Math.max(1, os.availableParallelism() - 1));
+    this.#dataset = dataset;
+    this.#seed = options.seed ?? 123;
+    this.#prefetch = options.prefetch ?? 2;
+    this.#cacheRoom = options.cacheBytes ?? 512 * 2 ** 20;
+    // Datasets that are not files (rendered, or with swapped sounds) are loaded here.
+    this.#pool = workers > 0 && clipRequests(dataset) !== undefined ? new WorkerPool(workers) : undefined;
+  }
+
+  /** Number of clips. */
+  get length(): number {
+    return this.#dataset.entries.length;
+  }
+
+  /** Number of batches in an epoch. */
+  batchCount({ batchSize, dropLast = false }: Pick<BatchOptions, "batchSize" | "dropLast">): number {
+    return dropLast ? Math.floor(this.length / batchSize) : Math.ceil(this.length / batchSize);
+  }
+
+  /** The clips' indices in the order of an epoch: a function of the seed and the epoch only. */
+  order({ epoch = 0, shuffle = false }: Pick<BatchOptions, "epoch" | "shuffle"> = {}): number[] {
+    if (!shuffle) return Array.from({ length: this.length }, (_, i) => i);
+    return new Random(this.#seed, hashText("clip order"), epoch).permutation(this.length);
+  }
+
+  /**
+   * The batches of an epoch. Throws `DatasetError` at the batch whose clip cannot be decoded, `RangeError`
+   * for bad options, and the signal's reason when aborted.
+   */
+  async *batches(options: BatchOptions): AsyncGenerator<Clip[], void, undefined> {
+    const { batchSize, startBatch = 0, signal } = options;
+    if (!Number.isInteger(batchSize) || batchSize < 1) {
+      throw new RangeError(`loader: expected a batch size of at least 1, got ${batchSize}`);
+    }
+    const order = this.order(options);
+    const count = this.batchCount(options);
+    const underWay: Promise<Clip[]>[] = [];
+    let next = startBatch;
+    for (let batch = startBatch; batch < count; batch++) {
+      signal?.throwIfAborted();
+      while (next < count && underWay.length <= this.#prefetch) {
+        const start = next++ * batchSize;
+        const clips = Promise.all(order.slice(start, start + batchSize).map((index) => this.load(index)));
+        // A failure is thrown when its batch is due; until then nobody is listening.
+        clips.catch(() => {});
+        underWay.push(clips);
+      }
+      yield await unlessAborted(underWay.shift() as Promise<Clip[]>, signal);
+    }
+  }
+
+  /** One clip, from the cache if it is there. Throws `DatasetError`. */
+  load(index: number): Promise<Clip> {
+    const cached = this.#cache.get(index);
+    if (cached !== undefined) return cached;
+    const request = clipRequests(this.#dataset)?.[index];
+    const clip = this.#pool && request ? this.#pool.load(request) : this.#dataset.load(index);
+    return this.#kept(index, clip);
+  }
+
+  /** Ends the decoding threads and forgets all clips. */
+  async close(): Promise<void> {
+    this.#cache.clear();
+    await this.#pool?.close();
+  }
+
+  /** Keeps a clip while there is room: the first ones stay, because each is needed once per epoch. */
+  #kept(index: number, loading: Promise<Clip>): Promise<Clip> {
+    if (this.#cacheRoom <= 0) return loading;
+    this.#cache.set(index, loading);
+    loading.then(
+      (clip) => {
+        const bytes = [clip.frames, clip.logMel, clip.masks].reduce(
+          (sum, { data }) => sum + data.byteLength,
+          0,
+        );
+        if (bytes <= this.#cacheRoom) this.#cacheRoom -= bytes;
+        else this.#cache.delete(index);
+      },
+      () => this.#cache.delete(index),
+    );
+    return loading;
+  }
+}
+
+/** Waits for `work`, but no longer than until the signal aborts. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work;
+  let stop = (): void => {};
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason);
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}

@@ -1,0 +1,215 @@
+/** Writes SoundShapes to disk in AVSBench's layout, so that it is read by the same code as AVSBench. */
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { z } from "zod";
+import { OutputError } from "../../errors.js";
+import { encodeFrame, encodePng } from "../../media/node/image-file.js";
+import { labelPicture } from "../../media/palette.js";
+import { encodeWav } from "../../media/wav.js";
+import { asOutputError, ensureWritableDir, writeFileAtomic } from "../../node/files.js";
+import { type ClipFiles, filesOf, layouts } from "../avsbench/layout.js";
+import { type ClipRow, writeTables } from "../avsbench/write-tables.js";
+import type { Split, Task } from "../clip.js";
+import { mapConcurrent } from "../concurrent.js";
+import { classNames, type Kind, kinds } from "./kinds.js";
+import { type ClipSpec, subsetOf } from "./plan.js";
+import { type RenderedClip, renderClip } from "./render-clip.js";
+import { writeClipVideo } from "./video.js";
+import { sampleRateHz } from "./voices.js";
+
+/** Options of `writeSoundShapes`. */
+export interface WriteOptions {
+  readonly task: Task;
+  /** The root to write under; the task gets its own folder there, named as in AVSBench. */
+  readonly root: string;
+  /** Clips per split. */
+  readonly counts: Readonly<Record<Split, number>>;
+  /** Height and width of the frames; default 224. */
+  readonly imageSize?: number;
+  /** Default 123. */
+  readonly seed?: number;
+  /** So many of the test clips are also written as `videos/<name>.mp4` (H.264 and AAC); default 0. */
+  readonly clipsAsVideo?: number;
+  /** Kinds to choose from; default the eight of the benchmark. */
+  readonly kinds?: readonly Kind[];
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: { readonly done: number; readonly total: number }) => void;
+}
+
+/** What `writeSoundShapes` wrote. */
+export interface WrittenDataset {
+  /** The task's folder. */
+  readonly folder: string;
+  readonly clips: number;
+  /** Paths of the videos. */
+  readonly videos: readonly string[];
+  /** False when the folder held the same data already. */
+  readonly written: boolean;
+  /** True when the folder held a complete set made with other options, which is gone. */
+  readonly replaced: boolean;
+}
+
+/** Goes up whenever the same options give other pixels, sounds or files. */
+const generatorVersion = 1;
+const manifestName = "sound-shapes.json";
+const splitNames: readonly Split[] = ["train", "val", "test"];
+/** Clips rendered while others are being compressed and written by other threads. */
+const clipsAtOnce = 4;
+
+/**
+ * Makes a SoundShapes dataset. A complete one with the same options is left as it is; an incomplete or
+ * different one is replaced. The table is written last, so that an interrupted run leaves nothing that
+ * could be opened. Throws `OutputError` when the folder holds other data or cannot be written,
+ * `RangeError` for bad options, and the signal's reason when aborted.
+ */
+export async function writeSoundShapes(options: WriteOptions): Promise<WrittenDataset> {
+  const { task, counts, signal, onProgress } = options;
+  const imageSize = options.imageSize ?? 224;
+  checkOptions(options, imageSize);
+  const folder = path.join(options.root, layouts[task].folder);
+  const settings = {
+    generator: "SoundShapes",
+    version: generatorVersion,
+    task,
+    seed: options.seed ?? 123,
+    imageSize,
+    counts: { train: counts.train, val: counts.val, test: counts.test },
+    clipsAsVideo: options.clipsAsVideo ?? 0,
+    kinds: options.kinds ?? kinds,
+  };
+  const specs = splitNames.flatMap((split) =>
+    Array.from(
+      { length: counts[split] },
+      (_, index): ClipSpec => ({
+        task,
+        split,
+        index,
+        seed: settings.seed,
+        imageSize,
+        kinds: settings.kinds,
+      }),
+    ),
+  );
+  const filmed = specs.filter((spec) => spec.split === "test" && spec.index < settings.clipsAsVideo);
+  const videos = filmed.map((spec) => path.join(folder, "videos", `${clipName(spec)}.mp4`));
+  const manifest = path.join(folder, manifestName);
+  if ((await readText(manifest)) === manifestText(settings, true)) {
+    return { folder, clips: specs.length, videos, written: false, replaced: false };
+  }
+  const replaced = await clear(folder, manifest);
+  await writeFileAtomic(manifest, manifestText(settings, false));
+  const total = specs.length + filmed.length;
+  let done = 0;
+  const advance = (): void => onProgress?.({ done: ++done, total });
+  const rows = await mapConcurrent(specs, clipsAtOnce, async (spec) => {
+    signal?.throwIfAborted();
+    const row = await writeClip(folder, spec);
+    advance();
+    return row;
+  });
+  for (const [i, spec] of filmed.entries()) {
+    signal?.throwIfAborted();
+    await mkdir(path.join(folder, "videos"), { recursive: true });
+    await writeClipVideo(spec, videos[i] as string, signal === undefined ? {} : { signal });
+    advance();
+  }
+  await writeTables(folder, task, rows, classNames(settings.kinds));
+  await writeFileAtomic(manifest, manifestText(settings, true));
+  return { folder, clips: specs.length, videos, written: true, replaced };
+}
+
+/** The name of a clip in the table: its index and its split, which makes names unique. */
+export function clipName(spec: ClipSpec): string {
+  return `shapes_${spec.split}_${String(spec.index).padStart(5, "0")}`;
+}
+
+function checkOptions({ task, counts, clipsAsVideo = 0 }: WriteOptions, imageSize: number): void {
+  if (!Number.isInteger(imageSize) || imageSize < 32 || imageSize > 1024) {
+    throw new RangeError(`sound shapes: expected an image size of 32 to 1024 pixels, got ${imageSize}`);
+  }
+  for (const split of splitNames) {
+    if (!Number.isInteger(counts[split]) || counts[split] < 0 || counts[split] > 99_999) {
+      throw new RangeError(`sound shapes: expected 0 to 99999 ${split} clips, got ${counts[split]}`);
+    }
+  }
+  if (clipsAsVideo > counts.test) {
+    throw new RangeError(`sound shapes: ${clipsAsVideo} ${task} videos of only ${counts.test} test clips`);
+  }
+}
+
+function manifestText(settings: object, complete: boolean): string {
+  return `${JSON.stringify({ complete, ...settings }, null, 2)}\n`;
+}
+
+async function readText(file: string): Promise<string | undefined> {
+  return readFile(file, "utf8").catch(() => undefined);
+}
+
+/** Removes an older SoundShapes and tells whether it was complete; refuses a folder that holds anything else. */
+async function clear(folder: string, manifest: string): Promise<boolean> {
+  await ensureWritableDir(path.dirname(folder));
+  const held = await readdir(folder).catch(() => []);
+  if (held.length === 0) return false;
+  const own = z.object({ generator: z.literal("SoundShapes"), complete: z.boolean() });
+  let text: unknown;
+  try {
+    text = JSON.parse((await readText(manifest)) ?? "");
+  } catch {
+    text = undefined;
+  }
+  const found = own.safeParse(text);
+  if (!found.success) {
+    throw new OutputError(`${folder} holds data that SoundShapes did not write; it is left alone`, {
+      hint: "Choose another root, or remove the folder.",
+    });
+  }
+  // The manifest goes last: until then the folder is known to be ours.
+  try {
+    for (const name of held) {
+      if (name !== manifestName) await rm(path.join(folder, name), { recursive: true, force: true });
+    }
+  } catch (error) {
+    throw asOutputError(error, folder);
+  }
+  return found.data.complete;
+}
+
+/** Renders and writes one clip. */
+async function writeClip(folder: string, spec: ClipSpec): Promise<ClipRow> {
+  const clip = renderClip(spec);
+  const id = clipName(spec);
+  const source = clip.kinds[clip.sounding[0]?.indexOf(true) ?? 0] ?? "";
+  const category = { s4: source, ms3: "", avss: subsetOf(spec.index) }[spec.task];
+  const files = filesOf(spec.task, { id, category, split: spec.split });
+  try {
+    await writeFiles(folder, files, spec, clip);
+  } catch (error) {
+    throw asOutputError(error, path.join(folder, path.dirname(files.wav)));
+  }
+  const sounding = clip.kinds.filter((_, i) => clip.sounding.some((step) => step[i])).join("_");
+  return { id, category, split: spec.split, sounding };
+}
+
+async function writeFiles(
+  folder: string,
+  files: ClipFiles,
+  spec: ClipSpec,
+  clip: RenderedClip,
+): Promise<void> {
+  const size = spec.imageSize;
+  const pixels = size * size;
+  const save = async (file: string, bytes: Uint8Array): Promise<void> => {
+    const target = path.join(folder, file);
+    await mkdir(path.dirname(target), { recursive: true });
+    await writeFile(target, bytes);
+  };
+  const jobs = files.frames.map(async (frame, t) => {
+    const rgb = clip.frames.data.slice(3 * t * pixels, 3 * (t + 1) * pixels);
+    await save(frame, await encodeFrame(frame, { dtype: "u8", shape: [size, size, 3], data: rgb }));
+    const maskFile = files.masks[t];
+    if (maskFile === undefined) return;
+    const mask = { shape: [size, size], data: clip.masks.data.slice(t * pixels, (t + 1) * pixels) };
+    await save(maskFile, await encodePng(labelPicture(mask, spec.task === "avss"), { compressionLevel: 1 }));
+  });
+  await Promise.all([...jobs, save(files.wav, encodeWav({ sampleRateHz, channels: [clip.samples] }))]);
+}

@@ -1,0 +1,40 @@
+/** Predicted masks as PNG files, named as published. */
+import type { Clip, Task } from "../datasets/clip.js";
+import { encodePng } from "../media/node/image-file.js";
+import { labelPicture } from "../media/palette.js";
+import { type Image, resizeNearest } from "../media/resize.js";
+import { safeJoin, writeFileAtomic } from "../node/files.js";
+import type { TensorOf } from "../tensor.js";
+
+/** Size of the published AVSS masks, in pixels. */
+const SEMANTIC_WIDTH = 360;
+const SEMANTIC_HEIGHT = 240;
+
+/**
+ * A function for `evaluate`'s `onMasks` that writes `<outDir>/pred_masks/<category>/<clip>/<clip>_<0-based
+ * frame>.png` (no category folder in MS3): 0 and 255 in the binary tasks; in AVSS the palette's colours,
+ * 360x240, padded frames left out. Throws `OutputError` when a file cannot be written or a clip's name leads
+ * out of the folder.
+ */
+export function maskWriter(outDir: string, task: Task): (clip: Clip, masks: TensorOf<"u8">) => Promise<void> {
+  return async (clip, masks) => {
+    const [frames = 0, height = 0, width = 0] = masks.shape;
+    const pixels = height * width;
+    const writes: Promise<void>[] = [];
+    for (let t = 0; t < frames; t++) {
+      if (clip.keep.data[t] === 0) continue;
+      const labels: Image = {
+        dtype: "u8",
+        shape: [height, width],
+        data: masks.data.subarray(t * pixels, (t + 1) * pixels),
+      };
+      const file = safeJoin(outDir, "pred_masks", clip.category, clip.id, `${clip.id}_${t}.png`);
+      const image = labelPicture(task === "avss" ? semanticSize(labels) : labels, task === "avss");
+      writes.push(encodePng(image).then((png) => writeFileAtomic(file, png)));
+    }
+    await Promise.all(writes);
+  };
+}
+
+/** Resized by nearest neighbour, and before it is coloured: a blend of two colours would be that of a third class. */
+const semanticSize = (labels: Image): Image => resizeNearest(labels, SEMANTIC_HEIGHT, SEMANTIC_WIDTH);

@@ -1,0 +1,71 @@
+/** Evaluations that go on where they were interrupted. */
+import { createHash } from "node:crypto";
+import { readFile, rm } from "node:fs/promises";
+import type { Clip } from "../datasets/clip.js";
+import { asOutputError, writeFileAtomic } from "../node/files.js";
+import { type EvaluateOptions, type EvaluationState, evaluate } from "./evaluate.js";
+import type { EvaluationResult } from "./result.js";
+
+/** Options of `evaluateResumable`: those of `evaluate`, but the clips can start anywhere. */
+export interface ResumableOptions extends Omit<EvaluateOptions, "clips" | "resumeFrom" | "onState"> {
+  /** The clips from index `first` on, in the dataset's order. */
+  readonly clipsFrom: (first: number) => AsyncIterable<readonly Clip[]>;
+  /** Where the state is kept until the evaluation ends. */
+  readonly stateFile: string;
+  /** What the result depends on (`fingerprintOf`): a state of another fingerprint is not gone on with. */
+  readonly fingerprint: string;
+  /** Told how many clips an earlier run had scored, when there was one. */
+  readonly onResume?: (clips: number) => void;
+}
+
+/**
+ * Evaluates as `evaluate` does, keeping the state in a file; when called again after an interruption it goes
+ * on from there and ends with the very same result. The file is removed at the end. Throws what `evaluate`
+ * throws, and `OutputError` when the state cannot be written.
+ */
+export async function evaluateResumable(options: ResumableOptions): Promise<EvaluationResult> {
+  const { clipsFrom, stateFile, fingerprint, onResume, ...rest } = options;
+  const resumeFrom = await loadState(stateFile, fingerprint);
+  if (resumeFrom) onResume?.(resumeFrom.clips);
+  const result = await evaluate({
+    ...rest,
+    ...(resumeFrom && { resumeFrom }),
+    clips: clipsFrom(resumeFrom?.clips ?? 0),
+    onState: (state) => saveState(stateFile, fingerprint, state),
+  });
+  await rm(stateFile, { force: true, recursive: true }).catch((error: unknown) => {
+    throw asOutputError(error, stateFile);
+  });
+  return result;
+}
+
+/**
+ * Hash of plain data: the checkpoint's hash, the clips' names, the batch size and all else that decides a
+ * result.
+ */
+export function fingerprintOf(parts: Readonly<Record<string, unknown>>): string {
+  return sha256(JSON.stringify(parts));
+}
+
+async function saveState(file: string, fingerprint: string, state: EvaluationState): Promise<void> {
+  const text = JSON.stringify(state);
+  await writeFileAtomic(file, JSON.stringify({ fingerprint, sha256: sha256(text), state: text }));
+}
+
+/** The state in `file`; `undefined` when there is none, it belongs to another evaluation or is damaged. */
+async function loadState(file: string, fingerprint: string): Promise<EvaluationState | undefined> {
+  try {
+    const saved: unknown = JSON.parse(await readFile(file, "utf8"));
+    if (typeof saved !== "object" || saved === null) return undefined;
+    if (!("fingerprint" in saved) || saved.fingerprint !== fingerprint) return undefined;
+    if (!("state" in saved) || typeof saved.state !== "string") return undefined;
+    if (!("sha256" in saved) || saved.sha256 !== sha256(saved.state)) return undefined;
+    return JSON.parse(saved.state) as EvaluationState;
+  } catch {
+    return undefined;
+  }
+}
+
+function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}

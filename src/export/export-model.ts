@@ -1,0 +1,163 @@
+/** From a checkpoint to an ONNX file that any runtime can load. */
+import path from "node:path";
+import { OutputError } from "../errors.js";
+import { type OnnxValue, type SerialiseOptions, serialisePieces } from "../graph/index.js";
+import { findWeightFile } from "../inference/node/assemble-weights.js";
+import { type LoadedModel, type LoadModelOptions, loadModel } from "../inference/node/load-predictor.js";
+import type { AvsModelConfig } from "../models/model-config.js";
+import { ensureWritableDir, writeFilesAtomic } from "../node/files.js";
+import { nodeRuntime } from "../runtime/node/node-runtime.js";
+import { peekCheckpoint } from "../training/checkpoint-file.js";
+import { hashFile } from "../weights/hub/cache.js";
+import { type ModelDescription, modelDoc, modelMetadata, type SourceFile } from "./describe.js";
+import { externalData } from "./external-data.js";
+import { type ExportForm, valueDocs } from "./form.js";
+import { type Precision, prepareExport } from "./prepare.js";
+import type { StoredGraph } from "./stored-graph.js";
+
+/** What an export is doing. */
+export interface ExportProgress {
+  readonly stage: "reading weights" | "merging weights" | "writing";
+  /** Bytes written so far and in all, while writing. */
+  readonly done: number;
+  readonly total: number;
+}
+
+/** Options of `exportModel`. */
+export interface ExportOptions extends LoadModelOptions {
+  /** The `.onnx` file to write; its folder is made if absent. */
+  readonly out: string;
+  /** One clip, u8 frames and log-mels unless told. */
+  readonly form?: Partial<ExportForm>;
+  /** `fp32` unless told. */
+  readonly precision?: Precision;
+  /** Puts the weights into `<out>.data` beside the model. */
+  readonly externalData?: boolean;
+  /** Told what the model is once it is read; when this fails, nothing is written. */
+  readonly onModel?: (config: AvsModelConfig) => Promise<void>;
+  readonly onProgress?: (progress: ExportProgress) => void;
+}
+
+/** What was exported. */
+export interface ExportedModel {
+  readonly files: readonly { readonly path: string; readonly bytes: number }[];
+  readonly inputs: readonly OnnxValue[];
+  readonly outputs: readonly OnnxValue[];
+  readonly metadata: Readonly<Record<string, string>>;
+  /** The model that it was made of, e.g. to calibrate it. */
+  readonly source: LoadedModel;
+}
+
+/**
+ * Exports a checkpoint. Throws `CheckpointError` when it cannot be read or does not fit the precision, `OutputError`
+ * when the file cannot be written. Nothing is left behind on failure.
+ */
+export async function exportModel(options: ExportOptions): Promise<ExportedModel> {
+  const { out, precision = "fp32", signal, onProgress } = options;
+  const form: ExportForm = { clips: 1, frames: "u8", audio: "log-mel", ...options.form };
+  await ensureWritableDir(path.dirname(out));
+  onProgress?.({ stage: "reading weights", done: 0, total: 1 });
+  const source = await loadModel(options);
+  await options.onModel?.(source.model.config);
+  const description: ModelDescription = {
+    config: source.model.config,
+    form,
+    precision,
+    ...(await originOf(options.checkpoint, source)),
+  };
+  signal?.throwIfAborted();
+  onProgress?.({ stage: "merging weights", done: 0, total: 1 });
+  const runtime = nodeRuntime();
+  let stored: StoredGraph;
+  try {
+    stored = await prepareExport({ ...source, form, precision, runtime });
+  } finally {
+    await runtime.close();
+  }
+  signal?.throwIfAborted();
+  const metadata = modelMetadata(description);
+  const files = await writeModel(
+    stored,
+    { doc: modelDoc(description), metadata, valueDocs: valueDocs(description.config, form) },
+    options,
+  );
+  const { inputs, outputs } = stored.graph;
+  return { files, inputs, outputs, metadata, source };
+}
+
+/** Hashes of the files, and what a checkpoint of ours was trained on. Paths of this machine stay here. */
+async function originOf(
+  checkpoint: string,
+  { files }: LoadedModel,
+): Promise<Pick<ModelDescription, "sources" | "trainedOn">> {
+  const file = await findWeightFile(checkpoint);
+  const encoders = Object.entries(files).map(([part, { file: used, sha256 }]): [string, SourceFile] => [
+    part,
+    { file: path.basename(used), sha256 },
+  ]);
+  const sources = {
+    checkpoint: { file: path.basename(file), sha256: await hashFile(file) },
+    ...Object.fromEntries(encoders),
+  };
+  const run = await peekCheckpoint(file).catch(() => undefined);
+  if (run === undefined) return { sources };
+  const { task, description, data } = run.config;
+  const { epoch, best } = run.progress;
+  return {
+    sources,
+    trainedOn: {
+      task,
+      data: path.basename(path.resolve(data.root)),
+      ...(description === "" ? {} : { description }),
+      epochs: epoch,
+      ...(best === null ? {} : { best }),
+    },
+  };
+}
+
+async function writeModel(
+  stored: StoredGraph,
+  texts: Omit<SerialiseOptions, "parameter">,
+  { out, externalData: apart, signal, onProgress }: ExportOptions,
+): Promise<ExportedModel["files"]> {
+  const external = apart ? externalData(stored, `${path.basename(out)}.data`) : undefined;
+  const inside: SerialiseOptions["parameter"] = ({ name }) => {
+    const data = stored.weights.get(name);
+    if (data === undefined) throw new Error(`export: "${name}" has no data`);
+    return { data };
+  };
+  const pieces = modelPieces(stored, { ...texts, parameter: external?.at ?? inside }, out);
+  const modelBytes = pieces.reduce((n, piece) => n + piece.length, 0);
+  const total = modelBytes + (external?.bytes ?? 0);
+
+  let done = 0;
+  function* counted(source: Iterable<Uint8Array>): Generator<Uint8Array> {
+    for (const piece of source) {
+      yield piece;
+      done += piece.length;
+      onProgress?.({ stage: "writing", done, total });
+    }
+  }
+  // The weights first: a model is never there without them.
+  const files = [
+    ...(external ? [{ target: `${out}.data`, data: counted(external.pieces()) }] : []),
+    { target: out, data: counted(pieces) },
+  ];
+  await writeFilesAtomic(files, signal === undefined ? {} : { signal });
+  return [
+    { path: out, bytes: modelBytes },
+    ...(external === undefined ? [] : [{ path: `${out}.data`, bytes: external.bytes }]),
+  ];
+}
+
+function modelPieces(stored: StoredGraph, options: SerialiseOptions, out: string): readonly Uint8Array[] {
+  try {
+    return serialisePieces(stored.graph, options);
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new OutputError(`cannot write ${out}: one ONNX file holds 2 GiB at most`, {
+      cause,
+      hint: "put the weights beside it with --external-data",
+    });
+  }
+}

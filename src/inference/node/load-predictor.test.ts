@@ -1,0 +1,153 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import test, { type TestContext } from "node:test";
+import { evaluate, inputLike } from "../../../test/graphs.js";
+import { assertClose, seededInput, seededUniform } from "../../../test/support.js";
+import { tinyS4 as micro, seededWeights } from "../../../test/tiny-models.js";
+import { CheckpointError } from "../../errors.js";
+import { buildAvsModel } from "../../models/avs-model.js";
+import { type AvsModelConfig, modelConfigFromJson, modelConfigToJson } from "../../models/model-config.js";
+import { normaliseFrames } from "../../models/normalize-frames.js";
+import { Pass } from "../../nn/index.js";
+import { writeSafetensors } from "../../weights/node/safetensors-file.js";
+import type { ClipBatch } from "../predictor.js";
+import { EmbeddingCache } from "./embedding-cache.js";
+import { loadPredictor } from "./load-predictor.js";
+
+async function tempDir(t: TestContext): Promise<string> {
+  const dir = await mkdtemp(path.join(tmpdir(), "avseg-predictor-"));
+  t.after(() => rm(dir, { recursive: true }));
+  return dir;
+}
+
+/** Metadata of a checkpoint of `avseg train`. */
+const described = (model: AvsModelConfig) => ({
+  format: "avseg-checkpoint-1",
+  model: modelConfigToJson(model),
+});
+
+function clips(count: number): ClipBatch {
+  const n = count * micro.frameCount;
+  const u = seededUniform("frames", n * 64 * 64 * 3);
+  return {
+    frames: { dtype: "u8", shape: [n, 64, 64, 3], data: Uint8Array.from(u, (v) => (v + 1) * 127.5) },
+    logMel: seededInput("mel", [n, 1, 96, 64]),
+    keep: { dtype: "f32", shape: [n], data: new Float32Array(n).fill(1) },
+  };
+}
+
+/** What the predictor should give: the plain form of the model. */
+async function expected(batch: ClipBatch): Promise<Float32Array> {
+  const model = buildAvsModel(micro);
+  const logits = model.forward(
+    {
+      frames: normaliseFrames(inputLike("frames", batch.frames)),
+      embedding: model.embedAudio(inputLike("logMel", batch.logMel)),
+    },
+    new Pass({ rewrites: false }),
+  );
+  const out = await evaluate({ logits }, { frames: batch.frames, logMel: batch.logMel });
+  return out.logits?.data as Float32Array;
+}
+
+test("a state dict with published keys tells its model; batches of any size are whole clips", async (t) => {
+  const file = path.join(await tempDir(t), "whole.safetensors");
+  await writeSafetensors(file, seededWeights(micro));
+  const predictor = await loadPredictor({ checkpoint: file, hints: { imageSize: 64 } });
+  t.after(() => predictor.close());
+  assert.deepEqual(predictor.description, micro);
+  for (const count of [1, 2, 1, 3]) {
+    const batch = clips(count);
+    const logits = await predictor.predict(batch);
+    assert.deepEqual(logits.shape, [count * 5, 1, 64, 64]);
+    assertClose(logits.data, await expected(batch), 1e-5, `${count} clips`);
+  }
+  await assert.rejects(
+    predictor.predict({ ...clips(1), frames: { ...clips(1).frames, shape: [4, 64, 64, 3] } }),
+  );
+});
+
+test("embeddings of earlier runs change no bit", async (t) => {
+  const dir = await tempDir(t);
+  const file = path.join(dir, "whole.safetensors");
+  await writeSafetensors(file, seededWeights(micro));
+  const logitsWith = async (embeddings?: EmbeddingCache) => {
+    const options = { checkpoint: file, hints: { imageSize: 64 }, runtime: { threads: 1 } };
+    const predictor = await loadPredictor({ ...options, ...(embeddings && { embeddings }) });
+    t.after(() => predictor.close());
+    return [await predictor.predict(clips(2)), await predictor.predict(clips(3))];
+  };
+  const cache = () => new EmbeddingCache({ dir: path.join(dir, "cache") });
+  const plain = await logitsWith();
+  assert.deepEqual(await logitsWith(cache()), plain, "cold");
+  assert.deepEqual(await logitsWith(cache()), plain, "warm");
+});
+
+test("a checkpoint's own description is used, and its malformed one refused", async (t) => {
+  const file = path.join(await tempDir(t), "trained.safetensors");
+  await writeSafetensors(file, seededWeights(micro), described({ ...micro, task: "ms3" }));
+  const predictor = await loadPredictor({ checkpoint: file });
+  assert.equal(predictor.description.task, "ms3");
+  await predictor.close();
+
+  assert.deepEqual(modelConfigFromJson(modelConfigToJson(micro), "here"), micro);
+  const broken = JSON.stringify({ ...micro, decoder: { ...micro.decoder, convDim: -1 } });
+  assert.throws(() => modelConfigFromJson(broken, "x.safetensors"), {
+    message: 'x.safetensors: "model.decoder.convDim" is -1, expected a whole number from 1 to 4096',
+  });
+});
+
+test("missing parameters are named, not made up, in checkpoints of every kind", async (t) => {
+  const dir = await tempDir(t);
+  const file = path.join(dir, "part.safetensors");
+  const rejects = async (pattern: RegExp): Promise<void> => {
+    await assert.rejects(loadPredictor({ checkpoint: file, hints: { imageSize: 64 } }), (error) => {
+      assert.ok(error instanceof CheckpointError && error.hint);
+      assert.match(error.message, pattern);
+      return true;
+    });
+  };
+  const weights = seededWeights(micro);
+  weights.delete("bridger.Fusers.2.vis_out.bias");
+  await writeSafetensors(file, weights);
+  await rejects(/1 parameters of the model are missing: bridger\.Fusers\.2\.vis_out\.bias/);
+  await writeSafetensors(file, weights, described(micro));
+  await rejects(/1 parameters of the model are missing: bridger\.Fusers\.2\.vis_out\.bias/);
+
+  // Encoders that nobody trained may come from the seed, of a size that a real one could have.
+  const trained = [...seededWeights(micro)].filter(([key]) => /^(bridger|decoder)\.|\.lora_/.test(key));
+  await writeSafetensors(file, new Map(trained), described(micro));
+  await (await loadPredictor({ checkpoint: file })).close();
+  const vast = { ...micro, audio: { ...micro.audio, widths: [8, 8, 8, 8, 8, 4096], hidden: 16384 } } as const;
+  await writeSafetensors(file, new Map(trained), described(vast));
+  await rejects(/describes encoders of \d{9,} random values/);
+
+  await assert.rejects(loadPredictor({ checkpoint: path.join(dir, "none.pth") }), CheckpointError);
+});
+
+test("a configuration cannot make another model of a checkpoint's weights", async (t) => {
+  const file = path.join(await tempDir(t), "trained.safetensors");
+  await writeSafetensors(file, seededWeights(micro), described(micro));
+  const { decoder, messenger } = micro;
+  const differing: [RegExp, AvsModelConfig][] = [
+    [/model\.decoder\.heads is 8, the configuration says 4/, { ...micro, decoder: { ...decoder, heads: 4 } }],
+    [/model\.messenger\.heads is 8/, { ...micro, messenger: { ...messenger, heads: 16 } }],
+    [/model\.decoder\.positionEncoding/, { ...micro, decoder: { ...decoder, positionEncoding: true } }],
+  ];
+  for (const [pattern, config] of differing) {
+    await assert.rejects(loadPredictor({ checkpoint: file, config }), (error) => {
+      assert.ok(error instanceof CheckpointError && error.hint);
+      assert.match(error.message, pattern);
+      return true;
+    });
+  }
+  const harmless: AvsModelConfig = {
+    ...micro,
+    task: "ms3",
+    imageSize: 96,
+    decoder: { ...decoder, dropout: 0 },
+  };
+  await (await loadPredictor({ checkpoint: file, config: harmless })).close();
+});

@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import test, { after } from "node:test";
+import { assertClose, seededInput, seededParameter, seededUniform } from "../../test/support.js";
+import { tinyConfig } from "../../test/tiny-model.js";
+import type { CheckpointError } from "../errors.js";
+import { serialiseOnnx } from "../graph/index.js";
+import { type OnnxModel, type OnnxValue, readOnnx } from "../graph/onnx/read.js";
+import { buildAvsModel } from "../models/avs-model.js";
+import { modelConfigToJson } from "../models/model-config.js";
+import { nodeRuntime } from "../runtime/node/node-runtime.js";
+import { createPredictor, inferenceGraph } from "./create-predictor.js";
+import { createOnnxPredictor, looksLikeOnnx } from "./onnx-predictor.js";
+
+const runtime = nodeRuntime({ threads: 1 });
+after(() => runtime.close());
+const model = buildAvsModel(tinyConfig);
+const weights = new Map(model.specs.map(({ key, shape }) => [key, seededParameter(key, shape)]));
+
+const beside = () => assert.fail("the file holds its weights");
+
+/** The tiny model as a file of `clips` clips per run. */
+function exported(clips: number, metadata: Record<string, string>): OnnxModel {
+  const bytes = serialiseOnnx(inferenceGraph(model, clips), {
+    metadata,
+    parameter: ({ name }) => ({ data: weights.get(name) ?? assert.fail(name) }),
+  });
+  assert.ok(looksLikeOnnx(bytes));
+  return readOnnx(bytes, "tiny.onnx");
+}
+
+test("an exported model predicts as its checkpoint does, whatever the batch", async () => {
+  const n = 3 * tinyConfig.frameCount;
+  const u = seededUniform("frames", n * 64 * 64 * 3);
+  const batch = {
+    frames: { dtype: "u8" as const, shape: [n, 64, 64, 3], data: Uint8Array.from(u, (v) => (v + 1) * 127.5) },
+    logMel: seededInput("mel", [n, 1, 96, 64]),
+    keep: { dtype: "f32" as const, shape: [n], data: new Float32Array(n).fill(1) },
+  };
+  const expected = await createPredictor({ model, weights, runtime }).predict(batch);
+  const metadata = { model: modelConfigToJson(tinyConfig), clips: "2" };
+  const predictor = await createOnnxPredictor({
+    onnx: exported(2, metadata),
+    file: "tiny.onnx",
+    beside,
+    runtime,
+  });
+  const logits = await predictor.predict(batch);
+  assert.deepEqual(logits.shape, expected.shape);
+  assertClose(logits.data, expected.data, 1e-5, "logits");
+});
+
+test("files that say nothing of a model, or take other inputs, are refused", async () => {
+  const silent = createOnnxPredictor({ onnx: exported(1, {}), file: "tiny.onnx", beside, runtime });
+  await assert.rejects(silent, (e: CheckpointError) => /describe no model/.test(e.message));
+  const onnx = exported(1, { model: modelConfigToJson(tinyConfig), clips: "1" });
+  const takes = (...others: readonly OnnxValue[]) =>
+    createOnnxPredictor({ onnx: { ...onnx, inputs: others }, file: "tiny.onnx", beside, runtime });
+  const [frames, logMel] = onnx.inputs;
+  assert.ok(frames && logMel);
+  for (const inputs of [
+    [frames, { name: "sound", dtype: "f32", shape: [1, 80_000] }],
+    [frames, { name: "embedding", dtype: "f32", shape: [5, 128] }],
+    [{ name: "frames", dtype: "f32", shape: [5, 3, 64, 64] }, logMel],
+  ] as const) {
+    await assert.rejects(takes(...inputs), /CheckpointError: .*expected the inputs frames u8 and logMel f32/);
+  }
+  const outside = { ...onnx, weightFiles: ["../weights"] };
+  await assert.rejects(createOnnxPredictor({ onnx: outside, file: "tiny.onnx", beside, runtime }), /outside/);
+});

@@ -1,0 +1,249 @@
+/**
+ * Runs the system's `ffmpeg` and `ffprobe` on files from strangers: no shell, no network, no playlists that name
+ * other files, a bound on how long a parser may stay silent, and failures as one-line `MediaError`s.
+ */
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { stat } from "node:fs/promises";
+import path from "node:path";
+import type { Readable } from "node:stream";
+import { MediaError, OutputError } from "../../errors.js";
+import type { Cancellable } from "../video.js";
+
+/** Containers that hold their own media. Playlists (HLS, DASH, concat) and image lists are not among them. */
+const CONTAINERS = [
+  ..."aac,ac3,aiff,amr,ape,asf,av1,avi,caf,dv,eac3,flac,flv,gif,h264,hevc,ivf,m4v,matroska,mov,mp3,mp4,mpeg".split(
+    ",",
+  ),
+  ..."mpegts,mpegvideo,mxf,nut,obu,ogg,rm,w64,wav,webm,wtv,yuv4mpegpipe".split(","),
+].join(",");
+
+/** Longest time without any output, consumption or change of the output file while the tool is waited for. */
+const STALL_SECONDS = 60;
+const STDERR_KEPT = 8192;
+/** Complaints about the output. After some of them (a full disk at the very end) ffmpeg still exits with 0. */
+const CANNOT_WRITE =
+  /No space left|Read-only file|quota exceeded|Error (writing trailer|closing file)|_write_frame\(\)/i;
+
+/** Input arguments for a file: local files only, containers only; the name can be no option and no URL. */
+export function inputArguments(file: string): string[] {
+  const guards = ["-protocol_whitelist", "file", "-format_whitelist", CONTAINERS];
+  return [...guards, "-i", `file:${path.resolve(file)}`];
+}
+
+/** A running tool. Every wait ends: with data, with the tool's end, on abort, or when the tool stalls. */
+export interface MediaTool {
+  /** Pieces of standard output; returning early stops the tool. Throws when the tool fails. */
+  output(): AsyncGenerator<Buffer, void, undefined>;
+  /** Writes to standard input. False when the tool reads no further: then await `finished`. */
+  write(bytes: Uint8Array): Promise<boolean>;
+  /** Closes standard input and waits for the end. Throws when the tool failed. */
+  finished(): Promise<void>;
+  /** Ends the tool at once, whatever it is doing, and waits until it is gone. */
+  stop(): Promise<void>;
+}
+
+/** What a tool works on, for messages. */
+export interface ToolOptions extends Cancellable {
+  /** The file that is read. */
+  readonly source: string;
+  /** The file that is written, if any. While it changes, the tool is not stalled, however long it takes. */
+  readonly output?: string;
+  /** How long the tool may show no sign of progress, in seconds; found out after twice that time at most. */
+  readonly stallSeconds?: number;
+}
+
+/** One line out of ffmpeg's complaints: the first and the last, without addresses and repeats of the path. */
+function summary(stderr: string, source: string): string {
+  const lines = stderr
+    .split(/[\r\n]+/)
+    .map((line) =>
+      line
+        .replace(/^(\[[^\]]*\] )+/, "")
+        .replaceAll(`file:${path.resolve(source)}`, "")
+        .trim(),
+    )
+    .map((line) => line.replace(/^: /, ""))
+    .filter((line) => line !== "");
+  const ends = [...new Set([lines[0], lines.at(-1)])].filter((line) => line !== undefined);
+  return ends.join("; ").slice(0, 300) || "no reason given";
+}
+
+function failure(tool: string, code: number | null, stderr: string, options: ToolOptions): Error {
+  const reason = summary(stderr, options.source);
+  if (options.output && CANNOT_WRITE.test(stderr)) {
+    return new OutputError(
+      `cannot write ${options.output}: ${/No space left/.test(stderr) ? "the disk is full" : reason}`,
+      {
+        hint: "free some space, or choose another folder",
+      },
+    );
+  }
+  if (/Unknown encoder/.test(stderr)) {
+    return new MediaError(`${options.source}: ${reason}`, {
+      hint: "This ffmpeg was built without H.264; install a full build (e.g. `apt install ffmpeg`).",
+    });
+  }
+  const what = /not on whitelist/i.test(stderr)
+    ? "expected a video file, found a playlist, an image or a rare container"
+    : `${tool} cannot read it: ${reason}${code === null ? " (killed)" : ""}`;
+  return new MediaError(`${options.source}: ${what}`, {
+    hint: "Check that it plays in a video player; if not, fetch or convert it again.",
+  });
+}
+
+/** A started process, whose end is only told, never thrown. */
+interface Running {
+  readonly child: ChildProcessWithoutNullStreams;
+  /** Fulfilled once it is gone, however it ended. */
+  readonly gone: Promise<void>;
+  /** Why it failed or was killed; `undefined` while there is no such reason. */
+  error(): Error | undefined;
+  /** Ends it at once; without a reason that is no failure. */
+  kill(reason?: Error): void;
+}
+
+function launch(tool: string, args: readonly string[], options: ToolOptions): Running {
+  const child = spawn(tool, args, { stdio: ["pipe", "pipe", "pipe"] });
+  const stderr = keptText(child.stderr);
+  let error: Error | undefined;
+  const kill = (reason?: Error) => {
+    error ??= reason;
+    child.kill("SIGKILL");
+  };
+  const onAbort = () => {
+    const reason: unknown = options.signal?.reason;
+    kill(reason instanceof Error ? reason : new Error("aborted"));
+  };
+  options.signal?.addEventListener("abort", onAbort, { once: true });
+  const gone = new Promise<void>((resolve) => {
+    child.on("error", (cause) => {
+      error ??= notStarted(tool, cause);
+      resolve();
+    });
+    child.on("close", (code) => {
+      const unwritten = options.output !== undefined && CANNOT_WRITE.test(stderr());
+      if (code !== 0 || unwritten) error ??= failure(tool, code, stderr(), options);
+      resolve();
+    });
+  }).finally(() => options.signal?.removeEventListener("abort", onAbort));
+  return { child, gone, error: () => error, kill };
+}
+
+/** Collects what a stream says: the head, which says what went wrong first, and the tail, what it came to. */
+function keptText(stream: Readable): () => string {
+  let text = "";
+  stream.setEncoding("utf8").on("data", (piece: string) => {
+    text = text.length < STDERR_KEPT ? text + piece : text.slice(0, STDERR_KEPT / 2) + piece.slice(-2048);
+  });
+  return () => text;
+}
+
+function notStarted(tool: string, cause: NodeJS.ErrnoException): MediaError {
+  if (cause.code !== "ENOENT")
+    return new MediaError(`${tool} cannot be started (${cause.message})`, { cause });
+  return new MediaError(`${tool} is not installed, and video files cannot be read without it`, {
+    hint: "Install it: `apt install ffmpeg`, `brew install ffmpeg`, or from https://ffmpeg.org/download.html.",
+    cause,
+  });
+}
+
+function stall(tool: string, options: ToolOptions): MediaError {
+  const seconds = options.stallSeconds ?? STALL_SECONDS;
+  return new MediaError(`${options.source}: ${tool} made no progress for ${seconds} s and was stopped`, {
+    hint: "The file is probably damaged; convert it again from its source.",
+  });
+}
+
+/** Size and time of the last change of the file that is being written: while they change, there is progress. */
+async function writtenSoFar({ output }: ToolOptions): Promise<string> {
+  const status = output === undefined ? undefined : await stat(output).catch(() => undefined);
+  return `${status?.size} ${status?.mtimeMs}`;
+}
+
+/** Waits for `event`; calls `onStall` once a whole stall limit passes in which the output file does not change. */
+async function watched<T>(event: Promise<T>, options: ToolOptions, onStall: () => void): Promise<T> {
+  let waiting = true;
+  let before = writtenSoFar(options);
+  const timer = setInterval(
+    async () => {
+      const now = writtenSoFar(options);
+      const stalled = (await before) === (await now);
+      before = now;
+      if (stalled && waiting) onStall();
+    },
+    (options.stallSeconds ?? STALL_SECONDS) * 1000,
+  );
+  try {
+    return await event;
+  } finally {
+    waiting = false;
+    clearInterval(timer);
+  }
+}
+
+/** Starts `ffmpeg` or `ffprobe`. Nothing is thrown here: a missing tool shows in the first wait. */
+export function startTool(
+  tool: "ffmpeg" | "ffprobe",
+  args: readonly string[],
+  options: ToolOptions,
+): MediaTool {
+  options.signal?.throwIfAborted();
+  const common = tool === "ffmpeg" ? ["-nostdin", "-hide_banner"] : ["-hide_banner"];
+  const running = launch(tool, [...common, "-v", "error", ...args], options);
+  const { child, gone } = running;
+  const within = <T>(event: Promise<T>) => watched(event, options, () => running.kill(stall(tool, options)));
+  const conclude = async (): Promise<void> => {
+    await within(gone);
+    const error = running.error();
+    if (error) throw error;
+  };
+  const stop = async (): Promise<void> => {
+    running.kill();
+    child.stdout.destroy(); // unread output would keep the tool's end from being noticed
+    await gone;
+  };
+  return {
+    async *output() {
+      const chunks = child.stdout[Symbol.asyncIterator]();
+      try {
+        for (;;) {
+          const next = await within(chunks.next());
+          if (next.done) break;
+          yield next.value as Buffer;
+        }
+        await conclude();
+      } finally {
+        await stop();
+      }
+    },
+    write: inputWriter(running, within),
+    async finished() {
+      child.stdin.end();
+      child.stdout.resume();
+      await conclude();
+    },
+    stop,
+  };
+}
+
+/** `MediaTool.write` on a process; `within` bounds its waits. */
+function inputWriter(
+  { child, gone, error }: Running,
+  within: (event: Promise<void>) => Promise<void>,
+): MediaTool["write"] {
+  let wake: (() => void) | undefined;
+  child.stdin
+    .on("error", () => {}) // A tool that has read enough closes its end: seen as `write` being false.
+    .on("drain", () => wake?.())
+    .on("close", () => wake?.());
+  const reads = () => !child.stdin.destroyed && child.exitCode === null && !error();
+  return async (bytes) => {
+    if (!reads()) return false;
+    if (child.stdin.write(bytes)) return true;
+    const drained = new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+    await within(Promise.race([drained, gone]));
+    return reads();
+  };
+}

@@ -1,0 +1,218 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import test from "node:test";
+import { sharedPath } from "../../../test/support.js";
+import { MediaError } from "../../errors.js";
+import type { StepFrame, VideoInfo } from "../video.js";
+import { ffmpegBackend } from "./ffmpeg.js";
+import { startTool } from "./ffmpeg-process.js";
+
+const skip = spawnSync("ffmpeg", ["-version"]).status === 0 ? false : "ffmpeg is not installed";
+
+async function folder(t: test.TestContext): Promise<string> {
+  const dir = await mkdtemp(path.join(tmpdir(), "avseg-ffmpeg-"));
+  t.after(() => rm(dir, { recursive: true }));
+  return dir;
+}
+
+/** Makes a file with ffmpeg; `args` come before its name. */
+function make(file: string, args: string): string {
+  const made = spawnSync("ffmpeg", ["-nostdin", "-v", "error", "-y", ...args.split(" "), file], {
+    encoding: "utf8",
+  });
+  assert.equal(made.status, 0, made.stderr);
+  return file;
+}
+
+const H264 = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p";
+
+async function framesOf(info: VideoInfo, side = 4): Promise<StepFrame[]> {
+  const frames: StepFrame[] = [];
+  for await (const frame of ffmpegBackend.framesAt(info, { width: side, height: side })) frames.push(frame);
+  return frames;
+}
+
+async function soundOf(info: VideoInfo): Promise<Float32Array> {
+  const pieces: number[] = [];
+  for await (const piece of ffmpegBackend.monoAudio(info, { sampleRateHz: 8000 })) pieces.push(...piece);
+  return Float32Array.from(pieces);
+}
+
+/** Seconds at which sound at 8 kHz sets in. */
+const onset = (sound: Float32Array) => sound.findIndex((x) => Math.abs(x) > 0.02) / 8000;
+
+test("a step's frame is the last of its second, at constant and variable rates", { skip }, async (t) => {
+  const dir = await folder(t);
+  // Red up to 0.9 s, green up to 2.0 s, then blue.
+  const source =
+    "-f lavfi -i color=red:s=64x48:r=30:d=0.9 -f lavfi -i color=lime:s=64x48:r=30:d=1.1 " +
+    "-f lavfi -i color=blue:s=64x48:r=30:d=0.5";
+  const join = "[0][1][2]concat=n=3:v=1:a=0";
+  const constant = make(path.join(dir, "c.mp4"), `${source} -filter_complex ${join} ${H264}`);
+  const uneven = `${join},select='not(mod(n\\,7))+not(mod(n\\,11))+eq(n\\,27)+eq(n\\,60)'`;
+  const variable = make(path.join(dir, "v.mkv"), `${source} -filter_complex ${uneven} ${H264}`);
+  for (const file of [constant, variable]) {
+    const frames = await framesOf(await ffmpegBackend.info(file));
+    assert.deepEqual(
+      frames.map((f) => f.index),
+      [0, 1, 2],
+    );
+    const colours = frames.map(({ rgb }) => [...rgb.subarray(0, 3)].map((c) => (c > 128 ? 1 : 0)).join(""));
+    assert.deepEqual(colours, ["010", "010", "001"], file);
+    assert.equal(frames[0]?.timeSeconds, 15 / 16);
+    assert.ok(frames[2]!.coveredSeconds > 0.25 && frames[2]!.coveredSeconds < 1);
+  }
+});
+
+test("sizes are those displayed: rotation, pixel aspect ratio, odd numbers", { skip }, async (t) => {
+  const dir = await folder(t);
+  const source = "-f lavfi -i testsrc=s=64x48:r=10:d=0.5";
+  const wide = make(path.join(dir, "wide.mp4"), `${source} -vf setsar=2/1 ${H264}`);
+  const turned = make(path.join(dir, "turned.mp4"), `-i ${wide} -c copy -metadata:s:v rotate=90`);
+  const odd = make(
+    path.join(dir, "odd.mkv"),
+    `${source} -vf scale=63:47,format=yuv444p -c:v libx264 -preset ultrafast`,
+  );
+  const size = async (file: string) => {
+    const { width, height } = await ffmpegBackend.info(file);
+    return `${width}x${height}`;
+  };
+  assert.equal(await size(wide), "128x48");
+  assert.equal(await size(odd), "63x47");
+  const info = await ffmpegBackend.info(turned);
+  if (info.rotationDegrees === 0) return t.skip("this ffmpeg writes no rotation by metadata");
+  assert.equal(`${info.width}x${info.height}`, "48x128");
+  for await (const { rgb } of ffmpegBackend.framesAt(info)) assert.equal(rgb.length, 48 * 128 * 3);
+});
+
+test("sound and picture keep their own start, and the default track is heard", { skip }, async (t) => {
+  const dir = await folder(t);
+  const late = make(
+    path.join(dir, "late.mp4"),
+    `-f lavfi -i color=red:s=64x48:r=10:d=3 -itsoffset 1.5 -f lavfi -i sine=d=1 ${H264} -c:a aac`,
+  );
+  const info = await ffmpegBackend.info(late);
+  assert.ok(Math.abs(onset(await soundOf(info)) - 1.5) < 0.05);
+
+  for (const kind of ["mkv", "ts"]) {
+    const lateVideo = make(
+      path.join(dir, `late-video.${kind}`),
+      `-itsoffset 1.5 -f lavfi -i color=red:s=64x48:r=10:d=1 -f lavfi -i sine=d=3 ${H264} -c:a aac`,
+    );
+    const shifted = await ffmpegBackend.info(lateVideo);
+    assert.ok(Math.abs(shifted.startSeconds - 1.5) < 0.05);
+    assert.ok(onset(await soundOf(shifted)) < 0.05);
+    assert.equal((await framesOf(shifted)).length, 3, kind); // the first frame stands in for the time before it
+  }
+
+  const two = make(
+    path.join(dir, "two.mkv"),
+    "-f lavfi -i color=red:s=64x48:r=10:d=1 -f lavfi -i anullsrc=d=1 -f lavfi -i sine=d=1 " +
+      `-map 0 -map 1 -map 2 -disposition:a:0 0 -disposition:a:1 default -t 1 ${H264} -c:a pcm_s16le`,
+  );
+  const tracks = await ffmpegBackend.info(two);
+  assert.equal(tracks.audioTracks.length, 2);
+  assert.equal(tracks.audioTrack?.stream, 2);
+  assert.ok(onset(await soundOf(tracks)) >= 0);
+});
+
+test("channels are averaged", { skip }, async (t) => {
+  const file = path.join(await folder(t), "stereo.mkv");
+  make(
+    file,
+    "-f lavfi -i color=red:s=64x48:r=10:d=1 -f lavfi -i aevalsrc=0.5|-0.1:s=8000:d=1 " +
+      `${H264} -c:a pcm_f32le`,
+  );
+  const sound = await soundOf(await ffmpegBackend.info(file));
+  assert.equal(sound.length, 8000);
+  assert.ok(sound.subarray(100, 7900).every((x) => Math.abs(x - 0.2) < 1e-4));
+});
+
+test("what is no video is refused in one line", { skip }, async (t) => {
+  const dir = await folder(t);
+  const real = make(path.join(dir, "real.ts"), "-f lavfi -i testsrc=s=64x48:r=10:d=0.5 -c:v mpeg2video");
+  const list = `#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:1,\n${real}\n#EXT-X-ENDLIST\n`;
+  const refused = async (name: string, content: string, message: RegExp) => {
+    const file = path.join(dir, name);
+    await writeFile(file, content);
+    await assert.rejects(ffmpegBackend.info(file), (error) => {
+      assert.ok(error instanceof MediaError);
+      assert.ok(error.message.startsWith(file) && !error.message.includes("\n"), error.message);
+      assert.match(error.message, message);
+      return true;
+    });
+  };
+  await refused("empty.mp4", "", /the file is empty/);
+  await refused("text.mp4", "hello", /cannot read it/);
+  await refused("list.mp4", list, /a playlist/);
+  await refused("list.m3u8", list, /a playlist/);
+  await refused("concat.mp4", `ffconcat version 1.0\nfile ${path.basename(real)}\n`, /a playlist/);
+  await assert.rejects(ffmpegBackend.info(path.join(dir, "missing.mp4")), /no such video file/);
+  await assert.rejects(ffmpegBackend.info(dir), /found a folder/);
+  const sound = make(path.join(dir, "sound.m4a"), "-f lavfi -i sine=d=0.2 -c:a aac");
+  await assert.rejects(ffmpegBackend.info(sound), /expected a video stream, found audio/);
+});
+
+test("a tool that stalls, is aborted or is missing ends with a reason", { skip }, async (t) => {
+  // Waits for input that never comes.
+  const waiting = ["-f", "rawvideo", "-video_size", "8x8", "-i", "pipe:0", "-f", "rawvideo", "pipe:1"];
+  const first = async (options: { signal?: AbortSignal; stallSeconds?: number }) => {
+    for await (const _ of startTool("ffmpeg", waiting, { source: "x.mp4", ...options }).output());
+  };
+  await assert.rejects(first({ stallSeconds: 0.3 }), /x\.mp4: ffmpeg made no progress/);
+  const reason = new Error("changed my mind");
+  const controller = new AbortController();
+  const running = first({ signal: controller.signal });
+  controller.abort(reason);
+  await assert.rejects(running, reason);
+  await assert.rejects(first({ signal: controller.signal }), reason);
+
+  const { PATH } = process.env;
+  t.after(() => {
+    process.env.PATH = PATH;
+  });
+  process.env.PATH = "";
+  await assert.rejects(
+    first({}),
+    (error) => error instanceof MediaError && /apt install/.test(error.hint ?? ""),
+  );
+});
+
+test("a tool that only writes its file may take its time, and is stopped when it stands still", {
+  skip,
+}, async (t) => {
+  const dir = await folder(t);
+  const output = path.join(dir, "sound.wav");
+  const write = async (args: string, stallSeconds: number) => {
+    const options = { source: "x.mp4", output, stallSeconds };
+    const tool = startTool("ffmpeg", [...args.split(" "), "-y", output], options);
+    await tool.finished().finally(() => tool.stop());
+  };
+  await write("-re -f lavfi -i sine=d=5 -flush_packets 1", 2); // at the speed of its playing
+  assert.ok((await stat(output)).size > 5 * 44_100 * 2);
+
+  const pipe = path.join(dir, "pipe");
+  const made = spawnSync("mkfifo", [pipe]);
+  if (made.status !== 0) return t.skip("no named pipes here");
+  await assert.rejects(write(`-f wav -i ${pipe}`, 0.3), /x\.mp4: ffmpeg made no progress for 0\.3 s/);
+});
+
+test("the reference recordings", {
+  skip: skip || (sharedPath("media") ? false : "media absent"),
+}, async () => {
+  const expected = {
+    "video.mp4": { size: "1920x1080", steps: 5, channels: 2 },
+    "rotate-buck-bunny.mp4": { size: "1080x1920", steps: 2, channels: 6 },
+    "frames.webm": { size: "1080x1080", steps: 4, channels: undefined },
+    "edts.mp4": { size: "854x480", steps: 9, channels: 2 },
+  };
+  for (const [name, { size, steps, channels }] of Object.entries(expected)) {
+    const info = await ffmpegBackend.info(sharedPath("media", name)!);
+    assert.equal(`${info.width}x${info.height}`, size, name);
+    assert.equal(info.audioTrack?.channels, channels, name);
+    assert.equal((await framesOf(info)).length, steps, name);
+  }
+});

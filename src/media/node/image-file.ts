@@ -1,0 +1,123 @@
+/** PNG and JPEG files, read and written with sharp (libvips). Decoded pixels agree with Pillow's. */
+import sharp, { type Sharp } from "sharp";
+import { MediaError } from "../../errors.js";
+import { type Image, imageSize } from "../resize.js";
+import { readInput } from "./input-file.js";
+
+/** Most pixels that an image may have; checked from the header, before anything is allocated. */
+export const MAX_IMAGE_PIXELS = 64 * 2 ** 20;
+const MAX_FILE_BYTES = 256 * 2 ** 20;
+
+/** Only these are decoded: other formats that libvips knows can refer to further files. */
+const SIGNATURES = [
+  [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a], // PNG
+  [0xff, 0xd8, 0xff], // JPEG
+];
+
+const HINT = "Replace the file, or remove its row from the table that names it.";
+
+/** The bytes of an image file, after checks of existence, size and format. */
+async function readImageBytes(path: string): Promise<Buffer> {
+  const bytes = await readInput(path, "image", MAX_FILE_BYTES);
+  if (!SIGNATURES.some((signature) => signature.every((byte, i) => bytes[i] === byte))) {
+    throw new MediaError(`${path}: expected a PNG or JPEG image, found neither's signature`, { hint: HINT });
+  }
+  return bytes;
+}
+
+/** Decodes a PNG or JPEG to RGB, `u8[H,W,3]`; transparency is dropped. Throws `MediaError` naming the file. */
+export async function readRgb(path: string): Promise<Image> {
+  const bytes = await readImageBytes(path);
+  try {
+    // Profiles and orientation tags are ignored, as Pillow does by default.
+    const image = sharp(bytes, { limitInputPixels: MAX_IMAGE_PIXELS, failOn: "error", ignoreIcc: true });
+    if (isDeepGray(bytes)) return await readDeepGray(image);
+    if (isJpeg(bytes) && (await image.metadata()).space === "cmyk")
+      throw new Error("it is CMYK, expected RGB or gray");
+    const { data, info } = await image
+      .removeAlpha()
+      .toColourspace("srgb")
+      .raw()
+      .toBuffer({ resolveWithObject: true });
+    if (info.channels !== 3) throw new Error(`decoded to ${info.channels} channels, expected 3`);
+    // Copied off libvips' memory, so that its owner is an ordinary ArrayBuffer.
+    return { dtype: "u8", shape: [info.height, info.width, 3], data: Uint8Array.from(data) };
+  } catch (error) {
+    const reason = (error instanceof Error ? error.message : String(error)).split("\n")[0]?.trim();
+    const what = /pixel limit/i.test(reason ?? "")
+      ? `the image has more than ${MAX_IMAGE_PIXELS} pixels`
+      : `the image cannot be decoded (${reason})`;
+    throw new MediaError(`${path}: ${what}`, { hint: HINT, cause: error });
+  }
+}
+
+/** Which of the two admitted formats it is: a PNG has no CMYK, so that its header is read once only. */
+function isJpeg(bytes: Buffer): boolean {
+  return bytes[0] === 0xff;
+}
+
+/** True for a PNG of 16-bit gray, by its header. */
+function isDeepGray(bytes: Buffer): boolean {
+  const [depth, colourType] = [bytes[24], bytes[25]];
+  return !isJpeg(bytes) && depth === 16 && (colourType === 0 || colourType === 4);
+}
+
+/** 16-bit gray clipped to 255, as Pillow does: taking the high byte would make 255 of a mask black. */
+async function readDeepGray(image: Sharp): Promise<Image> {
+  const { data, info } = await image
+    .removeAlpha()
+    .toColourspace("grey16")
+    .raw({ depth: "ushort" })
+    .toBuffer({ resolveWithObject: true });
+  const gray = new Uint16Array(Uint8Array.from(data).buffer);
+  const rgb = Uint8Array.from({ length: 3 * gray.length }, (_, i) =>
+    Math.min(255, gray[Math.floor(i / 3)] ?? 0),
+  );
+  return { dtype: "u8", shape: [info.height, info.width, 3], data: rgb };
+}
+
+/**
+ * Decodes a PNG or JPEG to luma, `u8[H,W]`, by Pillow's formula (gray levels stay as they are); palettes are
+ * expanded first. Throws `MediaError` naming the file.
+ */
+export async function readGray(path: string): Promise<Image> {
+  const { shape, data } = await readRgb(path);
+  const luma = new Uint8Array(data.length / 3);
+  for (let i = 0, at = 0; i < luma.length; i++, at += 3) {
+    luma[i] = (data[at]! * 19595 + data[at + 1]! * 38470 + data[at + 2]! * 7471 + 32768) >> 16;
+  }
+  return { dtype: "u8", shape: shape.slice(0, 2), data: luma };
+}
+
+/**
+ * Encodes `u8[H,W,3]` as the name of its file says: JPEG for `.jpg`, nearly lossless as its blocks would show in
+ * small frames, else PNG, fast.
+ */
+export async function encodeFrame(file: string, image: Image): Promise<Uint8Array> {
+  if (!/\.jpe?g$/i.test(file)) return encodePng(image, { compressionLevel: 1 });
+  const { height, width } = imageSize(image);
+  const raw = { width, height, channels: 3 } as const;
+  return sharp(image.data, { raw, limitInputPixels: MAX_IMAGE_PIXELS })
+    .jpeg({ quality: 94, chromaSubsampling: "4:4:4" })
+    .toBuffer();
+}
+
+/** How hard PNG compression tries, 0 (none) to 9. */
+export interface PngOptions {
+  readonly compressionLevel?: number;
+}
+
+/** Encodes `u8[H,W]` (gray), `u8[H,W,3]` (RGB) or `u8[H,W,4]` (RGBA, straight alpha) as PNG, losslessly. */
+export async function encodePng(
+  image: Image,
+  { compressionLevel = 6 }: PngOptions = {},
+): Promise<Uint8Array> {
+  const { height, width, channels } = imageSize(image);
+  if (channels !== 1 && channels !== 3 && channels !== 4) {
+    throw new TypeError(`encodePng: expected 1, 3 or 4 channels, got ${channels}`);
+  }
+  const encoder = sharp(image.data, { raw: { width, height, channels }, limitInputPixels: MAX_IMAGE_PIXELS });
+  return channels === 1
+    ? encoder.toColourspace("b-w").png({ compressionLevel }).toBuffer()
+    : encoder.png({ compressionLevel }).toBuffer();
+}

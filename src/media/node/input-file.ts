@@ -1,0 +1,43 @@
+/** Reading a media file whole, with a bound on its size and failures that name it. */
+import { readFile, stat } from "node:fs/promises";
+import { MediaError } from "../../errors.js";
+import { errorCode } from "../../node/files.js";
+
+/** A `MediaError` for a file that the system will not hand out. `kind` is what it should be: `image`, `video`. */
+export function unreadable(error: unknown, path: string, kind: string): MediaError {
+  const code = errorCode(error) ?? String(error);
+  const what = code === "ENOENT" ? `there is no such ${kind} file` : `the ${kind} cannot be read (${code})`;
+  return new MediaError(`${path}: ${what}`, { hint: "Check the path and its permissions.", cause: error });
+}
+
+/** Size in bytes of a file of at least one byte. Throws `MediaError` when it is missing, empty or no file. */
+export async function inputSize(path: string, kind: string): Promise<number> {
+  const status = await stat(path).catch((error: unknown) => {
+    throw unreadable(error, path, kind);
+  });
+  const article = kind === "image" ? "an" : "a";
+  if (!status.isFile()) {
+    throw new MediaError(`${path}: expected ${article} ${kind} file, found a folder or a device`, {
+      hint: "Check the path.",
+    });
+  }
+  if (status.size === 0) {
+    throw new MediaError(`${path}: the file is empty, expected ${article} ${kind}`, {
+      hint: "Fetch or convert it again.",
+    });
+  }
+  return status.size;
+}
+
+/** The bytes of a file of at most `maxBytes`. Throws `MediaError` when it is missing, empty or larger. */
+export async function readInput(path: string, kind: string, maxBytes: number): Promise<Buffer> {
+  const size = await inputSize(path, kind);
+  if (size > maxBytes) {
+    throw new MediaError(`${path}: ${size} bytes, expected at most ${maxBytes} for a file of this kind`, {
+      hint: "Cut or convert it, or remove what names it.",
+    });
+  }
+  return readFile(path).catch((error: unknown) => {
+    throw unreadable(error, path, kind);
+  });
+}

@@ -1,0 +1,111 @@
+/**
+ * A clip's pictures for a report: ground truth and prediction over the frames, and the loudness of its sound.
+ */
+import sharp from "sharp";
+import type { Clip } from "../datasets/clip.js";
+import type { Image } from "../media/resize.js";
+import type { TensorOf } from "../tensor.js";
+import { type Color, labelColor, overlay } from "./overlay.js";
+import type { ReportClip, ReportSound } from "./report.js";
+
+const TRUTH = [18, 165, 148] as const;
+const PREDICTION = [247, 103, 7] as const;
+const JPEG_QUALITY = 82;
+
+/** Options of `clipPictures`. */
+export interface ClipPictureOptions {
+  readonly figures: ReportClip["figures"];
+  /** Class names by index (AVSS): every class has its colour, and a legend names them. */
+  readonly classes?: readonly string[];
+  /** Mono samples of the whole clip; without them the loudness is taken from the log-mel. */
+  readonly samples?: Float32Array;
+}
+
+/**
+ * Pictures of a clip with its predicted masks, `u8[T,H,W]` (0 or 1, or class indices). Padded frames are left
+ * out.
+ */
+export async function clipPictures(
+  clip: Clip,
+  masks: TensorOf<"u8">,
+  { figures, classes, samples }: ClipPictureOptions,
+): Promise<ReportClip> {
+  const seen = new Set<number>();
+  const picture = async (frame: Image, labels: Image, color: Color): Promise<string> => {
+    if (classes) for (const label of labels.data) seen.add(label);
+    return jpegAddress(overlay(frame, labels, (label) => (classes ? labelColor(label) : color)));
+  };
+  const steps = Array.from({ length: clip.frames.shape[0] ?? 0 }, (_, t) => t).filter(
+    (t) => clip.keep.data[t] !== 0,
+  );
+  const frames = await Promise.all(
+    steps.map(async (t) => {
+      const frame = slice(clip.frames, t);
+      const m = clip.labelled.indexOf(t);
+      const truth = m < 0 ? undefined : await picture(frame, slice(clip.masks, m), TRUTH);
+      const prediction = await picture(frame, slice(masks, t), PREDICTION);
+      return { seconds: t + 1, prediction, ...(truth !== undefined && { truth }) };
+    }),
+  );
+  const legend = [...seen]
+    .sort((a, b) => a - b)
+    .filter((k) => k !== 0)
+    .map((k) => ({ name: classes?.[k] ?? `class ${k}`, color: hex(labelColor(k)) }));
+  return {
+    id: clip.id,
+    category: clip.category,
+    figures,
+    frames,
+    sound: samples ? waveform(samples) : loudness(clip.logMel, steps),
+    ...(legend.length > 0 && { legend }),
+  };
+}
+
+/**
+ * Loudness of the given steps of log-mels `f32[T,1,96,64]`: mean magnitude over the bands, over its maximum.
+ */
+export function loudness(logMel: TensorOf<"f32">, steps: readonly number[]): ReportSound {
+  const [, , windows = 96, bands = 64] = logMel.shape;
+  const levels = steps.flatMap((t) =>
+    Array.from({ length: windows }, (_, w) => {
+      const start = (t * windows + w) * bands;
+      const sum = logMel.data.subarray(start, start + bands).reduce((total, v) => total + Math.exp(v), 0);
+      return Math.max(0, sum / bands - 0.0101); // the log-mel of silence is log(0.01)
+    }),
+  );
+  return { envelope: normalised(levels), source: "loudness, from the log-mel" };
+}
+
+/** Peaks of mono samples in about 500 stretches, over their maximum. */
+export function waveform(samples: Float32Array): ReportSound {
+  const run = Math.max(1, Math.ceil(samples.length / 500));
+  const peaks: number[] = [];
+  for (let i = 0; i < samples.length; i += run) {
+    peaks.push(samples.subarray(i, i + run).reduce((peak, v) => Math.max(peak, Math.abs(v)), 0));
+  }
+  return { envelope: normalised(peaks), source: "waveform" };
+}
+
+function normalised(levels: readonly number[]): number[] {
+  const loudest = levels.reduce((max, v) => Math.max(max, v), 0);
+  return levels.map((v) => (loudest === 0 ? 0 : Math.round((v / loudest) * 1000) / 1000));
+}
+
+/** Item `index` of the first axis. */
+function slice(tensor: TensorOf<"u8">, index: number): Image {
+  const shape = tensor.shape.slice(1);
+  const size = shape.reduce((n, d) => n * d, 1);
+  return { dtype: "u8", shape, data: tensor.data.subarray(index * size, (index + 1) * size) };
+}
+
+async function jpegAddress(image: Image): Promise<string> {
+  const [height = 1, width = 1] = image.shape;
+  const jpeg = await sharp(image.data, { raw: { width, height, channels: 3 } })
+    .jpeg({ quality: JPEG_QUALITY, chromaSubsampling: "4:4:4" })
+    .toBuffer();
+  return `data:image/jpeg;base64,${jpeg.toString("base64")}`;
+}
+
+function hex(color: readonly number[]): string {
+  return `#${color.map((v) => v.toString(16).padStart(2, "0")).join("")}`;
+}

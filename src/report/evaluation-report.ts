@@ -1,0 +1,189 @@
+/** An evaluation's result as a report. */
+import { type EvaluationResult, namedFigures, type Protocol } from "../evaluation/result.js";
+import {
+  formatShare,
+  type Report,
+  type ReportBars,
+  type ReportCurves,
+  type ReportGallery,
+  type ReportTable,
+  type ReportTile,
+} from "./report.js";
+
+/** What one epoch of training recorded: a checkpoint's history is a list of these. */
+export interface ChartedEpoch {
+  /** 0 for the first. */
+  readonly epoch: number;
+  /** Mean training loss. */
+  readonly loss: number;
+  /** Figures on the validation split, `miou` and `fscore` among them, where the epoch was evaluated. */
+  readonly validation?: Readonly<Record<string, number>> | undefined;
+}
+
+/** The two charts of a training: loss and validation, with the best epoch marked. */
+export function trainingCharts(options: {
+  readonly epochs: readonly ChartedEpoch[];
+  /** Loss of every step, if known: drawn in place of the epochs' means. */
+  readonly stepLosses?: readonly (readonly [step: number, loss: number])[];
+  /** 0 for the first, as in `ChartedEpoch`. */
+  readonly bestEpoch?: number | undefined;
+}): ReportCurves[] {
+  const { epochs, stepLosses, bestEpoch } = options;
+  const validated = (name: "miou" | "fscore"): [number, number][] =>
+    epochs.flatMap(({ epoch, validation }) => {
+      const value = validation?.[name];
+      return value === undefined ? [] : [[epoch + 1, value]];
+    });
+  const marks = bestEpoch === undefined ? [] : [{ x: bestEpoch + 1, label: "best" }];
+  return [
+    {
+      kind: "curves",
+      title: "Training loss",
+      xLabel: stepLosses ? "step" : "epoch",
+      series: [
+        stepLosses
+          ? { name: "loss", points: stepLosses, smooth: true }
+          : { name: "loss", points: epochs.map(({ epoch, loss }): [number, number] => [epoch + 1, loss]) },
+      ],
+    },
+    {
+      kind: "curves",
+      title: "Validation",
+      xLabel: "epoch",
+      series: [
+        { name: "mIoU", points: validated("miou") },
+        { name: "F-score", points: validated("fscore") },
+      ],
+      marks,
+    },
+  ];
+}
+
+/** Bars that compare mIoU with the right sounds and with swapped ones. */
+export function swapChart(miou: number, swappedMiou: number): ReportBars {
+  const fall = miou > 0 ? Math.round((1 - swappedMiou / miou) * 100) : 0;
+  return {
+    kind: "bars",
+    title: "Does it listen?",
+    bars: [
+      { label: "Own sound", value: miou, note: "mIoU, test clips as they are" },
+      { label: "Swapped sound", value: swappedMiou, note: "mIoU, each with another clip's sound" },
+    ],
+    caption: `Same frames, same masks: with the sound of another clip the mIoU falls by ${fall}%.`,
+  };
+}
+
+/**
+ * The tiles, charts and tables of an evaluation; add what else was measured, pictures and the environment.
+ */
+export function evaluationReport(
+  result: EvaluationResult,
+  options: {
+    readonly title: string;
+    readonly lead: string;
+    readonly tiles?: readonly ReportTile[];
+    readonly charts?: Report["charts"];
+    readonly galleries?: readonly ReportGallery[];
+    readonly environment: Report["environment"];
+  },
+): Report {
+  return {
+    title: options.title,
+    lead: options.lead,
+    tiles: [...headlineTiles(result), ...(options.tiles ?? [])],
+    charts: [...(options.charts ?? []), distribution(result)],
+    galleries: options.galleries ?? [],
+    tables: [figuresTable(result), ...categoryTable(result), ...classTable(result), clipTable(result)],
+    environment: options.environment,
+  };
+}
+
+function headlineTiles({ headline, clips, batchSize, task }: EvaluationResult): ReportTile[] {
+  const note = task === "avss" ? "published, per image" : `published, batches of ${batchSize}`;
+  const frames = clips.reduce((sum, clip) => sum + clip.frames, 0);
+  return [
+    { label: "mIoU", value: formatShare(headline.miou), note },
+    { label: "F-score", value: formatShare(headline.fscore), note },
+    { label: "Clips", value: String(clips.length), note: `${frames} frames` },
+  ];
+}
+
+/** Clips sorted by mIoU: how even the result is. */
+function distribution({ clips }: EvaluationResult): ReportCurves {
+  const sorted = clips.map((clip) => clip.miou).sort((a, b) => a - b);
+  return {
+    kind: "curves",
+    title: "mIoU of all clips, from worst to best",
+    xLabel: "share of clips (%)",
+    series: [
+      {
+        name: "best clip", // a line's name stands beside its last value
+        points: sorted.map((miou, i): [number, number] => [(100 * (i + 1)) / sorted.length, miou]),
+      },
+    ],
+  };
+}
+
+const PROTOCOL_TEXT: Readonly<Record<Protocol, string>> = {
+  published: "published",
+  corrected: "corrected",
+  count: "",
+};
+
+function figuresTable(result: EvaluationResult): ReportTable {
+  return {
+    title: "Every figure, and what it is",
+    note: "“Published” figures repeat the published evaluation, flaws included, to compare with its tables; “corrected” ones mend them. Compare like with like only.",
+    columns: ["Figure", "Value", "Protocol", "How it is computed"],
+    rows: namedFigures(result).map((f) => [f.label, f.value, PROTOCOL_TEXT[f.protocol], f.explanation]),
+  };
+}
+
+function categoryTable({ categories }: EvaluationResult): ReportTable[] {
+  if (categories.length < 2) return [];
+  return [
+    {
+      title: "By category",
+      columns: ["Category", "Clips", "Frames", "mIoU", "F-score"],
+      rows: [...categories]
+        .sort((a, b) => b.miou - a.miou)
+        .map((row) => [row.category, row.clips, row.frames, row.miou, row.fscore]),
+      meters: [3, 4],
+    },
+  ];
+}
+
+function classTable(result: EvaluationResult): ReportTable[] {
+  if (result.task !== "avss") return [];
+  return [
+    {
+      title: "By class",
+      note: "Classes that occur, over real frames.",
+      columns: ["Class", "Frames", "IoU per image", "F-score per image", "IoU pooled", "F-score pooled"],
+      rows: result.classes
+        .filter((row) => row.frames > 0)
+        .map((row) => [
+          row.name,
+          row.frames,
+          row.iouPerImage,
+          row.fscorePerImage,
+          row.iouPooled,
+          row.fscorePooled,
+        ]),
+      meters: [2, 3, 4, 5],
+    },
+  ];
+}
+
+function clipTable({ clips }: EvaluationResult): ReportTable {
+  return {
+    title: "By clip",
+    note: `${clips.length} clips, worst first`,
+    columns: ["Clip", "Category", "Frames", "mIoU", "F-score"],
+    rows: [...clips]
+      .sort((a, b) => a.miou - b.miou)
+      .map((row) => [row.id, row.category, row.frames, row.miou, row.fscore]),
+    meters: [3, 4],
+    collapsed: true,
+  };
+}

@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import test from "node:test";
+import { sharedPath } from "../../test/support.js";
+import { openDataset } from "../datasets/avsbench/open-dataset.js";
+import type { ClipBatch, Predictor } from "../inference/predictor.js";
+import { f32 } from "../tensor.js";
+import { runEvaluation } from "./run-evaluation.js";
+
+const SIDE = 64;
+
+/** Finds bright pixels, more of them the louder the sound. */
+function brightness(frameCount: number, classes: readonly string[]): Predictor {
+  return {
+    frameCount,
+    imageSize: SIDE,
+    classes,
+    predict: async ({ frames, logMel, keep }: ClipBatch) => {
+      const [steps = 0] = frames.shape;
+      const pixels = SIDE * SIDE;
+      const outputs = classes.length > 2 ? classes.length : 1;
+      const logits = new Float32Array(steps * outputs * pixels);
+      for (let t = 0; t < steps; t++) {
+        const loud = logMel.data.subarray(t * 6144, (t + 1) * 6144).reduce((sum, v) => sum + v, 0) / 6144;
+        for (let i = 0; i < pixels; i++) {
+          const green = frames.data[(t * pixels + i) * 3 + 1] ?? 0;
+          const at = (t * outputs + (outputs > 1 ? 3 : 0)) * pixels + i;
+          logits[at] = ((green - 128) / 40 + loud / 4) * (keep.data[t] ?? 0);
+        }
+      }
+      return f32(logits, [steps, outputs, SIDE, SIDE]);
+    },
+    close: async () => {},
+  };
+}
+
+for (const [task, frameCount] of [
+  ["s4", 5],
+  ["ms3", 5],
+  ["avss", 10],
+] as const) {
+  test(`${task}: a dataset on disk gives figures, tables, masks and report`, async (t) => {
+    const root = sharedPath("minibench");
+    if (root === undefined) return t.skip("minibench absent");
+    const outDir = await mkdtemp(path.join(tmpdir(), "avseg-evaluation-"));
+    t.after(() => rm(outDir, { recursive: true }));
+    const dataset = await openDataset({ task, root, split: "test", imageSize: SIDE });
+    const predictor = brightness(frameCount, dataset.classes);
+    const common = { predictor, dataset, batchSize: 4, workers: 1, context: { checkpoint: "fake" } };
+    const { result, files } = await runEvaluation({
+      ...common,
+      outDir,
+      saveMasks: true,
+      report: { title: "T <1>" },
+    });
+    assert.equal(result.clips.length, dataset.entries.length);
+    assert.ok(result.headline.miou > 0 && result.headline.miou < 1);
+    assert.deepEqual(
+      (await readdir(outDir)).sort(),
+      [...files.map((file) => path.basename(file)), "pred_masks"].sort(),
+    );
+    const masks = (await readdir(outDir, { recursive: true })).filter((file) => file.endsWith(".png"));
+    assert.equal(masks.length, result.figures.frames);
+    const page = await readFile(path.join(outDir, "report.html"), "utf8");
+    assert.match(page, /<h1>T &lt;1&gt;<\/h1>/);
+    assert.ok(dataset.entries.every(({ id }) => page.includes(id)));
+
+    const swapped = await runEvaluation({ ...common, outDir: path.join(outDir, "swapped"), swapSounds: 1 });
+    assert.notDeepEqual(swapped.result.figures, result.figures);
+    const again = await runEvaluation({ ...common, outDir: path.join(outDir, "swapped"), swapSounds: 1 });
+    assert.deepEqual(again.result, swapped.result);
+  });
+}
+
+test("an output folder that cannot be made is found out before the model runs", async (t) => {
+  const root = sharedPath("minibench");
+  if (root === undefined) return t.skip("minibench absent");
+  const dataset = await openDataset({ task: "ms3", root, split: "test", imageSize: SIDE });
+  let runs = 0;
+  const predictor: Predictor = {
+    ...brightness(5, dataset.classes),
+    predict: async () => {
+      runs++;
+      throw new Error("must not run");
+    },
+  };
+  const outDir = path.join(root, "expected.json", "out");
+  await assert.rejects(runEvaluation({ predictor, dataset, batchSize: 1, outDir, context: {} }), {
+    name: "OutputError",
+  });
+  assert.equal(runs, 0);
+});

@@ -1,0 +1,132 @@
+/**
+ * A whole evaluation with its files: figures, tables, masks and report, gone on with after an interruption.
+ */
+import path from "node:path";
+import { clipRequests } from "../datasets/avsbench/open-dataset.js";
+import type { AvsDataset } from "../datasets/clip.js";
+import { ClipLoader } from "../datasets/loader.js";
+import type { EvaluationProgress } from "../evaluation/evaluate.js";
+import { maskWriter } from "../evaluation/mask-writer.js";
+import type { EvaluationResult } from "../evaluation/result.js";
+import { evaluateResumable, fingerprintOf } from "../evaluation/resume.js";
+import { withSwappedSounds } from "../evaluation/swap-sounds.js";
+import type { Predictor } from "../inference/predictor.js";
+import { readWavFile } from "../media/node/wav-file.js";
+import { toMono } from "../media/wav.js";
+import { ensureWritableDir, writeFileAtomic } from "../node/files.js";
+import { describeEnvironment } from "./environment.js";
+import { evaluationReport } from "./evaluation-report.js";
+import { renderReport } from "./render-report.js";
+import type { Report } from "./report.js";
+import { showcase } from "./showcase.js";
+import { writeResult } from "./write-result.js";
+
+/** What a caller may add to the report of an evaluation. */
+export type ReportParts = Partial<Pick<Report, "title" | "lead" | "tiles" | "charts" | "environment">>;
+
+/** Options of `runEvaluation`. */
+export interface RunEvaluationOptions {
+  readonly predictor: Predictor;
+  readonly dataset: AvsDataset;
+  /** Clips per batch: the published binary figures are averages over batches. */
+  readonly batchSize: number;
+  /** Clips that the model is given at once; see `evaluate`. */
+  readonly clipsPerRun?: number;
+  readonly outDir: string;
+  /**
+   * What else decides the result and tells people what was evaluated: the hashes of the checkpoint, its encoders
+   * and all settings. An interrupted evaluation is gone on with only if all of this is the same.
+   */
+  readonly context: Readonly<Record<string, unknown>>;
+  /** Gives every clip the sound of another, drawn by this seed. */
+  readonly swapSounds?: number;
+  /** Writes the predicted masks below `outDir/pred_masks`. */
+  readonly saveMasks?: boolean;
+  /** Writes `outDir/report.html`, with these parts added. */
+  readonly report?: ReportParts | ((result: EvaluationResult) => ReportParts);
+  /** Decoding threads; see `ClipLoader`. */
+  readonly workers?: number;
+  readonly onProgress?: (progress: EvaluationProgress) => void;
+  /** Told how many clips an interrupted run had scored. */
+  readonly onResume?: (clips: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Evaluates a model on a dataset and writes into `outDir`: `evaluation.json`, the tables (see `writeResult`),
+ * masks and report if asked for. Throws what `evaluate` throws, and `OutputError` when a file cannot be
+ * written (found out before the work begins where possible).
+ */
+export async function runEvaluation(
+  options: RunEvaluationOptions,
+): Promise<{ readonly result: EvaluationResult; readonly files: readonly string[] }> {
+  const { predictor, batchSize, outDir, context, swapSounds, workers, signal } = options;
+  await ensureWritableDir(outDir);
+  const dataset = swapSounds === undefined ? options.dataset : withSwappedSounds(options.dataset, swapSounds);
+  const { task, split, entries } = dataset;
+  const loader = new ClipLoader(dataset, { cacheBytes: 0, ...(workers !== undefined && { workers }) });
+  try {
+    const identity = { context, task, split, batchSize, swapSounds: swapSounds ?? null };
+    const result = await evaluateResumable({
+      predictor,
+      task,
+      batchSize,
+      total: entries.length,
+      clipsFrom: (first) =>
+        loader.batches({ batchSize, startBatch: first / batchSize, ...(signal && { signal }) }),
+      stateFile: path.join(outDir, ".evaluation-state.json"),
+      fingerprint: fingerprintOf({ ...identity, entries, masks: options.saveMasks === true }),
+      ...(options.clipsPerRun !== undefined && { clipsPerRun: options.clipsPerRun }),
+      ...(options.saveMasks && { onMasks: maskWriter(outDir, task) }),
+      ...(options.onProgress && { onProgress: options.onProgress }),
+      ...(options.onResume && { onResume: options.onResume }),
+      ...(signal && { signal }),
+    });
+    const files = await writeResult(outDir, result, identity);
+    if (options.report) files.push(await writeReport(options, dataset, result));
+    return { result, files };
+  } finally {
+    await loader.close();
+  }
+}
+
+async function writeReport(
+  { predictor, outDir, report = {}, context, swapSounds, signal }: RunEvaluationOptions,
+  dataset: AvsDataset,
+  result: EvaluationResult,
+): Promise<string> {
+  const swapped = swapSounds === undefined ? "" : ", with the sound of another clip";
+  const described = Object.entries(context).map(([name, value]): [string, string] => [name, String(value)]);
+  const page = renderReport(
+    evaluationReport(result, {
+      title: `${dataset.task.toUpperCase()} evaluation`,
+      lead: `${result.clips.length} clips of the ${dataset.split} split${swapped}.`,
+      galleries: await showcase({
+        dataset,
+        predictor,
+        result,
+        samplesOf: (index) => soundOf(dataset, index),
+        ...(signal && { signal }),
+      }),
+      environment: describeEnvironment(described),
+      ...(typeof report === "function" ? report(result) : report),
+    }),
+  );
+  const file = path.join(outDir, "report.html");
+  await writeFileAtomic(file, page);
+  return file;
+}
+
+/** A clip's sound, mono; `undefined` where the dataset has no WAV that can be read, or sounds are swapped. */
+async function soundOf(dataset: AvsDataset, index: number): Promise<Float32Array | undefined> {
+  const request = clipRequests(dataset)?.[index];
+  if (request === undefined) return undefined;
+  try {
+    const audio = await readWavFile(path.join(request.folder, request.files.wav));
+    const seconds = Math.min(request.frameCount, request.files.frames.length);
+    const mono = toMono(audio).subarray(0, Math.round(seconds * audio.sampleRateHz));
+    return Float32Array.from(mono);
+  } catch {
+    return undefined; // the picture falls back to the log-mel, which the evaluation used
+  }
+}

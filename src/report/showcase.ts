@@ -1,0 +1,82 @@
+/** The clips that a report shows: the best, the middle and the worst, by mIoU. */
+import type { AvsDataset } from "../datasets/clip.js";
+import { evaluate } from "../evaluation/evaluate.js";
+import type { EvaluationResult } from "../evaluation/result.js";
+import type { Predictor } from "../inference/predictor.js";
+import type { TensorOf } from "../tensor.js";
+import { clipPictures } from "./clip-pictures.js";
+import { formatShare, type ReportClip, type ReportGallery } from "./report.js";
+
+/** Positions in `result.clips` of the `count` worst, middle and best clips, none of them twice. */
+export function pickShowcase(
+  result: EvaluationResult,
+  count: number,
+): { best: number[]; typical: number[]; worst: number[] } {
+  const order = result.clips.map((_, i) => i).sort((a, b) => clipMiou(result, a) - clipMiou(result, b));
+  const worst = order.splice(0, Math.min(count, Math.ceil(order.length / 3)));
+  const best = order.splice(Math.max(0, order.length - count)).reverse();
+  const middle = Math.max(0, Math.floor((order.length - count) / 2));
+  return { best, typical: order.slice(middle, middle + count), worst };
+}
+
+function clipMiou(result: EvaluationResult, index: number): number {
+  return result.clips[index]?.miou ?? 0;
+}
+
+/**
+ * Galleries of the best, typical and worst `count` clips of an evaluation. Their masks are predicted again,
+ * so that an evaluation need not keep any. `dataset` must be the one evaluated (its clips in the same order).
+ */
+export async function showcase(options: {
+  readonly dataset: AvsDataset;
+  readonly predictor: Predictor;
+  readonly result: EvaluationResult;
+  readonly count?: number;
+  /** Mono samples of a clip, for its waveform; without them loudness is taken from the log-mel. */
+  readonly samplesOf?: (index: number) => Promise<Float32Array | undefined>;
+  readonly signal?: AbortSignal;
+}): Promise<ReportGallery[]> {
+  const { dataset, result, count = 2 } = options;
+  const pictures = async (indices: readonly number[]): Promise<ReportClip[]> => {
+    const clips: ReportClip[] = [];
+    for (const index of indices) clips.push(await showClip(options, index));
+    return clips;
+  };
+  const { best, typical, worst } = pickShowcase(result, count);
+  const truth =
+    dataset.task === "avss" ? "every class in its colour" : "ground truth in teal, prediction in orange";
+  return [
+    { title: "Best clips", note: `By mIoU; ${truth}.`, clips: await pictures(best) },
+    { title: "Typical clips", note: "From the middle of the ranking.", clips: await pictures(typical) },
+    { title: "Worst clips", note: "Where it fails.", clips: await pictures(worst) },
+  ];
+}
+
+async function showClip(options: Parameters<typeof showcase>[0], index: number): Promise<ReportClip> {
+  const { dataset, predictor, samplesOf, signal } = options;
+  const clip = await dataset.load(index);
+  let masks: TensorOf<"u8"> | undefined;
+  const { clips } = await evaluate({
+    predictor,
+    task: dataset.task,
+    clips: (async function* () {
+      yield [clip];
+    })(),
+    total: 1,
+    batchSize: 1,
+    onMasks: (_, predicted) => {
+      masks = predicted;
+    },
+    ...(signal && { signal }),
+  });
+  if (masks === undefined) throw new RangeError("showcase: the evaluation handed over no masks");
+  const samples = await samplesOf?.(index);
+  return clipPictures(clip, masks, {
+    figures: [
+      ["mIoU", formatShare(clips[0]?.miou ?? null)],
+      ["F-score", formatShare(clips[0]?.fscore ?? null)],
+    ],
+    ...(dataset.task === "avss" && { classes: dataset.classes }),
+    ...(samples && { samples }),
+  });
+}

@@ -1,0 +1,16 @@
+/** ONNX Runtime in Node: every runtime owns a worker thread. */
+import { availableParallelism } from "node:os";
+import { startThread } from "../../node/thread.js";
+import type { WorkerReply, WorkerRequest } from "../protocol.js";
+import { remoteRuntime } from "../remote.js";
+import type { Runtime, RuntimeOptions } from "../runtime.js";
+
+/** Starts a runtime on onnxruntime-node with a worker thread of its own. */
+export function nodeRuntime(options: RuntimeOptions = {}): Runtime {
+  const provider = options.provider ?? "cpu";
+  const threads = options.threads ?? availableParallelism();
+  const url = new URL("./worker.js", import.meta.url);
+  return remoteRuntime(provider, (listener) =>
+    startThread<WorkerRequest, WorkerReply>("runtime", url, { provider, threads }, listener),
+  );
+}

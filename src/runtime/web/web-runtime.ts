@@ -1,0 +1,58 @@
+/** ONNX Runtime in browsers: WebGPU where there is an adapter, else WASM, in a module worker. */
+import { remoteRuntime } from "../remote.js";
+import type { Runtime } from "../runtime.js";
+import type { WebWorkerStart } from "./worker.js";
+
+/** How a browser runs models. */
+export interface WebRuntimeOptions {
+  /** Unless told, `webgpu` where the browser offers an adapter, else `wasm`. */
+  readonly provider?: "webgpu" | "wasm";
+  /**
+   * WASM threads. More than one needs a page that is cross-origin isolated (headers `Cross-Origin-Opener-Policy:
+   * same-origin` and `Cross-Origin-Embedder-Policy: require-corp`); elsewhere there is one. Default: the cores, 8 at
+   * most.
+   */
+  readonly threads?: number;
+  /** Folder of onnxruntime-web's `.wasm` files, ending in a slash. Default: where its script lies. */
+  readonly wasmFolder?: string | URL;
+  /** Starts the worker, where a bundler does not find it by itself: `() => new Worker(url, { type: "module" })`. */
+  readonly createWorker?: () => Worker;
+}
+
+/** True where WebGPU can be used. */
+async function hasWebGpu(): Promise<boolean> {
+  // The DOM types of TypeScript do not know WebGPU everywhere, and neither do all browsers.
+  const gpu: unknown = Reflect.get(navigator, "gpu");
+  if (typeof gpu !== "object" || gpu === null) return false;
+  const request: unknown = Reflect.get(gpu, "requestAdapter");
+  if (typeof request !== "function") return false;
+  return Boolean(await Promise.resolve(request.call(gpu)).catch(() => undefined));
+}
+
+/** Starts a runtime on onnxruntime-web with a worker of its own. */
+export async function webRuntime(options: WebRuntimeOptions = {}): Promise<Runtime> {
+  const provider = options.provider ?? ((await hasWebGpu()) ? "webgpu" : "wasm");
+  const threads = globalThis.crossOriginIsolated
+    ? (options.threads ?? Math.min(8, navigator.hardwareConcurrency))
+    : 1;
+  const worker =
+    options.createWorker?.() ?? new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+  const start: WebWorkerStart = {
+    provider,
+    threads,
+    ...(options.wasmFolder === undefined
+      ? {}
+      : { wasmFolder: new URL(options.wasmFolder, globalThis.location.href).href }),
+  };
+  return remoteRuntime(provider, ({ reply, fail }) => {
+    worker.onmessage = ({ data }) => ("fatal" in data ? fail(new Error(data.fatal)) : reply(data));
+    worker.onerror = (event) => {
+      fail(new Error(`runtime: the worker could not run: ${event.message || "its script did not load"}`));
+    };
+    worker.postMessage(start);
+    return {
+      post: (request, transfer) => worker.postMessage(request, transfer),
+      end: () => worker.terminate(),
+    };
+  });
+}

@@ -1,0 +1,43 @@
+/** The worker that owns onnxruntime-web's sessions. Its first message says how to run; the rest are requests. */
+import { sessionOptions } from "../ort-tensors.js";
+import type { WorkerRequest } from "../protocol.js";
+import { serve } from "../serve.js";
+
+/** The first message to the worker. */
+export interface WebWorkerStart {
+  readonly provider: "webgpu" | "wasm";
+  readonly threads: number;
+  readonly wasmFolder?: string;
+}
+
+type Handler = ReturnType<typeof serve>;
+
+async function start({ provider, threads, wasmFolder }: WebWorkerStart): Promise<Handler> {
+  // The build with WebGPU can suspend anywhere, which makes its WASM twice as large and slower.
+  const ort = await (provider === "webgpu"
+    ? import("onnxruntime-web/webgpu")
+    : import("onnxruntime-web/wasm"));
+  ort.env.wasm.numThreads = threads;
+  if (wasmFolder !== undefined) ort.env.wasm.wasmPaths = wasmFolder;
+  return serve({
+    ort,
+    session: {
+      ...sessionOptions(provider, threads),
+      executionProviders: provider === "webgpu" ? ["webgpu", "wasm"] : ["wasm"],
+    },
+    post: (reply, transfer) => postMessage(reply, { transfer }),
+  });
+}
+
+let handler: Promise<Handler> | undefined;
+addEventListener("message", ({ data }: MessageEvent<WebWorkerStart | WorkerRequest>) => {
+  if ("kind" in data) {
+    void handler?.then((handle) => handle(data));
+    return;
+  }
+  handler = start(data);
+  handler.catch((error: unknown) => {
+    const reason = error instanceof Error ? error.message : String(error);
+    postMessage({ fatal: `onnxruntime-web did not start: ${reason}` });
+  });
+});

@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import test from "node:test";
+import { assertClose, seededInput, seededUniform } from "../../../test/support.js";
+import { tinyConfig, writeTinyModel } from "../../../test/tiny-model.js";
+import { CheckpointError } from "../../errors.js";
+import { exportModel } from "../../export/export-model.js";
+import type { ClipBatch } from "../../inference/predictor.js";
+import { writeFileAtomic } from "../../node/files.js";
+import { openModel } from "./open-model.js";
+
+const { frameCount: n, imageSize: side } = tinyConfig;
+const batch: ClipBatch = {
+  frames: {
+    dtype: "u8",
+    shape: [n, side, side, 3],
+    data: Uint8Array.from(seededUniform("frames", n * side * side * 3), (u) => (u + 1) * 127.5),
+  },
+  logMel: seededInput("mel", [n, 1, 96, 64]),
+  keep: { dtype: "f32", shape: [n], data: new Float32Array(n).fill(1) },
+};
+
+async function logitsOf(checkpoint: string): Promise<Float32Array> {
+  const model = await openModel({ checkpoint, runtime: { threads: 1 } });
+  const { data } = await model.predict(batch);
+  await model.close();
+  return data;
+}
+
+test("without a checkpoint it is the demo model of the package, wherever the process runs", async (t) => {
+  const dir = await mkdtemp(path.join(tmpdir(), "avseg-open-"));
+  t.after(() => rm(dir, { recursive: true }));
+  await writeFileAtomic(path.join(dir, "work_dir/demo/train/best.safetensors"), "not the demo model");
+  const script = `
+    import { openModel } from ${JSON.stringify(import.meta.resolve("./open-model.node.js"))};
+    const model = await openModel();
+    console.log(model.imageSize);
+    await model.close();`;
+  const args = ["--input-type=module", "-e", script];
+  const { stdout, stderr } = spawnSync(process.execPath, args, { cwd: dir, encoding: "utf8" });
+  assert.equal(stdout, "96\n", stderr);
+});
+
+test("an exported model whose weights lie beside it opens like its checkpoint", async (t) => {
+  const dir = await mkdtemp(path.join(tmpdir(), "avseg-open-"));
+  t.after(() => rm(dir, { recursive: true }));
+  const checkpoint = path.join(dir, "tiny.safetensors");
+  await writeTinyModel(checkpoint);
+  const out = path.join(dir, "apart.onnx");
+  await exportModel({ checkpoint, out, externalData: true });
+  assertClose(await logitsOf(out), await logitsOf(checkpoint), 1e-5, "logits");
+
+  await rm(`${out}.data`);
+  await assert.rejects(logitsOf(out), (error) => {
+    assert.ok(error instanceof CheckpointError);
+    assert.match(error.message, /apart\.onnx\.data: cannot be read, and holds the weights of .*apart\.onnx$/);
+    assert.match(error.hint ?? "", /^Keep the two together/);
+    return true;
+  });
+});

@@ -1,0 +1,187 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import test from "node:test";
+import { MediaError, OutputError } from "../../errors.js";
+import type { Predictor } from "../../inference/predictor.js";
+import { ffmpegBackend } from "../../media/node/ffmpeg.js";
+import { readGray, readRgb } from "../../media/node/image-file.js";
+import { segmentVideo } from "./write-segmentation.js";
+
+const skip = spawnSync("ffmpeg", ["-version"]).status === 0 ? false : "ffmpeg is not installed";
+const side = 64;
+
+/** Finds what is bright; as class 2 of three where `classes` says so. */
+function brightness(classes: readonly string[] = ["sounding"]): Predictor {
+  const count = classes.length;
+  const area = side * side;
+  return {
+    frameCount: 5,
+    imageSize: side,
+    classes,
+    async predict({ frames }) {
+      const data = new Float32Array(5 * count * area);
+      for (let k = 0; k < 5; k++) {
+        for (let i = 0; i < area; i++) {
+          data[(k * count + count - 1) * area + i] = (frames.data[(k * area + i) * 3]! - 128) / 8;
+        }
+      }
+      return { dtype: "f32", shape: [5, count, side, side], data };
+    },
+    async close() {},
+  };
+}
+
+async function folder(t: test.TestContext): Promise<string> {
+  const dir = await mkdtemp(path.join(tmpdir(), "avseg-segment-"));
+  t.after(() => rm(dir, { recursive: true }));
+  return dir;
+}
+
+/** Black, with a white box on the left in the first second and on the right afterwards. */
+function makeVideo(file: string, extra = "", seconds = 2.4, size = "321x181"): string {
+  const box = "y=60:w=80:h=60:c=white:t=fill";
+  const boxes = `drawbox=x=20:${box}:enable='lt(t,1)',drawbox=x=200:${box}:enable='gte(t,1)'`;
+  const args = [
+    ..."-nostdin -v error -y -f lavfi -i".split(" "),
+    `color=black:s=320x180:r=20:d=${seconds},format=yuv444p,${boxes},scale=${size.replace("x", ":")}`,
+    ...extra.split(" ").filter(Boolean),
+    ..."-c:v libx264 -preset ultrafast".split(" "),
+    file,
+  ];
+  const made = spawnSync("ffmpeg", args, { encoding: "utf8" });
+  assert.equal(made.status, 0, made.stderr);
+  return file;
+}
+
+interface Report {
+  notes: string[];
+  model: { description: string };
+  frames: { time: number; mask: string; area: number; box: number[] | null; objects: { class: string }[] }[];
+}
+const reportOf = async (dir: string): Promise<Report> =>
+  JSON.parse(await readFile(path.join(dir, "segments.json"), "utf8")) as Report;
+
+const near = (actual: readonly number[] | null | undefined, expected: readonly number[], what: string) => {
+  assert.equal(actual?.length, expected.length, what);
+  for (const [i, e] of expected.entries()) assert.ok(Math.abs(actual![i]! - e) <= 4, `${what}: ${actual}`);
+};
+
+test("masks, report and overlay of a video of odd size with sound", { skip }, async (t) => {
+  const dir = await folder(t);
+  const video = makeVideo(path.join(dir, "odd.mp4"), "-f lavfi -i sine=d=2.4 -c:a aac");
+  const outDir = path.join(dir, "out");
+  const done: number[] = [];
+  const summary = await segmentVideo(video, brightness(), {
+    outDir,
+    modelDescription: "a test",
+    onProgress: ({ doneSeconds }) => done.push(doneSeconds),
+  });
+  assert.deepEqual([summary.steps, summary.soundingSteps, summary.notes], [3, 3, []]);
+  assert.deepEqual(done.slice(0, 2), [1, 2]);
+  assert.deepEqual((await readdir(outDir)).sort(), ["masks", "overlay.mp4", "segments.json"]);
+
+  const { frames, model } = await reportOf(outDir);
+  assert.equal(model.description, "a test");
+  near(frames[0]!.box, [20, 60, 80, 60], "first");
+  near(frames[1]!.box, [200, 60, 80, 60], "second");
+  for (const { mask, area } of frames) {
+    const image = await readGray(path.join(outDir, mask));
+    assert.deepEqual(image.shape, [181, 321]);
+    assert.equal(image.data.filter((p) => p === 255).length, area);
+  }
+
+  const before = await ffmpegBackend.info(video);
+  const after = await ffmpegBackend.info(path.join(outDir, "overlay.mp4"));
+  assert.deepEqual([after.width, after.height], [322, 182]);
+  assert.equal(after.audioTrack?.codec, "aac");
+  assert.ok(Math.abs(after.durationSeconds! - before.durationSeconds!) < 0.05);
+  // The white boxes are tinted, and nothing else is.
+  for await (const { index, rgb } of ffmpegBackend.framesAt(after)) {
+    const red = (x: number, y: number) => rgb[(y * 322 + x) * 3]! - rgb[(y * 322 + x) * 3 + 1]!;
+    const [on, off] = index === 0 ? [60, 240] : [240, 60];
+    assert.ok(red(on, 90) > 30, `second ${index}: ${red(on, 90)}`);
+    assert.ok(Math.abs(red(off, 90)) < 12 && Math.abs(red(160, 20)) < 12, `second ${index}`);
+  }
+});
+
+test("a rotated video without sound: displayed pixels, and a plain word about the silence", {
+  skip,
+}, async (t) => {
+  const dir = await folder(t);
+  const flat = makeVideo(path.join(dir, "flat.mp4"), "", 0.4, "320x180");
+  const turned = path.join(dir, "turned.mp4");
+  const rotate = ["-v", "error", "-i", flat, "-c", "copy", "-metadata:s:v", "rotate=90", turned];
+  assert.equal(spawnSync("ffmpeg", rotate).status, 0);
+  const { rotationDegrees } = await ffmpegBackend.info(turned);
+  if (rotationDegrees === 0) return t.skip("this ffmpeg writes no rotation by metadata");
+  const outDir = path.join(dir, "out");
+  const summary = await segmentVideo(turned, brightness(), { outDir, overlay: false });
+  assert.equal(summary.steps, 1);
+  assert.match(summary.notes.join(), /no sound/);
+  const { frames, notes } = await reportOf(outDir);
+  assert.deepEqual(notes, summary.notes);
+  // Turned clockwise, what was at (x, y) is at (180 - y, x); counter-clockwise at (y, 320 - x).
+  near(frames[0]!.box, rotationDegrees === 90 ? [60, 20, 60, 80] : [60, 220, 60, 80], "turned");
+  assert.ok(!existsSync(path.join(outDir, "overlay.mp4")));
+});
+
+test("several classes are named and coloured as in label images", { skip }, async (t) => {
+  const dir = await folder(t);
+  const outDir = path.join(dir, "out");
+  const video = makeVideo(path.join(dir, "v.mp4"), "", 1);
+  await segmentVideo(video, brightness(["background", "dog", "violin"]), { outDir });
+  const { frames } = await reportOf(outDir);
+  assert.deepEqual(
+    frames[0]!.objects.map((o) => o.class),
+    ["violin"],
+  );
+  const { data } = await readRgb(path.join(outDir, "masks", "000000.png"));
+  const at = (90 * 321 + 60) * 3;
+  assert.deepEqual([...data.subarray(at, at + 3)], [0, 128, 0]);
+});
+
+test("nothing is left behind on failure or abort, and earlier results stay", { skip }, async (t) => {
+  const dir = await folder(t);
+  const video = makeVideo(path.join(dir, "v.mp4"), "", 1);
+  const outDir = path.join(dir, "out");
+  const broken = path.join(dir, "broken.mp4");
+  await writeFile(broken, (await readFile(video)).subarray(0, 300));
+  await assert.rejects(segmentVideo(broken, brightness(), { outDir }), MediaError);
+  assert.ok(!existsSync(outDir));
+
+  const controller = new AbortController();
+  const reason = new Error("enough");
+  const aborting: Predictor = {
+    ...brightness(),
+    async predict(batch) {
+      controller.abort(reason);
+      return brightness().predict(batch);
+    },
+  };
+  await assert.rejects(segmentVideo(video, aborting, { outDir, signal: controller.signal }), reason);
+  assert.ok(!existsSync(outDir));
+
+  await segmentVideo(video, brightness(), { outDir });
+  const failing: Predictor = { ...brightness(), predict: () => Promise.reject(reason) };
+  await assert.rejects(segmentVideo(video, failing, { outDir }), reason);
+  assert.deepEqual((await readdir(outDir)).sort(), ["masks", "overlay.mp4", "segments.json"]);
+
+  // Killed in the middle of the work.
+  const script = `
+    import { segmentVideo } from ${JSON.stringify(import.meta.resolve("./segment-video.node.js"))};
+    const kill = () => process.kill(process.pid, "SIGKILL");
+    const predictor = { frameCount: 5, imageSize: ${side}, classes: ["sounding"], predict: kill };
+    await segmentVideo(${JSON.stringify(video)}, predictor, { outDir: ${JSON.stringify(outDir)} });`;
+  spawnSync(process.execPath, ["--input-type=module", "-e", script]);
+  assert.equal((await readdir(outDir)).length, 4);
+  await segmentVideo(video, brightness(), { outDir });
+  assert.deepEqual((await readdir(outDir)).sort(), ["masks", "overlay.mp4", "segments.json"]);
+
+  const file = path.join(dir, "file");
+  await writeFile(file, "");
+  await assert.rejects(segmentVideo(video, brightness(), { outDir: path.join(file, "out") }), OutputError);
+});

@@ -1,0 +1,176 @@
+/** From a configuration to a trainer that is ready to run: data, weights, model, checkpoint. */
+import { existsSync } from "node:fs";
+import type { Config } from "../config/schema.js";
+import { openDataset } from "../datasets/avsbench/open-dataset.js";
+import type { AvsDataset } from "../datasets/clip.js";
+import { ClipLoader } from "../datasets/loader.js";
+import { CheckpointError, ConfigError } from "../errors.js";
+import { evaluate } from "../evaluation/evaluate.js";
+import { EmbeddingCache } from "../inference/node/embedding-cache.js";
+import type { ParameterCounts } from "../models/avs-model.js";
+import { modelFromConfig } from "../models/presets.js";
+import { ensureWritableDir } from "../node/files.js";
+import { nodeRuntime } from "../runtime/node/node-runtime.js";
+import { openTrainingModel } from "./avs-training.js";
+import type { Checkpoint, FrozenSource } from "./checkpoint.js";
+import { loadCheckpoint, peekCheckpoint } from "./checkpoint-file.js";
+import { requireSameRun } from "./same-run.js";
+import { runFiles, Trainer } from "./trainer.js";
+
+/** Options of `openTraining`. */
+export interface OpenTrainingOptions {
+  readonly config: Config;
+  readonly workDir: string;
+  /**
+   * What to do with a run that the folder has already: `resume` goes on from it (or starts, where there is
+   * none), `replace` starts anew, `refuse` (the default) throws.
+   */
+  readonly existing?: "resume" | "replace" | "refuse";
+  readonly signal?: AbortSignal;
+  /** Told what is worth knowing although the run goes on. */
+  readonly onWarning?: (message: string) => void;
+}
+
+/** What is worth knowing of a run before it starts. */
+export interface TrainingSummary {
+  readonly parameters: ParameterCounts;
+  /** Nominal floating-point operations of one clip's forward pass; a multiply-add counts as two. */
+  readonly forwardFlops: number;
+  readonly trainClips: number;
+  readonly valClips: number;
+  /** The files that the encoders start from; `undefined` for random weights. */
+  readonly encoders: { readonly visual: string | undefined; readonly audio: string | undefined };
+}
+
+/** A run that is ready. Close it to free its threads and sessions. */
+export interface Training {
+  readonly trainer: Trainer;
+  readonly summary: TrainingSummary;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens datasets and weights and prepares a run; nothing is compiled yet. Throws `DatasetError`,
+ * `CheckpointError`, `ConfigError` or `OutputError`, all before anything is written.
+ */
+export async function openTraining(options: OpenTrainingOptions): Promise<Training> {
+  const { config, workDir, existing = "refuse", signal, onWarning } = options;
+  await ensureWritableDir(workDir);
+  const resumeFrom = await existingRun(options, existing);
+  const { valSplit, seed } = config.training;
+  const [trainSet, valSet] = [await open(config, "train"), await open(config, valSplit)];
+  signal?.throwIfAborted();
+  const runtime = nodeRuntime({
+    provider: config.runtime.provider,
+    ...(config.runtime.threads === null ? {} : { threads: config.runtime.threads }),
+  });
+  const workers = config.data.workers === null ? {} : { workers: config.data.workers };
+  const loader = new ClipLoader(trainSet, { seed, ...workers });
+  const valLoader = new ClipLoader(valSet, { seed, ...workers });
+  const close = async (): Promise<void> => {
+    await Promise.all([loader.close(), valLoader.close()]);
+    await runtime.close();
+  };
+  try {
+    const model = await openTrainingModel({
+      config,
+      description: modelFromConfig(config, trainSet.classes),
+      runtime,
+      ...(config.data.audioCache && { embeddings: new EmbeddingCache({ ...(onWarning && { onWarning }) }) }),
+    });
+    if (resumeFrom) requireSameFiles(resumeFrom.frozen, model.frozen, runFiles(workDir).last);
+    const trainer = new Trainer({
+      config,
+      model,
+      clips: loader,
+      workDir,
+      ...(resumeFrom ? { resumeFrom } : {}),
+      validate: async (predictor, { signal: stop, onProgress }) => {
+        const { batchSize } = config.data;
+        const result = await evaluate({
+          predictor,
+          task: config.task,
+          clips: valLoader.batches({ batchSize, ...(stop ? { signal: stop } : {}) }),
+          total: valLoader.length,
+          batchSize,
+          ...(onProgress ? { onProgress } : {}),
+          ...(stop ? { signal: stop } : {}),
+        });
+        return { ...result.headline };
+      },
+    });
+    const summary = {
+      parameters: model.parameterCounts,
+      forwardFlops: model.forwardFlops,
+      trainClips: loader.length,
+      valClips: valLoader.length,
+      encoders: { visual: model.frozen.visual_encoder?.file, audio: model.frozen.audio_encoder?.file },
+    };
+    if (!resumeFrom) warnOfRandomEncoders(config, summary, onWarning);
+    return { trainer, summary, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function open(config: Config, split: Config["training"]["valSplit"]): Promise<AvsDataset> {
+  const { root, imageSize, audio, frameCount } = config.data;
+  return openDataset({ task: config.task, root, split, imageSize, audio, frameCount });
+}
+
+/**
+ * The checkpoint to go on from. Throws `ConfigError` for a folder in use, unless told what to do with it, and for a
+ * run of another configuration.
+ */
+async function existingRun(
+  { config, workDir }: Pick<OpenTrainingOptions, "config" | "workDir">,
+  existing: NonNullable<OpenTrainingOptions["existing"]>,
+): Promise<Checkpoint | undefined> {
+  const { last, best } = runFiles(workDir);
+  const found = [last, best].find((file) => existsSync(file));
+  if (found === undefined || existing === "replace") return undefined;
+  if (existing === "refuse") {
+    throw new ConfigError(`${workDir}: has a run already (${found})`, {
+      hint: "Go on with --resume, start anew with --overwrite, or choose another folder with --out.",
+    });
+  }
+  // A run killed between its first two checkpoints left the best alone, and makes it again.
+  const checkpoint = found === last ? await loadCheckpoint(last) : await peekCheckpoint(best);
+  requireSameRun(checkpoint.config, config, found);
+  return found === last ? checkpoint : undefined;
+}
+
+/** Nothing can be learnt over encoders that are random and stay so. */
+function warnOfRandomEncoders(
+  { model: { visual, audio } }: Config,
+  { encoders }: TrainingSummary,
+  onWarning: OpenTrainingOptions["onWarning"],
+): void {
+  const random = {
+    visual: encoders.visual === undefined && visual.freezeEpochs < 0,
+    audio: encoders.audio === undefined && !audio.train,
+  };
+  for (const part of ["visual", "audio"] as const) {
+    if (!random[part]) continue;
+    onWarning?.(
+      `the ${part} encoder has random weights that are never trained: set model.${part}.weights to a file (\`avseg weights pull\` gets the public ones)`,
+    );
+  }
+}
+
+/** The weights that training stands on must be those that it started from. */
+function requireSameFiles(
+  saved: Readonly<Record<string, FrozenSource>>,
+  current: Readonly<Record<string, FrozenSource>>,
+  file: string,
+): void {
+  for (const part of new Set([...Object.keys(saved), ...Object.keys(current)])) {
+    const [before, now] = [saved[part], current[part]];
+    if (before?.sha256 === now?.sha256) continue;
+    throw new CheckpointError(
+      `${file}: its ${part} started from ${before?.file ?? "the seed"}, now it is ${now?.file ?? "the seed"}, with other content`,
+      { hint: "Give the weights that the run began with, or start a new run with --out." },
+    );
+  }
+}

@@ -1,0 +1,369 @@
+/**
+ * The training loop. Everything that decides the result is a function of the configuration and of
+ * `Progress` (epoch, batch, step), so a run that is stopped at any moment and resumed from its last
+ * checkpoint goes through the very same steps as one that was never stopped.
+ */
+import { rm } from "node:fs/promises";
+import path from "node:path";
+import type { Config } from "../config/schema.js";
+import type { Clip } from "../datasets/clip.js";
+import { AvsegError, CheckpointError } from "../errors.js";
+import type { Predictor } from "../inference/predictor.js";
+import type { AvsModelConfig } from "../models/model-config.js";
+import { ensureWritableDir, removeStale } from "../node/files.js";
+import type { StateDict, Tensor } from "../tensor.js";
+import {
+  type Checkpoint,
+  type EpochRecord,
+  type FrozenSource,
+  type Progress,
+  startOfRun,
+} from "./checkpoint.js";
+import { saveCheckpoint } from "./checkpoint-file.js";
+import { createOptimizer, type Optimizer } from "./optimizers.js";
+import { RunLog } from "./run-log.js";
+import { scheduleFactor } from "./schedule.js";
+import type { StepResult } from "./step.js";
+
+/** One compiled step over a fixed number of clips. */
+export interface ClipStep {
+  /** Trains on `clips`; `step` is the key of its random draws. Changes the model's weights in place. */
+  run(clips: readonly Clip[], step: number, optimizer: Optimizer, learningRate: number): Promise<StepResult>;
+  close(): Promise<void>;
+}
+
+/** What the trainer needs of a model. */
+export interface TrainableModel {
+  readonly description: AvsModelConfig;
+  /** All weights by key; steps update the trained ones in place. */
+  readonly weights: StateDict;
+  /** Where frozen weights came from, by state-dict prefix. */
+  readonly frozen: Readonly<Record<string, FrozenSource>>;
+  /** Keys of parameters and running statistics that change in `epoch`. */
+  trainedKeys(epoch: number): readonly string[];
+  /** Compiles the step for `clips` clips as it is in `epoch`. */
+  compileStep(clips: number, epoch: number): Promise<ClipStep>;
+  /** A predictor with the weights as they are now. */
+  predictor(): Promise<Predictor>;
+}
+
+/** Training clips in an order that depends only on the seed and the epoch; a `ClipLoader` is one. */
+export interface ClipSource {
+  /** Batches in an epoch. */
+  batchCount(options: { batchSize: number }): number;
+  /** The batches of `epoch` from `startBatch` on. */
+  batches(options: {
+    epoch: number;
+    batchSize: number;
+    startBatch: number;
+    shuffle: true;
+    signal?: AbortSignal;
+  }): AsyncIterable<readonly Clip[]>;
+}
+
+/** Options of a `Trainer`. */
+export interface TrainerOptions {
+  readonly config: Config;
+  readonly model: TrainableModel;
+  readonly clips: ClipSource;
+  /** Figures of the model on the validation split; `miou` and `fscore` are used to choose the best epoch. */
+  readonly validate: (
+    predictor: Predictor,
+    options: { signal?: AbortSignal; onProgress?: (progress: { done: number; total: number }) => void },
+  ) => Promise<Readonly<Record<string, number>>>;
+  /** Receives `last.safetensors`, `best.safetensors` and `metrics.jsonl`. */
+  readonly workDir: string;
+  /** Where to go on; without it the run starts anew. */
+  readonly resumeFrom?: Checkpoint;
+}
+
+/** What happens during a run. */
+export type TrainerEvent =
+  | {
+      readonly kind: "step";
+      readonly epoch: number;
+      /** Batches of the epoch done, of `batches`. */
+      readonly batch: number;
+      readonly batches: number;
+      readonly loss: number;
+      readonly learningRate: number;
+    }
+  | { readonly kind: "validation"; readonly epoch: number; readonly done: number; readonly total: number }
+  | { readonly kind: "epoch"; readonly record: EpochRecord; readonly best: boolean }
+  | { readonly kind: "checkpoint"; readonly file: string };
+
+/** How a run ended. */
+export interface TrainingResult {
+  readonly history: readonly EpochRecord[];
+  readonly best: Progress["best"];
+  readonly lastFile: string;
+  /** Absent when no epoch was evaluated. */
+  readonly bestFile?: string;
+}
+
+/** Options of `Trainer.run`. */
+export interface RunOptions {
+  readonly signal?: AbortSignal;
+  readonly onEvent?: (event: TrainerEvent) => void;
+}
+
+/** Paths of what a run keeps in its folder. */
+export function runFiles(workDir: string): { last: string; best: string; metrics: string } {
+  const file = (name: string): string => path.join(workDir, name);
+  return { last: file("last.safetensors"), best: file("best.safetensors"), metrics: file("metrics.jsonl") };
+}
+
+/** Trains a model: steps, validation, checkpoints, log. */
+export class Trainer {
+  readonly #options: TrainerOptions;
+  readonly #optimizer: Optimizer;
+  readonly #files: ReturnType<typeof runFiles>;
+  #progress: Progress;
+  #steps: { epoch: number; trained: string; byClips: Map<number, ClipStep> } | undefined;
+  #predictor: Predictor | undefined;
+  #savedAt = performance.now();
+
+  /** Takes over the weights and state of `resumeFrom`. Throws `CheckpointError` when they do not fit the model. */
+  constructor(options: TrainerOptions) {
+    this.#options = options;
+    this.#optimizer = createOptimizer(optimizerConfig(options.config));
+    this.#files = runFiles(options.workDir);
+    this.#progress = options.resumeFrom?.progress ?? startOfRun;
+    const { resumeFrom, model } = options;
+    if (!resumeFrom) return;
+    overwriteWeights(model.weights, resumeFrom.parameters, this.#files.last);
+    if (!resumeFrom.optimizer) {
+      throw new CheckpointError(`${this.#files.last}: it has no optimiser state, so the run cannot go on`, {
+        hint: "Start a new run from its weights with --set training.init=FILE.",
+      });
+    }
+    this.#optimizer.restore(resumeFrom.optimizer);
+  }
+
+  /** How far the run is. */
+  get progress(): Progress {
+    return this.#progress;
+  }
+
+  /**
+   * Trains to the last epoch. On abort it saves the state after the last whole step and throws the signal's
+   * reason. Throws `AvsegError` when training diverges, `OutputError` when something cannot be written.
+   */
+  async run(options: RunOptions = {}): Promise<TrainingResult> {
+    await ensureWritableDir(this.#options.workDir);
+    await this.#clear();
+    const log = await RunLog.open(this.#files.metrics, this.#progress.step);
+    try {
+      while (this.#progress.epoch < this.#options.config.training.epochs) await this.#epoch(log, options);
+    } catch (error) {
+      // Only an interruption leaves the weights sound; they are then those of the last whole step.
+      if (options.signal?.aborted && this.#progress.step > 0) await this.#save("last", options);
+      throw error;
+    } finally {
+      await log.close();
+      await this.#closeSteps();
+      await this.#predictor?.close();
+      this.#predictor = undefined;
+    }
+    const { history, best } = this.#progress;
+    const bestFile = best ? { bestFile: this.#files.best } : {};
+    return { history, best, lastFile: this.#files.last, ...bestFile };
+  }
+
+  /** Removes what a killed run left half-written and, in a new run, the checkpoints of an earlier one. */
+  async #clear(): Promise<void> {
+    const { workDir, resumeFrom } = this.#options;
+    await removeStale(workDir);
+    if (resumeFrom) return;
+    await Promise.all([this.#files.best, this.#files.last].map((file) => rm(file, { force: true })));
+  }
+
+  async #epoch(log: RunLog, options: RunOptions): Promise<void> {
+    const { config, clips } = this.#options;
+    const { epoch, batch: startBatch } = this.#progress;
+    const { batchSize } = config.data;
+    const batches = clips.batchCount({ batchSize });
+    const totalSteps = batches * config.training.epochs;
+    const { signal, onEvent } = options;
+    let learningRate = this.#learningRate(totalSteps);
+    const batchesFrom = { epoch, batchSize, startBatch, shuffle: true } as const;
+    const source = clips.batches({ ...batchesFrom, ...(signal ? { signal } : {}) });
+    for await (const group of source) {
+      signal?.throwIfAborted();
+      learningRate = this.#learningRate(totalSteps);
+      const result = await this.#step(group, learningRate);
+      const before = this.#progress;
+      this.#progress = {
+        ...before,
+        batch: before.batch + 1,
+        step: before.step + 1,
+        lossSum: before.lossSum + result.loss * group.length,
+        lossClips: before.lossClips + group.length,
+      };
+      const { batch, step } = this.#progress;
+      await log.write({ kind: "step", step, epoch, learningRate, loss: result.loss, ...result.reports });
+      onEvent?.({ kind: "step", epoch, batch, batches, loss: result.loss, learningRate });
+      if (batch < batches && this.#checkpointIsDue()) await this.#save("last", options);
+    }
+    signal?.throwIfAborted();
+    await this.#endEpoch(epoch, learningRate, log, options);
+  }
+
+  async #endEpoch(epoch: number, learningRate: number, log: RunLog, options: RunOptions): Promise<void> {
+    const validation = this.#evaluationIsDue(epoch) ? await this.#validate(epoch, options) : undefined;
+    const { lossSum, lossClips, history, best, step } = this.#progress;
+    const record: EpochRecord = {
+      epoch,
+      loss: lossSum / Math.max(1, lossClips),
+      learningRate,
+      ...(validation ? { validation } : {}),
+    };
+    const value = validation && this.#figure(validation);
+    const isBest = value !== undefined && (best === null || value > best.value);
+    this.#progress = {
+      epoch: epoch + 1,
+      batch: 0,
+      step,
+      lossSum: 0,
+      lossClips: 0,
+      best: isBest ? { epoch, value } : best,
+      history: [...history, record],
+    };
+    await log.write({ kind: "epoch", step, ...record });
+    // `best` first: if the process dies in between, the resumed run comes here again and writes it again.
+    if (isBest) await this.#save("best", options);
+    await this.#save("last", options);
+    options.onEvent?.({ kind: "epoch", record, best: isBest });
+  }
+
+  async #step(clips: readonly Clip[], learningRate: number): Promise<StepResult> {
+    const { epoch, step } = this.#progress;
+    const compiled = await this.#compiled(clips.length, epoch);
+    try {
+      return await compiled.run(clips, step, this.#optimizer, learningRate);
+    } catch (cause) {
+      if (!(cause instanceof RangeError)) throw cause;
+      throw diverged(`epoch ${epoch + 1}, step ${step + 1}: ${cause.message}`, cause);
+    }
+  }
+
+  /** The step for this many clips; recompiled when the set of trained parameters changes (unfreezing). */
+  async #compiled(clips: number, epoch: number): Promise<ClipStep> {
+    const { model } = this.#options;
+    if (this.#steps?.epoch !== epoch) {
+      const trained = model.trainedKeys(epoch).join("\n");
+      if (this.#steps?.trained !== trained) await this.#closeSteps();
+      this.#steps = { epoch, trained, byClips: this.#steps?.byClips ?? new Map() };
+    }
+    const known = this.#steps.byClips.get(clips);
+    if (known) return known;
+    const made = await model.compileStep(clips, epoch);
+    this.#steps.byClips.set(clips, made);
+    return made;
+  }
+
+  async #closeSteps(): Promise<void> {
+    const steps = [...(this.#steps?.byClips.values() ?? [])];
+    this.#steps = undefined;
+    await Promise.all(steps.map((step) => step.close()));
+  }
+
+  async #validate(epoch: number, { signal, onEvent }: RunOptions): Promise<Readonly<Record<string, number>>> {
+    this.#predictor ??= await this.#options.model.predictor();
+    return this.#options.validate(this.#predictor, {
+      ...(signal ? { signal } : {}),
+      onProgress: ({ done, total }) => onEvent?.({ kind: "validation", epoch, done, total }),
+    });
+  }
+
+  #evaluationIsDue(epoch: number): boolean {
+    const { evaluateFrom, evaluateEvery, epochs } = this.#options.config.training;
+    if (epoch < evaluateFrom) return epoch === epochs - 1;
+    return (epoch - evaluateFrom) % evaluateEvery === 0 || epoch === epochs - 1;
+  }
+
+  #figure(validation: Readonly<Record<string, number>>): number {
+    const { miou = 0, fscore = 0 } = validation;
+    return this.#options.config.training.selectBy === "miou" ? miou : (miou + fscore) / 2;
+  }
+
+  #learningRate(totalSteps: number): number {
+    const { optimizer, schedule } = this.#options.config.training;
+    return optimizer.learningRate * scheduleFactor(schedule, this.#progress.step, totalSteps);
+  }
+
+  #checkpointIsDue(): boolean {
+    const { checkpointEverySeconds, checkpointEverySteps } = this.#options.config.training;
+    if (checkpointEverySteps !== null && this.#progress.step % checkpointEverySteps === 0) return true;
+    return performance.now() - this.#savedAt >= checkpointEverySeconds * 1000;
+  }
+
+  async #save(which: "last" | "best", { onEvent }: RunOptions): Promise<void> {
+    const { config, model } = this.#options;
+    const parameters = this.#changed();
+    for (const [key, tensor] of parameters) requireFinite(key, tensor);
+    const file = this.#files[which];
+    const optimizer = which === "last" ? { optimizer: this.#optimizer.state() } : {};
+    await saveCheckpoint(file, {
+      config,
+      model: model.description,
+      frozen: model.frozen,
+      progress: this.#progress,
+      parameters,
+      ...optimizer,
+    });
+    if (which === "last") this.#savedAt = performance.now();
+    onEvent?.({ kind: "checkpoint", file });
+  }
+
+  /** Every weight that training has changed so far. */
+  #changed(): StateDict {
+    const { model } = this.#options;
+    const { epoch, batch } = this.#progress;
+    const out = new Map<string, Tensor>();
+    for (const when of new Set([0, batch > 0 ? epoch : Math.max(0, epoch - 1)])) {
+      for (const key of model.trainedKeys(when)) {
+        const tensor = model.weights.get(key);
+        if (tensor) out.set(key, tensor);
+      }
+    }
+    return out;
+  }
+}
+
+function diverged(where: string, cause?: unknown): AvsegError {
+  return new AvsegError(`training diverged: ${where}`, {
+    cause,
+    hint: "Lower training.optimizer.learningRate; the last checkpoint is from before.",
+  });
+}
+
+/** A checkpoint of numbers that are not finite would replace one from which the run can be saved. */
+function requireFinite(key: string, tensor: Tensor): void {
+  if (tensor.dtype !== "f32") return;
+  let difference = 0; // x - x is zero unless x is infinite or not a number
+  for (const x of tensor.data) difference += x - x;
+  if (difference !== 0) throw diverged(`${key} is not finite`);
+}
+
+/** Copies `values` over the weights of the same keys. Throws `CheckpointError` for a key or shape that does not fit. */
+export function overwriteWeights(weights: StateDict, values: StateDict, file: string): void {
+  for (const [key, value] of values) {
+    const own = weights.get(key);
+    if (!own || own.dtype !== value.dtype || own.shape.join() !== value.shape.join()) {
+      const found = `${value.dtype}[${value.shape}]`;
+      const expected = own ? `${own.dtype}[${own.shape}]` : "no such weight";
+      throw new CheckpointError(`${file}: ${key} is ${found}, the model has ${expected}`, {
+        hint: "The checkpoint belongs to another configuration.",
+      });
+    }
+    if (own.dtype === "f32" && value.dtype === "f32") own.data.set(value.data);
+    else if (own.dtype === "i64" && value.dtype === "i64") own.data.set(value.data);
+  }
+}
+
+function optimizerConfig({ training }: Config): Parameters<typeof createOptimizer>[0] {
+  const { kind, betas, eps, momentum, nesterov, weightDecay } = training.optimizer;
+  const decay = weightDecay === undefined ? {} : { weightDecay };
+  return kind === "sgd" ? { kind, momentum, nesterov, ...decay } : { kind, betas, eps, ...decay };
+}

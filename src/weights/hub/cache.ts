@@ -1,0 +1,212 @@
+/** Public encoder weights in a cache folder that all projects of a user share. */
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { access, open, readFile, rename, rm, stat } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { CheckpointError } from "../../errors.js";
+import { asOutputError, ensureWritableDir, errorCode, writeFileAtomic } from "../../node/files.js";
+import { withFileSource } from "../node/file-source.js";
+import { listWeights } from "../state-dict.js";
+import { type DownloadOptions, discardPart, downloadToPart, forgetPartState } from "./download.js";
+import { type PretrainedWeights, pretrainedWeights } from "./registry.js";
+
+/** The shared cache folder: `AVSEG_CACHE`, else `avseg` below `XDG_CACHE_HOME`, else `~/.cache/avseg`. */
+export function cacheDir(env: Readonly<Record<string, string | undefined>> = process.env): string {
+  if (env.AVSEG_CACHE) return path.resolve(env.AVSEG_CACHE);
+  // The XDG rules say that a relative path there is to be ignored.
+  const base = env.XDG_CACHE_HOME && path.isAbsolute(env.XDG_CACHE_HOME) ? env.XDG_CACHE_HOME : undefined;
+  return path.join(base ?? path.join(os.homedir(), ".cache"), "avseg");
+}
+
+/** Options of `pullWeights`. */
+export interface PullOptions extends DownloadOptions {
+  /** Another address, or a file that is already here. */
+  from?: string;
+  /** The cache folder; `cacheDir()` unless told. */
+  cacheDir?: string;
+}
+
+/** Weights in the cache. */
+export interface PulledWeights {
+  readonly name: string;
+  readonly path: string;
+  readonly bytes: number;
+  /** Hex. */
+  readonly sha256: string;
+  /**
+   * What the hash was compared with: the digits that the publisher gives, the hash recorded at the first download,
+   * or nothing, this being the first.
+   */
+  readonly checkedAgainst: "publisher" | "record" | "nothing";
+  /** The file was there already. */
+  readonly fromCache: boolean;
+}
+
+/** Path of the weights called `name` if they are in the cache. Throws `ConfigError` for an unknown name. */
+export async function cachedWeights(
+  name: string,
+  options: { cacheDir?: string } = {},
+): Promise<string | undefined> {
+  const file = cachePath(pretrainedWeights(name), options.cacheDir);
+  const found = await access(file).then(
+    () => true,
+    () => false,
+  );
+  return found ? file : undefined;
+}
+
+/**
+ * Brings the public weights called `name` into the cache and checks their SHA-256: against the digits that the publisher
+ * gives, and against the hash recorded when they first came. A broken download is continued by the next call.
+ * Throws `ConfigError` for an unknown name, `CheckpointError` for a failed download or wrong content, `OutputError`.
+ */
+export async function pullWeights(name: string, options: PullOptions = {}): Promise<PulledWeights> {
+  const weights = pretrainedWeights(name);
+  const file = cachePath(weights, options.cacheDir);
+  const recorded = await readRecord(file);
+  if (options.from === undefined && (await isFile(file))) {
+    const cached = await check(weights, file, recorded, options);
+    if (cached.fault === undefined) return { ...cached.result, path: file, fromCache: true };
+    // Damaged in the cache: get it again.
+  }
+  await ensureWritableDir(path.dirname(file));
+  const part = `${file}.part`;
+  return withLock(`${file}.lock`, async () => {
+    const source = options.from ?? weights.url;
+    if (/^https?:\/\//i.test(source)) await downloadToPart(source, part, options);
+    else await copyIn(source, part, options);
+    const { result, fault } = await check(weights, part, recorded, options);
+    if (fault !== undefined) {
+      await discardPart(part);
+      throw new CheckpointError(`${source}: ${fault}`, {
+        hint: recorded?.startsWith(weights.sha256Prefix ?? "")
+          ? `not kept; if the publisher replaced the file, delete ${recordPath(file)}`
+          : "not kept; if a proxy altered it, fetch the file yourself and pass --from FILE",
+      });
+    }
+    try {
+      await withFileSource(part, listWeights);
+    } catch (error) {
+      await discardPart(part);
+      if (!(error instanceof CheckpointError)) throw error;
+      const hint = error.hint === undefined ? {} : { hint: error.hint };
+      throw new CheckpointError(error.message.replace(part, source), { ...hint, cause: error });
+    }
+    try {
+      await rename(part, file);
+    } catch (error) {
+      throw asOutputError(error, file);
+    }
+    await forgetPartState(part);
+    await writeFileAtomic(recordPath(file), `${result.sha256}  ${path.basename(file)}\n`);
+    return { ...result, path: file, fromCache: false };
+  });
+}
+
+function cachePath(weights: PretrainedWeights, dir: string | undefined): string {
+  return path.join(dir ?? cacheDir(), "weights", path.posix.basename(new URL(weights.url).pathname));
+}
+
+/** Where a file's hash is recorded, in the form that `sha256sum -c` reads. */
+function recordPath(file: string): string {
+  return `${file}.sha256`;
+}
+
+async function readRecord(file: string): Promise<string | undefined> {
+  const text = await readFile(recordPath(file), "utf8").catch(() => "");
+  return /^[0-9a-f]{64}/.exec(text)?.[0];
+}
+
+async function check(
+  weights: PretrainedWeights,
+  file: string,
+  recorded: string | undefined,
+  { signal }: { signal?: AbortSignal },
+) {
+  const sha256 = await hashFile(file, signal);
+  const wrong = [weights.sha256Prefix, recorded].find((e) => e !== undefined && !sha256.startsWith(e));
+  const checkedAgainst = weights.sha256Prefix ? "publisher" : recorded ? "record" : "nothing";
+  const bytes = (await stat(file)).size;
+  return {
+    result: { name: weights.name, bytes, sha256, checkedAgainst } as const,
+    fault:
+      wrong === undefined
+        ? undefined
+        : `expected a SHA-256 beginning with ${wrong.slice(0, 8)}, found ${sha256}`,
+  };
+}
+
+/** SHA-256 of a file, in hex. */
+export async function hashFile(file: string, signal?: AbortSignal): Promise<string> {
+  const hash = createHash("sha256");
+  const stream = createReadStream(file, { highWaterMark: 1 << 20 });
+  for await (const chunk of stream) {
+    signal?.throwIfAborted();
+    hash.update(chunk as Buffer);
+  }
+  return hash.digest("hex");
+}
+
+async function copyIn(from: string, part: string, { signal, onProgress }: PullOptions): Promise<void> {
+  const source = from.startsWith("file://") ? fileURLToPath(from) : from;
+  await withFileSource(source, async (file) => {
+    async function* pieces(): AsyncGenerator<Uint8Array> {
+      const step = 1 << 24;
+      for (let done = 0; done < file.size; done += step) {
+        const piece = await file.read(done, Math.min(step, file.size - done));
+        yield piece;
+        onProgress?.(done + piece.length, file.size);
+      }
+    }
+    await discardPart(part);
+    await writeFileAtomic(part, pieces(), signal === undefined ? {} : { signal });
+  });
+}
+
+async function isFile(file: string): Promise<boolean> {
+  return stat(file).then(
+    (s) => s.isFile(),
+    () => false,
+  );
+}
+
+/** Runs `work` while holding `lock`, so that two processes do not write one partial file. */
+async function withLock<T>(lock: string, work: () => Promise<T>): Promise<T> {
+  const own = `${process.pid} ${os.hostname()}`;
+  for (let tries = 0; ; tries++) {
+    try {
+      const handle = await open(lock, "wx");
+      await handle.writeFile(own);
+      await handle.close();
+      break;
+    } catch (error) {
+      if (errorCode(error) !== "EEXIST") throw asOutputError(error, lock);
+      const holder = await readFile(lock, "utf8").catch(() => "");
+      if (tries > 0 || !isStale(holder)) {
+        throw new CheckpointError(`another process (${holder}) is downloading this file`, {
+          hint: `wait for it; if there is none, delete ${lock}`,
+        });
+      }
+      await rm(lock, { force: true });
+    }
+  }
+  try {
+    return await work();
+  } finally {
+    await rm(lock, { force: true });
+  }
+}
+
+/** Whether the process that wrote a lock is gone; of another machine's one cannot know. */
+function isStale(holder: string): boolean {
+  const [pid, host] = holder.split(" ");
+  if (host !== os.hostname()) return false;
+  try {
+    process.kill(Number(pid), 0);
+    return false;
+  } catch (error) {
+    return errorCode(error) === "ESRCH";
+  }
+}

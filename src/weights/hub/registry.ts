@@ -1,0 +1,47 @@
+/** The public encoder weights that the published system starts from, and where their authors publish them. */
+import { ConfigError } from "../../errors.js";
+
+/** One public weight file. */
+export interface PretrainedWeights {
+  /** What to ask for, e.g. `pvt_v2_b5`. */
+  readonly name: string;
+  /** The encoder that it fits. */
+  readonly model: string;
+  readonly url: string;
+  /** First hex digits of the SHA-256, where the publisher put them into the file's name. */
+  readonly sha256Prefix?: string;
+}
+
+const PVT = "https://github.com/whai362/PVT/releases/download/v2";
+
+const ALL: readonly PretrainedWeights[] = [
+  ...["b0", "b1", "b2", "b3", "b4", "b5"].map((size) => ({
+    name: `pvt_v2_${size}`,
+    model: `PVTv2-${size.toUpperCase()}, ImageNet-1k`,
+    url: `${PVT}/pvt_v2_${size}.pth`,
+  })),
+  {
+    name: "vggish",
+    model: "VGGish, AudioSet",
+    url: "https://github.com/harritaylor/torchvggish/releases/download/v0.1/vggish-10086976.pth",
+    sha256Prefix: "10086976",
+  },
+  {
+    name: "resnet50",
+    model: "ResNet-50, ImageNet-1k",
+    url: "https://download.pytorch.org/models/resnet50-19c8e357.pth",
+    sha256Prefix: "19c8e357",
+  },
+];
+
+/** All public weights by name. */
+export const PRETRAINED: ReadonlyMap<string, PretrainedWeights> = new Map(ALL.map((w) => [w.name, w]));
+
+/** The public weights called `name`. Throws `ConfigError` that lists the names. */
+export function pretrainedWeights(name: string): PretrainedWeights {
+  const found = PRETRAINED.get(name);
+  if (found !== undefined) return found;
+  throw new ConfigError(`there are no public weights called ${JSON.stringify(name)}`, {
+    hint: `choose one of ${[...PRETRAINED.keys()].join(", ")}`,
+  });
+}

@@ -1,0 +1,333 @@
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import test from "node:test";
+import { deflateRawSync } from "node:zlib";
+import { goldenPath } from "../../../test/support.js";
+import { AvsegError, CheckpointError } from "../../errors.js";
+import { Random } from "../../random.js";
+import { bytesSource } from "../byte-source.js";
+import { loadStateDict, loadTorchTensor } from "../node/load.js";
+import { loadSafetensors } from "../node/safetensors-file.js";
+import { readStateDict, readTorchTensor } from "../state-dict.js";
+import { crc32 } from "./crc32.js";
+
+// --- A small writer of pickles and zip archives, in the forms that PyTorch writes
+
+const ascii = (text: string) => Buffer.from(text, "latin1");
+const global = (module: string, name: string) => ascii(`c${module}\n${name}\n`);
+const string = (text: string) =>
+  Buffer.concat([ascii("X"), Buffer.from(Uint32Array.of(text.length).buffer), ascii(text)]);
+const int = (n: number) => Buffer.concat([ascii("J"), Buffer.from(Int32Array.of(n).buffer)]);
+const tuple = (...items: Uint8Array[]) => Buffer.concat([ascii("("), ...items, ascii("t")]);
+const call = (callee: Uint8Array, ...args: Uint8Array[]) =>
+  Buffer.concat([callee, tuple(...args), ascii("R")]);
+const dict = (...items: Uint8Array[]) => Buffer.concat([ascii("}("), ...items, ascii("u")]);
+const pickle = (body: Uint8Array) => Buffer.concat([Buffer.of(0x80, 2), body, ascii(".")]);
+
+function tensor(key: string, elements: number, shape: number[], strides: number[], offset = 0): Buffer {
+  const id = tuple(
+    string("storage"),
+    global("torch", "FloatStorage"),
+    string(key),
+    string("cpu"),
+    int(elements),
+  );
+  const storage = Buffer.concat([id, ascii("Q")]);
+  const sizes = [tuple(...shape.map(int)), tuple(...strides.map(int))];
+  const hooks = call(global("collections", "OrderedDict"));
+  return call(
+    global("torch._utils", "_rebuild_tensor_v2"),
+    storage,
+    int(offset),
+    ...sizes,
+    Buffer.of(0x89),
+    hooks,
+  );
+}
+
+interface ZipOptions {
+  deflate?: boolean;
+  zip64?: boolean;
+  /** Overrides the size that the directory declares for entry `name`. */
+  claim?: { name: string; size: number };
+}
+
+function zip(
+  files: Record<string, Uint8Array>,
+  { deflate = false, zip64 = false, claim }: ZipOptions = {},
+): Buffer {
+  const parts: Buffer[] = [];
+  const directory: Buffer[] = [];
+  let offset = 0;
+  for (const [name, bytes] of Object.entries(files)) {
+    const packed = deflate ? deflateRawSync(bytes) : Buffer.from(bytes);
+    const size = claim?.name === name ? claim.size : bytes.length;
+    const local = Buffer.alloc(30);
+    local.writeUInt32LE(0x04034b50, 0);
+    local.writeUInt16LE(name.length, 26);
+    const extra = Buffer.alloc(zip64 ? 28 : 0);
+    const central = Buffer.alloc(46);
+    central.writeUInt32LE(0x02014b50, 0);
+    central.writeUInt16LE(deflate ? 8 : 0, 10);
+    central.writeUInt32LE(crc32(bytes), 16);
+    central.writeUInt32LE(zip64 ? 0xffffffff : packed.length, 20);
+    central.writeUInt32LE(zip64 ? 0xffffffff : size, 24);
+    central.writeUInt16LE(name.length, 28);
+    central.writeUInt16LE(extra.length, 30);
+    central.writeUInt32LE(zip64 ? 0xffffffff : offset, 42);
+    if (zip64) {
+      extra.writeUInt16LE(1, 0);
+      extra.writeUInt16LE(24, 2);
+      for (const [i, n] of [size, packed.length, offset].entries())
+        extra.writeBigUInt64LE(BigInt(n), 4 + 8 * i);
+    }
+    directory.push(Buffer.concat([central, ascii(name), extra]));
+    parts.push(local, ascii(name), packed);
+    offset += 30 + name.length + packed.length;
+  }
+  const central = Buffer.concat(directory);
+  const end = Buffer.alloc(22);
+  end.writeUInt32LE(0x06054b50, 0);
+  end.writeUInt32LE(zip64 ? 0xffffffff : central.length, 12);
+  end.writeUInt32LE(zip64 ? 0xffffffff : offset, 16);
+  const end64 = Buffer.alloc(zip64 ? 76 : 0);
+  if (zip64) {
+    end64.writeUInt32LE(0x06064b50, 0);
+    end64.writeBigUInt64LE(BigInt(central.length), 40);
+    end64.writeBigUInt64LE(BigInt(offset), 48);
+    end64.writeUInt32LE(0x07064b50, 56);
+    end64.writeBigUInt64LE(BigInt(offset + central.length), 64);
+  }
+  return Buffer.concat([...parts, central, end64, end]);
+}
+
+const floats = (...values: number[]) => Buffer.from(Float32Array.from(values).buffer);
+const read = (bytes: Uint8Array) => readStateDict(bytesSource("x.pth", bytes));
+
+const sixPickle = pickle(
+  dict(string("w"), tensor("0", 6, [2, 3], [3, 1]), string("t"), tensor("0", 6, [3, 2], [1, 3])),
+);
+const six = { "x/data.pkl": sixPickle, "x/data/0": floats(1, 2, 3, 4, 5, 6) };
+
+// --- Reading
+
+test("the reference files, zip and legacy, hold the reference tensors", async (t) => {
+  const reference = goldenPath("torch_files.safetensors");
+  if (reference === undefined) return t.skip("reference files absent");
+  const { tensors: expected } = await loadSafetensors(reference);
+  const folder = path.join(path.dirname(reference), "torch");
+  const logMel = await loadTorchTensor(path.join(folder, "log_mel.pkl"));
+  assert.deepEqual(logMel, expected.get("log_mel"));
+  expected.delete("log_mel");
+  for (const name of ["zip.pth", "legacy.pth", "nested.pth"]) {
+    const { tensors } = await loadStateDict(path.join(folder, name));
+    assert.deepEqual([...tensors.keys()].sort(), [...expected.keys()].sort(), name);
+    for (const [key, { data, shape }] of expected) {
+      const found = tensors.get(key);
+      // The reference stores a scalar as one element and everything in two dtypes.
+      assert.deepEqual(found?.shape, key === "scalar" ? [] : shape, `${name} ${key}`);
+      assert.deepEqual(Array.from(found?.data ?? [], Number), Array.from(data, Number), `${name} ${key}`);
+    }
+  }
+  const nested = await loadStateDict(path.join(folder, "nested.pth"));
+  assert.deepEqual(nested.metadata, { epoch: "7", lr: "0.00006" });
+});
+
+test("zip archives are read stored, deflated and as zip64", async () => {
+  for (const options of [{}, { deflate: true }, { zip64: true }]) {
+    const { tensors, format } = await read(zip(six, options));
+    assert.equal(format, "torch-zip");
+    assert.deepEqual([...(tensors.get("w")?.data ?? [])], [1, 2, 3, 4, 5, 6]);
+    assert.deepEqual([...(tensors.get("t")?.data ?? [])], [1, 4, 2, 5, 3, 6]);
+  }
+});
+
+test("what a training script keeps beside the state dict is left alone", async () => {
+  const one = (storage: string) => tensor(storage, 2, [2], [1]);
+  const whole = dict(
+    string("rng_state"),
+    one("1"),
+    string("epoch"),
+    int(3),
+    string("model"),
+    dict(string("best_miou"), one("1"), string("state_dict"), dict(string("w"), one("0"))),
+  );
+  const { tensors, metadata } = await read(
+    zip({ "x/data.pkl": pickle(whole), "x/data/0": floats(1, 2), "x/data/1": floats(3, 4) }),
+  );
+  assert.deepEqual([...tensors.keys()], ["w"]);
+  assert.deepEqual(metadata, { epoch: "3" });
+});
+
+test("tensors that share a storage do not share their data", async () => {
+  const both = pickle(dict(string("a"), tensor("0", 2, [2], [1]), string("b"), tensor("0", 2, [2], [1])));
+  const { tensors } = await read(zip({ "x/data.pkl": both, "x/data/0": floats(1, 2) }));
+  assert.notEqual(tensors.get("a")?.data.buffer, tensors.get("b")?.data.buffer);
+});
+
+test("expanded and three-dimensional permuted tensors are laid out row by row", async () => {
+  const body = pickle(
+    dict(string("e"), tensor("0", 8, [2, 3], [0, 0], 5), string("p"), tensor("0", 8, [2, 2, 2], [1, 4, 2])),
+  );
+  const { tensors } = await read(zip({ "x/data.pkl": body, "x/data/0": floats(0, 1, 2, 3, 4, 5, 6, 7) }));
+  assert.deepEqual([...(tensors.get("e")?.data ?? [])], [5, 5, 5, 5, 5, 5]);
+  assert.deepEqual([...(tensors.get("p")?.data ?? [])], [0, 2, 4, 6, 1, 3, 5, 7]);
+});
+
+test("nests are opened and a shared module. prefix goes", async () => {
+  const inner = dict(string("module.w"), tensor("0", 6, [6], [1]));
+  const body = pickle(dict(string("best"), int(3), string("state_dict"), dict(string("model"), inner)));
+  const { tensors, metadata } = await read(zip({ ...six, "x/data.pkl": body }));
+  assert.deepEqual([...tensors.keys()], ["w"]);
+  assert.deepEqual(metadata, { best: "3" });
+});
+
+// --- Refusing
+
+async function refused(bytes: Uint8Array, message: RegExp): Promise<void> {
+  await assert.rejects(read(bytes), (error) => {
+    assert.ok(error instanceof CheckpointError, String(error));
+    assert.match(error.message, /^x\.pth: /);
+    assert.match(error.message, message);
+    return true;
+  });
+}
+
+test("a foreign constructor is named and not run", async () => {
+  const evil = call(global("os", "system"), string("echo pwned"));
+  await refused(pickle(evil), /os\.system.*nothing was executed/);
+  await refused(zip({ "x/data.pkl": pickle(evil) }), /os\.system/);
+  await refused(ascii("cos\nsystem\n(S'id'\ntR."), /os\.system/);
+  await refused(ascii("(S'id'\nios\nsystem\n."), /os\.system/);
+  // Protocol 4: the name comes from the stack.
+  const names = Buffer.concat([Buffer.of(0x8c, 8), ascii("builtins"), Buffer.of(0x8c, 4), ascii("eval")]);
+  await refused(Buffer.concat([Buffer.of(0x80, 4), names, Buffer.of(0x93), ascii(".")]), /builtins\.eval/);
+  await refused(pickle(global("a\x1b[31m", "b")), /a\\u001b\[31m\.b/);
+  // Names of this language's own objects are foreign, too.
+  await refused(pickle(global("constructor", "prototype")), /constructor\.prototype/);
+});
+
+test("tensors that exceed their storage or the file are refused before anything is allocated", async () => {
+  const body = (...args: Parameters<typeof tensor>) => ({
+    ...six,
+    "x/data.pkl": pickle(dict(string("w"), tensor(...args))),
+  });
+  await refused(zip(body("0", 6, [7], [1])), /exceeds its storage of 24 bytes/);
+  await refused(zip(body("0", 6, [6], [1], 1)), /exceeds its storage/);
+  await refused(zip(body("0", 1000, [6], [1])), /storage 0 has 24 bytes, 4000 expected/);
+  await refused(zip(body("7", 6, [6], [1])), /storage 7 is missing/);
+  await refused(zip(body("0", 6, [-1], [1])), /shape and strides/);
+  await refused(zip(body("0", 6, [100_000, 100_000], [0, 0])), /far more than the file/);
+  await refused(zip(six, { claim: { name: "x/data/0", size: 2 ** 31 } }), /declares 2147483648 bytes/);
+  await refused(zip(six, { deflate: true, claim: { name: "x/data/0", size: 20 } }), /storage 0 has 20 bytes/);
+  await refused(zip(six, { deflate: true, claim: { name: "x/data/0", size: 30 } }), /does not unpack to 30/);
+});
+
+test("a packed storage counts whole, whatever a tensor needs of it, and is unpacked once", async () => {
+  const one = pickle(dict(string("w"), tensor("0", 1, [1], [1])));
+  const large = zip({ "x/data.pkl": one, "x/data/0": Buffer.alloc(1 << 27) }, { deflate: true });
+  await refused(large, /at w\) would take 1342177\d\d bytes of memory, far more than the file's/);
+
+  const elements = 1 << 20;
+  const items = Array.from({ length: 5000 }, (_, i) => [
+    string(`w${i}`),
+    tensor("0", elements, [1], [1], elements - 1 - i),
+  ]);
+  const numbers = Float32Array.from({ length: elements }, (_, i) => i % 7);
+  const files = { "x/data.pkl": pickle(dict(...items.flat())), "x/data/0": Buffer.from(numbers.buffer) };
+  const { tensors } = await read(zip(files, { deflate: true }));
+  assert.deepEqual([...(tensors.get("w4999")?.data ?? [])], [(elements - 5000) % 7]);
+  assert.notEqual(tensors.get("w0")?.data.buffer, tensors.get("w1")?.data.buffer);
+});
+
+test("a pickle cannot unfold to more than its file", async () => {
+  const items = Buffer.concat([
+    ascii("]("),
+    ...Array.from({ length: 1000 }, () => tuple(int(1), int(2))),
+    ascii("eq\x00"),
+  ]);
+  const copies = Array.from({ length: 5000 }, () => ascii("ccollections\nOrderedDict\n(h\x00tR0"));
+  await refused(pickle(Buffer.concat([items, ...copies])), /unfolds to far more/);
+});
+
+test("a dictionary that contains itself is searched once, a module. is removed however often", async () => {
+  // Each of the names of nests leads back to the dictionary, which is large enough that a second look would tell.
+  const plain = Array.from({ length: 10_000 }, (_, i) => [string(`n${i}`), int(i)]).flat();
+  const names = ["state_dict", "model_state_dict", "model", "module", "net", "params", "weights"];
+  const nests = names.flatMap((name) => [string(name), ascii("h\x00")]);
+  const itself = Buffer.concat([ascii("}q\x00("), ...plain, ...nests, ascii("u")]);
+  await refused(pickle(itself), /no parameters found in a dictionary with the keys n0, n1/);
+  const wrapped = string(`${"module.".repeat(30_000)}w`);
+  const { tensors } = await read(
+    zip({ ...six, "x/data.pkl": pickle(dict(wrapped, tensor("0", 6, [6], [1]))) }),
+  );
+  assert.deepEqual([...tensors.keys()], ["w"]);
+});
+
+test("only names are listed of a dictionary without tensors, and only their beginnings", async () => {
+  // A tuple of two tuples of two tuples ..., each level memoised: as text it would be 2^60 characters long.
+  const doubled = Array.from({ length: 60 }, (_, i) =>
+    Buffer.concat([ascii("q"), Buffer.of(i), ascii("h"), Buffer.of(i, 0x86)]),
+  );
+  const nest = Buffer.concat([ascii(")"), ...doubled]);
+  await refused(pickle(dict(nest, int(1))), /no parameters found in a dictionary$/);
+  const long = string("n".repeat(200));
+  await refused(pickle(dict(nest, int(1), long, int(1))), /a dictionary with the keys n{57}\.\.\.$/);
+});
+
+test("other archives, dictionaries without tensors and other files are refused", async () => {
+  await refused(zip({ "a.txt": ascii("x") }), /without data\.pkl/);
+  await refused(zip({ ...six, "x/constants.pkl": ascii("") }), /TorchScript/);
+  await refused(zip({ ...six, "x/byteorder": ascii("big") }), /byte order is big/);
+  await refused(
+    pickle(dict(string("epoch"), int(1))),
+    /no parameters found in a dictionary with the keys epoch/,
+  );
+  await refused(new Uint8Array(), /it is empty/);
+  await refused(ascii("<!DOCTYPE html><html>"), /it is a web page/);
+  await refused(ascii("version https://git-lfs.github.com/spec/v1\n"), /Git LFS pointer/);
+  await assert.rejects(readTorchTensor(bytesSource("x.pkl", pickle(int(3)))), /expected a single tensor/);
+});
+
+test("damaged files never give anything but a clear error", async (t) => {
+  const folder = goldenPath("torch");
+  const files = folder === undefined ? [] : ["zip.pth", "legacy.pth"].map((name) => path.join(folder, name));
+  if (folder === undefined) t.diagnostic("reference files absent: only the small archive is tried");
+  const random = new Random(7);
+  for (const whole of [
+    zip(six),
+    zip(six, { deflate: true }),
+    ...(await Promise.all(files.map((f) => readFile(f)))),
+  ]) {
+    for (let trial = 0; trial < 400; trial++) {
+      const bytes = Buffer.from(whole);
+      const at = random.integer(bytes.length);
+      const damaged = trial % 2 === 0 ? bytes.subarray(0, at) : bytes;
+      if (trial % 2 === 1) bytes[at] = (bytes[at] as number) ^ (1 << random.integer(8));
+      const outcome = await read(damaged).then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      const clear = outcome === undefined || outcome instanceof AvsegError;
+      assert.ok(
+        clear,
+        `byte ${at} of ${whole.length}: ${outcome instanceof Error ? outcome.stack : outcome}`,
+      );
+      // What is cut off is always missed, except that a legacy file or pickle could not end earlier anyway.
+      if (trial % 2 === 0) assert.notEqual(outcome, undefined, `cut at byte ${at} of ${whole.length}`);
+    }
+  }
+});
+
+test("a flipped byte of a weight fails the checksum", async () => {
+  const bytes = zip(six);
+  const at = bytes.indexOf(floats(1, 2, 3)) + 5;
+  bytes[at] = (bytes[at] as number) ^ 1;
+  await refused(bytes, /checksum of entry x\/data\/0/);
+});
+
+test("crc32 is the one of the zip format", () => {
+  assert.equal(crc32(ascii("123456789")), 0xcbf43926);
+  assert.equal(crc32(ascii("The quick brown fox jumps over the lazy dog")), 0x414fa339);
+});

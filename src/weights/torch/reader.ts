@@ -1,0 +1,263 @@
+/**
+ * PyTorch checkpoints without PyTorch: the zip format (since 1.6), the legacy format before it, and tensors pickled
+ * directly (as AVSBench ships its log-mels). Reading a file finds out what is in it; tensors are read when asked for.
+ * Origin of the formats: `torch/serialization.py`.
+ */
+import { CheckpointError } from "../../errors.js";
+import type { Tensor } from "../../tensor.js";
+import { type ByteSource, bytesSource, checkRange, type ReadOptions } from "../byte-source.js";
+import { detectContainer } from "../detect.js";
+import { checkedSize, ELEMENTS } from "../elements.js";
+import { elementTypeOf, isStorageClass, TorchStorage, type TorchTensor, torchGlobals } from "./objects.js";
+import { type PickleEnvironment, PickleMachine, type PickleValue } from "./pickle.js";
+import { PickleEndError } from "./pickle-reader.js";
+import { readZipEntries, readZipEntry, type ZipEntry, zipDataOffset } from "./zip.js";
+
+/** The forms in which PyTorch writes tensors. */
+export type TorchFormat = "torch-zip" | "torch-legacy" | "pickle";
+
+/** A pickle longer than this is none of names and numbers. */
+const MAX_PICKLE_BYTES = 1 << 28;
+
+/** The first pickle of a legacy file. */
+const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
+const LEGACY_PROTOCOL = 1001;
+
+/**
+ * Reads the structure of a checkpoint: dictionaries (Map), lists, numbers and `TorchTensor`s that are not loaded yet.
+ * Throws `CheckpointError` for a damaged file and for one that names a constructor outside of the allow-list.
+ */
+export async function readTorch(source: ByteSource): Promise<{ root: PickleValue; format: TorchFormat }> {
+  const container = await detectContainer(source);
+  if (container === "zip") return { root: await readZip(source), format: "torch-zip" };
+  if (container === "pickle") return readPickles(source);
+  throw new CheckpointError(`${source.name}: expected a PyTorch file, but it is ${container}`);
+}
+
+/**
+ * Loads tensors one by one. In total they may take so much memory as their file justifies: views can declare a shape far
+ * larger than the storage below them, and packed storages unpack to far more than they seem. Throws `CheckpointError`
+ * beyond that.
+ */
+export async function loadTorchTensors(
+  source: ByteSource,
+  wanted: ReadonlyMap<string, TorchTensor>,
+  options: ReadOptions = {},
+): Promise<Map<string, Tensor>> {
+  const limit = 16 * source.size + (1 << 26);
+  const storages = new Set<TorchStorage>();
+  let total = 0;
+  let unpacked = 0;
+  for (const [key, tensor] of wanted) {
+    total += tensor.cost;
+    if (!storages.has(tensor.storage)) unpacked += tensor.storage.unpackedBytes;
+    storages.add(tensor.storage);
+    if (total + unpacked > limit) {
+      throw new CheckpointError(
+        `${source.name}: its tensors (at ${key}) would take ${total + unpacked} bytes of memory, far more than the file's ${source.size}`,
+        { hint: "the file is damaged or malicious" },
+      );
+    }
+  }
+  const tensors = new Map<string, Tensor>();
+  let done = 0;
+  for (const [key, tensor] of wanted) {
+    options.signal?.throwIfAborted();
+    tensors.set(key, await tensor.load());
+    done += tensor.cost;
+    options.onProgress?.(done, total);
+  }
+  return tensors;
+}
+
+// --- Zip
+
+async function readZip(source: ByteSource): Promise<PickleValue> {
+  const entries = await readZipEntries(source);
+  const pickleName = [...entries.keys()].find(
+    (name) => name === "data.pkl" || /^[^/]+\/data\.pkl$/.test(name),
+  );
+  if (pickleName === undefined) {
+    throw new CheckpointError(`${source.name}: a zip archive without data.pkl, so not a PyTorch checkpoint`);
+  }
+  const prefix = pickleName.slice(0, -"data.pkl".length);
+  if (entries.has(`${prefix}constants.pkl`)) {
+    throw new CheckpointError(`${source.name}: a TorchScript archive, expected a checkpoint`, {
+      hint: "save the model's state_dict() with torch.save",
+    });
+  }
+  const order = entries.get(`${prefix}byteorder`);
+  if (order !== undefined && order.size < 16) {
+    const text = new TextDecoder().decode(await readZipEntry(source, order)).trim();
+    if (text !== "little")
+      throw new CheckpointError(`${source.name}: its byte order is ${text}, expected little`);
+  }
+  const entry = entries.get(pickleName) as ZipEntry;
+  if (entry.size > MAX_PICKLE_BYTES) {
+    throw new CheckpointError(
+      `${source.name}: data.pkl declares ${entry.size} bytes, at most ${MAX_PICKLE_BYTES} expected`,
+    );
+  }
+  const storages = new Map<string, TorchStorage>();
+  const machine: PickleMachine = new PickleMachine(await readZipEntry(source, entry), {
+    source: source.name,
+    globals,
+    persistent: (id) => {
+      const declared = storageId(id, machine);
+      const known = storages.get(declared.key);
+      if (known !== undefined) return known;
+      const data = entries.get(`${prefix}data/${declared.key}`);
+      if (data === undefined) throw machine.refuse(`storage ${declared.key} is missing from the archive`);
+      if (data.size < declared.size) {
+        throw machine.refuse(`storage ${declared.key} has ${data.size} bytes, ${declared.size} expected`);
+      }
+      const storage =
+        data.method === "stored"
+          ? new TorchStorage(declared.type, declared.size, storedReader(source, data))
+          : new TorchStorage(declared.type, declared.size, deflatedReader(source, data), data.size);
+      storages.set(declared.key, storage);
+      return storage;
+    },
+  });
+  return machine.run();
+}
+
+/** Reads parts of a stored entry; a whole one is checked against its checksum. */
+function storedReader(source: ByteSource, entry: ZipEntry): TorchStorage["read"] {
+  return async (offset, length) => {
+    if (length === entry.size) return readZipEntry(source, entry);
+    checkRange({ name: source.name, size: entry.size }, offset, length);
+    return source.read((await zipDataOffset(source, entry)) + offset, length);
+  };
+}
+
+/** Reads parts of a deflated entry, which is unpacked once and kept for the other tensors that look at it. */
+function deflatedReader(source: ByteSource, entry: ZipEntry): TorchStorage["read"] {
+  let unpacked: Promise<Uint8Array<ArrayBuffer>> | undefined;
+  return async (offset, length) => {
+    unpacked ??= readZipEntry(source, entry);
+    return (await unpacked).slice(offset, offset + length);
+  };
+}
+
+// --- Legacy and plain pickles
+
+async function readPickles(source: ByteSource): Promise<{ root: PickleValue; format: TorchFormat }> {
+  // Where the pickles end is known only after running them: try with more and more of the file.
+  const most = Math.min(source.size, MAX_PICKLE_BYTES);
+  for (let length = 1 << 20; ; length *= 8) {
+    try {
+      return runPickles(source, await source.read(0, Math.min(length, most)));
+    } catch (error) {
+      if (!(error instanceof PickleEndError) || length >= most) throw error;
+    }
+  }
+}
+
+/** Runs the pickles at the start of `source`, given by its first `bytes`. */
+function runPickles(
+  source: ByteSource,
+  bytes: Uint8Array,
+  depth = 0,
+): { root: PickleValue; format: TorchFormat } {
+  const environment: PickleEnvironment = { source: source.name, globals, depth };
+  const opening = new PickleMachine(bytes, environment);
+  const first = opening.run();
+  if (first !== LEGACY_MAGIC) return { root: first, format: "pickle" };
+  const protocol = new PickleMachine(bytes, environment, opening.reader.position);
+  if (protocol.run() !== LEGACY_PROTOCOL) throw protocol.refuse("a PyTorch file of an unknown version");
+  const system = new PickleMachine(bytes, environment, protocol.reader.position);
+  const info = system.run();
+  if (info instanceof Map && info.get("little_endian") === false) {
+    throw system.refuse("its byte order is big, expected little");
+  }
+
+  // Storages follow the pickles in the order of a list that comes after the object that refers to them.
+  const storages = new Map<string, TorchStorage>();
+  const starts = new Map<string, number>();
+  const machine: PickleMachine = new PickleMachine(
+    bytes,
+    {
+      ...environment,
+      persistent: (id) => {
+        const declared = storageId(id, machine);
+        const { key, type, size } = declared;
+        const base =
+          storages.get(key) ??
+          new TorchStorage(type, size, legacyReader(source, key, declared.count, starts));
+        storages.set(key, base);
+        return declared.view === undefined ? base : viewOf(base, declared.view, machine);
+      },
+    },
+    system.reader.position,
+  );
+  const root = machine.run();
+  const list = new PickleMachine(bytes, environment, machine.reader.position);
+  const keys = list.run();
+  if (!Array.isArray(keys)) throw list.refuse("a PyTorch file without its list of storages");
+  let position = list.reader.position;
+  for (const key of keys) {
+    const storage = typeof key === "string" ? storages.get(key) : undefined;
+    if (typeof key !== "string" || storage === undefined)
+      throw list.refuse("a storage that no tensor refers to");
+    starts.set(key, position);
+    position += 8 + storage.size;
+    checkRange(source, position, 0);
+  }
+  if (starts.size !== storages.size) throw list.refuse("a tensor whose storage is missing");
+  return { root, format: "torch-legacy" };
+}
+
+/** Reads parts of a storage, which is the number of its elements (eight bytes) and then their bytes. */
+function legacyReader(
+  source: ByteSource,
+  key: string,
+  count: number,
+  starts: ReadonlyMap<string, number>,
+): TorchStorage["read"] {
+  return async (offset, length) => {
+    const start = starts.get(key) as number;
+    const written = new DataView((await source.read(start, 8)).buffer).getBigInt64(0, true);
+    if (written !== BigInt(count)) {
+      throw new CheckpointError(`${source.name}: storage ${key} has ${written} elements, ${count} expected`, {
+        hint: "the file is damaged; get it again",
+      });
+    }
+    return source.read(start + 8 + offset, length);
+  };
+}
+
+/** Part of a storage, `view` being (key, first element, number of elements). */
+function viewOf(base: TorchStorage, view: PickleValue[], machine: PickleMachine): TorchStorage {
+  const [, first, count] = view;
+  const width = base.type === undefined ? 1 : ELEMENTS[base.type].bytes;
+  if (checkedSize([first]) === undefined || checkedSize([count]) === undefined) {
+    throw machine.refuse("a view of a storage that is malformed");
+  }
+  const start = Number(first) * width;
+  const size = Number(count) * width;
+  if (start + size > base.size) throw machine.refuse("a view that exceeds its storage");
+  return new TorchStorage(base.type, size, (offset, length) => base.read(start + offset, length));
+}
+
+/** Checks `("storage", class, key, location, elements[, view])`; where the tensor lived does not matter here. */
+function storageId(id: PickleValue, machine: PickleMachine) {
+  const [tag, kind, key, , count, view] = Array.isArray(id) ? id : [];
+  const elements = checkedSize([count]);
+  if (tag !== "storage" || !isStorageClass(kind) || typeof key !== "string" || elements === undefined) {
+    throw machine.refuse("a reference to a storage that is malformed");
+  }
+  const type = elementTypeOf(kind);
+  const size = elements * (type === undefined ? 1 : ELEMENTS[type].bytes);
+  return { key, type, count: elements, size, view: Array.isArray(view) ? view : undefined };
+}
+
+/** A tensor pickled directly holds its storage as the bytes of a legacy file. */
+const globals = torchGlobals((bytes, machine) => {
+  const depth = (machine.environment.depth ?? 0) + 1;
+  if (depth > 1) throw machine.refuse("a storage nested in a storage");
+  const { root, format } = runPickles(bytesSource(machine.environment.source, bytes), bytes, depth);
+  if (format !== "torch-legacy" || !(root instanceof TorchStorage))
+    throw machine.refuse("bytes that are no storage");
+  return root;
+});
