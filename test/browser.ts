@@ -36,7 +36,7 @@ interface ExampleServer {
 /** Opens a page of the example's server on which nothing runs yet; it serves `/model` and `files` by address. */
 export async function openPage(
   model: string,
-  { files = {}, gpu = false }: { files?: Readonly<Record<string, string>>; gpu?: boolean } = {},
+  { files = {}, gpu = false }: { files?: Readonly<Record<string, string>>; gpu?: boolean | undefined } = {},
 ): Promise<OpenPage> {
   const { startServer }: ExampleServer = await import(path.join(root, "examples", "browser", "server.mjs"));
   const server = await startServer({ model, files });

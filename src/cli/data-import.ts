@@ -22,12 +22,12 @@ import { commandLine, interruptSignal, UsageError } from "./run.js";
 interface ImportCommandOptions {
   readonly out: string;
   readonly task: Task;
-  readonly classes?: string[];
+  readonly classes?: string[] | undefined;
   readonly size: number;
   readonly val: number;
   readonly test: number;
   readonly seed: number;
-  readonly from?: string;
+  readonly from?: string | undefined;
 }
 
 /** Builds the command. */
@@ -85,7 +85,7 @@ async function importOwn(source: string, options: ImportCommandOptions): Promise
     source,
     root: options.out,
     imageSize: options.size,
-    ...(options.classes && { classes: options.classes }),
+    classes: options.classes,
     valShare: options.val,
     testShare: options.test,
     seed: options.seed,
@@ -100,7 +100,7 @@ async function importOwn(source: string, options: ImportCommandOptions): Promise
   for (const { reason, files } of unused) print(`not used, ${reason}: ${listSome(files, 10)}`);
   const file = path.join(options.out, `${options.task}.yaml`);
   if (clips.val === 0) print("no clip is left to validate on: the best epoch is chosen on those to train on");
-  await writeFileAtomic(file, configText({ ...options, ...(from && { from }) }, clips, base));
+  await writeFileAtomic(file, configText({ ...options, from }, clips, base));
   print(`Train on it with: ${commandLine("train", options.task, file)}`);
 }
 

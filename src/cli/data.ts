@@ -72,7 +72,7 @@ interface SynthOptions {
   readonly size: number;
   readonly seed: number;
   readonly videos: number;
-  readonly kinds?: Kind[];
+  readonly kinds?: Kind[] | undefined;
 }
 
 async function synth(which: Task, options: SynthOptions, command: Command): Promise<void> {
@@ -89,7 +89,7 @@ async function synth(which: Task, options: SynthOptions, command: Command): Prom
     imageSize: options.size,
     seed: options.seed,
     clipsAsVideo: options.videos,
-    ...(options.kinds && { kinds: options.kinds }),
+    kinds: options.kinds,
     signal: interruptSignal("The data is incomplete and is made again by the same command."),
     onProgress: ({ done }) => progress.update(done),
   });
@@ -109,7 +109,7 @@ function checkCommand(): Command {
       "after",
       "\nExample:\n  avseg data check s4 data/AVSBench\n\nExits with 1 if there are errors.",
     )
-    .action(async (which: Task, root: string, options: { json?: boolean; limit: number }) => {
+    .action(async (which: Task, root: string, options: { json?: boolean | undefined; limit: number }) => {
       let progress: ReturnType<typeof createProgress> | undefined;
       const report = await checkDataset({
         task: which,

@@ -167,8 +167,8 @@ async function evaluateRun(
   options: {
     readonly name: string;
     readonly checkpoint: string;
-    readonly swapSounds?: boolean;
-    readonly report?: RunEvaluationOptions["report"];
+    readonly swapSounds?: boolean | undefined;
+    readonly report?: RunEvaluationOptions["report"] | undefined;
   },
 ): Promise<{ miou: number; fscore: number }> {
   const { root, imageSize, frameCount, batchSize } = config.data;
@@ -182,7 +182,7 @@ async function evaluateRun(
     outDir: path.join(outDir, options.name),
     context: { checkpoint: options.checkpoint, data: root, started: new Date().toISOString() },
     ...(options.swapSounds ? { swapSounds: config.training.seed } : {}),
-    ...(options.report ? { report: options.report } : {}),
+    report: options.report,
     onProgress: ({ done }) => progress.update(done),
     signal,
   });

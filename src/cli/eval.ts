@@ -25,13 +25,13 @@ import { interruptSignal, warn } from "./run.js";
 
 interface EvalOptions {
   readonly split: Split;
-  readonly swapSounds?: boolean;
-  readonly batchSize?: number;
-  readonly out?: string;
-  readonly saveMasks?: boolean;
+  readonly swapSounds?: boolean | undefined;
+  readonly batchSize?: number | undefined;
+  readonly out?: string | undefined;
+  readonly saveMasks?: boolean | undefined;
   readonly report: boolean;
-  readonly workers?: number;
-  readonly json?: boolean;
+  readonly workers?: number | undefined;
+  readonly json?: boolean | undefined;
   readonly set: readonly string[];
 }
 

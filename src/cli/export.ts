@@ -24,12 +24,12 @@ interface ExportCommandOptions {
   readonly out: string;
   readonly precision: Precision;
   readonly frames: FramesForm;
-  readonly audio?: AudioForm;
-  readonly withAudioFrontend?: boolean;
+  readonly audio?: AudioForm | undefined;
+  readonly withAudioFrontend?: boolean | undefined;
   readonly clips: number;
-  readonly externalData?: boolean;
-  readonly config?: string;
-  readonly calibrate?: string;
+  readonly externalData?: boolean | undefined;
+  readonly config?: string | undefined;
+  readonly calibrate?: string | undefined;
   readonly split: Split;
 }
 
@@ -101,7 +101,7 @@ async function exportCheckpoint(checkpoint: string, options: ExportCommandOption
   const audio = options.withAudioFrontend ? "pcm" : (options.audio ?? "log-mel");
   const signal = interruptSignal("Nothing half-written was left.");
   let progress: ReturnType<typeof createProgress> | undefined;
-  const labelled: { dataset?: AvsDataset } = {};
+  const labelled: { dataset?: AvsDataset | undefined } = {};
   const exported = await exportModel({
     checkpoint,
     ...(options.config && (await configuredModel((await loadConfig(options.config)).config))),

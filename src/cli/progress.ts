@@ -4,19 +4,19 @@ import { oneLine } from "./print.js";
 
 /** The part of a writable stream that progress needs; `process.stderr` is one. */
 export interface ProgressStream {
-  readonly isTTY?: boolean;
-  readonly columns?: number;
+  readonly isTTY?: boolean | undefined;
+  readonly columns?: number | undefined;
   write(text: string): unknown;
 }
 
 /** Settings of `createProgress`. */
 export interface ProgressOptions {
   /** What is counted: `"clips"` (as in `12 clips/s`) or `"bytes"` (written as MB). Default: a bare number. */
-  readonly unit?: string;
+  readonly unit?: string | undefined;
   /** Where to write; `process.stderr` unless told. */
-  readonly stream?: ProgressStream;
+  readonly stream?: ProgressStream | undefined;
   /** Monotonic clock in milliseconds, for tests. */
-  readonly now?: () => number;
+  readonly now?: (() => number) | undefined;
 }
 
 /** A running progress display. */

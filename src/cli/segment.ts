@@ -15,12 +15,12 @@ import { createProgress, type Progress } from "./progress.js";
 import { describeFailure, interruptSignal, tell } from "./run.js";
 
 interface Options {
-  readonly checkpoint?: string;
-  readonly config?: string;
+  readonly checkpoint?: string | undefined;
+  readonly config?: string | undefined;
   readonly out: string;
   readonly overlay: boolean;
   readonly provider: NonNullable<RuntimeOptions["provider"]>;
-  readonly verbose?: boolean;
+  readonly verbose?: boolean | undefined;
 }
 
 /** The `segment` command. */

@@ -38,7 +38,7 @@ after(() => rm(dir, { recursive: true, force: true }));
 /** Runs avseg; `onOutput` sees stdout as it grows and may signal the process. */
 function avseg(
   args: string[],
-  onOutput?: (text: string, interrupt: () => void) => void,
+  onOutput?: ((text: string, interrupt: () => void) => void) | undefined,
   env: Readonly<Record<string, string>> = { AVSEG_CACHE: cache },
 ) {
   const child = spawn(process.execPath, [main, ...args], { env: { ...process.env, ...env } });

@@ -17,9 +17,9 @@ import { commandLine, interruptSignal, UsageError, warn } from "./run.js";
 
 interface TrainOptions {
   readonly set: readonly string[];
-  readonly out?: string;
-  readonly resume?: boolean;
-  readonly overwrite?: boolean;
+  readonly out?: string | undefined;
+  readonly resume?: boolean | undefined;
+  readonly overwrite?: boolean | undefined;
 }
 
 /** The `train` command. */

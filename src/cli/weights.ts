@@ -38,11 +38,16 @@ function inspectCommand(): Command {
     .option("--depth <n>", "parts of a key by which tensors are grouped", whole(1, 99), 1)
     .option("--json", "print JSON")
     .addHelpText("after", "\nExample:\n  avseg weights inspect pvt_v2_b5.pth --depth 2")
-    .action(async (file: string, options: { keys?: boolean; depth: number; json?: boolean }) => {
-      const listing = await loadListing(ownOrShipped(file) ?? file);
-      if (options.json) printJson(asPlain(file, listing, options));
-      else print(asLines(file, listing, options));
-    });
+    .action(
+      async (
+        file: string,
+        options: { keys?: boolean | undefined; depth: number; json?: boolean | undefined },
+      ) => {
+        const listing = await loadListing(ownOrShipped(file) ?? file);
+        if (options.json) printJson(asPlain(file, listing, options));
+        else print(asLines(file, listing, options));
+      },
+    );
 }
 
 function convertCommand(): Command {
@@ -84,7 +89,7 @@ Examples:
 Files are kept in ${cacheDir()} (AVSEG_CACHE or XDG_CACHE_HOME change it).
 HTTPS_PROXY, HTTP_PROXY and NO_PROXY are respected.`,
     )
-    .action(async (names: string[], options: { from?: string; list?: boolean }) => {
+    .action(async (names: string[], options: { from?: string | undefined; list?: boolean | undefined }) => {
       if (options.list) {
         for (const { name, model, url } of PRETRAINED.values()) {
           print(`${name.padEnd(10)}  ${model}  ${url}`);
@@ -108,7 +113,7 @@ async function pull(name: string, from: string | undefined): Promise<PulledWeigh
     progress ??= createProgress(name, total, { unit: "bytes" });
     progress.update(done);
   };
-  const pulled = await pullWeights(name, { signal, onProgress, ...(from === undefined ? {} : { from }) });
+  const pulled = await pullWeights(name, { signal, onProgress, from });
   progress?.done();
   return pulled;
 }
@@ -130,7 +135,7 @@ function report({ path: file, bytes, sha256, checkedAgainst, fromCache }: Pulled
 function asLines(
   file: string,
   listing: WeightListing,
-  { keys, depth }: { keys?: boolean; depth: number },
+  { keys, depth }: { keys?: boolean | undefined; depth: number },
 ): string[] {
   const summary = summariseWeights(listing, { depth });
   const count = (n: number) => n.toLocaleString("en");

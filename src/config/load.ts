@@ -25,7 +25,7 @@ export interface LoadedConfig {
  */
 export async function loadConfig(
   file: string,
-  options: { task?: Config["task"]; set?: readonly string[] } = {},
+  options: { task?: Config["task"] | undefined; set?: readonly string[] | undefined } = {},
 ): Promise<LoadedConfig> {
   const text = await readText(file);
   const published = file.endsWith(".py") ? parsePublishedConfig(text, file, options.task) : undefined;

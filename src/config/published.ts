@@ -18,7 +18,7 @@ interface Rule {
   readonly to: string;
   readonly from: readonly string[];
   /** Turns the published value into ours; `undefined` leaves the default. */
-  readonly convert?: (value: unknown, fail: (expected: string) => ConfigError) => unknown;
+  readonly convert?: ((value: unknown, fail: (expected: string) => ConfigError) => unknown) | undefined;
 }
 
 const dropoutNames = (section: string): string[] =>

@@ -8,27 +8,27 @@ import { WorkerPool } from "./worker-pool.js";
 /** Options of a `ClipLoader`. */
 export interface LoaderOptions {
   /** Decides the order of every epoch; default 123. */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
   /** Decoding threads; 0 decodes on the calling thread. Default: one less than the cores, 1 to 4. */
-  readonly workers?: number;
+  readonly workers?: number | undefined;
   /** Batches decoded ahead of the one in use; default 2. */
-  readonly prefetch?: number;
+  readonly prefetch?: number | undefined;
   /** Memory for decoded clips, which later epochs then need not decode again; default 512 MiB. */
-  readonly cacheBytes?: number;
+  readonly cacheBytes?: number | undefined;
 }
 
 /** Which batches of which epoch. */
 export interface BatchOptions {
   /** Orders of different epochs differ; default 0. */
-  readonly epoch?: number;
+  readonly epoch?: number | undefined;
   readonly batchSize: number;
   /** Skips this many batches without decoding them, to go on where a run stopped; default 0. */
-  readonly startBatch?: number;
+  readonly startBatch?: number | undefined;
   /** Random order; default false: the dataset's own. */
-  readonly shuffle?: boolean;
+  readonly shuffle?: boolean | undefined;
   /** Leaves out a last batch of fewer clips; default false. */
-  readonly dropLast?: boolean;
-  readonly signal?: AbortSignal;
+  readonly dropLast?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Loads the clips of one dataset. Clips may be shared between epochs: do not change them. */

@@ -13,7 +13,11 @@ const STEPS = 2;
 /** A clip whose masks and frames are noise; `background` gives every frame of it no object. */
 function makeClip(
   index: number,
-  options: { classes?: number; keep?: number[]; background?: boolean } = {},
+  options: {
+    classes?: number | undefined;
+    keep?: number[] | undefined;
+    background?: boolean | undefined;
+  } = {},
 ): Clip {
   const random = new Random(index, 77);
   const bytes = (n: number, below: number): Uint8Array<ArrayBuffer> =>

@@ -41,16 +41,16 @@ export interface EvaluateOptions {
   /** Clips per batch: the published binary figures are averages over batches. */
   readonly batchSize: number;
   /** Clips that the model is given at once; `batchSize` unless told, 1 for AVSS (whose logits are large). */
-  readonly clipsPerRun?: number;
+  readonly clipsPerRun?: number | undefined;
   /** Goes on from a state given to `onState`. */
-  readonly resumeFrom?: EvaluationState;
+  readonly resumeFrom?: EvaluationState | undefined;
   /** Called with the state so far after every `stateEvery` batches (8 unless told), and when aborted. */
-  readonly onState?: (state: EvaluationState) => Promise<void> | void;
-  readonly stateEvery?: number;
+  readonly onState?: ((state: EvaluationState) => Promise<void> | void) | undefined;
+  readonly stateEvery?: number | undefined;
   /** Called with every clip's predicted masks, `u8[T,H,W]`: 0 or 1, or class indices (AVSS). */
-  readonly onMasks?: (clip: Clip, masks: TensorOf<"u8">) => Promise<void> | void;
-  readonly onProgress?: (progress: EvaluationProgress) => void;
-  readonly signal?: AbortSignal;
+  readonly onMasks?: ((clip: Clip, masks: TensorOf<"u8">) => Promise<void> | void) | undefined;
+  readonly onProgress?: ((progress: EvaluationProgress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**

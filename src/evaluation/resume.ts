@@ -15,7 +15,7 @@ export interface ResumableOptions extends Omit<EvaluateOptions, "clips" | "resum
   /** What the result depends on (`fingerprintOf`): a state of another fingerprint is not gone on with. */
   readonly fingerprint: string;
   /** Told how many clips an earlier run had scored, when there was one. */
-  readonly onResume?: (clips: number) => void;
+  readonly onResume?: ((clips: number) => void) | undefined;
 }
 
 /**
@@ -29,7 +29,7 @@ export async function evaluateResumable(options: ResumableOptions): Promise<Eval
   if (resumeFrom) onResume?.(resumeFrom.clips);
   const result = await evaluate({
     ...rest,
-    ...(resumeFrom && { resumeFrom }),
+    resumeFrom,
     clips: clipsFrom(resumeFrom?.clips ?? 0),
     onState: (state) => saveState(stateFile, fingerprint, state),
   });

@@ -18,10 +18,10 @@ export interface CalibrateOptions {
   readonly precision: Precision;
   readonly dataset: AvsDataset;
   /** Decoding threads; see `ClipLoader`. */
-  readonly workers?: number;
+  readonly workers?: number | undefined;
   /** Clips done of the clips in all; each is run through both models. */
-  readonly onProgress?: (done: number, total: number) => void;
-  readonly signal?: AbortSignal;
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** How one of the two models did. */
@@ -136,17 +136,17 @@ async function score(
   onMask: (mask: Uint8Array) => void,
 ): Promise<CalibratedModel> {
   const total = dataset.entries.length;
-  const loader = new ClipLoader(dataset, { cacheBytes: 0, ...(workers !== undefined && { workers }) });
+  const loader = new ClipLoader(dataset, { cacheBytes: 0, workers });
   try {
     const { headline, figures } = await evaluate({
       predictor,
       task: dataset.task,
-      clips: loader.batches({ batchSize, ...(signal && { signal }) }),
+      clips: loader.batches({ batchSize, signal }),
       total,
       batchSize,
       onMasks: (_, { data }) => onMask(data),
       onProgress: ({ done }) => onProgress?.((pass * total + done) / 2, total),
-      ...(signal && { signal }),
+      signal,
     });
     return { ...headline, figures };
   } finally {

@@ -18,7 +18,7 @@ export interface ModelDescription {
   /** The checkpoint and the encoders' files, by part. */
   readonly sources: Readonly<Record<string, SourceFile>>;
   /** What it was trained on, where the checkpoint says so. */
-  readonly trainedOn?: Readonly<Record<string, unknown>>;
+  readonly trainedOn?: Readonly<Record<string, unknown>> | undefined;
 }
 
 const tasks = {

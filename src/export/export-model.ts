@@ -28,14 +28,14 @@ export interface ExportOptions extends LoadModelOptions {
   /** The `.onnx` file to write; its folder is made if absent. */
   readonly out: string;
   /** One clip, u8 frames and log-mels unless told. */
-  readonly form?: Partial<ExportForm>;
+  readonly form?: Partial<ExportForm> | undefined;
   /** `fp32` unless told. */
-  readonly precision?: Precision;
+  readonly precision?: Precision | undefined;
   /** Puts the weights into `<out>.data` beside the model. */
-  readonly externalData?: boolean;
+  readonly externalData?: boolean | undefined;
   /** Told what the model is once it is read; when this fails, nothing is written. */
-  readonly onModel?: (config: AvsModelConfig) => Promise<void>;
-  readonly onProgress?: (progress: ExportProgress) => void;
+  readonly onModel?: ((config: AvsModelConfig) => Promise<void>) | undefined;
+  readonly onProgress?: ((progress: ExportProgress) => void) | undefined;
 }
 
 /** What was exported. */

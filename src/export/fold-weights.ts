@@ -9,7 +9,7 @@ export interface FoldOptions {
   readonly weights: StateDict;
   readonly runtime: Runtime;
   /** Operators of the runtime's own; none unless told, so that any runtime can load the file. */
-  readonly contrib?: boolean;
+  readonly contrib?: boolean | undefined;
 }
 
 /**

@@ -217,7 +217,7 @@ interface Windows {
   readonly height: number;
   readonly width: number;
   /** For every output pixel, row by row, the pixels of the padded input that it sees; absent if it sees its own. */
-  readonly places?: readonly number[];
+  readonly places?: readonly number[] | undefined;
 }
 
 /** The windows of a kernel `[O,C,kh,kw]`. */

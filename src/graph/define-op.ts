@@ -15,7 +15,7 @@ export interface OpDefinition<I extends readonly Value[], A extends Attrs> {
   /** Output shape; throws `RangeError` when the inputs do not fit. */
   readonly shape: (inputs: I, attrs: A) => Shape;
   /** Output dtype; the first input's unless told. */
-  readonly dtype?: (inputs: I, attrs: A) => DType;
+  readonly dtype?: ((inputs: I, attrs: A) => DType) | undefined;
   readonly grad: "none" | ((c: { g: Value; y: Value; inputs: I; attrs: A }) => GradientsOf<I>);
   readonly onnx: (e: Emitter, names: NamesOf<I>, attrs: A, inputs: I) => string;
 }

@@ -8,12 +8,12 @@ export type EncoderPart = "visual_encoder" | "audio_encoder" | "audio_encoder.pp
 
 /** Where weights come from; a part without a file starts from the seed. */
 export interface WeightSources {
-  readonly visual?: string | null;
-  readonly audio?: string | null;
+  readonly visual?: string | null | undefined;
+  readonly audio?: string | null | undefined;
   /** VGGish's PCA parameters. */
-  readonly pca?: string | null;
+  readonly pca?: string | null | undefined;
   /** Weights of a whole model, or of any of its parts, that replace the others (fine-tuning, evaluation). */
-  readonly whole?: { readonly file: string; readonly tensors: StateDict };
+  readonly whole?: { readonly file: string; readonly tensors: StateDict } | undefined;
 }
 
 /** A file that weights came from. */

@@ -15,7 +15,10 @@ const sessionsKept = 2;
 export function inferenceGraph(
   model: AvsModel,
   clips: number,
-  { contrib = true, embedded = false }: { contrib?: boolean; embedded?: boolean } = {},
+  {
+    contrib = true,
+    embedded = false,
+  }: { contrib?: boolean | undefined; embedded?: boolean | undefined } = {},
 ): OnnxGraph {
   const logits = forwardOf(model, clips, new Pass(), { embedded });
   return emitOnnx({ logits }, { target: { contrib } });
@@ -29,7 +32,7 @@ export interface PredictorSource {
   /** Stays the caller's to close. */
   readonly runtime: Runtime;
   /** log-mels `f32[B*T,1,96,64]` -> `f32[B*T,128]`; without it the audio encoder is part of the sessions. */
-  readonly embed?: (logMel: TensorOf<"f32">) => Promise<TensorOf<"f32">>;
+  readonly embed?: ((logMel: TensorOf<"f32">) => Promise<TensorOf<"f32">>) | undefined;
 }
 
 /**

@@ -15,11 +15,11 @@ import type { Shape } from "../tensor.js";
 /** What shapes cannot tell. */
 export interface InferenceHints {
   /** Which binary task; `s4` unless told. More than one logit means `avss`. */
-  readonly task?: AvsModelConfig["task"];
+  readonly task?: AvsModelConfig["task"] | undefined;
   /** Names of the classes, as many as there are logits. */
-  readonly classes?: readonly string[];
-  readonly frameCount?: number;
-  readonly imageSize?: number;
+  readonly classes?: readonly string[] | undefined;
+  readonly frameCount?: number | undefined;
+  readonly imageSize?: number | undefined;
 }
 
 /**

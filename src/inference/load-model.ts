@@ -23,12 +23,12 @@ export interface LoadModelOptions {
   /** A checkpoint of `avseg train`, or a published one of the whole state dict (torch or safetensors). */
   readonly checkpoint: string;
   /** The model, where a configuration names it; else it comes from the checkpoint. */
-  readonly config?: AvsModelConfig;
+  readonly config?: AvsModelConfig | undefined;
   /** Encoder files to use instead of those that the checkpoint names. */
-  readonly encoders?: EncoderFiles;
+  readonly encoders?: EncoderFiles | undefined;
   /** What shapes cannot tell about a published checkpoint. */
-  readonly hints?: InferenceHints;
-  readonly signal?: AbortSignal;
+  readonly hints?: InferenceHints | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A model with its weights. */

@@ -48,7 +48,7 @@ export interface VideoInfo {
 
 /** How a long operation is stopped. */
 export interface Cancellable {
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** The frame of one step. */
@@ -85,7 +85,7 @@ export interface VideoBackend<Source> {
    */
   framesAt(
     info: VideoInfo,
-    options?: Cancellable & { width?: number; height?: number },
+    options?: Cancellable & { width?: number | undefined; height?: number | undefined },
   ): AsyncGenerator<StepFrame, void, undefined>;
   /**
    * Mono sound (mean of channels) of the chosen track at `sampleRateHz`, from time zero on, in pieces of any length:

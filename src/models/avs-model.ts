@@ -23,12 +23,12 @@ export interface AvsInputs {
   /** VGGish embeddings, `f32[N,128]`; see `AvsModel.embedAudio`. */
   readonly embedding: Value;
   /** `f32[N]`, 0 for padded frames; only AVSS heeds it. */
-  readonly keep?: Value;
+  readonly keep?: Value | undefined;
   /**
    * Decodes only every so many frames, from the first on; all unless told. Frames meet in the Messenger Blocks but
    * not in the decoder, so S4, which trains on the first frame of each clip, need not decode the others.
    */
-  readonly decodeEvery?: number;
+  readonly decodeEvery?: number | undefined;
 }
 
 /** A model: its parameters and the function over them. */

@@ -8,9 +8,9 @@ import { normaliseFrames } from "./normalize-frames.js";
 /** Variants of the pass. */
 export interface ForwardOptions {
   /** The audio comes as embeddings instead of log-mels. */
-  readonly embedded?: boolean;
+  readonly embedded?: boolean | undefined;
   /** See `AvsInputs`. */
-  readonly decodeEvery?: number;
+  readonly decodeEvery?: number | undefined;
 }
 
 /**

@@ -6,7 +6,7 @@ import { type PvtName, pvtPreset } from "./presets.js";
 import { pvtV2 } from "./pvt-v2.js";
 import { encodeFrames } from "./visual-encoder.js";
 
-const cases: { file: string; name: PvtName; b5?: true }[] = [
+const cases: { file: string; name: PvtName; b5?: true | undefined }[] = [
   { file: "pvt_b0_64", name: "pvt-v2-b0" },
   { file: "pvt_b2_64", name: "pvt-v2-b2" },
   { file: "pvt_b5_224", name: "pvt-v2-b5", b5: true },

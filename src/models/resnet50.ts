@@ -15,7 +15,7 @@ interface ConvSizes {
   readonly inputs: number;
   readonly outputs: number;
   readonly kernel: number;
-  readonly stride?: number;
+  readonly stride?: number | undefined;
 }
 
 type Layer = (x: Value, pass: Pass) => Value;

@@ -29,7 +29,7 @@ export interface AttentionInputs {
   readonly heads: number;
   readonly pass: Pass;
   /** Dropout of the attention weights: the path of its site and its rate. */
-  readonly drop?: { readonly path: string; readonly rate: number };
+  readonly drop?: { readonly path: string; readonly rate: number } | undefined;
 }
 
 /** Rows above which an attention with few keys avoids moving its queries between layouts. */
@@ -97,7 +97,7 @@ export interface AttentionCall {
   readonly query: Value;
   readonly source: Value;
   /** A map C -> 2C applied to the source first: its first half gives keys, its second values. */
-  readonly before?: AffineMap;
+  readonly before?: AffineMap | undefined;
   readonly pass: Pass;
 }
 

@@ -14,8 +14,8 @@ export type Linear = AffineMap & ((x: Value) => Value);
 
 /** Options of `linear`; PyTorch's defaults unless told. */
 export interface LinearOptions {
-  readonly weightInit?: Initialiser;
-  readonly biasInit?: Initialiser;
+  readonly weightInit?: Initialiser | undefined;
+  readonly biasInit?: Initialiser | undefined;
 }
 
 /** A linear layer with the parameters `weight [out,in]` and `bias [out]`. */

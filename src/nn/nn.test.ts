@@ -31,7 +31,7 @@ const f32 = (t: Tensor | undefined): Float32Array => (t?.dtype === "f32" ? t.dat
 /** Asserts that a value and its gradients agree between the rewritten and the plain form. */
 async function sameInBothForms(
   feeds: Record<string, Tensor>,
-  build: (inputs: Record<string, Value>, pass: Pass) => { y: Value; wanted?: Value[] },
+  build: (inputs: Record<string, Value>, pass: Pass) => { y: Value; wanted?: Value[] | undefined },
   tolerance = 1e-5,
 ): Promise<void> {
   const results = await Promise.all(

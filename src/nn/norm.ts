@@ -35,10 +35,10 @@ export interface BatchNorm {
 /** Options of `batchNorm`. */
 export interface BatchNormOptions {
   /** Use and keep the running statistics in training too. */
-  readonly frozen?: boolean;
-  readonly epsilon?: number;
+  readonly frozen?: boolean | undefined;
+  readonly epsilon?: number | undefined;
   /** Share of the batch's statistics in the new running ones. */
-  readonly momentum?: number;
+  readonly momentum?: number | undefined;
 }
 
 /**

@@ -16,15 +16,15 @@ export interface RandomSite {
 /** How a pass runs. */
 export interface PassOptions {
   /** Dropout, drop path and batch statistics are on; off unless told. */
-  readonly training?: boolean;
+  readonly training?: boolean | undefined;
   /** Exact rewrites of the published formulas into faster ones; on unless told. Tests compare both. */
-  readonly rewrites?: boolean;
+  readonly rewrites?: boolean | undefined;
   /**
    * Linear maps over tokens stay matrix products where a 1x1 convolution would serve as well, and what lies between
    * them keeps its channels last; off unless told. What is to run in 8 bits needs it: the runtime has fast integer
    * products and no fast integer convolutions.
    */
-  readonly matrices?: boolean;
+  readonly matrices?: boolean | undefined;
 }
 
 /** State of one pass, handed to every layer. A pass belongs to one graph and is used once. */

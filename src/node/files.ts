@@ -148,9 +148,9 @@ export type FileContent = Uint8Array | string | Iterable<Uint8Array> | AsyncIter
 
 /** How `writeFileAtomic` and `writeFilesAtomic` write. */
 export interface WriteOptions {
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** `false`: nothing is synced, which is quick, but a power cut may leave a damaged file. Default `true`. */
-  readonly durable?: boolean;
+  readonly durable?: boolean | undefined;
 }
 
 /**
@@ -183,7 +183,7 @@ export async function writeFilesAtomic(
       await ensureWritableDir(path.dirname(target));
       const temporary = temporaryPath(path.dirname(target));
       staged.push({ target, temporary });
-      await writeWhole(temporary, data, { durable, ...(signal && { signal }) });
+      await writeWhole(temporary, data, { durable, signal });
       if (await isDir(target)) throw Object.assign(new Error("a folder"), { code: "EISDIR" });
     }
     signal?.throwIfAborted();

@@ -16,9 +16,9 @@ const JPEG_QUALITY = 82;
 export interface ClipPictureOptions {
   readonly figures: ReportClip["figures"];
   /** Class names by index (AVSS): every class has its colour, and a legend names them. */
-  readonly classes?: readonly string[];
+  readonly classes?: readonly string[] | undefined;
   /** Mono samples of the whole clip; without them the loudness is taken from the log-mel. */
-  readonly samples?: Float32Array;
+  readonly samples?: Float32Array | undefined;
 }
 
 /**
@@ -44,7 +44,7 @@ export async function clipPictures(
       const m = clip.labelled.indexOf(t);
       const truth = m < 0 ? undefined : await picture(frame, slice(clip.masks, m), TRUTH);
       const prediction = await picture(frame, slice(masks, t), PREDICTION);
-      return { seconds: t + 1, prediction, ...(truth !== undefined && { truth }) };
+      return { seconds: t + 1, prediction, truth };
     }),
   );
   const legend = [...seen]

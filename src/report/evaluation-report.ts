@@ -24,7 +24,7 @@ export interface ChartedEpoch {
 export function trainingCharts(options: {
   readonly epochs: readonly ChartedEpoch[];
   /** Loss of every step, if known: drawn in place of the epochs' means. */
-  readonly stepLosses?: readonly (readonly [step: number, loss: number])[];
+  readonly stepLosses?: readonly (readonly [step: number, loss: number])[] | undefined;
   /** 0 for the first, as in `ChartedEpoch`. */
   readonly bestEpoch?: number | undefined;
 }): ReportCurves[] {
@@ -81,9 +81,9 @@ export function evaluationReport(
   options: {
     readonly title: string;
     readonly lead: string;
-    readonly tiles?: readonly ReportTile[];
-    readonly charts?: Report["charts"];
-    readonly galleries?: readonly ReportGallery[];
+    readonly tiles?: readonly ReportTile[] | undefined;
+    readonly charts?: Report["charts"] | undefined;
+    readonly galleries?: readonly ReportGallery[] | undefined;
     readonly environment: Report["environment"];
   },
 ): Report {

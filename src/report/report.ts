@@ -5,7 +5,7 @@ export interface ReportTile {
   readonly label: string;
   readonly value: string;
   /** One line below, e.g. how it is averaged. */
-  readonly note?: string;
+  readonly note?: string | undefined;
 }
 
 /** One line of a chart. */
@@ -14,7 +14,7 @@ export interface ReportSeries {
   /** `[x, y]`, ascending in x; points that are not finite are left out. */
   readonly points: readonly (readonly [x: number, y: number])[];
   /** Draws the points faintly and their moving average on top: for noisy curves such as a loss per step. */
-  readonly smooth?: boolean;
+  readonly smooth?: boolean | undefined;
 }
 
 /** A line chart, e.g. a training curve. */
@@ -24,16 +24,20 @@ export interface ReportCurves {
   readonly xLabel: string;
   readonly series: readonly ReportSeries[];
   /** Vertical marks, e.g. the epoch of the best checkpoint. */
-  readonly marks?: readonly { readonly x: number; readonly label: string }[];
+  readonly marks?: readonly { readonly x: number; readonly label: string }[] | undefined;
 }
 
 /** Horizontal bars, values in 0..1. */
 export interface ReportBars {
   readonly kind: "bars";
   readonly title: string;
-  readonly bars: readonly { readonly label: string; readonly value: number; readonly note?: string }[];
+  readonly bars: readonly {
+    readonly label: string;
+    readonly value: number;
+    readonly note?: string | undefined;
+  }[];
   /** One sentence below: what the bars say. */
-  readonly caption?: string;
+  readonly caption?: string | undefined;
 }
 
 /** A clip's pictures, frame by frame. Images are `data:` addresses. */
@@ -46,13 +50,13 @@ export interface ReportClip {
   readonly frames: readonly {
     readonly seconds: number;
     /** The frame with its ground truth; absent where there is none. */
-    readonly truth?: string;
+    readonly truth?: string | undefined;
     /** The frame with the predicted mask. */
     readonly prediction: string;
   }[];
-  readonly sound?: ReportSound;
+  readonly sound?: ReportSound | undefined;
   /** Colours of the classes seen in the pictures, `#rrggbb` (AVSS). */
-  readonly legend?: readonly { readonly name: string; readonly color: string }[];
+  readonly legend?: readonly { readonly name: string; readonly color: string }[] | undefined;
 }
 
 /** Loudness over the whole clip. */
@@ -66,20 +70,20 @@ export interface ReportSound {
 /** Clips under one heading, e.g. "Worst clips". */
 export interface ReportGallery {
   readonly title: string;
-  readonly note?: string;
+  readonly note?: string | undefined;
   readonly clips: readonly ReportClip[];
 }
 
 /** A table. Numbers are set right; a number in 0..1 of a column in `meters` gets a bar behind it. */
 export interface ReportTable {
   readonly title: string;
-  readonly note?: string;
+  readonly note?: string | undefined;
   readonly columns: readonly string[];
   readonly rows: readonly (readonly (string | number | null)[])[];
   /** Indices of columns whose values in 0..1 are drawn as bars. */
-  readonly meters?: readonly number[];
+  readonly meters?: readonly number[] | undefined;
   /** Starts closed: for long tables. */
-  readonly collapsed?: boolean;
+  readonly collapsed?: boolean | undefined;
 }
 
 /** A whole report. */

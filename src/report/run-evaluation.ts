@@ -31,7 +31,7 @@ export interface RunEvaluationOptions {
   /** Clips per batch: the published binary figures are averages over batches. */
   readonly batchSize: number;
   /** Clips that the model is given at once; see `evaluate`. */
-  readonly clipsPerRun?: number;
+  readonly clipsPerRun?: number | undefined;
   readonly outDir: string;
   /**
    * What else decides the result and tells people what was evaluated: the hashes of the checkpoint, its encoders
@@ -39,17 +39,17 @@ export interface RunEvaluationOptions {
    */
   readonly context: Readonly<Record<string, unknown>>;
   /** Gives every clip the sound of another, drawn by this seed. */
-  readonly swapSounds?: number;
+  readonly swapSounds?: number | undefined;
   /** Writes the predicted masks below `outDir/pred_masks`. */
-  readonly saveMasks?: boolean;
+  readonly saveMasks?: boolean | undefined;
   /** Writes `outDir/report.html`, with these parts added. */
-  readonly report?: ReportParts | ((result: EvaluationResult) => ReportParts);
+  readonly report?: (ReportParts | ((result: EvaluationResult) => ReportParts)) | undefined;
   /** Decoding threads; see `ClipLoader`. */
-  readonly workers?: number;
-  readonly onProgress?: (progress: EvaluationProgress) => void;
+  readonly workers?: number | undefined;
+  readonly onProgress?: ((progress: EvaluationProgress) => void) | undefined;
   /** Told how many clips an interrupted run had scored. */
-  readonly onResume?: (clips: number) => void;
-  readonly signal?: AbortSignal;
+  readonly onResume?: ((clips: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -64,7 +64,7 @@ export async function runEvaluation(
   await ensureWritableDir(outDir);
   const dataset = swapSounds === undefined ? options.dataset : withSwappedSounds(options.dataset, swapSounds);
   const { task, split, entries } = dataset;
-  const loader = new ClipLoader(dataset, { cacheBytes: 0, ...(workers !== undefined && { workers }) });
+  const loader = new ClipLoader(dataset, { cacheBytes: 0, workers });
   try {
     const identity = { context, task, split, batchSize, swapSounds: swapSounds ?? null };
     const result = await evaluateResumable({
@@ -72,15 +72,14 @@ export async function runEvaluation(
       task,
       batchSize,
       total: entries.length,
-      clipsFrom: (first) =>
-        loader.batches({ batchSize, startBatch: first / batchSize, ...(signal && { signal }) }),
+      clipsFrom: (first) => loader.batches({ batchSize, startBatch: first / batchSize, signal }),
       stateFile: path.join(outDir, ".evaluation-state.json"),
       fingerprint: fingerprintOf({ ...identity, entries, masks: options.saveMasks === true }),
-      ...(options.clipsPerRun !== undefined && { clipsPerRun: options.clipsPerRun }),
+      clipsPerRun: options.clipsPerRun,
       ...(options.saveMasks && { onMasks: maskWriter(outDir, task) }),
-      ...(options.onProgress && { onProgress: options.onProgress }),
-      ...(options.onResume && { onResume: options.onResume }),
-      ...(signal && { signal }),
+      onProgress: options.onProgress,
+      onResume: options.onResume,
+      signal,
     });
     const files = await writeResult(outDir, result, identity);
     if (options.report) files.push(await writeReport(options, dataset, result));
@@ -106,7 +105,7 @@ async function writeReport(
         predictor,
         result,
         samplesOf: (index) => soundOf(dataset, index),
-        ...(signal && { signal }),
+        signal,
       }),
       environment: describeEnvironment(described),
       ...(typeof report === "function" ? report(result) : report),

@@ -31,10 +31,10 @@ export async function showcase(options: {
   readonly dataset: AvsDataset;
   readonly predictor: Predictor;
   readonly result: EvaluationResult;
-  readonly count?: number;
+  readonly count?: number | undefined;
   /** Mono samples of a clip, for its waveform; without them loudness is taken from the log-mel. */
   readonly samplesOf?: (index: number) => Promise<Float32Array | undefined>;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }): Promise<ReportGallery[]> {
   const { dataset, result, count = 2 } = options;
   const pictures = async (indices: readonly number[]): Promise<ReportClip[]> => {
@@ -67,7 +67,7 @@ async function showClip(options: Parameters<typeof showcase>[0], index: number):
     onMasks: (_, predicted) => {
       masks = predicted;
     },
-    ...(signal && { signal }),
+    signal,
   });
   if (masks === undefined) throw new RangeError("showcase: the evaluation handed over no masks");
   const samples = await samplesOf?.(index);
@@ -77,6 +77,6 @@ async function showClip(options: Parameters<typeof showcase>[0], index: number):
       ["F-score", formatShare(clips[0]?.fscore ?? null)],
     ],
     ...(dataset.task === "avss" && { classes: dataset.classes }),
-    ...(samples && { samples }),
+    samples,
   });
 }

@@ -30,7 +30,7 @@ export type WorkerTask =
 /** The worker's answer to the call of the same number. */
 export interface WorkerReply {
   readonly call: number;
-  readonly error?: string;
-  readonly session?: number;
-  readonly outputs?: Record<string, Tensor>;
+  readonly error?: string | undefined;
+  readonly session?: number | undefined;
+  readonly outputs?: Record<string, Tensor> | undefined;
 }

@@ -9,9 +9,9 @@ export type Tensors = Readonly<Record<string, Tensor>>;
 /** How a runtime executes. */
 export interface RuntimeOptions {
   /** Execution provider; `cpu` unless told. */
-  readonly provider?: "cpu" | "webgpu" | "wasm";
+  readonly provider?: "cpu" | "webgpu" | "wasm" | undefined;
   /** Threads inside one operator; the machine's cores unless told. */
-  readonly threads?: number;
+  readonly threads?: number | undefined;
 }
 
 /** Weights by key: a `StateDict`, or also data of the element types that only files and kernels use. */
@@ -29,18 +29,18 @@ export interface SessionSource {
   /** Data of the graph's frozen parameters by key; more than it needs is fine. */
   readonly weights: StoredWeights;
   /** Gives the weights away: they are moved instead of copied, and empty afterwards. */
-  readonly giveWeights?: boolean;
+  readonly giveWeights?: boolean | undefined;
   /** Label for messages, e.g. `training step`. */
-  readonly name?: string;
+  readonly name?: string | undefined;
 }
 
 /** A model that is serialised already, e.g. by `avseg export`. */
 export interface ModelSource {
   readonly onnx: OnnxModel;
   /** Contents of the files that hold its weights, by name; they are moved, and empty afterwards. */
-  readonly weightFiles?: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
+  readonly weightFiles?: ReadonlyMap<string, Uint8Array<ArrayBuffer>> | undefined;
   /** Label for messages. */
-  readonly name?: string;
+  readonly name?: string | undefined;
 }
 
 /** A loaded graph. Calls to `run` are executed one after another, off the caller's thread. */

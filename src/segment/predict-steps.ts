@@ -63,7 +63,7 @@ export async function* predictSteps(
   predictor: Predictor,
   frames: AsyncIterator<StepFrame, void, undefined>,
   sound: AsyncIterator<Float32Array, void, undefined>,
-  { signal }: { signal?: AbortSignal } = {},
+  { signal }: { signal?: AbortSignal | undefined } = {},
 ): AsyncGenerator<Step, void, undefined> {
   const { frameCount, imageSize } = predictor;
   const frameBytes = imageSize * imageSize * 3;

@@ -26,13 +26,15 @@ export interface SegmentedFrame {
 
 /** Options of the segmenting functions. */
 export interface SegmentFramesOptions {
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Called after every frame. */
-  readonly onProgress?: (progress: {
-    readonly doneSeconds: number;
-    /** `undefined` where the source does not announce its length. */
-    readonly totalSeconds: number | undefined;
-  }) => void;
+  readonly onProgress?:
+    | ((progress: {
+        readonly doneSeconds: number;
+        /** `undefined` where the source does not announce its length. */
+        readonly totalSeconds: number | undefined;
+      }) => void)
+    | undefined;
 }
 
 /** Pictures and sound in memory. */
@@ -43,7 +45,7 @@ export interface FramesInput {
    */
   readonly frames: Iterable<Image> | AsyncIterable<Image>;
   /** Sound from the first picture's second on; without it the model hears silence. */
-  readonly audio?: Audio;
+  readonly audio?: Audio | undefined;
 }
 
 /** Drops the alpha channel. Throws `TypeError` for anything but RGB and RGBA; `what` names the picture. */

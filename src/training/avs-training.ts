@@ -43,7 +43,7 @@ export async function openTrainingModel(options: {
   readonly description: AvsModelConfig;
   readonly runtime: Runtime;
   /** Audio embeddings of earlier runs, to be used and added to while the audio encoder is frozen. */
-  readonly embeddings?: EmbeddingCache;
+  readonly embeddings?: EmbeddingCache | undefined;
 }): Promise<AvsTrainingModel> {
   const { config, description, runtime, embeddings } = options;
   const { audio } = config.model;
@@ -86,7 +86,7 @@ export async function openTrainingModel(options: {
     : new AudioEmbedder({
         model,
         runtime,
-        ...(embeddings && { cache: embeddings }),
+        cache: embeddings,
         withWeights: (use) => withFrozen(() => use(weights)),
       });
 

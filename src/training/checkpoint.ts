@@ -69,7 +69,7 @@ export interface Checkpoint {
   /** Trained parameters and running statistics by state-dict key. */
   readonly parameters: StateDict;
   /** The optimiser's state; absent in files meant for use only (`best`). */
-  readonly optimizer?: StateDict;
+  readonly optimizer?: StateDict | undefined;
 }
 
 const format = "avseg-checkpoint-1";

@@ -21,10 +21,10 @@ import {
 
 /** Weight of each loss in the total; absent or 0 leaves it out. */
 export interface LossWeights {
-  readonly dice?: number;
-  readonly focal?: number;
-  readonly bce?: number;
-  readonly crossEntropy?: number;
+  readonly dice?: number | undefined;
+  readonly focal?: number | undefined;
+  readonly bce?: number | undefined;
+  readonly crossEntropy?: number | undefined;
 }
 
 /** The total that is minimised and the losses it is made of, unweighted, all scalars `f32[]`. */

@@ -25,10 +25,10 @@ export interface OpenTrainingOptions {
    * What to do with a run that the folder has already: `resume` goes on from it (or starts, where there is
    * none), `replace` starts anew, `refuse` (the default) throws.
    */
-  readonly existing?: "resume" | "replace" | "refuse";
-  readonly signal?: AbortSignal;
+  readonly existing?: "resume" | "replace" | "refuse" | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** Told what is worth knowing although the run goes on. */
-  readonly onWarning?: (message: string) => void;
+  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 /** What is worth knowing of a run before it starts. */
@@ -76,7 +76,7 @@ export async function openTraining(options: OpenTrainingOptions): Promise<Traini
       config,
       description: modelFromConfig(config, trainSet.classes),
       runtime,
-      ...(config.data.audioCache && { embeddings: new EmbeddingCache({ ...(onWarning && { onWarning }) }) }),
+      ...(config.data.audioCache && { embeddings: new EmbeddingCache({ onWarning }) }),
     });
     if (resumeFrom) requireSameFiles(resumeFrom.frozen, model.frozen, runFiles(workDir).last);
     const trainer = new Trainer({
@@ -84,17 +84,17 @@ export async function openTraining(options: OpenTrainingOptions): Promise<Traini
       model,
       clips: loader,
       workDir,
-      ...(resumeFrom ? { resumeFrom } : {}),
+      resumeFrom,
       validate: async (predictor, { signal: stop, onProgress }) => {
         const { batchSize } = config.data;
         const result = await evaluate({
           predictor,
           task: config.task,
-          clips: valLoader.batches({ batchSize, ...(stop ? { signal: stop } : {}) }),
+          clips: valLoader.batches({ batchSize, signal: stop }),
           total: valLoader.length,
           batchSize,
-          ...(onProgress ? { onProgress } : {}),
-          ...(stop ? { signal: stop } : {}),
+          onProgress,
+          signal: stop,
         });
         return { ...result.headline };
       },

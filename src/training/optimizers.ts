@@ -18,15 +18,15 @@ export interface Trainable {
 export type OptimizerConfig =
   | {
       readonly kind: "adamw" | "adam";
-      readonly betas?: readonly [number, number];
-      readonly eps?: number;
-      readonly weightDecay?: number;
+      readonly betas?: readonly [number, number] | undefined;
+      readonly eps?: number | undefined;
+      readonly weightDecay?: number | undefined;
     }
   | {
       readonly kind: "sgd";
-      readonly momentum?: number;
-      readonly nesterov?: boolean;
-      readonly weightDecay?: number;
+      readonly momentum?: number | undefined;
+      readonly nesterov?: boolean | undefined;
+      readonly weightDecay?: number | undefined;
     };
 
 /** One way to turn gradients into new values. */

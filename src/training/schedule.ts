@@ -4,9 +4,9 @@
 export interface ScheduleConfig {
   readonly kind: "constant" | "cosine";
   /** Steps of linear rise from 0 at the start. */
-  readonly warmupSteps?: number;
+  readonly warmupSteps?: number | undefined;
   /** Share of the full rate at which `cosine` ends. */
-  readonly finalShare?: number;
+  readonly finalShare?: number | undefined;
 }
 
 /** The factor on the base learning rate for `step` (counted from 0) of `totalSteps`. */

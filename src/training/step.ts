@@ -49,7 +49,7 @@ export async function compileStep(
   runtime: Runtime,
   definition: StepDefinition,
   weights: StateDict,
-  { giveWeights = false }: { readonly giveWeights?: boolean } = {},
+  { giveWeights = false }: { readonly giveWeights?: boolean | undefined } = {},
 ): Promise<TrainingStep> {
   const trainedKeys = definition.trainable.map(leafName);
   const outputs: Record<string, Value> = { loss: definition.loss };

@@ -111,11 +111,11 @@ function tinyModel(): TrainableModel {
 
 interface Run {
   readonly workDir: string;
-  readonly set?: object;
-  readonly stopAfter?: number;
-  readonly resume?: boolean;
+  readonly set?: object | undefined;
+  readonly stopAfter?: number | undefined;
+  readonly resume?: boolean | undefined;
   /** mIoU of the n-th validation. */
-  readonly scores?: readonly number[];
+  readonly scores?: readonly number[] | undefined;
 }
 
 async function run({

@@ -57,7 +57,7 @@ export interface ClipSource {
     batchSize: number;
     startBatch: number;
     shuffle: true;
-    signal?: AbortSignal;
+    signal?: AbortSignal | undefined;
   }): AsyncIterable<readonly Clip[]>;
 }
 
@@ -69,12 +69,15 @@ export interface TrainerOptions {
   /** Figures of the model on the validation split; `miou` and `fscore` are used to choose the best epoch. */
   readonly validate: (
     predictor: Predictor,
-    options: { signal?: AbortSignal; onProgress?: (progress: { done: number; total: number }) => void },
+    options: {
+      signal?: AbortSignal | undefined;
+      onProgress?: (progress: { done: number; total: number }) => void;
+    },
   ) => Promise<Readonly<Record<string, number>>>;
   /** Receives `last.safetensors`, `best.safetensors` and `metrics.jsonl`. */
   readonly workDir: string;
   /** Where to go on; without it the run starts anew. */
-  readonly resumeFrom?: Checkpoint;
+  readonly resumeFrom?: Checkpoint | undefined;
 }
 
 /** What happens during a run. */
@@ -98,13 +101,13 @@ export interface TrainingResult {
   readonly best: Progress["best"];
   readonly lastFile: string;
   /** Absent when no epoch was evaluated. */
-  readonly bestFile?: string;
+  readonly bestFile?: string | undefined;
 }
 
 /** Options of `Trainer.run`. */
 export interface RunOptions {
-  readonly signal?: AbortSignal;
-  readonly onEvent?: (event: TrainerEvent) => void;
+  readonly signal?: AbortSignal | undefined;
+  readonly onEvent?: ((event: TrainerEvent) => void) | undefined;
 }
 
 /** Paths of what a run keeps in its folder. */
@@ -187,7 +190,7 @@ export class Trainer {
     const { signal, onEvent } = options;
     let learningRate = this.#learningRate(totalSteps);
     const batchesFrom = { epoch, batchSize, startBatch, shuffle: true } as const;
-    const source = clips.batches({ ...batchesFrom, ...(signal ? { signal } : {}) });
+    const source = clips.batches({ ...batchesFrom, signal });
     for await (const group of source) {
       signal?.throwIfAborted();
       learningRate = this.#learningRate(totalSteps);
@@ -216,7 +219,7 @@ export class Trainer {
       epoch,
       loss: lossSum / Math.max(1, lossClips),
       learningRate,
-      ...(validation ? { validation } : {}),
+      validation,
     };
     const value = validation && this.#figure(validation);
     const isBest = value !== undefined && (best === null || value > best.value);
@@ -271,7 +274,7 @@ export class Trainer {
   async #validate(epoch: number, { signal, onEvent }: RunOptions): Promise<Readonly<Record<string, number>>> {
     this.#predictor ??= await this.#options.model.predictor();
     return this.#options.validate(this.#predictor, {
-      ...(signal ? { signal } : {}),
+      signal,
       onProgress: ({ done, total }) => onEvent?.({ kind: "validation", epoch, done, total }),
     });
   }

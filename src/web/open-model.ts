@@ -15,10 +15,10 @@ import { webWeightReader } from "./weight-files.js";
 
 /** The frozen encoders that a checkpoint of `avseg train` leaves out. */
 export interface EncoderFiles {
-  readonly visual?: WebFile;
-  readonly audio?: WebFile;
+  readonly visual?: WebFile | undefined;
+  readonly audio?: WebFile | undefined;
   /** VGGish's PCA parameters. */
-  readonly pca?: WebFile;
+  readonly pca?: WebFile | undefined;
 }
 
 /** Which model to open and how to run it. */
@@ -29,15 +29,15 @@ export interface OpenModelOptions extends DownloadOptions {
    */
   readonly checkpoint: WebFile;
   /** The `.data` file of an ONNX file with external data; without it, it is fetched from beside the ONNX file. */
-  readonly externalData?: WebFile;
+  readonly externalData?: WebFile | undefined;
   /** The encoders that the checkpoint leaves out. */
-  readonly encoders?: EncoderFiles;
+  readonly encoders?: EncoderFiles | undefined;
   /** The model, where it is not to be told from the checkpoint. */
-  readonly config?: AvsModelConfig;
+  readonly config?: AvsModelConfig | undefined;
   /** What shapes cannot tell about a published checkpoint. */
-  readonly hints?: InferenceHints;
+  readonly hints?: InferenceHints | undefined;
   /** Execution provider, threads, and where the runtime's files lie. */
-  readonly runtime?: WebRuntimeOptions;
+  readonly runtime?: WebRuntimeOptions | undefined;
 }
 
 /**
@@ -124,9 +124,9 @@ function checkpointLoader(
       {
         checkpoint,
         encoders: parts,
-        ...(config ? { config } : {}),
-        ...(hints ? { hints } : {}),
-        ...(signal ? { signal } : {}),
+        config,
+        hints,
+        signal,
       },
       read,
     );

@@ -15,8 +15,8 @@ export interface DownloadProgress {
 
 /** Options of fetching a `WebFile`. */
 export interface DownloadOptions {
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (progress: DownloadProgress) => void;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
 }
 
 /** The class of a failure. */

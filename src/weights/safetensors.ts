@@ -96,7 +96,7 @@ export async function readSafetensors(
 
 /** Options of writing: `dtype: "f16"` stores every `f32` tensor as IEEE halves. */
 export interface SafetensorsWriteOptions {
-  dtype?: "f32" | "f16";
+  dtype?: "f32" | "f16" | undefined;
 }
 
 const STORED: { readonly [D in DType]: string } = {

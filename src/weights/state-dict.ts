@@ -165,9 +165,9 @@ export interface ExpectedParameter {
   readonly key: string;
   readonly shape: Shape;
   /** `f32` unless told. */
-  readonly dtype?: DType;
+  readonly dtype?: DType | undefined;
   /** May be missing (`num_batches_tracked` in files of old versions of PyTorch). */
-  readonly optional?: boolean;
+  readonly optional?: boolean | undefined;
 }
 
 /** How a file's keys relate to the expected ones. */
@@ -175,9 +175,9 @@ export interface MatchOptions {
   /** Names the file in messages. */
   readonly file: string;
   /** Only keys that begin with this count, without it: `visual_encoder.` takes an encoder out of a whole model. */
-  readonly prefix?: string;
+  readonly prefix?: string | undefined;
   /** Keys (without the prefix) that may be there though nobody expects them, e.g. a classifier's `head.`. */
-  readonly ignore?: (key: string) => boolean;
+  readonly ignore?: ((key: string) => boolean) | undefined;
 }
 
 /**

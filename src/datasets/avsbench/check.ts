@@ -52,8 +52,8 @@ export interface CheckOptions {
   readonly task: Task;
   /** The root of AVSBench, or the task's folder. */
   readonly root: string;
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (progress: { readonly done: number; readonly total: number }) => void;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: { readonly done: number; readonly total: number }) => void) | undefined;
 }
 
 type Report = (severity: DatasetIssue["severity"], kind: IssueKind, message: string) => void;

@@ -88,7 +88,7 @@ function asDatasetError(error: unknown, files: ClipFiles): unknown {
   if (!(error instanceof AvsegError)) return error;
   const row = files.line > 0 ? `, line ${files.line} of the table` : "";
   return new DatasetError(`clip ${files.id}${row}: ${error.message}`, {
-    ...(error.hint === undefined ? {} : { hint: error.hint }),
+    hint: error.hint,
     cause: error,
   });
 }

@@ -18,9 +18,9 @@ export interface OpenOptions {
   /** Height and width that frames and masks are resized to. */
   readonly imageSize: number;
   /** Where log-mels come from; default `"auto"`: the pickle if there is one, else the WAV. */
-  readonly audio?: AudioSource;
+  readonly audio?: AudioSource | undefined;
   /** Steps per clip, T; default as published: 5, for AVSS 10. */
-  readonly frameCount?: number;
+  readonly frameCount?: number | undefined;
 }
 
 /** What opening a dataset remembers about it, so that workers can decode its clips elsewhere. */
@@ -101,7 +101,7 @@ export async function taskFolder(task: Task, root: string): Promise<string> {
 export async function readTable(
   task: Task,
   folder: string,
-  onFault?: (fault: DatasetError) => void,
+  onFault?: ((fault: DatasetError) => void) | undefined,
 ): Promise<Table> {
   const source = path.join(folder, layouts[task].table);
   return parseTable(await readText(source), source, layouts[task].columns, onFault);

@@ -25,13 +25,11 @@ export interface PrepareOptions {
   /** The root to write under; the task gets its folder there. */
   readonly root: string;
   /** Height and width of the frames; default 224. AVSS frames keep the video's size. */
-  readonly imageSize?: number;
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (progress: {
-    readonly done: number;
-    readonly total: number;
-    readonly id: string;
-  }) => void;
+  readonly imageSize?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?:
+    | ((progress: { readonly done: number; readonly total: number; readonly id: string }) => void)
+    | undefined;
 }
 
 /** A clip that could not be prepared, and why. */
@@ -147,7 +145,7 @@ async function prepareClip(
   video: string,
   { task, imageSize = 224, signal }: PrepareOptions,
 ): Promise<void> {
-  const cancel = signal === undefined ? {} : { signal };
+  const cancel = { signal };
   const info = await ffmpegBackend.info(video, cancel);
   const { width, height } = task === "avss" ? info : { width: imageSize, height: imageSize };
   const frames: StepFrame[] = [];
@@ -179,7 +177,7 @@ async function prepareClip(
 async function readSound(
   info: VideoInfo,
   seconds: number,
-  cancel: { signal?: AbortSignal },
+  cancel: { signal?: AbortSignal | undefined },
 ): Promise<Uint8Array> {
   const samples = new Float32Array(seconds * VGGISH_RATE_HZ);
   let filled = 0;

@@ -90,7 +90,7 @@ interface TableRecord {
   readonly line: number;
   readonly fields: readonly string[];
   /** What is wrong with a quote, if so; the fields are those before it. */
-  readonly wrongQuote?: string;
+  readonly wrongQuote?: string | undefined;
 }
 
 /** The records that are not empty. After a wrong quote the next line goes on, if there is one. */

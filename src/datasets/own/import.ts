@@ -31,20 +31,20 @@ export interface ImportOptions {
   /** `ms3`, `avss`: every second of a clip has a mask. `s4`: training clips need one for their first second only. */
   readonly task: Task;
   /** Names of what may sound, for AVSS: the first is class 1, and 0 is the background. */
-  readonly classes?: readonly string[];
+  readonly classes?: readonly string[] | undefined;
   /** Folder of videos and of mask folders beside them. */
   readonly source: string;
   /** The root to write under; the task gets its folder there. */
   readonly root: string;
   /** Height and width of the frames; default 224. */
-  readonly imageSize?: number;
+  readonly imageSize?: number | undefined;
   /** Shares of the clips kept for validation and testing; default 0.15 each. */
-  readonly valShare?: number;
-  readonly testShare?: number;
+  readonly valShare?: number | undefined;
+  readonly testShare?: number | undefined;
   /** Decides which videos go to which split; default 123. */
-  readonly seed?: number;
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (progress: { readonly done: number; readonly total: number }) => void;
+  readonly seed?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: { readonly done: number; readonly total: number }) => void) | undefined;
 }
 
 /** What `importDataset` wrote. */
@@ -348,7 +348,7 @@ async function checkMasks(entries: readonly Entry[], options: ImportOptions): Pr
   throw new DatasetError(
     `${bad.length} of ${wanted.length} masks cannot be used: ${listSome(messages, 10, "; ")}`,
     {
-      ...(first.hint !== undefined && { hint: first.hint }),
+      hint: first.hint,
     },
   );
 }
@@ -358,7 +358,7 @@ async function writeVideo(folder: string, entries: readonly Entry[], options: Im
   const first = entries[0];
   if (first === undefined) return;
   const { signal, imageSize: side = 224 } = options;
-  const cancel = signal === undefined ? {} : { signal };
+  const cancel = { signal };
   const { info, masks } = first.window.video;
   const end = Math.max(...entries.map(({ window }) => window.start + steps));
   let seen = 0;

@@ -17,9 +17,9 @@ export interface ClipSpec {
   /** Height and width of the frames in pixels. */
   readonly imageSize: number;
   /** Frame rate of the clip as a video; a step's frame is the last one of its second. Default 16. */
-  readonly framesPerSecond?: number;
+  readonly framesPerSecond?: number | undefined;
   /** Kinds to choose from; default the eight of the benchmark. At least two. */
-  readonly kinds?: readonly Kind[];
+  readonly kinds?: readonly Kind[] | undefined;
 }
 
 /** A clip before it is rendered. */

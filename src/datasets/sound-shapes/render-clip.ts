@@ -83,7 +83,7 @@ export function renderFrame(spec: {
   readonly index: number;
   readonly imageSize: number;
   /** Kinds to choose from; default the eight of the benchmark. */
-  readonly kinds?: readonly Kind[];
+  readonly kinds?: readonly Kind[] | undefined;
 }): LabelledFrame {
   const random = new Random(spec.seed, 0xf2a3e, spec.index);
   const size = spec.imageSize;
@@ -106,7 +106,7 @@ export function renderFrame(spec: {
  */
 export function renderSound(
   soundKinds: readonly Kind[],
-  spec: { readonly seed: number; readonly index: number; readonly durationSeconds?: number },
+  spec: { readonly seed: number; readonly index: number; readonly durationSeconds?: number | undefined },
 ): Float32Array<ArrayBuffer> {
   const key = new Random(spec.seed, 0x50d2, spec.index).u32();
   const out = new Float32Array(Math.round((spec.durationSeconds ?? 0.975) * sampleRateHz));

@@ -16,7 +16,7 @@ import { sampleRateHz } from "./voices.js";
 export async function writeClipVideo(
   spec: ClipSpec,
   target: string,
-  { signal }: { signal?: AbortSignal } = {},
+  { signal }: { signal?: AbortSignal | undefined } = {},
 ): Promise<void> {
   const size = spec.imageSize;
   if (size % 2 !== 0) throw new RangeError(`sound shapes: a video needs an even size, got ${size}`);
@@ -34,7 +34,7 @@ export async function writeClipVideo(
       ...["-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-pix_fmt", "yuv420p"],
       ...["-c:a", "aac", "-b:a", "96k", "-movflags", "+faststart", "-y", `file:${path.resolve(mp4)}`],
     ];
-    const tool = startTool("ffmpeg", args, { source: wav, output: target, ...(signal && { signal }) });
+    const tool = startTool("ffmpeg", args, { source: wav, output: target, signal });
     try {
       for (const frame of renderVideoFrames(spec)) {
         if (!(await tool.write(frame))) break;

@@ -25,15 +25,15 @@ export interface WriteOptions {
   /** Clips per split. */
   readonly counts: Readonly<Record<Split, number>>;
   /** Height and width of the frames; default 224. */
-  readonly imageSize?: number;
+  readonly imageSize?: number | undefined;
   /** Default 123. */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
   /** So many of the test clips are also written as `videos/<name>.mp4` (H.264 and AAC); default 0. */
-  readonly clipsAsVideo?: number;
+  readonly clipsAsVideo?: number | undefined;
   /** Kinds to choose from; default the eight of the benchmark. */
-  readonly kinds?: readonly Kind[];
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (progress: { readonly done: number; readonly total: number }) => void;
+  readonly kinds?: readonly Kind[] | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: { readonly done: number; readonly total: number }) => void) | undefined;
 }
 
 /** What `writeSoundShapes` wrote. */

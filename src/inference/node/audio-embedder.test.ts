@@ -60,7 +60,7 @@ async function embed(
   const embedder = new AudioEmbedder({
     model: buildAvsModel(config),
     runtime: counting,
-    ...(cache && { cache }),
+    cache,
     withWeights: (use) => use(weights()),
   });
   await embedder.open(weights());

@@ -17,7 +17,7 @@ export interface AudioEmbedderOptions {
   readonly model: AvsModel;
   readonly runtime: Runtime;
   /** Keeps embeddings for later runs; without it they are kept in memory. */
-  readonly cache?: EmbeddingCache;
+  readonly cache?: EmbeddingCache | undefined;
   /** Calls `use` with the model's weights; it uses those of the audio encoder up. */
   readonly withWeights: (use: (weights: StateDict) => Promise<Session>) => Promise<Session>;
 }

@@ -10,9 +10,9 @@ const digestBytes = 32;
 /** Options of an `EmbeddingCache`. */
 export interface EmbeddingCacheOptions {
   /** `audio-embeddings` in the shared cache folder unless told. */
-  readonly dir?: string;
+  readonly dir?: string | undefined;
   /** Told once, when embeddings cannot be written; from then on they are only read. */
-  readonly onWarning?: (message: string) => void;
+  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 /**

@@ -75,7 +75,7 @@ test("embeddings of earlier runs change no bit", async (t) => {
   await writeSafetensors(file, seededWeights(micro));
   const logitsWith = async (embeddings?: EmbeddingCache) => {
     const options = { checkpoint: file, hints: { imageSize: 64 }, runtime: { threads: 1 } };
-    const predictor = await loadPredictor({ ...options, ...(embeddings && { embeddings }) });
+    const predictor = await loadPredictor({ ...options, embeddings });
     t.after(() => predictor.close());
     return [await predictor.predict(clips(2)), await predictor.predict(clips(3))];
   };

@@ -18,9 +18,9 @@ export function loadModel(options: LoadModelOptions): Promise<LoadedModel> {
 
 /** Options of `loadPredictor`. */
 export interface LoadPredictorOptions extends LoadModelOptions {
-  readonly runtime?: RuntimeOptions;
+  readonly runtime?: RuntimeOptions | undefined;
   /** Audio embeddings of earlier runs, to be used and added to. */
-  readonly embeddings?: EmbeddingCache;
+  readonly embeddings?: EmbeddingCache | undefined;
 }
 
 /** Loads a model and makes a predictor with a runtime of its own; see `loadModel`. */

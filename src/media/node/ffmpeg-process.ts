@@ -47,9 +47,9 @@ export interface ToolOptions extends Cancellable {
   /** The file that is read. */
   readonly source: string;
   /** The file that is written, if any. While it changes, the tool is not stalled, however long it takes. */
-  readonly output?: string;
+  readonly output?: string | undefined;
   /** How long the tool may show no sign of progress, in seconds; found out after twice that time at most. */
-  readonly stallSeconds?: number;
+  readonly stallSeconds?: number | undefined;
 }
 
 /** One line out of ffmpeg's complaints: the first and the last, without addresses and repeats of the path. */

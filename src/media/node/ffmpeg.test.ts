@@ -159,7 +159,7 @@ test("what is no video is refused in one line", { skip }, async (t) => {
 test("a tool that stalls, is aborted or is missing ends with a reason", { skip }, async (t) => {
   // Waits for input that never comes.
   const waiting = ["-f", "rawvideo", "-video_size", "8x8", "-i", "pipe:0", "-f", "rawvideo", "pipe:1"];
-  const first = async (options: { signal?: AbortSignal; stallSeconds?: number }) => {
+  const first = async (options: { signal?: AbortSignal | undefined; stallSeconds?: number | undefined }) => {
     for await (const _ of startTool("ffmpeg", waiting, { source: "x.mp4", ...options }).output());
   };
   await assert.rejects(first({ stallSeconds: 0.3 }), /x\.mp4: ffmpeg made no progress/);

@@ -27,7 +27,7 @@ async function* framesAt(
     width = info.width,
     height = info.height,
     signal,
-  }: Cancellable & { width?: number; height?: number } = {},
+  }: Cancellable & { width?: number | undefined; height?: number | undefined } = {},
 ): AsyncGenerator<StepFrame, void, undefined> {
   // `round=up` makes a sample the last frame at or before its time, at constant and variable rates alike.
   const filters = [
@@ -40,7 +40,7 @@ async function* framesAt(
     ...["-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"],
     ...alongside(info, info.audioTrack?.stream),
   ];
-  const tool = startTool("ffmpeg", args, { source: info.path, ...(signal && { signal }) });
+  const tool = startTool("ffmpeg", args, { source: info.path, signal });
   const frameBytes = width * height * 3;
   let rgb = new Uint8Array(frameBytes);
   let filled = 0;
@@ -84,7 +84,7 @@ async function* monoAudio(
     ...["-f", "f32le", "pipe:1"],
     ...alongside(info, info.stream),
   ];
-  const tool = startTool("ffmpeg", args, { source: info.path, ...(signal && { signal }) });
+  const tool = startTool("ffmpeg", args, { source: info.path, signal });
   let rest: Uint8Array = new Uint8Array(0);
   for await (const piece of tool.output()) {
     const bytes = rest.length > 0 ? Buffer.concat([rest, piece]) : piece;
@@ -152,11 +152,11 @@ async function writeOverlay(info: VideoInfo, options: OverlayOptions): Promise<v
     ...["-filter_complex", overlayFilter(info, rate), "-map", "[out]", ...sound],
     ...["-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-pix_fmt", "yuv420p", ...colorTags(info)],
     // A fine time base keeps the timestamps of variable frame rates.
-    ...(await keepTimestamps({ source: info.path, ...(signal && { signal }) })),
+    ...(await keepTimestamps({ source: info.path, signal })),
     ...["-enc_time_base:v", "1:90000", "-video_track_timescale", "90000"],
     ...["-movflags", "+faststart", "-f", "mp4", "-y", `file:${output}`],
   ];
-  const tool = startTool("ffmpeg", args, { source: info.path, output, ...(signal && { signal }) });
+  const tool = startTool("ffmpeg", args, { source: info.path, output, signal });
   try {
     for await (const picture of pictures) {
       if (!(await tool.write(picture))) break;

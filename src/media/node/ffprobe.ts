@@ -83,7 +83,7 @@ function displayedSize(video: Stream, pixelAspectRatio: number, rotationDegrees:
 export async function probeVideo(file: string, { signal }: Cancellable = {}): Promise<VideoInfo> {
   await inputSize(file, "video");
   const args = ["-show_format", "-show_streams", "-of", "json", ...inputArguments(file)];
-  const tool = startTool("ffprobe", args, { source: file, stallSeconds: 30, ...(signal && { signal }) });
+  const tool = startTool("ffprobe", args, { source: file, stallSeconds: 30, signal });
   const pieces: Buffer[] = [];
   let size = 0;
   for await (const piece of tool.output()) {

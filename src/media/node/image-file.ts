@@ -104,7 +104,7 @@ export async function encodeFrame(file: string, image: Image): Promise<Uint8Arra
 
 /** How hard PNG compression tries, 0 (none) to 9. */
 export interface PngOptions {
-  readonly compressionLevel?: number;
+  readonly compressionLevel?: number | undefined;
 }
 
 /** Encodes `u8[H,W]` (gray), `u8[H,W,3]` (RGB) or `u8[H,W,4]` (RGBA, straight alpha) as PNG, losslessly. */

@@ -6,17 +6,17 @@ import type { WebWorkerStart } from "./worker.js";
 /** How a browser runs models. */
 export interface WebRuntimeOptions {
   /** Unless told, `webgpu` where the browser offers an adapter, else `wasm`. */
-  readonly provider?: "webgpu" | "wasm";
+  readonly provider?: "webgpu" | "wasm" | undefined;
   /**
    * WASM threads. More than one needs a page that is cross-origin isolated (headers `Cross-Origin-Opener-Policy:
    * same-origin` and `Cross-Origin-Embedder-Policy: require-corp`); elsewhere there is one. Default: the cores, 8 at
    * most.
    */
-  readonly threads?: number;
+  readonly threads?: number | undefined;
   /** Folder of onnxruntime-web's `.wasm` files, ending in a slash. Default: where its script lies. */
-  readonly wasmFolder?: string | URL;
+  readonly wasmFolder?: string | URL | undefined;
   /** Starts the worker, where a bundler does not find it by itself: `() => new Worker(url, { type: "module" })`. */
-  readonly createWorker?: () => Worker;
+  readonly createWorker?: (() => Worker) | undefined;
 }
 
 /** True where WebGPU can be used. */

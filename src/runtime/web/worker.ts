@@ -7,7 +7,7 @@ import { serve } from "../serve.js";
 export interface WebWorkerStart {
   readonly provider: "webgpu" | "wasm";
   readonly threads: number;
-  readonly wasmFolder?: string;
+  readonly wasmFolder?: string | undefined;
 }
 
 type Handler = ReturnType<typeof serve>;

@@ -12,9 +12,9 @@ export interface OpenModelOptions extends Omit<LoadModelOptions, "checkpoint"> {
    * `avseg export`. Without it the demo model of the package is used, which knows generated shapes and no
    * real objects.
    */
-  readonly checkpoint?: string;
+  readonly checkpoint?: string | undefined;
   /** Execution provider and threads. */
-  readonly runtime?: RuntimeOptions;
+  readonly runtime?: RuntimeOptions | undefined;
 }
 
 /**

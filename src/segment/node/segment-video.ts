@@ -15,7 +15,7 @@ export async function* segmentVideo(
   model: Predictor,
   options: SegmentFramesOptions = {},
 ): AsyncGenerator<SegmentedFrame, void, undefined> {
-  const cancel = options.signal ? { signal: options.signal } : {};
+  const cancel = { signal: options.signal };
   const info = await ffmpegBackend.info(file, cancel);
   const side = model.imageSize;
   const stream = {

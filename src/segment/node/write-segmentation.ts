@@ -32,12 +32,12 @@ export interface SegmentOptions {
   /** Folder for `overlay.mp4`, `masks/` and `segments.json`; made if absent, earlier results are replaced. */
   readonly outDir: string;
   /** What the model is and what it was trained on: goes into `segments.json`. */
-  readonly modelDescription?: string;
+  readonly modelDescription?: string | undefined;
   /** False leaves out `overlay.mp4`. */
-  readonly overlay?: boolean;
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (progress: SegmentProgress) => void;
-  readonly backend?: VideoBackend<string>;
+  readonly overlay?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: SegmentProgress) => void) | undefined;
+  readonly backend?: VideoBackend<string> | undefined;
 }
 
 /** One step in `segments.json`. Pixels are those of the video as displayed. */
@@ -187,7 +187,7 @@ export async function segmentVideo(
   options: SegmentOptions,
 ): Promise<SegmentSummary> {
   const { outDir, signal, onProgress, backend = ffmpegBackend } = options;
-  const cancel = signal ? { signal } : {};
+  const cancel = { signal };
   const info = await backend.info(video, cancel);
   const existed = existsSync(outDir);
   await ensureWritableDir(outDir);

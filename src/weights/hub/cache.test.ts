@@ -19,14 +19,14 @@ const etag = '"v1"';
 
 /** How the server below behaves. */
 interface Behaviour {
-  body?: Buffer;
+  body?: Buffer | undefined;
   etag?: string | undefined;
   /** Closes the connection after so many bytes of each answer. */
-  dropAfter?: number;
-  ignoreRange?: boolean;
-  ignoreIfRange?: boolean;
-  status?: number;
-  location?: string;
+  dropAfter?: number | undefined;
+  ignoreRange?: boolean | undefined;
+  ignoreIfRange?: boolean | undefined;
+  status?: number | undefined;
+  location?: string | undefined;
 }
 
 interface Request {

@@ -23,9 +23,9 @@ export function cacheDir(env: Readonly<Record<string, string | undefined>> = pro
 /** Options of `pullWeights`. */
 export interface PullOptions extends DownloadOptions {
   /** Another address, or a file that is already here. */
-  from?: string;
+  from?: string | undefined;
   /** The cache folder; `cacheDir()` unless told. */
-  cacheDir?: string;
+  cacheDir?: string | undefined;
 }
 
 /** Weights in the cache. */
@@ -47,7 +47,7 @@ export interface PulledWeights {
 /** Path of the weights called `name` if they are in the cache. Throws `ConfigError` for an unknown name. */
 export async function cachedWeights(
   name: string,
-  options: { cacheDir?: string } = {},
+  options: { cacheDir?: string | undefined } = {},
 ): Promise<string | undefined> {
   const file = cachePath(pretrainedWeights(name), options.cacheDir);
   const found = await access(file).then(
@@ -123,7 +123,7 @@ async function check(
   weights: PretrainedWeights,
   file: string,
   recorded: string | undefined,
-  { signal }: { signal?: AbortSignal },
+  { signal }: { signal?: AbortSignal | undefined },
 ) {
   const sha256 = await hashFile(file, signal);
   const wrong = [weights.sha256Prefix, recorded].find((e) => e !== undefined && !sha256.startsWith(e));

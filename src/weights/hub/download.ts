@@ -8,13 +8,13 @@ import { proxyFor } from "./proxy.js";
 
 /** Options of `downloadToPart`. */
 export interface DownloadOptions {
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Called with the bytes on disk, those of earlier attempts included, and the bytes in all where the server tells. */
-  onProgress?: (done: number, total: number | undefined) => void;
+  onProgress?: ((done: number, total: number | undefined) => void) | undefined;
   /** Environment for the proxy variables; the process's unless told. */
   env?: Readonly<Record<string, string | undefined>>;
   /** Wait before the first retry, doubled for each further one; 500 ms unless told. */
-  retryDelayMs?: number;
+  retryDelayMs?: number | undefined;
 }
 
 /** Retries in a row without a single new byte, before giving up. */
@@ -28,7 +28,7 @@ const MAX_BYTES = 8 * 2 ** 30;
 interface PartState {
   url: string;
   /** A strong ETag or, without one, the date of the last change: what `If-Range` takes. */
-  validator?: string;
+  validator?: string | undefined;
 }
 
 /** An answer or a break that trying again may mend. */
@@ -225,7 +225,7 @@ function refusedBy(url: string, status: number): Error {
   });
 }
 
-function validatorOf(response: Dispatcher.ResponseData): { validator?: string } {
+function validatorOf(response: Dispatcher.ResponseData): { validator?: string | undefined } {
   const { etag, "last-modified": modified } = response.headers;
   if (typeof etag === "string" && !etag.startsWith("W/")) return { validator: etag };
   return typeof modified === "string" ? { validator: modified } : {};
@@ -237,13 +237,15 @@ function isOtherContent(response: Dispatcher.ResponseData, state: PartState | un
   return validator !== undefined && validator !== state?.validator;
 }
 
-function contentRange(response: Dispatcher.ResponseData): { start?: number; total?: number } | undefined {
+function contentRange(
+  response: Dispatcher.ResponseData,
+): { start?: number | undefined; total?: number | undefined } | undefined {
   const header = response.headers["content-range"];
   const match = /^bytes (?:(\d+)-\d+|\*)\/(\d+|\*)$/.exec(typeof header === "string" ? header : "");
   if (match === null) return undefined;
   const start = numberOf(match[1]);
   const total = numberOf(match[2]);
-  return { ...(start === undefined ? {} : { start }), ...(total === undefined ? {} : { total }) };
+  return { start, total };
 }
 
 function numberOf(text: string | string[] | undefined): number | undefined {
@@ -261,7 +263,7 @@ async function readState(part: string): Promise<PartState | undefined> {
       return;
     const validator =
       "validator" in value && typeof value.validator === "string" ? value.validator : undefined;
-    return { url: value.url, ...(validator === undefined ? {} : { validator }) };
+    return { url: value.url, validator };
   } catch {
     return undefined; // absent or half-written: start anew
   }

@@ -9,7 +9,7 @@ export interface PretrainedWeights {
   readonly model: string;
   readonly url: string;
   /** First hex digits of the SHA-256, where the publisher put them into the file's name. */
-  readonly sha256Prefix?: string;
+  readonly sha256Prefix?: string | undefined;
 }
 
 const PVT = "https://github.com/whai362/PVT/releases/download/v2";

@@ -7,7 +7,7 @@ import { writeSafetensors } from "./safetensors-file.js";
 /** Options of `convertWeights`. */
 export interface ConvertOptions extends ReadOptions {
   /** `f16` stores floats as halves; `f32`, the default, keeps them. */
-  dtype?: "f32" | "f16";
+  dtype?: "f32" | "f16" | undefined;
 }
 
 /**

@@ -32,7 +32,7 @@ export function writeSafetensors(
   file: string,
   tensors: StateDict,
   metadata: Readonly<Record<string, string>> = {},
-  { signal, ...options }: SafetensorsWriteOptions & { signal?: AbortSignal } = {},
+  { signal, ...options }: SafetensorsWriteOptions & { signal?: AbortSignal | undefined } = {},
 ): Promise<void> {
   const pieces = encodeSafetensors(tensors, metadata, options);
   return writeFileAtomic(file, pieces, signal === undefined ? {} : { signal });

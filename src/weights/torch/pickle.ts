@@ -57,9 +57,9 @@ export interface PickleEnvironment {
   /** The allow-list, by dotted name. */
   readonly globals: ReadonlyMap<string, PickleGlobal>;
   /** Resolves a persistent id (how torch refers to storages). Without it such ids are refused. */
-  readonly persistent?: (id: PickleValue) => PickleValue;
+  readonly persistent?: ((id: PickleValue) => PickleValue) | undefined;
   /** Pickles inside pickles: 0 for the outermost. */
-  readonly depth?: number;
+  readonly depth?: number | undefined;
 }
 
 /** Marks a place on the stack; never a value. */

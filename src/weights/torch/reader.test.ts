@@ -47,10 +47,10 @@ function tensor(key: string, elements: number, shape: number[], strides: number[
 }
 
 interface ZipOptions {
-  deflate?: boolean;
-  zip64?: boolean;
+  deflate?: boolean | undefined;
+  zip64?: boolean | undefined;
   /** Overrides the size that the directory declares for entry `name`. */
-  claim?: { name: string; size: number };
+  claim?: { name: string; size: number } | undefined;
 }
 
 function zip(
