@@ -8,6 +8,7 @@ export type { OnnxAttribute, OnnxNode, OnnxValue, StoredValue } from "./onnx/emi
 export * from "./onnx/serialize.js";
 export * from "./ops/conv.js";
 export * from "./ops/elementwise.js";
+export * from "./ops/gather.js";
 export * from "./ops/layout.js";
 export * from "./ops/leaves.js";
 export * from "./ops/matmul.js";

@@ -48,6 +48,8 @@ const unaryCases: Case[] = [
 const cases: Case[] = [
   ...unaryCases,
   { op: "Sign", shapes: [[4]], build: (x) => g.sign(first(x)), wrt: [] },
+  // The gradient is that of the fraction x - floor(x), which is 1.
+  { op: "Floor", shapes: [[6]], low: -3, high: 3, build: (x) => g.sub(first(x), g.floor(first(x))) },
   { op: "Round", shapes: [[4]], low: -3, high: 3, build: (x) => g.round(first(x)), wrt: [] },
   {
     op: "Add",
@@ -83,6 +85,14 @@ const cases: Case[] = [
       [3, 4],
     ],
     build: two(g.maximum),
+  },
+  {
+    op: "Min",
+    shapes: [
+      [3, 4],
+      [3, 4],
+    ],
+    build: two(g.minimum),
   },
   { op: "Less", shapes: [[5], [5]], build: two((a, b) => g.cast(g.less(a, b), "f32")), wrt: [] },
   { op: "Greater", shapes: [[5], [5]], build: two((a, b) => g.cast(g.greater(a, b), "f32")), wrt: [] },
@@ -173,6 +183,11 @@ const cases: Case[] = [
     build: (x, w, b) => g.layerNorm(first(x), first(w), first(b), 1e-5),
   },
   {
+    op: "GroupNormalization",
+    shapes: [[2, 6, 3, 4], [6], [6]],
+    build: (x, w, b) => g.groupNorm(first(x), first(w), first(b), { groups: 3, epsilon: 1e-5 }),
+  },
+  {
     op: "Conv",
     shapes: [
       [2, 3, 6, 5],
@@ -218,6 +233,27 @@ const cases: Case[] = [
     build: two((x, w) => g.conv2d(x, w, undefined, { stride: 4, padding: 3 })),
   },
   {
+    op: "Conv",
+    shapes: [
+      [2, 4, 7, 6],
+      [6, 2, 3, 3],
+    ],
+    build: two((x, w) => g.conv2d(x, w, undefined, { padding: 2, dilation: 2, groups: 2 })),
+  },
+  {
+    op: "ConvBias",
+    shapes: [[1, 2, 4, 5], [3, 2, 3, 3], [3]],
+    build: (x, w, b) => g.conv2d(first(x), first(w), b, { padding: 6, dilation: 6 }),
+  },
+  {
+    op: "Conv",
+    shapes: [
+      [1, 2, 9, 8],
+      [3, 2, 3, 3],
+    ],
+    build: two((x, w) => g.conv2d(x, w, undefined, { stride: 2, padding: 1, dilation: 3 })),
+  },
+  {
     op: "ConvTranspose",
     shapes: [
       [2, 4, 3, 4],
@@ -232,13 +268,18 @@ const cases: Case[] = [
     build: (x) => g.maxPool2d(first(x), { kernel: 3, stride: 2, padding: 1 }),
   },
   { op: "ScatterElements", shapes: [[4]], build: (x) => g.scatterSum(first(x), index([5, 0, 5, 2]), [2, 3]) },
+  {
+    op: "Gather",
+    shapes: [[4, 3]],
+    build: (x) => g.gatherRows(first(x), g.cast(index([3, 0, 3, 2, 1, 3], [2, 3]), "i32")),
+  },
   { op: "GatherElements", shapes: [[6]], build: (x) => g.gather(first(x), index([5, 0, 5, 2])) },
   {
     op: "OneHot",
     shapes: [[3, 4]],
     build: (x) => g.mul(first(x), g.oneHot(index([2, 0, 3]), 4)),
   },
-  ...(["nearest", "bilinear"] as const).flatMap((mode) =>
+  ...(["nearest", "bilinear", "bilinear-corners"] as const).flatMap((mode) =>
     [
       { height: 8, width: 12 },
       { height: 3, width: 2 },

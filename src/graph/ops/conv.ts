@@ -12,22 +12,35 @@ export interface ConvOptions {
   readonly stride?: number;
   readonly padding?: number;
   readonly groups?: number;
+  /** Distance between neighboring taps of the kernel. Default: 1. */
+  readonly dilation?: number;
 }
 
 type ConvAttrs = Required<ConvOptions>;
 type ConvInputs = readonly [x: Value, w: Value];
 
-function outputSize(size: number, kernel: number, { stride, padding }: ConvAttrs): number {
-  return Math.floor((size + 2 * padding - kernel) / stride) + 1;
+/** Pixels from the first tap of a kernel to its last, both counted. */
+function extent(kernel: number, { dilation }: ConvAttrs): number {
+  return (kernel - 1) * dilation + 1;
+}
+
+function outputSize(size: number, kernel: number, attrs: ConvAttrs): number {
+  return Math.floor((size + 2 * attrs.padding - extent(kernel, attrs)) / attrs.stride) + 1;
+}
+
+/** Attributes that convolutions and their transposes share in ONNX. */
+function onnxAttributes({ stride, padding, groups, dilation }: ConvAttrs) {
+  return {
+    strides: { ints: [stride, stride] },
+    pads: { ints: [padding, padding, padding, padding] },
+    dilations: { ints: [dilation, dilation] },
+    group: { i: groups },
+  };
 }
 
 /** The ONNX form, with or without a bias. */
-function emitConv(e: Emitter, names: readonly string[], { stride, padding, groups }: ConvAttrs): string {
-  return e.op("Conv", names, {
-    strides: { ints: [stride, stride] },
-    pads: { ints: [padding, padding, padding, padding] },
-    group: { i: groups },
-  });
+function emitConv(e: Emitter, names: readonly string[], attrs: ConvAttrs): string {
+  return e.op("Conv", names, onnxAttributes(attrs));
 }
 
 const convOp = defineOp<ConvInputs, ConvAttrs>({
@@ -54,8 +67,8 @@ const convOp = defineOp<ConvInputs, ConvAttrs>({
  * x `[B,C,H,W]`, w `[O,C/groups,kh,kw]`, b `[O]` -> `[B,O,H',W']`.
  */
 export function conv2d(x: Value, w: Value, b: Value | undefined, options: ConvOptions = {}): Value {
-  const { stride = 1, padding = 0, groups = 1 } = options;
-  const attrs = { stride, padding, groups };
+  const { stride = 1, padding = 0, groups = 1, dilation = 1 } = options;
+  const attrs = { stride, padding, groups, dilation };
   return b === undefined ? convOp([x, w], attrs) : convWithBiasOp([x, w, b], attrs);
 }
 
@@ -81,18 +94,16 @@ type TransposeAttrs = ConvAttrs & { readonly height: number; readonly width: num
 const convTransposeOp = defineOp<readonly [g: Value, w: Value], TransposeAttrs>({
   name: "ConvTranspose",
   shape: ([g, w], { groups, height, width }) => [dim(g, 0), dim(w, 1) * groups, height, width],
-  grad: ({ g, inputs: [x, w], attrs: { stride, padding, groups } }) => [
-    () => conv2d(g, w, undefined, { stride, padding, groups }),
-    () => convWeightGradient(x, w, g, { stride, padding, groups }),
+  grad: ({ g, inputs: [x, w], attrs: { height: _, width: __, ...attrs } }) => [
+    () => conv2d(g, w, undefined, attrs),
+    () => convWeightGradient(x, w, g, attrs),
   ],
-  onnx: (e, names, { stride, padding, groups, height, width }, [g, w]) => {
+  onnx: (e, names, { height, width, ...attrs }, [g, w]) => {
     const missing = (size: number, small: number, kernel: number) =>
-      size - ((small - 1) * stride + kernel - 2 * padding);
+      size - ((small - 1) * attrs.stride + extent(kernel, attrs) - 2 * attrs.padding);
     return e.op("ConvTranspose", names, {
-      strides: { ints: [stride, stride] },
-      pads: { ints: [padding, padding, padding, padding] },
+      ...onnxAttributes(attrs),
       output_padding: { ints: [missing(height, dim(g, 2), dim(w, 2)), missing(width, dim(g, 3), dim(w, 3))] },
-      group: { i: groups },
     });
   },
 });
@@ -103,29 +114,31 @@ export function convTranspose2d(
   w: Value,
   options: ConvOptions & { height: number; width: number },
 ): Value {
-  const { stride = 1, padding = 0, groups = 1, height, width } = options;
-  return convTransposeOp([g, w], { stride, padding, groups, height, width });
+  const { stride = 1, padding = 0, groups = 1, dilation = 1, height, width } = options;
+  return convTransposeOp([g, w], { stride, padding, groups, dilation, height, width });
 }
 
 function convInputGradient(g: Value, w: Value, x: Value, attrs: ConvAttrs): Value {
   const [, channels, height, width] = shape4(x, "Conv");
   const [out, perGroup, kernel, kernelWidth] = shape4(w, "Conv");
-  const { stride, padding, groups } = attrs;
-  if (stride !== 1 || kernel !== kernelWidth || padding > kernel - 1) {
+  const { stride, padding, groups, dilation } = attrs;
+  const reach = extent(kernel, attrs) - 1;
+  if (stride !== 1 || kernel !== kernelWidth || padding > reach) {
     return convTransposeOp([g, w], { ...attrs, height, width });
   }
   // At stride 1 the adjoint is a convolution with the flipped kernel, for which the runtime is fastest.
   const grouped = reshape(w, [groups, out / groups, perGroup, kernel, kernel]);
   const swapped = reshape(transpose(grouped, [0, 2, 1, 3, 4]), [channels, out / groups, kernel, kernel]);
   const flipped = kernel === 1 ? swapped : reverse(swapped, [2, 3]);
-  return conv2d(g, flipped, undefined, { padding: kernel - 1 - padding, groups });
+  return conv2d(g, flipped, undefined, { padding: reach - padding, groups, dilation });
 }
 
 /**
  * dL/dw: for every position of the kernel, the product of the output gradient with the part of x
  * that position has seen. Small matrices products over all pixels, no copy of x per position kept.
  */
-function convWeightGradient(g: Value, w: Value, x: Value, { stride, padding, groups }: ConvAttrs): Value {
+function convWeightGradient(g: Value, w: Value, x: Value, attrs: ConvAttrs): Value {
+  const { stride, padding, groups, dilation } = attrs;
   const [batch, out, outHeight, outWidth] = shape4(g, "Conv");
   const [, perGroup, kernelHeight, kernelWidth] = shape4(w, "Conv");
   const padded = pad(x, [
@@ -138,8 +151,8 @@ function convWeightGradient(g: Value, w: Value, x: Value, { stride, padding, gro
   for (let i = 0; i < kernelHeight; i++) {
     for (let j = 0; j < kernelWidth; j++) {
       const seen = slice(padded, [
-        { axis: 2, start: i, end: i + (outHeight - 1) * stride + 1, step: stride },
-        { axis: 3, start: j, end: j + (outWidth - 1) * stride + 1, step: stride },
+        { axis: 2, start: i * dilation, end: i * dilation + (outHeight - 1) * stride + 1, step: stride },
+        { axis: 3, start: j * dilation, end: j * dilation + (outWidth - 1) * stride + 1, step: stride },
       ]);
       const columns = reshape(seen, [batch, groups, perGroup, pixels]);
       const product = sum(matmul(gradient, columns, { transB: true }), { axes: [0] }); // [groups,O/groups,C/groups]

@@ -40,11 +40,12 @@ function binary(onnxOp: string, grad: "none" | BinaryRule, dtype?: DType): Binar
 
 type UnaryRule = (c: { g: Value; y: Value; x: Value }) => Value;
 
-function unary(onnxOp: string, grad: "none" | UnaryRule): (x: Value) => Value {
+/** `grad`: the rule, `zero` for a derivative that is zero almost everywhere, or `none` to refuse differentiation. */
+function unary(onnxOp: string, grad: "none" | "zero" | UnaryRule): (x: Value) => Value {
   const op = defineOp<readonly [Value], Record<string, never>>({
     name: onnxOp,
     shape: ([x]) => x.shape,
-    grad: grad === "none" ? "none" : ({ g, y, inputs: [x] }) => [grad({ g, y, x })],
+    grad: grad === "none" ? "none" : ({ g, y, inputs: [x] }) => [grad === "zero" ? null : grad({ g, y, x })],
     onnx: (e, names) => e.op(onnxOp, names),
   });
   return (x) => op([x], {});
@@ -65,6 +66,11 @@ export const div: Binary = binary("Div", ({ g, y, inputs: [, b] }) => [
 export const maximum: Binary = binary("Max", ({ g, inputs: [a, b] }) => [
   () => where(less(a, b), 0, g),
   () => where(less(a, b), g, 0),
+]);
+/** min(a, b); where they are equal the gradient goes to `a`. */
+export const minimum: Binary = binary("Min", ({ g, inputs: [a, b] }) => [
+  () => where(greater(a, b), 0, g),
+  () => where(greater(a, b), g, 0),
 ]);
 /** a < b as `bool`. */
 export const less: Binary = binary("Less", "none", "bool");
@@ -89,6 +95,8 @@ export const abs: (x: Value) => Value = unary("Abs", ({ g, x }) => mul(g, sign(x
 export const sign: (x: Value) => Value = unary("Sign", "none");
 /** Round half to even. */
 export const round: (x: Value) => Value = unary("Round", "none");
+/** The largest integer not above x; no gradient passes. */
+export const floor: (x: Value) => Value = unary("Floor", "zero");
 /** Gauss error function. */
 export const erf: (x: Value) => Value = unary("Erf", ({ g, x }) =>
   mul(mul(g, 2 / Math.sqrt(Math.PI)), exp(neg(mul(x, x)))),

@@ -1,8 +1,10 @@
-/** Softmax and layer normalisation. */
+/** Softmax, layer normalization and group normalization. */
+import { filled } from "../../tensor.js";
 import { defineMultiOp, defineOp } from "../define-op.js";
-import { dim, normalAxis } from "../shapes.js";
+import { dim, normalAxis, shape4 } from "../shapes.js";
 import type { Value } from "../value.js";
-import { exp, mul, sub } from "./elementwise.js";
+import { add, div, exp, mul, sqrt, sub } from "./elementwise.js";
+import { reshape } from "./layout.js";
 import { mean, sum } from "./reduce.js";
 
 const softmaxOp = defineOp<readonly [Value], { axis: number }>({
@@ -70,4 +72,57 @@ export function layerNorm(x: Value, weight: Value, bias: Value, epsilon: number)
   const [y] = layerNormOp([x, weight, bias], { epsilon });
   if (y === undefined) throw new Error("LayerNormalization: no output");
   return y;
+}
+
+type GroupNormAttrs = { readonly groups: number; readonly epsilon: number };
+
+const groupNormOp = defineOp<readonly [x: Value, weight: Value, bias: Value], GroupNormAttrs>({
+  name: "GroupNormalization",
+  shape: ([x, weight, bias], { groups }) => {
+    const [, channels] = shape4(x, "GroupNormalization");
+    if (channels % groups !== 0) {
+      throw new RangeError(`GroupNormalization: ${channels} channels are not a multiple of ${groups} groups`);
+    }
+    for (const p of [weight, bias]) {
+      if (p.shape.length !== 1 || dim(p, 0) !== channels) {
+        throw new RangeError(`GroupNormalization: [${p.shape}] does not fit the channels of [${x.shape}]`);
+      }
+    }
+    return x.shape;
+  },
+  // As for layer normalization, with groups for rows: dL/dx = inverse * (h - mean(h) - n * mean(h * n)), h = g * weight
+  grad: ({ g, inputs: [x, weight], attrs: { groups, epsilon } }) => {
+    const [batch, channels, height, width] = shape4(x, "GroupNormalization");
+    const grouped = (v: Value): Value => reshape(v, [batch, groups, -1]);
+    const last = { axes: [-1], keepDims: true };
+    const centered = sub(grouped(x), mean(grouped(x), last));
+    const inverse = div(1, sqrt(add(mean(mul(centered, centered), last), epsilon)));
+    const n = mul(centered, inverse);
+    const perChannel = { axes: [0, 2, 3] };
+    return [
+      () => {
+        const h = grouped(mul(g, reshape(weight, [channels, 1, 1])));
+        const dx = mul(inverse, sub(sub(h, mean(h, last)), mul(n, mean(mul(h, n), last))));
+        return reshape(dx, x.shape);
+      },
+      () => sum(mul(g, reshape(n, [batch, channels, height, width])), perChannel),
+      () => sum(g, perChannel),
+    ];
+  },
+  // ONNX Runtime has no kernel of this name: each group is an instance of its own, then every channel is scaled.
+  onnx: (e, [x, weight, bias], { groups, epsilon }, [value]) => {
+    const [batch, channels, height, width] = shape4(value, "GroupNormalization");
+    const perGroup = e.op("Reshape", [x, e.ints([batch, groups, -1])]);
+    const units = [e.constant(filled([groups], 1)), e.constant(filled([groups], 0))];
+    const n = e.op("InstanceNormalization", [perGroup, ...units], { epsilon: { f: epsilon } });
+    const normal = e.op("Reshape", [n, e.ints([batch, channels, height, width])]);
+    const perChannel = e.ints([channels, 1, 1]);
+    const scaled = e.op("Mul", [normal, e.op("Reshape", [weight, perChannel])]);
+    return e.op("Add", [scaled, e.op("Reshape", [bias, perChannel])]);
+  },
+});
+
+/** Group normalization (Wu and He 2018): each group of neighboring channels of a sample.  x `[B,C,H,W]`, weight and bias `[C]` */
+export function groupNorm(x: Value, weight: Value, bias: Value, options: GroupNormAttrs): Value {
+  return groupNormOp([x, weight, bias], options);
 }

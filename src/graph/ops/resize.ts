@@ -5,8 +5,17 @@ import type { Value } from "../value.js";
 import { constant } from "./leaves.js";
 import { matmul } from "./matmul.js";
 
-/** `nearest`: source = floor(i * in/out), in single precision. `bilinear`: half-pixel centres, edges clamped. */
-export type ResizeMode = "nearest" | "bilinear";
+/**
+ * `nearest`: source = floor(i * in/out), in single precision. `bilinear`: half-pixel centers, edges clamped.
+ * `bilinear-corners`: the corner pixels of both grids coincide (PyTorch's `align_corners=True`).
+ */
+export type ResizeMode = "nearest" | "bilinear" | "bilinear-corners";
+
+const coordinates = {
+  nearest: "asymmetric",
+  bilinear: "half_pixel",
+  "bilinear-corners": "align_corners",
+} as const satisfies Record<ResizeMode, string>;
 
 type ResizeAttrs = { readonly mode: ResizeMode; readonly height: number; readonly width: number };
 
@@ -33,7 +42,7 @@ const resizeOp = defineOp<readonly [Value], ResizeAttrs>({
     }
     return e.op("Resize", [x, "", "", e.ints([dim(value, 0), dim(value, 1), height, width])], {
       mode: { s: mode === "nearest" ? "nearest" : "linear" },
-      coordinate_transformation_mode: { s: mode === "nearest" ? "asymmetric" : "half_pixel" },
+      coordinate_transformation_mode: { s: coordinates[mode] },
       nearest_mode: { s: "floor" },
     });
   },
@@ -64,9 +73,8 @@ export function interpolation(mode: ResizeMode, from: number, to: number): Value
     for (const [i, index] of nearestIndices(from, to).entries()) data[i * from + index] = 1;
     return constant({ dtype: "f32", shape: [to, from], data });
   }
-  const scale = from / to;
   for (let i = 0; i < to; i++) {
-    const position = Math.max((i + 0.5) * scale - 0.5, 0);
+    const position = mode === "bilinear" ? halfPixel(i, from, to) : cornerAligned(i, from, to);
     const low = Math.min(Math.floor(position), from - 1);
     const high = Math.min(low + 1, from - 1);
     const fraction = position - low;
@@ -74,4 +82,14 @@ export function interpolation(mode: ResizeMode, from: number, to: number): Value
     data[i * from + high] = (data[i * from + high] ?? 0) + fraction;
   }
   return constant({ dtype: "f32", shape: [to, from], data });
+}
+
+/** Where pixel `i` of `to` lies among `from` when both grids cover the same area. */
+function halfPixel(i: number, from: number, to: number): number {
+  return Math.max(((i + 0.5) * from) / to - 0.5, 0);
+}
+
+/** Where pixel `i` of `to` lies among `from` when the first and the last pixels coincide; one pixel is the first. */
+function cornerAligned(i: number, from: number, to: number): number {
+  return to === 1 ? 0 : (i * (from - 1)) / (to - 1);
 }
