@@ -5,12 +5,14 @@
  *
  *     node dist/bench/int8.js 9
  */
+
 import { availableParallelism } from "node:os";
 import * as ort from "onnxruntime-node";
 import { type Precision, prepareExport } from "../src/export/prepare.js";
 import { serialiseOnnx } from "../src/graph/index.js";
 import { buildAvsModel } from "../src/models/avs-model.js";
-import { publishedModel, pvtPreset } from "../src/models/presets.js";
+import { publishedModel } from "../src/models/model-config.js";
+import { pvtV2Config } from "../src/models/pvt-v2.js";
 import { initialState } from "../src/nn/index.js";
 import { nodeRuntime } from "../src/runtime/node/node-runtime.js";
 import { sessionOptions, toOrt } from "../src/runtime/ort-tensors.js";
@@ -28,7 +30,7 @@ export interface Int8Measurement {
   readonly flippedShare: number;
 }
 
-const model = buildAvsModel(publishedModel("s4", pvtPreset("pvt-v2-b5")));
+const model = buildAvsModel(publishedModel({ task: "s4", visual: pvtV2Config("pvt-v2-b5") }));
 const weights = initialState(model.specs, 1);
 
 async function open(precision: Precision): Promise<ort.InferenceSession> {

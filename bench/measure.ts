@@ -4,6 +4,7 @@
  * 1024^3 matrix product beside each run. Started by `main.ts`, it answers every message: with what it took to get
  * ready, then with a `Round` each, and to "end" with its peak memory.
  */
+
 import { setTimeout } from "node:timers/promises";
 import { checkConfig } from "../src/config/validate.js";
 import { parseYamlConfig } from "../src/config/yaml.js";
@@ -11,7 +12,8 @@ import type { Clip } from "../src/datasets/clip.js";
 import { emitOnnx, input, matmul, parameter } from "../src/graph/index.js";
 import { createPredictor } from "../src/inference/create-predictor.js";
 import { buildAvsModel } from "../src/models/avs-model.js";
-import { publishedModel, pvtPreset } from "../src/models/presets.js";
+import { publishedModel } from "../src/models/model-config.js";
+import { pvtV2Config } from "../src/models/pvt-v2.js";
 import { initialState } from "../src/nn/index.js";
 import { nodeRuntime } from "../src/runtime/node/node-runtime.js";
 import type { Runtime, Session } from "../src/runtime/runtime.js";
@@ -78,7 +80,7 @@ interface Work {
 }
 
 async function prepare(kind: string, clips: number, runtime: Runtime): Promise<Work> {
-  const description = publishedModel("s4", pvtPreset("pvt-v2-b5"));
+  const description = publishedModel({ task: "s4", visual: pvtV2Config("pvt-v2-b5") });
   const batch = Array.from({ length: clips }, (_, i) => randomClip(i));
   if (kind === "forward") {
     const model = buildAvsModel(description);

@@ -34,9 +34,8 @@ import {
 } from "../src/graph/index.js";
 import { logMelExamples } from "../src/media/log-mel.js";
 import { normaliseFrames } from "../src/models/normalize-frames.js";
-import { pvtV2 } from "../src/models/pvt-v2.js";
-import { soundShapesAudio, soundShapesVisual } from "../src/models/sound-shapes.js";
-import { vggish } from "../src/models/vggish.js";
+import { pvtV2, pvtV2Config } from "../src/models/pvt-v2.js";
+import { type VggishConfig, vggish } from "../src/models/vggish.js";
 import { encodeFrames } from "../src/models/visual-encoder.js";
 import { initialState, linear, Pass, randomFeeds, Scope, toMap, toTokens } from "../src/nn/index.js";
 import { Random } from "../src/random.js";
@@ -47,6 +46,12 @@ import { createOptimizer } from "../src/training/optimizers.js";
 import { scheduleFactor } from "../src/training/schedule.js";
 import { compileStep } from "../src/training/step.js";
 import { loadSafetensors, writeSafetensors } from "../src/weights/node/safetensors-file.js";
+
+/** A PVTv2-B0; shallow enough to train from scratch with little drop path. */
+const visualConfig = pvtV2Config("pvt-v2-b0", { dropPath: 0.05 });
+
+/** A VGGish a quarter as wide. */
+const audioConfig: VggishConfig = { widths: [16, 32, 64, 64, 128, 128], hidden: 256, pca: false };
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -83,7 +88,7 @@ interface Task {
 const audioTask: Task = {
   weightDecay: 0.01,
   build(scope, head) {
-    const embedding = vggish(scope, soundShapesAudio).embed(input("log_mel", [batch, 1, 96, 64]));
+    const embedding = vggish(scope, audioConfig).embed(input("log_mel", [batch, 1, 96, 64]));
     const logits = linear(head, 128, kinds.length)(embedding);
     const target = input("target", [batch, kinds.length]);
     const loss = mean(sub(softplus(logits), mul(logits, target)));
@@ -119,12 +124,12 @@ const visualTask: Task = {
   build(scope, head, pass) {
     const frames = input("frames", [batch, imageSize, imageSize, 3], "u8");
     const labels = input("labels", [batch, imageSize, imageSize], "i32");
-    const grids = encodeFrames(pvtV2(scope, soundShapesVisual), normaliseFrames(frames), pass);
+    const grids = encodeFrames(pvtV2(scope, visualConfig), normaliseFrames(frames), pass);
     const side = imageSize / 4;
     const width = 64;
     // The stages' features, side by side at a quarter of the frame's size.
     const [first, ...rest] = grids.map((grid, i) => {
-      const tokens = linear(head.at(`stage${i}`), soundShapesVisual.dims[i] ?? 0, width)(grid.tokens);
+      const tokens = linear(head.at(`stage${i}`), visualConfig.dims[i] ?? 0, width)(grid.tokens);
       return resize(toMap({ ...grid, tokens }), { mode: "bilinear", height: side, width: side });
     });
     if (first === undefined) throw new Error("train-encoders: the encoder has no stages");

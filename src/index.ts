@@ -109,15 +109,13 @@ export type {
 } from "./media/video.js";
 export { type Audio, encodeWav, readWav, type Samples, toMono } from "./media/wav.js";
 export type { ParameterCounts } from "./models/avs-model.js";
-export type {
-  AvsModelConfig,
-  DecoderConfig,
-  MessengerConfig,
-  PerStage,
-  PvtConfig,
-  ResNetConfig,
-  VggishConfig,
-} from "./models/model-config.js";
+export type { DecoderConfig } from "./models/decoder.js";
+export type { MessengerConfig } from "./models/messenger.js";
+export type { AvsModelConfig } from "./models/model-config.js";
+export type { PvtConfig } from "./models/pvt-v2.js";
+export type { ResNetConfig } from "./models/resnet50.js";
+export type { VggishConfig } from "./models/vggish.js";
+export type { PerStage } from "./models/visual-encoder.js";
 export type * from "./report/report.js";
 export type { ReportParts } from "./report/run-evaluation.js";
 export { type RunEvaluationOptions, runEvaluation } from "./report/run-evaluation.js";

@@ -1,4 +1,5 @@
 /** `avseg eval` gives the published figures on the miniature AVSBench, from our configurations and published ones. */
+
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -9,7 +10,8 @@ import { z } from "zod";
 import { openDataset } from "../src/datasets/avsbench/open-dataset.js";
 import type { Task } from "../src/datasets/clip.js";
 import { buildAvsModel } from "../src/models/avs-model.js";
-import { publishedModel, pvtPreset } from "../src/models/presets.js";
+import { binaryClasses, publishedModel } from "../src/models/model-config.js";
+import { pvtV2Config } from "../src/models/pvt-v2.js";
 import type { TensorOf } from "../src/tensor.js";
 import { writeSafetensors } from "../src/weights/node/safetensors-file.js";
 import { publishedConfig } from "./published-configs.js";
@@ -58,7 +60,11 @@ async function temporary(): Promise<string> {
 async function checkpoint(task: Task, shift: (bias: TensorOf<"f32">) => void): Promise<string> {
   const { classes } = await openDataset({ task, root: minibench ?? "", split: "test", imageSize: 224 });
   const model = buildAvsModel(
-    publishedModel(task, pvtPreset("pvt-v2-b5"), task === "avss" ? classes : undefined),
+    publishedModel({
+      task,
+      visual: pvtV2Config("pvt-v2-b5"),
+      classes: task === "avss" ? classes : binaryClasses,
+    }),
   );
   const weights = new Map(model.specs.map(({ key, shape }) => [key, seededParameter(key, shape)]));
   shift(weights.get("decoder.mask_features.bias") ?? assert.fail("no bias"));

@@ -1,8 +1,8 @@
 /** The model that a configuration file describes, for commands that are given one beside a checkpoint. */
+import { modelFromConfig } from "../config/model-from-config.js";
 import type { Config } from "../config/schema.js";
 import { readClassNames, taskFolder } from "../datasets/avsbench/open-dataset.js";
 import type { LoadModelOptions } from "../inference/node/load-predictor.js";
-import { modelFromConfig } from "../models/presets.js";
 
 /** The model and its encoder files. Throws `ConfigError`, and `DatasetError` where AVSS's classes cannot be read. */
 export async function configuredModel(

@@ -78,7 +78,7 @@ test("--set overrides the file, reads YAML and is named in errors", () => {
   assert.equal(config.model.visual.weights, null);
   assert.equal(
     message("task: s4", "training.epochs=0"),
-    "training.epochs: expected a whole number, 1 to 1000000000, found 0 (--set training.epochs=0)",
+    "training.epochs: expected an integer from 1 to 1000000000, found 0 (--set training.epochs=0)",
   );
   assert.match(message("task: s4", "training.epochs"), /expected KEY=VALUE/);
 });

@@ -1,6 +1,8 @@
 /** From untyped input to a `Config`, with errors that name the key, the file and the line. */
 import { z } from "zod";
 import { ConfigError } from "../errors.js";
+import { complaintOf, valueAt } from "../fields.js";
+import { modelProblem } from "./model-from-config.js";
 import { type Config, configSchema, withTaskDefaults } from "./schema.js";
 import { nearest } from "./suggest.js";
 
@@ -39,28 +41,23 @@ function checkTogether(config: Config, source: Source): void {
   const fail = (path: KeyPath, message: string): never => {
     throw new ConfigError(`${path.join(".")}: ${message} (${source.where(path)})`);
   };
-  const { visual, messenger } = config.model;
-  const sizes = ["dims", "depths", "heads", "mlpRatios", "reductions"] as const;
-  for (const key of sizes) {
-    const given = visual[key] !== undefined;
-    if (given && visual.kind !== "pvt-v2") {
-      fail(
-        ["model", "visual", key],
-        `only kind pvt-v2 takes sizes of its own, ${visual.kind} has fixed ones`,
-      );
+  const { visual } = config.model;
+  for (const key of ["dims", "depths", "heads", "mlpRatios", "reductions"] as const) {
+    if (visual[key] !== undefined && visual.kind !== "pvt-v2") {
+      const text = `only kind pvt-v2 takes sizes of its own, ${visual.kind} has fixed ones`;
+      fail(["model", "visual", key], text);
     }
-    if (!given && visual.kind === "pvt-v2") fail(["model", "visual", "kind"], `pvt-v2 needs ${key}`);
+  }
+  for (const key of ["dims", "depths", "mlpRatios"] as const) {
+    if (visual.kind === "pvt-v2" && visual[key] === undefined) {
+      fail(["model", "visual", "kind"], `pvt-v2 needs ${key}`);
+    }
   }
   if (visual.lora && visual.kind === "resnet50") {
     fail(["model", "visual", "lora"], "expected a PVTv2 encoder, found resnet50");
   }
-  if (messenger.width % messenger.heads !== 0) {
-    fail(["model", "messenger", "width"], `${messenger.width} is not a multiple of ${messenger.heads} heads`);
-  }
-  if (config.data.frameCount % messenger.frames !== 0) {
-    const text = `${config.data.frameCount} steps are not a multiple of model.messenger.frames (${messenger.frames})`;
-    fail(["data", "frameCount"], text);
-  }
+  const problem = modelProblem(config);
+  if (problem) fail(problem.path, problem.message);
   const { losses, optimizer } = config.training;
   const semantic = config.task === "avss";
   const wrong = semantic ? (["dice", "focal", "bce"] as const) : (["crossEntropy"] as const);
@@ -76,34 +73,23 @@ function checkTogether(config: Config, source: Source): void {
 }
 
 function configError(issue: z.core.$ZodIssue, value: unknown, source: Source): ConfigError {
-  const path = issue.path.map((part) => (typeof part === "symbol" ? String(part) : part));
-  if (issue.code === "unrecognized_keys") {
-    const key = issue.keys[0] ?? "";
-    const known = keysAt(configSchema, path);
-    const guess = nearest(key, known);
-    return new ConfigError(`unknown key ${[...path, key].join(".")} (${source.where([...path, key])})`, {
-      hint: guess ? `Did you mean ${[...path, guess].join(".")}?` : `Known keys here: ${known.join(", ")}.`,
+  const { path, expected, found, unknownKey } = complaintOf(issue, value);
+  const where = source.where(path);
+  if (unknownKey) {
+    const outer = path.slice(0, -1);
+    const known = keysAt(configSchema, outer);
+    const guess = nearest(found, known);
+    return new ConfigError(`unknown key ${path.join(".")} (${where})`, {
+      hint: guess ? `Did you mean ${[...outer, guess].join(".")}?` : `Known keys here: ${known.join(", ")}.`,
     });
   }
-  const found = valueAt(value, path);
-  const text =
-    found === undefined ? "nothing" : typeof found === "number" ? String(found) : JSON.stringify(found);
-  const shown = text.length > 60 ? `${text.slice(0, 57)}...` : text;
   const name = path.length === 0 ? "the configuration" : path.join(".");
-  const guess = issue.code === "invalid_value" ? nearest(String(found), issue.values.map(String)) : undefined;
+  const given = String(valueAt(value, path));
+  const guess = issue.code === "invalid_value" ? nearest(given, issue.values.map(String)) : undefined;
   return new ConfigError(
-    `${name}: expected ${issue.message}, found ${shown} (${source.where(path)})`,
+    `${name}: expected ${expected}, found ${found} (${where})`,
     guess ? { hint: `Did you mean ${guess}?` } : {},
   );
-}
-
-function valueAt(value: unknown, path: KeyPath): unknown {
-  let current = value;
-  for (const part of path) {
-    if (typeof current !== "object" || current === null) return undefined;
-    current = Object.entries(current).find(([key]) => key === String(part))?.[1];
-  }
-  return current;
 }
 
 /** The keys that the section at `path` may have. */

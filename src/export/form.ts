@@ -1,9 +1,11 @@
 /** The outside of an exported model: which inputs it takes and what it gives. */
+
 import { input, sigmoid, softmax, type Value } from "../graph/index.js";
 import { EXAMPLE_FRAMES, MEL_BANDS } from "../media/log-mel.js";
 import type { AvsModel } from "../models/avs-model.js";
-import { type AvsModelConfig, audioWidth } from "../models/model-config.js";
+import type { AvsModelConfig } from "../models/model-config.js";
 import { normaliseFrames } from "../models/normalize-frames.js";
+import { audioWidth } from "../models/vggish.js";
 import { Pass } from "../nn/index.js";
 import { logMelOf, samplesOf } from "./audio-frontend.js";
 

@@ -1,4 +1,5 @@
 /** Exported graphs against the plain form of the model: no rewrites, nothing merged, the published formulas. */
+
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
 import { relativeError, seededInput, seededUniform } from "../../test/support.js";
@@ -7,7 +8,7 @@ import { CheckpointError } from "../errors.js";
 import { affine, conv2d, emitOnnx, input, parameter, reshape, sigmoid, transpose } from "../graph/index.js";
 import { buildAvsModel } from "../models/avs-model.js";
 import type { AvsModelConfig } from "../models/model-config.js";
-import { pvtPreset } from "../models/presets.js";
+import { pvtV2Config } from "../models/pvt-v2.js";
 import { Pass } from "../nn/index.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import type { Tensors } from "../runtime/runtime.js";
@@ -162,7 +163,7 @@ test("8 bits: encoders and decoder, not the Messenger Blocks; masks hardly chang
   // Some layers with enough weights to be quantised.
   const wide: AvsModelConfig = {
     ...tinyS4,
-    visual: pvtPreset("pvt-v2-b0", { dims: [16, 32, 40, 320], depths: [1, 1, 1, 1] }),
+    visual: pvtV2Config("pvt-v2-b0", { dims: [16, 32, 40, 320], depths: [1, 1, 1, 1] }),
     audio: { ...tinyS4.audio, hidden: 512 },
     decoder: { ...tinyS4.decoder, convDim: 128 },
   };

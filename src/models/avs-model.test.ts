@@ -8,16 +8,18 @@ import { Pass } from "../nn/index.js";
 import { asF32, type Tensor } from "../tensor.js";
 import { loadSafetensors } from "../weights/node/safetensors-file.js";
 import { buildAvsModel, countParameters } from "./avs-model.js";
-import type { AvsModelConfig, ResNetConfig } from "./model-config.js";
-import { publishedModel, pvtPreset } from "./presets.js";
+import type { AvsModelConfig } from "./model-config.js";
+import { publishedModel } from "./model-config.js";
+import { pvtV2Config } from "./pvt-v2.js";
+import type { ResNetConfig } from "./resnet50.js";
 
 const resnet: ResNetConfig = { kind: "resnet50", freezeBatchNorm: false };
 const seventyOne = Array.from({ length: 71 }, (_, i) => `class ${i}`);
 const published: Record<string, AvsModelConfig> = {
-  s4_pvt2: publishedModel("s4", pvtPreset("pvt-v2-b5")),
-  avss_pvt2: publishedModel("avss", pvtPreset("pvt-v2-b5"), seventyOne),
-  s4_res50: publishedModel("s4", resnet),
-  avss_res50: publishedModel("avss", resnet, seventyOne),
+  s4_pvt2: publishedModel({ task: "s4", visual: pvtV2Config("pvt-v2-b5") }),
+  avss_pvt2: publishedModel({ task: "avss", visual: pvtV2Config("pvt-v2-b5"), classes: seventyOne }),
+  s4_res50: publishedModel({ task: "s4", visual: resnet }),
+  avss_res50: publishedModel({ task: "avss", visual: resnet, classes: seventyOne }),
 };
 
 interface Manifest {

@@ -2,14 +2,14 @@
  * The whole model of "A simple baseline for parameter efficient audio-visual segmentation": frozen encoders,
  * a Messenger Block after each visual stage, and the decoder. State-dict keys as published.
  */
+
 import { dim, mul, reshape, slice, type Value } from "../graph/index.js";
 import { type ParameterSpec, type Pass, Scope, toMap } from "../nn/index.js";
 import { decoder, type StageFeatures } from "./decoder.js";
 import { messenger } from "./messenger.js";
-import { type AvsModelConfig, audioWidth, modelConfigProblem, stageDims } from "./model-config.js";
-import { pvtV2 } from "./pvt-v2.js";
-import { resnet50 } from "./resnet50.js";
-import { vggish } from "./vggish.js";
+import { type AvsModelConfig, modelConfigProblem } from "./model-config.js";
+import { audioWidth, vggish } from "./vggish.js";
+import { visualEncoder } from "./visual-encoder.js";
 
 /** The parts of a model, named by their state-dict prefixes. */
 export const parameterGroups = ["visual_encoder", "audio_encoder", "bridger", "decoder"] as const;
@@ -60,14 +60,10 @@ export function isAdapter(key: string): boolean {
 /** Builds a model. Throws `RangeError` when the configuration is impossible. */
 export function buildAvsModel(config: AvsModelConfig): AvsModel {
   const problem = modelConfigProblem(config);
-  if (problem !== undefined) throw new RangeError(`model: ${problem}`);
+  if (problem !== undefined) throw new RangeError(`model: ${problem.path.join(".")}: ${problem.message}`);
   const root = new Scope();
-  const dims = stageDims(config.visual);
-  const { visual } = config;
-  const encoder =
-    visual.kind === "pvt-v2"
-      ? pvtV2(root.at("visual_encoder"), visual)
-      : resnet50(root.at("visual_encoder"), visual);
+  const encoder = visualEncoder(root.at("visual_encoder"), config.visual);
+  const { dims } = encoder;
   const audio = vggish(root.at("audio_encoder"), config.audio);
   const fusers = dims.map((channels, i) =>
     messenger(root.at("bridger").at("Fusers").at(i), channels, config.messenger),

@@ -5,13 +5,17 @@ import { Pass } from "../nn/index.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import { asF32 } from "../tensor.js";
 import { buildAvsModel } from "./avs-model.js";
-import { publishedModel, pvtPreset } from "./presets.js";
+import { publishedModel } from "./model-config.js";
+import { pvtV2Config } from "./pvt-v2.js";
 
 const runtime = nodeRuntime({ threads: 1 });
 after(() => runtime.close());
 
 test("decoding the first frames only gives their logits, and the same gradients", async () => {
-  const base = publishedModel("s4", pvtPreset("pvt-v2-b0", { depths: [1, 1, 1, 1], dropPath: 0 }));
+  const base = publishedModel({
+    task: "s4",
+    visual: pvtV2Config("pvt-v2-b0", { depths: [1, 1, 1, 1], dropPath: 0 }),
+  });
   const model = buildAvsModel({
     ...base,
     imageSize: 32,

@@ -2,6 +2,8 @@
  * The decoder: fuses audio and visual features stage by stage, joins the stages from coarse to fine and predicts
  * the logits at the size of the frames ("A simple baseline for parameter efficient audio-visual segmentation").
  */
+import type { z } from "zod";
+import { count, flag, fraction, perStage, section } from "../fields.js";
 import { add, affine, conv2d, dim, matmul, mul, relu, reshape, shape3, type Value } from "../graph/index.js";
 import {
   addEnlarged,
@@ -18,8 +20,25 @@ import {
   upsampledConv,
   zeros,
 } from "../nn/index.js";
-import type { DecoderConfig, PerStage } from "./model-config.js";
 import { sinePositions } from "./sine-positions.js";
+import type { PerStage } from "./visual-encoder.js";
+
+/** Settings of the decoder, with the published values as defaults (`project`: those for PVTv2). */
+export const decoderSchema = section({
+  /** Fuse after the 1x1 convolution to `convDim` (published for ResNet-50) instead of before it. */
+  project: flag.default(false),
+  /** Channel attention in place of the cross-attention to the audio. */
+  channel: flag.default(false),
+  convDim: count(4096).default(256),
+  heads: count(256).default(8),
+  /** Spatial reduction of keys and values per stage. */
+  reductions: perStage(64).default([8, 4, 2, 1]),
+  dropout: fraction.default(0.1),
+  /** Sine position encoding in the spatial attention (off in the published files). */
+  positionEncoding: flag.default(false),
+});
+/** Settings of the decoder. */
+export type DecoderConfig = Readonly<z.infer<typeof decoderSchema>>;
 
 /** Features of one stage: audio `[N,1,C]`, visual tokens `[N,H*W,C]`. */
 export interface StageFeatures {

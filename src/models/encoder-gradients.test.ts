@@ -5,8 +5,7 @@ import { seededInput, seededParameter } from "../../test/support.js";
 import { add, gradients, mul, sum, tanh, type Value } from "../graph/index.js";
 import { batchNorm, Pass, Scope } from "../nn/index.js";
 import type { Tensor, TensorOf } from "../tensor.js";
-import { pvtPreset } from "./presets.js";
-import { pvtV2 } from "./pvt-v2.js";
+import { pvtV2, pvtV2Config } from "./pvt-v2.js";
 import { vggish } from "./vggish.js";
 import { encodeFrames } from "./visual-encoder.js";
 
@@ -18,7 +17,7 @@ interface Case {
   readonly epsilon: number;
 }
 
-const visual = pvtPreset("pvt-v2-b0", { dims: [16, 32, 40, 64], depths: [1, 1, 1, 1], dropPath: 0 });
+const visual = pvtV2Config("pvt-v2-b0", { dims: [16, 32, 40, 64], depths: [1, 1, 1, 1], dropPath: 0 });
 const cases: Record<string, Case> = {
   PVTv2: {
     input: seededInput("frames", [2, 3, 64, 64], 2),

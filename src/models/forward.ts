@@ -1,9 +1,10 @@
 /** The model's forward pass from named inputs, as training, validation and inference feed them. */
+
 import { input, type Value } from "../graph/index.js";
 import type { Pass } from "../nn/index.js";
 import type { AvsModel } from "./avs-model.js";
-import { audioWidth } from "./model-config.js";
 import { normaliseFrames } from "./normalize-frames.js";
+import { audioWidth } from "./vggish.js";
 
 /** Variants of the pass. */
 export interface ForwardOptions {

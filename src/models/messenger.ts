@@ -2,6 +2,8 @@
  * The Messenger Block ("A simple baseline for parameter efficient audio-visual segmentation"): audio and visual
  * tokens exchange what they hold through a few learned queries. N = B*T frames, Q queries, D its width.
  */
+import type { z } from "zod";
+import { count, fraction, section } from "../fields.js";
 import {
   add,
   concat,
@@ -28,7 +30,19 @@ import {
   type Scope,
   xavierUniform,
 } from "../nn/index.js";
-import { audioWidth, type MessengerConfig } from "./model-config.js";
+import { audioWidth } from "./vggish.js";
+
+/** Settings of the Messenger Blocks, with the published values as defaults. */
+export const messengerSchema = section({
+  queries: count(1024).default(5),
+  width: count(4096).default(128),
+  heads: count(256).default(8),
+  /** T: consecutive frames that one Audio-Visual Temporal Fusion joins. */
+  frames: count(1024).default(5),
+  dropout: fraction.default(0.1),
+});
+/** Settings of the Messenger Blocks. */
+export type MessengerConfig = Readonly<z.infer<typeof messengerSchema>>;
 
 /** The two streams of a stage: audio `[N,1,.]`, visual tokens `[N,L,C]`. */
 export interface Streams {

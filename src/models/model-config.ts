@@ -1,160 +1,105 @@
 /**
- * What a model is made of, as plain data: everything that fixes its parameters and its formulas. It is saved
- * in the metadata of checkpoints, so that a checkpoint alone rebuilds its model.
+ * What a model is made of, as plain data: everything that fixes its parameters and its formulas. The metadata of
+ * checkpoints and exported models hold it, so that a file alone rebuilds its model. Each part's settings are defined
+ * once, in the part's own file; configuration files are composed of the same schemas.
  */
+import { z } from "zod";
 import { firstDifference } from "../diff.js";
 import { CheckpointError } from "../errors.js";
+import { complaintOf, expecting, integer, oneOf, section } from "../fields.js";
+import { decoderSchema } from "./decoder.js";
+import { messengerSchema } from "./messenger.js";
+import { audioWidth, vggishSchema } from "./vggish.js";
+import { stageDims, type VisualConfig, visualSchema } from "./visual-encoder.js";
 
-/** The setting of AVSBench: single source, multiple sources, semantic. */
-export type Task = "s4" | "ms3" | "avss";
+/** The settings of AVSBench: single source, multiple sources, semantic. */
+export const tasks = ["s4", "ms3", "avss"] as const;
+/** A setting of AVSBench. */
+export type Task = (typeof tasks)[number];
 
-/** One number per stage. */
-export type PerStage = readonly [number, number, number, number];
-
-/** Sizes of a PVTv2 encoder. */
-export interface PvtConfig {
-  readonly kind: "pvt-v2";
-  /** Channels of the stages. */
-  readonly dims: PerStage;
-  /** Blocks of the stages. */
-  readonly depths: PerStage;
-  readonly heads: PerStage;
-  readonly mlpRatios: PerStage;
-  /** Spatial reduction of keys and values. */
-  readonly reductions: PerStage;
-  /** Drop-path rate of the last block; it rises linearly from 0. */
-  readonly dropPath: number;
-  /** Rank of the low-rank adapters on q and the value half of kv; 0 for none. */
-  readonly loraRank: number;
-}
-
-/** A ResNet-50 encoder. */
-export interface ResNetConfig {
-  readonly kind: "resnet50";
-  /** Use and keep the running statistics in training (published: batch statistics). */
-  readonly freezeBatchNorm: boolean;
-}
-
-/** Sizes of a VGGish audio encoder; its embedding is 128 wide. */
-export interface VggishConfig {
-  /** Channels of the six convolutions. */
-  readonly widths: readonly [number, number, number, number, number, number];
-  /** Width of the two hidden linear layers. */
-  readonly hidden: number;
-  /** Post-process embeddings with `pca_eigen_vectors` and `pca_means`. */
-  readonly pca: boolean;
-}
-
-/** The Messenger Blocks. */
-export interface MessengerConfig {
-  readonly queries: number;
-  readonly width: number;
-  readonly heads: number;
-  /** T: consecutive frames that one Audio-Visual Temporal Fusion joins. */
-  readonly frames: number;
-  readonly dropout: number;
-}
-
-/** The decoder. */
-export interface DecoderConfig {
-  /** Fuse after the 1x1 convolution to `convDim` (published for ResNet-50) instead of before it. */
-  readonly project: boolean;
-  /** Channel attention in place of the cross-attention to the audio. */
-  readonly channel: boolean;
-  readonly convDim: number;
-  readonly heads: number;
-  /** Spatial reduction of keys and values per stage. */
-  readonly reductions: PerStage;
-  readonly dropout: number;
-  /** Sine position encoding in the spatial attention. */
-  readonly positionEncoding: boolean;
-}
-
-/** A whole model. */
-export interface AvsModelConfig {
-  readonly task: Task;
-  /** Class names: one for the binary tasks; their number is the number of logits. */
-  readonly classes: readonly string[];
-  /** Steps per clip; a multiple of `messenger.frames`. */
-  readonly frameCount: number;
-  /** Side of the square frames in pixels, a multiple of 32. */
-  readonly imageSize: number;
-  readonly visual: PvtConfig | ResNetConfig;
-  readonly audio: VggishConfig;
-  readonly messenger: MessengerConfig;
-  readonly decoder: DecoderConfig;
-}
-
-/** Width of the audio embedding. */
-export const audioWidth = 128;
+/** Steps of a published clip. */
+export const publishedFrameCount = { s4: 5, ms3: 5, avss: 10 } as const satisfies Record<Task, number>;
 
 /** The class names of a binary model. */
 export const binaryClasses: readonly string[] = ["sounding object"];
 
-/** Channels of the four stages of a visual encoder. */
-export function stageDims(visual: PvtConfig | ResNetConfig): PerStage {
-  return visual.kind === "pvt-v2" ? visual.dims : [256, 512, 1024, 2048];
+/** Side of the square frames in pixels: four stages halve it five times. */
+export const imageSizeSchema = expecting("a multiple of 32, 32 to 4096", (e) =>
+  z.number(e).int(e).min(32, e).max(4096, e).multipleOf(32, e),
+);
+
+/** A whole model. */
+export const avsModelSchema = section({
+  task: oneOf(tasks),
+  /** Class names: one for the binary tasks; their number is the number of logits. */
+  classes: expecting("a list of 1 to 4096 names", (e) =>
+    z.array(z.string(e), e).min(1, e).max(4096, e).readonly(),
+  ),
+  /** Steps per clip; a multiple of `messenger.frames`. */
+  frameCount: integer(1, 1024),
+  imageSize: imageSizeSchema.default(224),
+  visual: visualSchema,
+  audio: vggishSchema.prefault({}),
+  messenger: messengerSchema.prefault({}),
+  decoder: decoderSchema.prefault({}),
+});
+/** A whole model. */
+export type AvsModelConfig = Readonly<z.infer<typeof avsModelSchema>>;
+
+/**
+ * A published model: the task's frames and classes, and the form of the decoder that belongs to the encoder. `changes`
+ * replaces parts of it.
+ * @example publishedModel({ task: "s4", visual: pvtV2Config("pvt-v2-b5") })
+ */
+export function publishedModel({
+  task,
+  visual,
+  classes = binaryClasses,
+  ...changes
+}: Partial<AvsModelConfig> & { readonly task: Task; readonly visual: VisualConfig }): AvsModelConfig {
+  const decoder = { project: visual.kind === "resnet50", ...changes.decoder };
+  const frameCount = publishedFrameCount[task];
+  return avsModelSchema.parse({ frameCount, ...changes, task, visual, classes, decoder });
 }
 
-/** The configuration as checkpoint metadata holds it. */
+/** The configuration as metadata hold it. */
 export function modelConfigToJson(config: AvsModelConfig): string {
   return JSON.stringify(config);
 }
 
-/** Reads what `modelConfigToJson` wrote; `where` names its origin. Throws `CheckpointError` when it is malformed. */
+/**
+ * Reads what `modelConfigToJson` wrote; `where` names the file. Throws `CheckpointError` when it is malformed, has
+ * unknown keys (a later version wrote it) or describes an impossible model.
+ */
 export function modelConfigFromJson(json: string, where: string): AvsModelConfig {
   let value: unknown;
   try {
     value = JSON.parse(json);
   } catch (cause) {
-    throw new CheckpointError(`${where}: the model description is not JSON`, { cause });
+    throw new CheckpointError(`${where}: the model description is not JSON`, {
+      cause,
+      hint: "The file is damaged; get it again.",
+    });
   }
-  const read = new Reader(where, value, "model");
-  const config: AvsModelConfig = {
-    task: read.oneOf("task", ["s4", "ms3", "avss"]),
-    classes: read.texts("classes"),
-    frameCount: read.count("frameCount", 1024),
-    imageSize: read.count("imageSize", 4096),
-    visual: read.section("visual", (r): PvtConfig | ResNetConfig => {
-      if (r.oneOf("kind", ["pvt-v2", "resnet50"]) === "resnet50") {
-        return { kind: "resnet50", freezeBatchNorm: r.flag("freezeBatchNorm") };
-      }
-      return {
-        kind: "pvt-v2",
-        dims: r.counts("dims", 4, 4096) as PerStage,
-        depths: r.counts("depths", 4, 256) as PerStage,
-        heads: r.counts("heads", 4, 256) as PerStage,
-        mlpRatios: r.counts("mlpRatios", 4, 64) as PerStage,
-        reductions: r.counts("reductions", 4, 64) as PerStage,
-        dropPath: r.share("dropPath"),
-        loraRank: r.count("loraRank", 4096, 0),
-      };
-    }),
-    audio: read.section("audio", (r) => ({
-      widths: r.counts("widths", 6, 4096) as VggishConfig["widths"],
-      hidden: r.count("hidden", 16384),
-      pca: r.flag("pca"),
-    })),
-    messenger: read.section("messenger", (r) => ({
-      queries: r.count("queries", 1024),
-      width: r.count("width", 4096),
-      heads: r.count("heads", 256),
-      frames: r.count("frames", 1024),
-      dropout: r.share("dropout"),
-    })),
-    decoder: read.section("decoder", (r) => ({
-      project: r.flag("project"),
-      channel: r.flag("channel"),
-      convDim: r.count("convDim", 4096),
-      heads: r.count("heads", 256),
-      reductions: r.counts("reductions", 4, 64) as PerStage,
-      dropout: r.share("dropout"),
-      positionEncoding: r.flag("positionEncoding"),
-    })),
-  };
-  const problem = modelConfigProblem(config);
-  if (problem !== undefined) throw new CheckpointError(`${where}: ${problem}`);
-  return config;
+  const result = avsModelSchema.safeParse(value);
+  const issue = result.error?.issues[0];
+  if (issue) {
+    const { path, expected, found, unknownKey } = complaintOf(issue, value);
+    const name = ["model", ...path].join(".");
+    throw unknownKey
+      ? new CheckpointError(`${where}: its description has an unknown key, ${name}`, {
+          hint: "A later version of avseg wrote this file; install that version.",
+        })
+      : new CheckpointError(`${where}: "${name}" is ${found}, expected ${expected}`, {
+          hint: "The file is damaged, or was written by another version of avseg.",
+        });
+  }
+  if (!result.success) throw new CheckpointError(`${where}: the model description is not valid`);
+  const problem = modelConfigProblem(result.data);
+  if (problem === undefined) return result.data;
+  throw new CheckpointError(`${where}: impossible model: ${problem.path.join(".")}: ${problem.message}`, {
+    hint: "The file is damaged.",
+  });
 }
 
 /** What only matters in training, and what the data decides. */
@@ -165,93 +110,47 @@ export function modelDifference(a: AvsModelConfig, b: AvsModelConfig): ReturnTyp
   return firstDifference(a, b, (key) => !adjustable.test(key));
 }
 
-/** What makes `config` impossible to build, in one phrase; `undefined` if nothing does. */
-export function modelConfigProblem(config: AvsModelConfig): string | undefined {
+/** Why a model cannot be built: the key that would have to change, and one phrase. */
+export interface ModelConfigProblem {
+  readonly path: readonly string[];
+  readonly message: string;
+}
+
+/** Checks the rules that span several keys. */
+export function modelConfigProblem(config: AvsModelConfig): ModelConfigProblem | undefined {
   const { visual, messenger, decoder, imageSize, frameCount, classes } = config;
+  const problem = (path: string, message: string) => ({ path: path.split("."), message });
   const dims = stageDims(visual);
-  if (imageSize % 32 !== 0) return `imageSize ${imageSize} is not a multiple of 32`;
   if (frameCount % messenger.frames !== 0) {
-    return `frameCount ${frameCount} is not a multiple of messenger.frames ${messenger.frames}`;
+    const text = `${frameCount} steps are not a multiple of messenger.frames (${messenger.frames})`;
+    return problem("frameCount", text);
   }
   if (messenger.width % messenger.heads !== 0) {
-    return `messenger.width ${messenger.width} is not a multiple of its ${messenger.heads} heads`;
+    return problem("messenger.width", `${messenger.width} is not a multiple of ${messenger.heads} heads`);
   }
   // The embedding is added to the attended queries, which the published widths allow.
-  if (messenger.width !== audioWidth) return `messenger.width ${messenger.width} is not ${audioWidth}`;
+  if (messenger.width !== audioWidth) {
+    return problem("messenger.width", `${messenger.width} is not ${audioWidth}, the width of the embedding`);
+  }
   if (visual.kind === "pvt-v2") {
     const stage = dims.findIndex((d, i) => d % (visual.heads[i] ?? 1) !== 0);
-    if (stage >= 0) return `visual.dims[${stage}] is not a multiple of its ${visual.heads[stage]} heads`;
+    if (stage >= 0) {
+      const text = `${dims[stage]} is not a multiple of the ${visual.heads[stage]} heads of stage ${stage + 1}`;
+      return problem("visual.dims", text);
+    }
   }
   const fused = decoder.project ? [decoder.convDim] : dims;
   const odd = fused.find((d) => d % decoder.heads !== 0);
-  if (odd !== undefined) return `${odd} channels are not a multiple of the decoder's ${decoder.heads} heads`;
+  if (odd !== undefined) {
+    return problem("decoder.heads", `${odd} channels are not a multiple of ${decoder.heads} heads`);
+  }
   const tooLarge = decoder.reductions.findIndex((r, i) => r > imageSize / 2 ** (i + 2));
-  if (tooLarge >= 0) return `decoder.reductions[${tooLarge}] leaves nothing of its stage`;
-  if (classes.length === 0) return "no classes";
-  if (config.task !== "avss" && classes.length !== 1) return `${classes.length} classes in a binary task`;
+  if (tooLarge >= 0) {
+    const text = `${decoder.reductions[tooLarge]} leaves no token of stage ${tooLarge + 1}`;
+    return problem("decoder.reductions", text);
+  }
+  if (config.task !== "avss" && classes.length !== 1) {
+    return problem("classes", `${classes.length} classes in a binary task, expected 1`);
+  }
   return undefined;
-}
-
-/** Reads fields of a JSON object, naming what is wrong by its path. */
-class Reader {
-  readonly #where: string;
-  readonly #path: string;
-  readonly #fields: Readonly<Record<string, unknown>>;
-
-  constructor(where: string, value: unknown, path: string) {
-    this.#where = where;
-    this.#path = path;
-    if (typeof value !== "object" || value === null || Array.isArray(value)) {
-      throw new CheckpointError(`${where}: "${path}" is not an object`);
-    }
-    this.#fields = Object.fromEntries(Object.entries(value));
-  }
-
-  section<T>(key: string, read: (r: Reader) => T): T {
-    return read(new Reader(this.#where, this.#fields[key], `${this.#path}.${key}`));
-  }
-
-  oneOf<const V extends string>(key: string, values: readonly V[]): V {
-    const found = values.find((v) => v === this.#fields[key]);
-    return found ?? this.#fail(key, `one of ${values.join(", ")}`);
-  }
-
-  flag(key: string): boolean {
-    const value = this.#fields[key];
-    return typeof value === "boolean" ? value : this.#fail(key, "true or false");
-  }
-
-  count(key: string, most: number, least = 1): number {
-    const value = this.#fields[key];
-    return isWhole(value, least, most) ? value : this.#fail(key, `a whole number from ${least} to ${most}`);
-  }
-
-  counts(key: string, length: number, most: number): readonly number[] {
-    const value = this.#fields[key];
-    if (!Array.isArray(value) || value.length !== length) return this.#fail(key, `${length} whole numbers`);
-    const items: unknown[] = value;
-    return items.map((v) => (isWhole(v, 1, most) ? v : this.#fail(key, `whole numbers from 1 to ${most}`)));
-  }
-
-  share(key: string): number {
-    const value = this.#fields[key];
-    const fits = typeof value === "number" && value >= 0 && value < 1;
-    return fits ? value : this.#fail(key, "a number from 0 up to, not including, 1");
-  }
-
-  texts(key: string): readonly string[] {
-    const value = this.#fields[key];
-    if (!Array.isArray(value) || value.length > 4096) return this.#fail(key, "a list of names");
-    const items: unknown[] = value;
-    return items.map((v) => (typeof v === "string" ? v : this.#fail(key, "a list of names")));
-  }
-
-  #fail(key: string, expected: string): never {
-    const found = JSON.stringify(this.#fields[key])?.slice(0, 60) ?? "nothing";
-    throw new CheckpointError(`${this.#where}: "${this.#path}.${key}" is ${found}, expected ${expected}`);
-  }
-}
-
-function isWhole(value: unknown, least: number, most: number): value is number {
-  return typeof value === "number" && Number.isInteger(value) && value >= least && value <= most;
 }

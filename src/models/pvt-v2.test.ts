@@ -2,8 +2,7 @@ import test from "node:test";
 import { evaluate, golden, inputLike } from "../../test/graphs.js";
 import { assertClose, seededInput } from "../../test/support.js";
 import { Pass, Scope } from "../nn/index.js";
-import { type PvtName, pvtPreset } from "./presets.js";
-import { pvtV2 } from "./pvt-v2.js";
+import { type PvtName, pvtV2, pvtV2Config } from "./pvt-v2.js";
 import { encodeFrames } from "./visual-encoder.js";
 
 const cases: { file: string; name: PvtName; b5?: true | undefined }[] = [
@@ -18,7 +17,7 @@ for (const { file, name, b5 } of cases) {
       const ref = await golden(file);
       if (ref === undefined) return t.skip("reference numbers absent");
       const frames = b5 ? seededInput("pvt_b5", [1, 3, 224, 224], 2) : ref.tensor("frames");
-      const encoder = pvtV2(new Scope(), pvtPreset(name));
+      const encoder = pvtV2(new Scope(), pvtV2Config(name));
       const stages = encodeFrames(encoder, inputLike("frames", frames), new Pass({ rewrites }));
       const outputs = Object.fromEntries(stages.map(({ tokens }, i) => [`stage${i + 1}`, tokens]));
       const out = await evaluate(outputs, { frames });

@@ -2,6 +2,8 @@
  * PVTv2, a pyramid of vision transformers (Wang et al. 2022, "PVT v2: Improved baselines with pyramid
  * vision transformer"). State-dict keys as in the published checkpoints. N frames, L tokens, C channels.
  */
+import { z } from "zod";
+import { fraction, integer, perStage, section } from "../fields.js";
 import {
   add,
   affine,
@@ -31,8 +33,55 @@ import {
   toTokens,
   zeros,
 } from "../nn/index.js";
-import type { PvtConfig } from "./model-config.js";
-import type { VisualEncoder } from "./visual-encoder.js";
+import type { StateDictShapes } from "./state-dict-shapes.js";
+import type { PerStage, VisualEncoder } from "./visual-encoder.js";
+
+/** Sizes of a PVTv2, with the values that all published sizes share as defaults. */
+export const pvtSchema = section({
+  kind: z.literal("pvt-v2"),
+  /** Channels of the stages. */
+  dims: perStage(4096),
+  /** Blocks of the stages. */
+  depths: perStage(256),
+  heads: perStage(256).default([1, 2, 5, 8]),
+  mlpRatios: perStage(64),
+  /** Spatial reduction of keys and values. */
+  reductions: perStage(64).default([8, 4, 2, 1]),
+  /** Drop-path rate of the last block; it rises linearly from 0. */
+  dropPath: fraction.default(0.1),
+  /** Rank of the low-rank adapters on q and the value half of kv; 0 builds no adapters. */
+  loraRank: integer(0, 4096).default(0),
+});
+/** A PVTv2 encoder. */
+export type PvtConfig = Readonly<z.infer<typeof pvtSchema>>;
+
+/** The published sizes by name (Wang et al. 2022, table 1). */
+export const pvtSizes = {
+  "pvt-v2-b0": { dims: [32, 64, 160, 256], depths: [2, 2, 2, 2], mlpRatios: [8, 8, 4, 4] },
+  "pvt-v2-b1": { dims: [64, 128, 320, 512], depths: [2, 2, 2, 2], mlpRatios: [8, 8, 4, 4] },
+  "pvt-v2-b2": { dims: [64, 128, 320, 512], depths: [3, 4, 6, 3], mlpRatios: [8, 8, 4, 4] },
+  "pvt-v2-b3": { dims: [64, 128, 320, 512], depths: [3, 4, 18, 3], mlpRatios: [8, 8, 4, 4] },
+  "pvt-v2-b4": { dims: [64, 128, 320, 512], depths: [3, 8, 27, 3], mlpRatios: [8, 8, 4, 4] },
+  "pvt-v2-b5": { dims: [64, 128, 320, 512], depths: [3, 6, 40, 3], mlpRatios: [4, 4, 4, 4] },
+} as const satisfies Record<string, Pick<PvtConfig, "dims" | "depths" | "mlpRatios">>;
+
+/** Names of the published sizes. */
+export type PvtName = keyof typeof pvtSizes;
+
+/** Names of the published sizes, smallest first. */
+export const pvtNames = [
+  "pvt-v2-b0",
+  "pvt-v2-b1",
+  "pvt-v2-b2",
+  "pvt-v2-b3",
+  "pvt-v2-b4",
+  "pvt-v2-b5",
+] as const satisfies readonly PvtName[];
+
+/** A published PVTv2, with parts replaced. */
+export function pvtV2Config(name: PvtName, changes: Partial<Omit<PvtConfig, "kind">> = {}): PvtConfig {
+  return pvtSchema.parse({ kind: "pvt-v2", ...pvtSizes[name], ...changes });
+}
 
 const linearInit = { weightInit: normalInit(0.02), biasInit: zeros };
 
@@ -184,4 +233,22 @@ export function pvtV2(scope: Scope, config: PvtConfig): VisualEncoder {
       return stage(map, pass);
     },
   };
+}
+
+/** Sizes of the PVTv2 whose state dict has these tensors; the number of heads is the published one. */
+export function inferPvt({ has, shape, size }: StateDictShapes): PvtConfig {
+  const stages = (read: (stage: number) => number): PerStage => [read(1), read(2), read(3), read(4)];
+  const first = (stage: number, rest: string) => `visual_encoder.block${stage}.0.${rest}`;
+  const depth = (stage: number) => {
+    let k = 0;
+    while (has(`visual_encoder.block${stage}.${k}.norm1.weight`)) k++;
+    return Math.max(k, 1);
+  };
+  return pvtV2Config("pvt-v2-b0", {
+    dims: stages((s) => size(`visual_encoder.patch_embed${s}.proj.weight`)),
+    depths: stages(depth),
+    mlpRatios: stages((s) => size(first(s, "mlp.fc1.weight")) / size(first(s, "mlp.fc1.weight"), 1)),
+    reductions: stages((s) => shape(first(s, "attn.sr.weight"))?.[2] ?? 1),
+    loraRank: shape(first(1, "attn.q.lora_A"))?.[0] ?? 0,
+  });
 }

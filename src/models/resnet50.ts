@@ -2,12 +2,24 @@
  * ResNet-50 (He et al. 2016; the stride is in the 3x3 convolution), the other published visual encoder.
  * Its last two stages exist twice in checkpoints; the second copies are unused, as published.
  */
+import { z } from "zod";
+import { flag, section } from "../fields.js";
 import { add, conv2d, maxPool2d, mul, relu, reshape, type Value } from "../graph/index.js";
 import { batchNorm, normalInit, type Pass, type Scope, toTokens } from "../nn/index.js";
-import type { PerStage, ResNetConfig } from "./model-config.js";
-import type { VisualEncoder } from "./visual-encoder.js";
+import type { StateDictShapes } from "./state-dict-shapes.js";
+import type { PerStage, VisualEncoder } from "./visual-encoder.js";
 
-const dims: PerStage = [256, 512, 1024, 2048];
+/** Settings of a ResNet-50, with the published values as defaults. */
+export const resnetSchema = section({
+  kind: z.literal("resnet50"),
+  /** Use and keep the running statistics in training (published: batch statistics). */
+  freezeBatchNorm: flag.default(false),
+});
+/** A ResNet-50 encoder. */
+export type ResNetConfig = Readonly<z.infer<typeof resnetSchema>>;
+
+/** Channels of the four stages. */
+export const resnetDims: PerStage = [256, 512, 1024, 2048];
 const depths: PerStage = [3, 4, 6, 3];
 const names = ["layer1", "layer2", "layer3_1", "layer4_1"] as const;
 
@@ -60,8 +72,8 @@ function bottleneck(
 }
 
 function makeStage(scope: Scope, index: number, config: ResNetConfig): Layer {
-  const outputs = dims[index] ?? 0;
-  const inputs = dims[index - 1] ?? 64;
+  const outputs = resnetDims[index] ?? 0;
+  const inputs = resnetDims[index - 1] ?? 64;
   const blocks = Array.from({ length: depths[index] ?? 0 }, (_, k) =>
     bottleneck(scope.at(k), k === 0 ? inputs : outputs, outputs, k === 0 && index > 0 ? 2 : 1, config),
   );
@@ -80,7 +92,7 @@ export function resnet50(scope: Scope, config: ResNetConfig): VisualEncoder {
   makeStage(scope.at("layer3_2"), 2, config);
   makeStage(scope.at("layer4_2"), 3, config);
   return {
-    dims,
+    dims: resnetDims,
     stem: (frames, pass) => maxPool2d(relu(first(frames, pass)), { kernel: 3, stride: 2, padding: 1 }),
     stage: (i, map, pass) => {
       const stage = stages[i];
@@ -88,4 +100,10 @@ export function resnet50(scope: Scope, config: ResNetConfig): VisualEncoder {
       return toTokens(stage(map, pass));
     },
   };
+}
+
+/** The ResNet-50 whose state dict has these tensors. */
+export function inferResNet({ size }: StateDictShapes): ResNetConfig {
+  size("visual_encoder.conv1.weight");
+  return resnetSchema.parse({ kind: "resnet50" });
 }

@@ -2,6 +2,8 @@
  * VGGish, the audio encoder (Hershey et al. 2017, "CNN architectures for large-scale audio classification").
  * State-dict keys as in the published PyTorch port.
  */
+import { z } from "zod";
+import { count, expecting, flag, section } from "../fields.js";
 import {
   add,
   clip,
@@ -18,7 +20,27 @@ import {
   type Value,
 } from "../graph/index.js";
 import { linear, ones, type Scope, torchDefault, zeros } from "../nn/index.js";
-import { audioWidth, type VggishConfig } from "./model-config.js";
+import type { StateDictShapes } from "./state-dict-shapes.js";
+
+/** Width of the audio embedding. */
+export const audioWidth = 128;
+
+const width = count(4096);
+const widths = expecting("six integers from 1 to 4096", (e) =>
+  z.tuple([width, width, width, width, width, width], e).readonly(),
+);
+
+/** Sizes of a VGGish, with the published values as defaults; its embedding is 128 wide. */
+export const vggishSchema = section({
+  /** Channels of the six convolutions. */
+  widths: widths.default([64, 128, 256, 256, 512, 512]),
+  /** Width of the two hidden linear layers. */
+  hidden: count(16384).default(4096),
+  /** Whether embeddings are post-processed with `pca_eigen_vectors` and `pca_means`. */
+  pca: flag.default(false),
+});
+/** Sizes of a VGGish audio encoder. */
+export type VggishConfig = Readonly<z.infer<typeof vggishSchema>>;
 
 /** Audio encoder: `features` and `embedding` of log-mel examples. */
 export interface Vggish {
@@ -83,5 +105,15 @@ function postprocessor(scope: Scope): (x: Value) => Value {
     const centred = sub(x, reshape(means, [1, audioWidth]));
     const rotated = clip(matmul(centred, vectors, { transB: true }), -2, 2);
     return round(mul(add(rotated, 2), 255 / 4));
+  };
+}
+
+/** Sizes of the VGGish whose state dict has these tensors. */
+export function inferVggish({ has, size }: StateDictShapes): VggishConfig {
+  const width = (index: number) => size(`audio_encoder.features.${index}.weight`);
+  return {
+    widths: [width(0), width(3), width(6), width(8), width(11), width(13)],
+    hidden: size("audio_encoder.embeddings.0.weight"),
+    pca: has("audio_encoder.pproc.pca_eigen_vectors"),
   };
 }

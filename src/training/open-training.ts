@@ -1,5 +1,7 @@
 /** From a configuration to a trainer that is ready to run: data, weights, model, checkpoint. */
+
 import { existsSync } from "node:fs";
+import { modelFromConfig } from "../config/model-from-config.js";
 import type { Config } from "../config/schema.js";
 import { openDataset } from "../datasets/avsbench/open-dataset.js";
 import type { AvsDataset } from "../datasets/clip.js";
@@ -8,7 +10,6 @@ import { CheckpointError, ConfigError } from "../errors.js";
 import { evaluate } from "../evaluation/evaluate.js";
 import { EmbeddingCache } from "../inference/node/embedding-cache.js";
 import type { ParameterCounts } from "../models/avs-model.js";
-import { modelFromConfig } from "../models/presets.js";
 import { ensureWritableDir } from "../node/files.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import { openTrainingModel } from "./avs-training.js";

@@ -1,4 +1,5 @@
 /** A model with ResNet-50 in training: batch statistics, running ones in checkpoints, gradients through both. */
+
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -6,6 +7,7 @@ import path from "node:path";
 import test, { after } from "node:test";
 import { evaluate } from "../../test/graphs.js";
 import { assertClose, seededInput, seededUniform } from "../../test/support.js";
+import { modelFromConfig } from "../config/model-from-config.js";
 import type { Config } from "../config/schema.js";
 import { checkConfig } from "../config/validate.js";
 import type { Clip } from "../datasets/clip.js";
@@ -14,7 +16,6 @@ import { loadPredictor } from "../inference/node/load-predictor.js";
 import { buildAvsModel } from "../models/avs-model.js";
 import { forwardOf } from "../models/forward.js";
 import { normaliseFrames } from "../models/normalize-frames.js";
-import { modelFromConfig } from "../models/presets.js";
 import { initialState, Pass } from "../nn/index.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import type { Tensors } from "../runtime/runtime.js";

@@ -25,16 +25,13 @@ export type { ClipBatch, Predictor } from "../inference/predictor.js";
 export { fitExamples, logMelExamples, VGGISH_RATE_HZ } from "../media/log-mel.js";
 export { type Image, imageSize, resizeBilinear, resizeNearest } from "../media/resize.js";
 export { type Audio, encodeWav, readWav, type Samples, toMono } from "../media/wav.js";
-export type {
-  AvsModelConfig,
-  DecoderConfig,
-  MessengerConfig,
-  PerStage,
-  PvtConfig,
-  ResNetConfig,
-  Task,
-  VggishConfig,
-} from "../models/model-config.js";
+export type { DecoderConfig } from "../models/decoder.js";
+export type { MessengerConfig } from "../models/messenger.js";
+export type { AvsModelConfig, Task } from "../models/model-config.js";
+export type { PvtConfig } from "../models/pvt-v2.js";
+export type { ResNetConfig } from "../models/resnet50.js";
+export type { VggishConfig } from "../models/vggish.js";
+export type { PerStage } from "../models/visual-encoder.js";
 export type { WebRuntimeOptions as RuntimeOptions } from "../runtime/web/web-runtime.js";
 export { type Box, classNameOf, type Mask, maskOf, type Region } from "../segment/mask.js";
 export { type Color, overlayColor, paint } from "../segment/overlay-picture.js";

@@ -1,10 +1,11 @@
 /** Embeddings of an audio encoder that does not train, computed once per clip. */
+
 import { createHash } from "node:crypto";
 import os from "node:os";
 import { env } from "onnxruntime-common";
 import { emitOnnx, input, type OnnxGraph, serialisePieces } from "../../graph/index.js";
 import type { AvsModel } from "../../models/avs-model.js";
-import { audioWidth } from "../../models/model-config.js";
+import { audioWidth } from "../../models/vggish.js";
 import { type Runtime, type Session, weightsOf } from "../../runtime/runtime.js";
 import { asF32, type StateDict, type TensorOf } from "../../tensor.js";
 import type { EmbeddingCache } from "./embedding-cache.js";

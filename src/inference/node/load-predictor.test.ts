@@ -95,7 +95,7 @@ test("a checkpoint's own description is used, and its malformed one refused", as
   assert.deepEqual(modelConfigFromJson(modelConfigToJson(micro), "here"), micro);
   const broken = JSON.stringify({ ...micro, decoder: { ...micro.decoder, convDim: -1 } });
   assert.throws(() => modelConfigFromJson(broken, "x.safetensors"), {
-    message: 'x.safetensors: "model.decoder.convDim" is -1, expected a whole number from 1 to 4096',
+    message: 'x.safetensors: "model.decoder.convDim" is -1, expected an integer from 1 to 4096',
   });
 });
 
