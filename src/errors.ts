@@ -3,30 +3,66 @@
  * The message says what was expected, what was found and where; `hint` says what to do.
  */
 export class AvsegError extends Error {
+  /** The class by a name that survives minification, as workers need it (`serializeError`). */
+  override readonly name: string = "AvsegError";
   /** One sentence: what the user can do about it. */
   readonly hint: string | undefined;
 
   constructor(message: string, options: { hint?: string | undefined; cause?: unknown | undefined } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
-    this.name = new.target.name;
     this.hint = options.hint;
   }
 }
 
 /** A weight file or checkpoint that cannot be read or does not fit the model. */
-export class CheckpointError extends AvsegError {}
+export class CheckpointError extends AvsegError {
+  override readonly name: string = "CheckpointError";
+}
 
 /** A dataset whose folder, table, frame, mask or sound is missing or malformed. */
-export class DatasetError extends AvsegError {}
+export class DatasetError extends AvsegError {
+  override readonly name: string = "DatasetError";
+}
 
 /** A video, image or sound file that cannot be decoded, or a missing media tool. */
-export class MediaError extends AvsegError {}
+export class MediaError extends AvsegError {
+  override readonly name: string = "MediaError";
+}
 
 /** A configuration with an unknown key or a value out of range. */
-export class ConfigError extends AvsegError {}
+export class ConfigError extends AvsegError {
+  override readonly name: string = "ConfigError";
+}
 
 /** Output that cannot be written: a full disk, a folder without permission. */
-export class OutputError extends AvsegError {}
+export class OutputError extends AvsegError {
+  override readonly name: string = "OutputError";
+}
+
+/** Training whose loss or weights are no longer finite numbers. */
+export class DivergenceError extends AvsegError {
+  override readonly name: string = "DivergenceError";
+}
+
+/** Work that needs more memory than there is. */
+export class OutOfMemoryError extends AvsegError {
+  override readonly name: string = "OutOfMemoryError";
+}
+
+/** How V8, C++ and ONNX Runtime word a failed allocation. */
+const allocationFailure =
+  /array buffer allocation failed|invalid (typed )?array( buffer)? length: \d|bad[ _]alloc|failed to allocate memory|out of memory|reaching memory limit/i;
+
+/**
+ * Whether an error, or what caused it, is a failed allocation. V8 reports one as a `RangeError`, so the class alone
+ * does not tell it from a wrong argument.
+ */
+export function isOutOfMemory(error: unknown): boolean {
+  for (let cause = error, depth = 0; cause instanceof Error && depth < 8; cause = cause.cause, depth++) {
+    if (cause instanceof OutOfMemoryError || allocationFailure.test(cause.message)) return true;
+  }
+  return false;
+}
 
 /** The first `max` of the items, and how many more there are: `a, b and 3 more`. Keeps messages short. */
 export function listSome(items: readonly string[], max: number, separator = ", "): string {

@@ -53,7 +53,9 @@ export {
   CheckpointError,
   ConfigError,
   DatasetError,
+  DivergenceError,
   MediaError,
+  OutOfMemoryError,
   OutputError,
 } from "./errors.js";
 export * from "./evaluation/binary-metrics.js";

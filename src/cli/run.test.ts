@@ -20,6 +20,15 @@ test("a user's failure is one line and a hint", () => {
   assert.equal(describeFailure(new UsageError("--a excludes --b"), false).exitCode, 2);
 });
 
+test("a failed allocation anywhere is one line and a hint", () => {
+  assert.deepEqual(describeFailure(new RangeError("Array buffer allocation failed"), false), {
+    text:
+      "avseg: out of memory (Array buffer allocation failed)\n" +
+      "hint: Process less at a time, e.g. with a smaller batch size, or free memory.\n",
+    exitCode: 1,
+  });
+});
+
 test("the stack shows with --verbose only", () => {
   const error = new TypeError("x is not a function", { cause: new Error("deeper") });
   assert.doesNotMatch(describeFailure(error, false).text, /\n\s+at /);

@@ -3,11 +3,13 @@
  * line on stderr, a hint and an exit code: 0 success, 1 failure, 2 wrong usage, 130 interrupted.
  */
 import { type Command, CommanderError } from "commander";
-import { AvsegError } from "../errors.js";
+import { AvsegError, isOutOfMemory } from "../errors.js";
 import { oneLine } from "./print.js";
 
 /** Arguments that parse but make no sense together; reported like any usage error (exit code 2). */
-export class UsageError extends AvsegError {}
+export class UsageError extends AvsegError {
+  override readonly name: string = "UsageError";
+}
 
 const interruption: { controller: AbortController; kept: () => string } = {
   controller: new AbortController(),
@@ -63,6 +65,11 @@ export function describeFailure(error: unknown, verbose: boolean): Failure {
       text: `avseg: ${oneLine(error.message)}\n${hint}${stack}`,
       exitCode: error instanceof UsageError ? 2 : 1,
     };
+  }
+  if (isOutOfMemory(error)) {
+    const hint = "hint: Process less at a time, e.g. with a smaller batch size, or free memory.\n";
+    const reason = error instanceof Error ? error.message : String(error);
+    return { text: `avseg: out of memory (${oneLine(reason)})\n${hint}${stack}`, exitCode: 1 };
   }
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   const hint = verbose ? "" : "hint: this is unexpected; run again with --verbose for the stack\n";

@@ -1,8 +1,9 @@
-/** The worker's side of `WorkerPool`: decodes the clips it is sent and hands their memory over. */
+/** A thread of `WorkerPool`: decodes requested clips and transfers their memory. */
 import { parentPort } from "node:worker_threads";
 import { serveThread } from "../node/thread.js";
+import { serializeError } from "../serialize-error.js";
 import { loadClip } from "./avsbench/load-clip.js";
-import { answerFailure, type WorkerAnswer, type WorkerTask } from "./worker-protocol.js";
+import type { WorkerAnswer, WorkerTask } from "./worker-protocol.js";
 
 serveThread(async ({ number, request }: WorkerTask) => {
   let answer: WorkerAnswer;
@@ -12,7 +13,7 @@ serveThread(async ({ number, request }: WorkerTask) => {
     answer = { number, clip };
     memory.push(...[clip.frames, clip.logMel, clip.masks, clip.keep].map((tensor) => tensor.data.buffer));
   } catch (error) {
-    answer = answerFailure(number, error);
+    answer = { number, error: serializeError(error) };
   }
   parentPort?.postMessage(answer, memory);
 });

@@ -1,33 +1,24 @@
-/** Worker threads that decode clips, and errors that keep their class on the way back. */
-import { DatasetError } from "../errors.js";
+/** Worker threads that decode clips. */
 import { startThread, type Thread } from "../node/thread.js";
+import { deserializeError } from "../serialize-error.js";
 import type { ClipRequest } from "./avsbench/load-clip.js";
 import type { Clip } from "./clip.js";
 import type { WorkerAnswer, WorkerTask } from "./worker-protocol.js";
 
-function rebuild(answer: Exclude<WorkerAnswer, { clip: Clip }>): Error {
-  if (answer.expected) {
-    return new DatasetError(answer.message, answer.hint === undefined ? {} : { hint: answer.hint });
-  }
-  const error = new Error(answer.message);
-  if (answer.stack !== undefined) error.stack = answer.stack;
-  return error;
-}
-
-type Worker = Thread<WorkerTask>;
+type DecodeThread = Thread<WorkerTask>;
 
 interface Waiting {
-  readonly worker: Worker;
+  readonly worker: DecodeThread;
   readonly resolve: (clip: Clip) => void;
   readonly reject: (error: Error) => void;
 }
 
-/** A fixed number of workers, started when first needed. They do not keep the process alive while idle. */
+/** Up to a fixed number of decoding threads, started on demand. Idle threads do not keep the process alive. */
 export class WorkerPool {
   readonly #size: number;
   readonly #waiting = new Map<number, Waiting>();
-  /** Workers and how many clips each has been asked for and not answered. */
-  readonly #workers = new Map<Worker, number>();
+  /** Threads and the number of clips that each is decoding. */
+  readonly #workers = new Map<DecodeThread, number>();
   #next = 0;
   #closed = false;
 
@@ -35,7 +26,7 @@ export class WorkerPool {
     this.#size = size;
   }
 
-  /** Decodes a clip on the least busy worker. Rejects with `DatasetError`, or when the pool is closed. */
+  /** Decodes a clip on the least busy thread. Rejects with what `loadClip` throws, or when the pool is closed. */
   load(request: ClipRequest): Promise<Clip> {
     if (this.#closed) return Promise.reject(new Error("loader: it has been closed"));
     const worker = this.#leastBusy();
@@ -47,7 +38,7 @@ export class WorkerPool {
     });
   }
 
-  /** Ends all workers; nobody gets the clips that are being decoded. Safe to call twice. */
+  /** Ends all threads; requests under way are rejected. Safe to call twice. */
   async close(): Promise<void> {
     this.#closed = true;
     const ended = [...this.#workers.keys()].map((worker) => worker.end());
@@ -57,11 +48,11 @@ export class WorkerPool {
     await Promise.all(ended);
   }
 
-  #leastBusy(): Worker {
+  #leastBusy(): DecodeThread {
     const [best] = [...this.#workers].sort(([, a], [, b]) => a - b);
     if (best !== undefined && (best[1] === 0 || this.#workers.size >= this.#size)) return best[0];
     const url = new URL("./loader-worker.js", import.meta.url);
-    const worker: Worker = startThread<WorkerTask, WorkerAnswer>("loader", url, undefined, {
+    const worker: DecodeThread = startThread<WorkerTask, WorkerAnswer>("loader", url, undefined, {
       reply: (answer) => this.#receive(worker, answer),
       fail: (error) => this.#lose(worker, error),
     });
@@ -69,16 +60,16 @@ export class WorkerPool {
     return worker;
   }
 
-  #receive(worker: Worker, answer: WorkerAnswer): void {
+  #receive(worker: DecodeThread, answer: WorkerAnswer): void {
     const waiting = this.#waiting.get(answer.number);
     this.#waiting.delete(answer.number);
     if (this.#workers.has(worker)) this.#count(worker, -1);
     if ("clip" in answer) waiting?.resolve(answer.clip);
-    else waiting?.reject(rebuild(answer));
+    else waiting?.reject(deserializeError(answer.error));
   }
 
-  /** A worker that died (out of memory, say) fails what it was doing; the next request starts another. */
-  #lose(worker: Worker, error: Error): void {
+  /** The requests of a thread that died (e.g. out of memory) are rejected; the next request starts another thread. */
+  #lose(worker: DecodeThread, error: Error): void {
     this.#workers.delete(worker);
     for (const [number, waiting] of this.#waiting) {
       if (waiting.worker !== worker) continue;
@@ -87,7 +78,7 @@ export class WorkerPool {
     }
   }
 
-  #count(worker: Worker, change: 1 | -1): void {
+  #count(worker: DecodeThread, change: 1 | -1): void {
     const busy = (this.#workers.get(worker) ?? 0) + change;
     this.#workers.set(worker, busy);
     worker.busy(busy > 0);

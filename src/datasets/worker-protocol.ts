@@ -1,29 +1,15 @@
 /** Messages between `WorkerPool` and its threads. */
-import { AvsegError } from "../errors.js";
+import type { SerializedError } from "../serialize-error.js";
 import type { ClipRequest } from "./avsbench/load-clip.js";
 import type { Clip } from "./clip.js";
 
-/** What a worker is sent. */
+/** A request to decode one clip. */
 export interface WorkerTask {
   readonly number: number;
   readonly request: ClipRequest;
 }
 
-/** What a worker answers: the clip, or what went wrong. */
+/** The answer to the task of the same number: the clip, or why it cannot be decoded. */
 export type WorkerAnswer =
   | { readonly number: number; readonly clip: Clip }
-  | {
-      readonly number: number;
-      readonly message: string;
-      readonly hint: string | undefined;
-      /** Whether a user can mend it; everything else is a bug and carries its stack. */
-      readonly expected: boolean;
-      readonly stack: string | undefined;
-    };
-
-/** The answer for a failure. */
-export function answerFailure(number: number, error: unknown): WorkerAnswer {
-  const known = error instanceof AvsegError;
-  const { message, stack } = error instanceof Error ? error : { message: String(error), stack: undefined };
-  return { number, message, hint: known ? error.hint : undefined, expected: known, stack };
-}
+  | { readonly number: number; readonly error: SerializedError };

@@ -1,4 +1,5 @@
 /** Messages between a runtime and its worker thread. */
+import type { SerializedError } from "../serialize-error.js";
 import type { Tensor } from "../tensor.js";
 import type { Tensors } from "./runtime.js";
 
@@ -30,7 +31,7 @@ export type WorkerTask =
 /** The worker's answer to the call of the same number. */
 export interface WorkerReply {
   readonly call: number;
-  readonly error?: string | undefined;
+  readonly error?: SerializedError | undefined;
   readonly session?: number | undefined;
   readonly outputs?: Record<string, Tensor> | undefined;
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { AvsegError } from "../errors.js";
+import { AvsegError, OutOfMemoryError } from "../errors.js";
+import { serializeError } from "../serialize-error.js";
 import { remoteRuntime } from "./remote.js";
 
 const onnx = { bytes: new Uint8Array(0), inputs: [], outputs: [], metadata: {}, weightFiles: [] };
@@ -8,7 +9,7 @@ const onnx = { bytes: new Uint8Array(0), inputs: [], outputs: [], metadata: {}, 
 /** A runtime whose worker refuses everything for `reason`. */
 function refusing(provider: string, reason: string) {
   return remoteRuntime(provider, ({ reply }) => ({
-    post: ({ call }) => reply({ call, error: reason }),
+    post: ({ call }) => reply({ call, error: serializeError(new Error(reason)) }),
     end() {},
   }));
 }
@@ -33,8 +34,19 @@ test("a session that WebGPU cannot open says so, and what to use instead", async
 });
 
 test("what other providers refuse, and a runtime that is closed, stay plain errors", async () => {
-  await assert.rejects(refusing("cpu", "out of memory").createSession({ onnx }), new Error("out of memory"));
+  await assert.rejects(refusing("cpu", "bad model").createSession({ onnx }), new Error("bad model"));
   const runtime = refusing("webgpu", "");
   await runtime.close();
   await assert.rejects(runtime.createSession({ onnx }), new Error("runtime: it is closed"));
+});
+
+test("a failed allocation in ONNX Runtime is reported as out of memory", async () => {
+  for (const reason of ["std::bad_alloc", "Failed to allocate memory for requested buffer of size 9"]) {
+    await assert.rejects(refusing("cpu", reason).createSession({ onnx }), (error: unknown) => {
+      assert.ok(error instanceof OutOfMemoryError);
+      assert.equal(error.message, `ONNX Runtime ran out of memory: ${reason}`);
+      assert.equal(error.hint, "Process fewer clips at a time, or free memory.");
+      return true;
+    });
+  }
 });

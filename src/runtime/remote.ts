@@ -2,9 +2,10 @@
  * The calling side of a runtime whose sessions live in a worker: ONNX Runtime's `run` blocks the thread that
  * calls it. Node and browsers differ only in how a worker is started; results cross without a copy.
  */
-import { AvsegError } from "../errors.js";
+import { AvsegError, isOutOfMemory, OutOfMemoryError } from "../errors.js";
 import { serialiseOnnx } from "../graph/index.js";
 import type { OnnxValue } from "../graph/onnx/read.js";
+import { deserializeError } from "../serialize-error.js";
 import { describe, type Tensor } from "../tensor.js";
 import type { ExternalData, WorkerReply, WorkerRequest, WorkerTask } from "./protocol.js";
 import { type ModelSource, type Runtime, type Session, type SessionSource, weightsOf } from "./runtime.js";
@@ -47,7 +48,8 @@ export function remoteRuntime(provider: string, connect: (listener: WorkerListen
       const call = pending.get(reply.call);
       pending.delete(reply.call);
       if (pending.size === 0) port.busy?.(false);
-      if (reply.error !== undefined) call?.reject(refusal(provider, call.request, reply.error));
+      if (reply.error !== undefined)
+        call?.reject(refusal(provider, call.request, deserializeError(reply.error)));
       else call?.resolve(reply);
     },
     fail,
@@ -74,15 +76,21 @@ export function remoteRuntime(provider: string, connect: (listener: WorkerListen
   };
 }
 
-/** The error of a request that the worker refused. A session that WebGPU cannot open is the machine's matter. */
-function refusal(provider: string, request: WorkerTask, reason: string): Error {
-  if (provider !== "webgpu" || request.kind !== "create") return new Error(reason);
-  const what = /Failed to get .*adapter/.test(reason)
-    ? "expected a graphics adapter, found none that it can use"
-    : `it cannot open the ${request.name}: ${reason}`;
-  return new AvsegError(`WebGPU: ${what}`, {
-    hint: 'Use `--provider cpu`, or from code the provider "cpu" ("wasm" in browsers).',
-    cause: new Error(reason),
+/** The error of a request that the worker refused: a failed allocation and a missing adapter get a hint. */
+function refusal(provider: string, request: WorkerTask, cause: Error): Error {
+  if (provider === "webgpu" && request.kind === "create") {
+    const what = /Failed to get .*adapter/.test(cause.message)
+      ? "expected a graphics adapter, found none that it can use"
+      : `it cannot open the ${request.name}: ${cause.message}`;
+    return new AvsegError(`WebGPU: ${what}`, {
+      hint: 'Use `--provider cpu`, or from code the provider "cpu" ("wasm" in browsers).',
+      cause,
+    });
+  }
+  if (!isOutOfMemory(cause)) return cause;
+  return new OutOfMemoryError(`ONNX Runtime ran out of memory: ${cause.message}`, {
+    hint: "Process fewer clips at a time, or free memory.",
+    cause,
   });
 }
 

@@ -1,5 +1,6 @@
 /** The working side of a runtime: answers requests with ONNX Runtime's sessions. The same in Node and browsers. */
 import type { InferenceSession, InferenceSessionFactory, TensorConstructor } from "onnxruntime-common";
+import { serializeError } from "../serialize-error.js";
 import type { Tensor } from "../tensor.js";
 import { discard } from "./discard.js";
 import { fromOrt, toOrt } from "./ort-tensors.js";
@@ -70,7 +71,7 @@ export function serve({
         const buffers = Object.values(reply.outputs ?? {}).map((t) => t.data.buffer);
         post({ ...reply, call }, [...new Set(buffers)]);
       } catch (error) {
-        post({ call, error: error instanceof Error ? error.message : String(error) }, []);
+        post({ call, error: serializeError(error) }, []);
       }
     });
     return queue;

@@ -2,6 +2,7 @@
  * One training step as a session: a graph that computes the loss, the gradients of all trained parameters and
  * new running statistics; then the optimiser, over flat arrays, on this thread.
  */
+import { DivergenceError } from "../errors.js";
 import { emitOnnx, gradients, leafName, reachable, type Value } from "../graph/index.js";
 import { discard } from "../runtime/discard.js";
 import type { Runtime, Tensors } from "../runtime/runtime.js";
@@ -32,7 +33,7 @@ export interface TrainingStep {
   readonly trainedKeys: readonly string[];
   /**
    * Runs the graph on `feeds`, then updates the trained parameters and statistics in place.
-   * Throws `RangeError` when the loss is not finite; nothing is changed then.
+   * Throws `DivergenceError` when the loss is not finite; nothing is changed then.
    */
   run(feeds: Tensors, optimizer: Optimizer, learningRate: number): Promise<StepResult>;
   close(): Promise<void>;
@@ -85,7 +86,7 @@ export async function compileStep(
         return tensor ? (asF32(tensor, name).data[0] ?? Number.NaN) : Number.NaN;
       };
       const loss = number("loss");
-      if (!Number.isFinite(loss)) throw new RangeError(`training step: the loss is ${loss}`);
+      if (!Number.isFinite(loss)) throw new DivergenceError(`the loss is ${loss}`);
       const gradientData = (name: string): Float32Array | undefined => {
         const tensor = out[gradientOf(name)];
         return tensor && asF32(tensor, name).data;

@@ -7,6 +7,7 @@ import { modelFromConfig } from "../config/model-from-config.js";
 import type { Config } from "../config/schema.js";
 import { checkConfig } from "../config/validate.js";
 import type { Clip } from "../datasets/clip.js";
+import { AvsegError, DivergenceError, OutOfMemoryError } from "../errors.js";
 import { cast, input, matmul, mean, mul, parameter, reshape, sub } from "../graph/index.js";
 import type { Predictor } from "../inference/predictor.js";
 import { Random } from "../random.js";
@@ -15,7 +16,14 @@ import { f32, filled, type TensorOf } from "../tensor.js";
 import { loadCheckpoint } from "./checkpoint-file.js";
 import { readLog } from "./run-log.js";
 import { compileStep } from "./step.js";
-import { type ClipSource, runFiles, type TrainableModel, Trainer, type TrainerEvent } from "./trainer.js";
+import {
+  type ClipSource,
+  type ClipStep,
+  runFiles,
+  type TrainableModel,
+  Trainer,
+  type TrainerEvent,
+} from "./trainer.js";
 
 const runtime = nodeRuntime({ threads: 1 });
 after(() => runtime.close());
@@ -110,6 +118,8 @@ function tinyModel(): TrainableModel {
 }
 
 interface Run {
+  /** Thrown by every step. */
+  readonly failure?: () => never;
   readonly workDir: string;
   readonly set?: object | undefined;
   readonly stopAfter?: number | undefined;
@@ -124,13 +134,14 @@ async function run({
   stopAfter = Infinity,
   resume = false,
   scores,
+  failure,
 }: Run): Promise<TrainerEvent[]> {
   const events: TrainerEvent[] = [];
   const stop = new AbortController();
   const resumeFrom = resume ? { resumeFrom: await loadCheckpoint(runFiles(workDir).last) } : {};
   const trainer = new Trainer({
     config: config(set),
-    model: tinyModel(),
+    model: failure ? { ...tinyModel(), compileStep: async () => failing(failure) } : tinyModel(),
     clips,
     workDir,
     validate: async (predictor) => {
@@ -150,6 +161,10 @@ async function run({
     if (!stop.signal.aborted || error !== stop.signal.reason) throw error;
   });
   return events;
+}
+
+function failing(run: () => never): ClipStep {
+  return { run: async () => run(), close: async () => {} };
 }
 
 async function withDirs(body: (a: string, b: string) => Promise<void>): Promise<void> {
@@ -223,11 +238,45 @@ test("unfreezing adds parameters to the checkpoint from that epoch on", () =>
     assert.deepEqual([...(await loadCheckpoint(runFiles(workDir).last)).parameters.keys()], ["late", "w"]);
   }));
 
-test("divergence is said plainly and never enters a checkpoint", () =>
+test("divergence is reported as such and never enters a checkpoint", () =>
   withDirs(async (workDir) => {
     await run({ workDir, stopAfter: 2 });
     const set = { optimizer: { learningRate: 1e20, weightDecay: 1 }, epochs: 40 }; // a decay factor of 1 - 1e20
-    await assert.rejects(run({ workDir, resume: true, set }), /training diverged: .*(loss is|is not finite)/);
+    await assert.rejects(run({ workDir, resume: true, set }), (error: unknown) => {
+      assert.ok(error instanceof DivergenceError);
+      assert.match(error.message, /^training diverged: .*(loss is|is not finite)/);
+      assert.equal(error.hint, "Lower the learning rate with --set training.optimizer.learningRate=RATE.");
+      return true;
+    });
     const { parameters } = await loadCheckpoint(runFiles(workDir).last);
     assert.ok([...parameters.values()].every(({ data }) => data.every((x) => Number.isFinite(Number(x)))));
+  }));
+
+test("a step that does not fit in memory asks for a smaller batch, not for a lower learning rate", () =>
+  withDirs(async (workDir) => {
+    const failure = (): never => {
+      throw new RangeError(`not reached: ${new ArrayBuffer(2 ** 50).byteLength}`);
+    };
+    await assert.rejects(run({ workDir, failure }), (error: unknown) => {
+      assert.ok(error instanceof OutOfMemoryError);
+      assert.equal(
+        error.message,
+        "epoch 1, step 1: out of memory with a batch size of 3 (Array buffer allocation failed)",
+      );
+      assert.equal(error.hint, "Lower the batch size, e.g. --set data.batchSize=1, or free memory.");
+      return true;
+    });
+  }));
+
+test("an error of a shape rule is a bug and stays what it is", () =>
+  withDirs(async (workDir) => {
+    const bug = new RangeError("matmul: [2,3] and [2,3] do not fit");
+    const failure = (): never => {
+      throw bug;
+    };
+    await assert.rejects(run({ workDir, failure }), (error: unknown) => {
+      assert.equal(error, bug);
+      assert.ok(!(error instanceof AvsegError));
+      return true;
+    });
   }));

@@ -7,7 +7,7 @@ import { rm } from "node:fs/promises";
 import path from "node:path";
 import type { Config } from "../config/schema.js";
 import type { Clip } from "../datasets/clip.js";
-import { AvsegError, CheckpointError } from "../errors.js";
+import { CheckpointError, DivergenceError, isOutOfMemory, OutOfMemoryError } from "../errors.js";
 import type { Predictor } from "../inference/predictor.js";
 import type { AvsModelConfig } from "../models/model-config.js";
 import { ensureWritableDir, removeStale } from "../node/files.js";
@@ -150,7 +150,8 @@ export class Trainer {
 
   /**
    * Trains to the last epoch. On abort it saves the state after the last whole step and throws the signal's
-   * reason. Throws `AvsegError` when training diverges, `OutputError` when something cannot be written.
+   * reason. Throws `DivergenceError` when the loss or a weight is no longer finite, `OutOfMemoryError` when a step does
+   * not fit in memory, and `OutputError` when a file cannot be written.
    */
   async run(options: RunOptions = {}): Promise<TrainingResult> {
     await ensureWritableDir(this.#options.workDir);
@@ -241,12 +242,14 @@ export class Trainer {
 
   async #step(clips: readonly Clip[], learningRate: number): Promise<StepResult> {
     const { epoch, step } = this.#progress;
-    const compiled = await this.#compiled(clips.length, epoch);
+    const where = `epoch ${epoch + 1}, step ${step + 1}`;
     try {
+      const compiled = await this.#compiled(clips.length, epoch);
       return await compiled.run(clips, step, this.#optimizer, learningRate);
     } catch (cause) {
-      if (!(cause instanceof RangeError)) throw cause;
-      throw diverged(`epoch ${epoch + 1}, step ${step + 1}: ${cause.message}`, cause);
+      if (cause instanceof DivergenceError) throw diverged(`${where}: ${cause.message}`, cause);
+      if (isOutOfMemory(cause)) throw outOfMemory(where, clips.length, cause);
+      throw cause;
     }
   }
 
@@ -334,14 +337,26 @@ export class Trainer {
   }
 }
 
-function diverged(where: string, cause?: unknown): AvsegError {
-  return new AvsegError(`training diverged: ${where}`, {
+function diverged(where: string, cause?: unknown): DivergenceError {
+  return new DivergenceError(`training diverged: ${where}`, {
     cause,
-    hint: "Lower training.optimizer.learningRate; the last checkpoint is from before.",
+    hint: "Lower the learning rate with --set training.optimizer.learningRate=RATE.",
   });
 }
 
-/** A checkpoint of numbers that are not finite would replace one from which the run can be saved. */
+function outOfMemory(where: string, clips: number, cause: unknown): OutOfMemoryError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const smaller =
+    clips > 1
+      ? `Lower the batch size, e.g. --set data.batchSize=${Math.floor(clips / 2)}`
+      : "Lower the image size with --set data.imageSize=PIXELS";
+  return new OutOfMemoryError(`${where}: out of memory with a batch size of ${clips} (${reason})`, {
+    cause,
+    hint: `${smaller}, or free memory.`,
+  });
+}
+
+/** A checkpoint with non-finite weights would replace one from which training can resume. */
 function requireFinite(key: string, tensor: Tensor): void {
   if (tensor.dtype !== "f32") return;
   let difference = 0; // x - x is zero unless x is infinite or not a number

@@ -18,6 +18,7 @@ export {
   ConfigError,
   DatasetError,
   MediaError,
+  OutOfMemoryError,
   OutputError,
 } from "../errors.js";
 export type { InferenceHints } from "../inference/infer-config.js";

@@ -1,7 +1,9 @@
 /** ONNX Runtime in browsers: WebGPU where there is an adapter, else WASM, in a module worker. */
+import { deserializeError } from "../../serialize-error.js";
+import type { WorkerReply } from "../protocol.js";
 import { remoteRuntime } from "../remote.js";
 import type { Runtime } from "../runtime.js";
-import type { WebWorkerStart } from "./worker.js";
+import type { WebWorkerFailure, WebWorkerStart } from "./worker.js";
 
 /** How a browser runs models. */
 export interface WebRuntimeOptions {
@@ -45,7 +47,11 @@ export async function webRuntime(options: WebRuntimeOptions = {}): Promise<Runti
       : { wasmFolder: new URL(options.wasmFolder, globalThis.location.href).href }),
   };
   return remoteRuntime(provider, ({ reply, fail }) => {
-    worker.onmessage = ({ data }) => ("fatal" in data ? fail(new Error(data.fatal)) : reply(data));
+    worker.onmessage = ({ data }: MessageEvent<WorkerReply | WebWorkerFailure>) => {
+      if (!("fatal" in data)) return reply(data);
+      const cause = deserializeError(data.fatal);
+      fail(new Error(`onnxruntime-web did not start: ${cause.message}`, { cause }));
+    };
     worker.onerror = (event) => {
       fail(new Error(`runtime: the worker could not run: ${event.message || "its script did not load"}`));
     };

@@ -1,4 +1,5 @@
 /** The worker that owns onnxruntime-web's sessions. Its first message says how to run; the rest are requests. */
+import { type SerializedError, serializeError } from "../../serialize-error.js";
 import { sessionOptions } from "../ort-tensors.js";
 import type { WorkerRequest } from "../protocol.js";
 import { serve } from "../serve.js";
@@ -8,6 +9,11 @@ export interface WebWorkerStart {
   readonly provider: "webgpu" | "wasm";
   readonly threads: number;
   readonly wasmFolder?: string | undefined;
+}
+
+/** The worker's only message when onnxruntime-web does not start. */
+export interface WebWorkerFailure {
+  readonly fatal: SerializedError;
 }
 
 type Handler = ReturnType<typeof serve>;
@@ -37,7 +43,6 @@ addEventListener("message", ({ data }: MessageEvent<WebWorkerStart | WorkerReque
   }
   handler = start(data);
   handler.catch((error: unknown) => {
-    const reason = error instanceof Error ? error.message : String(error);
-    postMessage({ fatal: `onnxruntime-web did not start: ${reason}` });
+    postMessage({ fatal: serializeError(error) } satisfies WebWorkerFailure);
   });
 });
