@@ -1,6 +1,7 @@
 /** What every dataset yields: one clip, decoded, resized and ready for a model. */
 import type { Task } from "../models/model-config.js";
 import type { TensorOf } from "../tensor.js";
+import type { ClipRequest } from "./avsbench/load-clip.js";
 
 export type { Task } from "../models/model-config.js";
 
@@ -25,7 +26,20 @@ export interface Clip {
   readonly keep: TensorOf<"f32">;
 }
 
-/** A split of a dataset, opened and checked; clips are decoded on demand. */
+/** Decodes a clip of files, on this thread (`loadClip`) or on another one. */
+export type DecodeClip = (request: ClipRequest) => Promise<Clip>;
+
+/**
+ * A split of a dataset, opened and checked; clips are decoded on demand.
+ *
+ * A wrapper passes `decode` on to the dataset that it wraps, so that a `ClipLoader` can decode in worker threads:
+ *
+ * @example
+ * const darker: AvsDataset = {
+ *   ...dataset,
+ *   load: async (index, decode) => darken(await dataset.load(index, decode)),
+ * };
+ */
 export interface AvsDataset {
   readonly task: Task;
   readonly split: Split;
@@ -35,6 +49,14 @@ export interface AvsDataset {
   readonly frameCount: number;
   /** The clips in the order of the metadata table. */
   readonly entries: readonly { readonly id: string; readonly category: string }[];
-  /** Decodes clip `index`. Throws `DatasetError` naming the file that is missing or malformed. */
-  load(index: number): Promise<Clip>;
+  /**
+   * Loads clip `index`. A dataset of files decodes them with `decode` (default: on this thread); others ignore it.
+   * Throws `DatasetError` naming the file that is missing or malformed.
+   */
+  load(index: number, decode?: DecodeClip): Promise<Clip>;
+  /**
+   * The sound of clip `index`, mono, at the file's own rate and as long as the clip's frames: reports draw its
+   * waveform. `undefined` where the clip has no readable WAV file.
+   */
+  loadWaveform?(index: number): Promise<Float32Array | undefined>;
 }

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import test, { type TestContext } from "node:test";
-import { DatasetError } from "../errors.js";
+import { AvsegError, CheckpointError, DatasetError, MediaError } from "../errors.js";
 import { openDataset } from "./avsbench/open-dataset.js";
 import type { AvsDataset, Clip } from "./clip.js";
 import { type BatchOptions, ClipLoader, type LoaderOptions } from "./loader.js";
@@ -104,6 +104,69 @@ test("a clip that cannot be decoded fails its own batch, with a DatasetError and
   });
   assert.equal(seen.length, 2);
   await assert.rejects(ids(loader(t, data), { batchSize: 0 }), RangeError);
+});
+
+test("a clip fails with the same error on a thread as on the calling one: class, message, hint and causes", async (t) => {
+  const root = await mkdtemp(path.join(os.tmpdir(), "avseg-loader-"));
+  t.after(() => rm(root, { recursive: true, force: true }));
+  const counts = { train: 3, val: 0, test: 0 };
+  const { folder } = await writeSoundShapes({ task: "s4", root, counts, imageSize: 32 });
+  const data = await openDataset({ task: "s4", root, split: "train", imageSize: 24 });
+  const fileOf = (index: number, kind: string, ending: string): string => {
+    const { id, category } = data.entries[index] ?? { id: "", category: "" };
+    return path.join(folder, "s4_data", kind, "train", category, `${id}${ending}`);
+  };
+  await writeFile(fileOf(0, "audio_wav", ".wav"), "no sound");
+  const pickle = fileOf(1, "audio_log_mel", ".pkl");
+  await mkdir(path.dirname(pickle), { recursive: true });
+  await writeFile(pickle, "no pickle");
+  const { id = "" } = data.entries[2] ?? {};
+  await writeFile(fileOf(2, "gt_masks", `/${id}_1.png`), "no picture");
+  const failureOf = async (workers: number, index: number): Promise<unknown[]> => {
+    const error: unknown = await loader(t, data, { workers })
+      .load(index)
+      .then(
+        () => assert.fail("it loads"),
+        (thrown: unknown) => thrown,
+      );
+    const chain: unknown[] = [];
+    for (let e = error; e instanceof Error; e = e.cause) {
+      chain.push([e.constructor, e.message, e instanceof AvsegError ? e.hint : undefined, e.stack]);
+    }
+    return chain;
+  };
+  for (const [index, cause] of [MediaError, CheckpointError, MediaError].entries()) {
+    const [direct, threaded] = [await failureOf(0, index), await failureOf(1, index)];
+    const withoutStack = (chain: unknown[]) => chain.map((e) => (Array.isArray(e) ? e.slice(0, 3) : e));
+    assert.deepEqual(withoutStack(threaded), withoutStack(direct));
+    assert.ok(threaded.length >= 2, "the cause is kept");
+    assert.ok(Array.isArray(threaded[0]) && threaded[0][0] === DatasetError);
+    assert.ok(Array.isArray(threaded[1]) && threaded[1][0] === cause, String(threaded[1]));
+    assert.match(String(Array.isArray(threaded[0]) && threaded[0][3]), /load-clip/);
+  }
+});
+
+test("a wrapped dataset is still decoded in threads, and a changed clip stays changed", async (t) => {
+  const data = await dataset(t);
+  const decoders: unknown[] = [];
+  const wrapped: AvsDataset = {
+    ...data,
+    load: async (index, decode) => {
+      decoders.push(decode);
+      return { ...(await data.load(index, decode)), category: "changed" };
+    },
+  };
+  const from = loader(t, { ...wrapped });
+  const clip = await from.load(3);
+  assert.equal(clip.category, "changed");
+  assert.deepEqual(clip.frames, (await data.load(3)).frames);
+  assert.equal(typeof decoders[0], "function");
+  await loader(t, wrapped, { workers: 0 }).load(3);
+  assert.equal(decoders[1], undefined);
+  // The decoder that a wrapper passes on is the one that is used.
+  const marked = await data.load(0, async ({ files }) => ({ ...clip, id: `elsewhere ${files.id}` }));
+  assert.equal(marked.id, `elsewhere ${data.entries[0]?.id}`);
+  assert.ok(((await { ...wrapped }.loadWaveform?.(0))?.length ?? 0) >= 5 * 16000);
 });
 
 test("abort ends the iteration, and a closed loader says so", async (t) => {

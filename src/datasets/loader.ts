@@ -1,7 +1,6 @@
 /** Batches of clips in a reproducible order, decoded ahead of their use. */
 import os from "node:os";
 import { hashText, Random } from "../random.js";
-import { clipRequests } from "./avsbench/open-dataset.js";
 import type { AvsDataset, Clip } from "./clip.js";
 import { WorkerPool } from "./worker-pool.js";
 
@@ -46,8 +45,7 @@ export class ClipLoader {
     this.#seed = options.seed ?? 123;
     this.#prefetch = options.prefetch ?? 2;
     this.#cacheRoom = options.cacheBytes ?? 512 * 2 ** 20;
-    // Datasets that are not files (rendered, or with swapped sounds) are loaded here.
-    this.#pool = workers > 0 && clipRequests(dataset) !== undefined ? new WorkerPool(workers) : undefined;
+    this.#pool = workers > 0 ? new WorkerPool(workers) : undefined;
   }
 
   /** Number of clips. */
@@ -96,8 +94,8 @@ export class ClipLoader {
   load(index: number): Promise<Clip> {
     const cached = this.#cache.get(index);
     if (cached !== undefined) return cached;
-    const request = clipRequests(this.#dataset)?.[index];
-    const clip = this.#pool && request ? this.#pool.load(request) : this.#dataset.load(index);
+    const pool = this.#pool;
+    const clip = this.#dataset.load(index, pool && ((request) => pool.load(request)));
     return this.#kept(index, clip);
   }
 

@@ -21,6 +21,7 @@ function fakeDataset(task: Task, categories: readonly string[]): AvsDataset {
       labelled: [0],
       keep: f32([1], [1]),
     }),
+    loadWaveform: async (i) => Float32Array.of(i),
   };
 }
 
@@ -66,5 +67,6 @@ test("the swapped dataset keeps frames and masks and takes the partner's log-mel
     assert.equal(clip.id, `clip-${i}`);
     const donor = clip.logMel.data[0] ?? -1;
     assert.notEqual(categories[donor], categories[i]);
+    assert.deepEqual(await swapped.loadWaveform?.(i), Float32Array.of(donor));
   }
 });

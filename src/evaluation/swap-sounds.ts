@@ -54,17 +54,17 @@ export function swapPartners(
 export function withSwappedSounds(dataset: AvsDataset, seed: number): AvsDataset {
   const categories = dataset.entries.map((entry) => entry.category);
   const partners = swapPartners(categories, { differ: categoriesAreSounds(dataset.task), seed });
-  const { task, split, classes, frameCount, entries } = dataset;
+  const partnerOf = (index: number): number => partners[index] ?? index;
   return {
-    task,
-    split,
-    classes,
-    frameCount,
-    entries,
-    load: async (index) => {
-      const [clip, other] = await Promise.all([dataset.load(index), dataset.load(partners[index] ?? index)]);
+    ...dataset,
+    load: async (index, decode) => {
+      const [clip, other] = await Promise.all([
+        dataset.load(index, decode),
+        dataset.load(partnerOf(index), decode),
+      ]);
       return { ...clip, logMel: other.logMel };
     },
+    loadWaveform: async (index) => dataset.loadWaveform?.(partnerOf(index)),
   };
 }
 

@@ -2,7 +2,6 @@
  * A whole evaluation with its files: figures, tables, masks and report, gone on with after an interruption.
  */
 import path from "node:path";
-import { clipRequests } from "../datasets/avsbench/open-dataset.js";
 import type { AvsDataset } from "../datasets/clip.js";
 import { ClipLoader } from "../datasets/loader.js";
 import type { EvaluationProgress } from "../evaluation/evaluate.js";
@@ -11,8 +10,6 @@ import type { EvaluationResult } from "../evaluation/result.js";
 import { evaluateResumable, fingerprintOf } from "../evaluation/resume.js";
 import { withSwappedSounds } from "../evaluation/swap-sounds.js";
 import type { Predictor } from "../inference/predictor.js";
-import { readWavFile } from "../media/node/wav-file.js";
-import { toMono } from "../media/wav.js";
 import { ensureWritableDir, writeFileAtomic } from "../node/files.js";
 import { describeEnvironment } from "./environment.js";
 import { evaluationReport } from "./evaluation-report.js";
@@ -104,7 +101,6 @@ async function writeReport(
         dataset,
         predictor,
         result,
-        samplesOf: (index) => soundOf(dataset, index),
         signal,
       }),
       environment: describeEnvironment(described),
@@ -114,18 +110,4 @@ async function writeReport(
   const file = path.join(outDir, "report.html");
   await writeFileAtomic(file, page);
   return file;
-}
-
-/** A clip's sound, mono; `undefined` where the dataset has no WAV that can be read, or sounds are swapped. */
-async function soundOf(dataset: AvsDataset, index: number): Promise<Float32Array | undefined> {
-  const request = clipRequests(dataset)?.[index];
-  if (request === undefined) return undefined;
-  try {
-    const audio = await readWavFile(path.join(request.folder, request.files.wav));
-    const seconds = Math.min(request.frameCount, request.files.frames.length);
-    const mono = toMono(audio).subarray(0, Math.round(seconds * audio.sampleRateHz));
-    return Float32Array.from(mono);
-  } catch {
-    return undefined; // the picture falls back to the log-mel, which the evaluation used
-  }
 }

@@ -32,8 +32,6 @@ export async function showcase(options: {
   readonly predictor: Predictor;
   readonly result: EvaluationResult;
   readonly count?: number | undefined;
-  /** Mono samples of a clip, for its waveform; without them loudness is taken from the log-mel. */
-  readonly samplesOf?: (index: number) => Promise<Float32Array | undefined>;
   readonly signal?: AbortSignal | undefined;
 }): Promise<ReportGallery[]> {
   const { dataset, result, count = 2 } = options;
@@ -53,7 +51,7 @@ export async function showcase(options: {
 }
 
 async function showClip(options: Parameters<typeof showcase>[0], index: number): Promise<ReportClip> {
-  const { dataset, predictor, samplesOf, signal } = options;
+  const { dataset, predictor, signal } = options;
   const clip = await dataset.load(index);
   let masks: TensorOf<"u8"> | undefined;
   const { clips } = await evaluate({
@@ -70,7 +68,7 @@ async function showClip(options: Parameters<typeof showcase>[0], index: number):
     signal,
   });
   if (masks === undefined) throw new RangeError("showcase: the evaluation handed over no masks");
-  const samples = await samplesOf?.(index);
+  const samples = await dataset.loadWaveform?.(index);
   return clipPictures(clip, masks, {
     figures: [
       ["mIoU", formatShare(clips[0]?.miou ?? null)],

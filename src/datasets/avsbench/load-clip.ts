@@ -182,6 +182,18 @@ async function loadLogMel(request: ClipRequest): Promise<TensorOf<"f32">> {
   return fitted(logMelExamples(mono, sound.sampleRateHz), frameCount, true);
 }
 
+/** A clip's sound, mono and as long as its frames; `undefined` without a readable WAV file. */
+export async function loadWaveform(request: ClipRequest): Promise<Float32Array | undefined> {
+  const { folder, files, frameCount } = request;
+  try {
+    const sound = await readWavFile(path.join(folder, files.wav));
+    const seconds = Math.min(frameCount, files.frames.length);
+    return Float32Array.from(toMono(sound).subarray(0, Math.round(seconds * sound.sampleRateHz)));
+  } catch {
+    return undefined; // a dataset may have log-mels only
+  }
+}
+
 async function readPickle(file: string): Promise<TensorOf<"f32">> {
   const tensor = await loadTorchTensor(file);
   const [count = 0, ...rest] = tensor.shape;

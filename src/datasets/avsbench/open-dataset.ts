@@ -6,7 +6,7 @@ import { DatasetError } from "../../errors.js";
 import type { AvsDataset, Split, Task } from "../clip.js";
 import { mapConcurrent } from "../concurrent.js";
 import { type ClipFiles, filesOfTable, labelFile, layouts } from "./layout.js";
-import { type AudioSource, type ClipRequest, loadClip } from "./load-clip.js";
+import { type AudioSource, type ClipRequest, loadClip, loadWaveform } from "./load-clip.js";
 import { parseTable, type Table } from "./table.js";
 
 /** Options of `openDataset`. */
@@ -21,17 +21,6 @@ export interface OpenOptions {
   readonly audio?: AudioSource | undefined;
   /** Steps per clip, T; default as published: 5, for AVSS 10. */
   readonly frameCount?: number | undefined;
-}
-
-/** What opening a dataset remembers about it, so that workers can decode its clips elsewhere. */
-const requests = new WeakMap<AvsDataset, readonly ClipRequest[]>();
-
-/**
- * What decodes each clip of a dataset, or `undefined` for one that `openDataset` did not make
- * (also for a changed copy of one: its own `load` is to be used).
- */
-export function clipRequests(dataset: AvsDataset): readonly ClipRequest[] | undefined {
-  return requests.get(dataset);
 }
 
 /**
@@ -57,7 +46,7 @@ export async function openDataset(options: OpenOptions): Promise<AvsDataset> {
     });
   }
   await mapConcurrent(files, 16, (clip) => checkPresent(folder, clip, table.source, options.audio ?? "auto"));
-  const clips = files.map(
+  const requests = files.map(
     (clip): ClipRequest => ({
       task,
       folder,
@@ -68,20 +57,20 @@ export async function openDataset(options: OpenOptions): Promise<AvsDataset> {
       audio: options.audio ?? "auto",
     }),
   );
-  const dataset: AvsDataset = {
+  const requestOf = (index: number): ClipRequest => {
+    const request = requests[index];
+    if (!request) throw new RangeError(`dataset: clip ${index} of ${requests.length}`);
+    return request;
+  };
+  return {
     task,
     split,
     classes,
     frameCount,
     entries: files.map(({ id, category }) => ({ id, category })),
-    load: async (index) => {
-      const request = clips[index];
-      if (!request) throw new RangeError(`dataset: clip ${index} of ${clips.length}`);
-      return loadClip(request);
-    },
+    load: async (index, decode = loadClip) => decode(requestOf(index)),
+    loadWaveform: async (index) => loadWaveform(requestOf(index)),
   };
-  requests.set(dataset, clips);
-  return dataset;
 }
 
 /** The folder of a task below `root`, or `root` if it is that folder. Throws `DatasetError` if it is neither. */
