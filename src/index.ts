@@ -26,7 +26,8 @@ export {
   type DatasetReport,
   type IssueKind,
 } from "./datasets/avsbench/check.js";
-export type { AudioSource } from "./datasets/avsbench/load-clip.js";
+export type { ClipFiles } from "./datasets/avsbench/layout.js";
+export type { AudioSource, ClipRequest } from "./datasets/avsbench/load-clip.js";
 export { type OpenOptions, openDataset } from "./datasets/avsbench/open-dataset.js";
 export {
   type PreparedDataset,
@@ -34,7 +35,7 @@ export {
   type PrepareOptions,
   prepareDataset,
 } from "./datasets/avsbench/prepare.js";
-export type { AvsDataset, Clip, Split, Task } from "./datasets/clip.js";
+export type { AvsDataset, Clip, DecodeClip, Split, Task } from "./datasets/clip.js";
 export { type BatchOptions, ClipLoader, type LoaderOptions } from "./datasets/loader.js";
 export {
   type ImportedDataset,
