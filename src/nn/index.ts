@@ -1,5 +1,6 @@
 /** Layers and parameter scopes. */
 export * from "./attention.js";
+export * from "./conv.js";
 export * from "./dropout.js";
 export * from "./init.js";
 export * from "./linear.js";

@@ -27,6 +27,17 @@ export function linear(scope: Scope, inputs: number, outputs: number, options: L
   });
 }
 
+/** A linear layer without bias: x `[...,in]` -> `[...,out]`, with the parameter `weight [out,in]`. */
+export function projection(
+  scope: Scope,
+  inputs: number,
+  outputs: number,
+  options: Pick<LinearOptions, "weightInit"> = {},
+): (x: Value) => Value {
+  const weight = scope.param("weight", [outputs, inputs], options.weightInit ?? torchDefault(inputs));
+  return (x) => affine(x, weight);
+}
+
 /** The layer of an affine map. */
 export function linearOf({ weight, bias }: AffineMap): Linear {
   return Object.assign((x: Value) => affine(x, weight, bias), { weight, bias });

@@ -1,8 +1,8 @@
 /** Normalisation layers. */
 import {
   add,
-  dim,
   div,
+  groupNorm as groupNormOp,
   layerNorm as layerNormOp,
   mean,
   mul,
@@ -11,7 +11,8 @@ import {
   sub,
   type Value,
 } from "../graph/index.js";
-import { ones, zeros } from "./init.js";
+import { sizeOf } from "../tensor.js";
+import { type Initialiser, ones, zeros } from "./init.js";
 import type { Pass } from "./pass.js";
 import type { Scope } from "./scope.js";
 
@@ -22,9 +23,16 @@ export function layerNorm(scope: Scope, width: number, epsilon = 1e-5): (x: Valu
   return (x) => layerNormOp(x, weight, bias, epsilon);
 }
 
+/** Group normalization (Wu and He 2018), `weight` and `bias` `[channels]`.  x `[B,C,H,W]` */
+export function groupNorm(scope: Scope, channels: number, groups: number): (x: Value) => Value {
+  const weight = scope.param("weight", [channels], ones);
+  const bias = scope.param("bias", [channels], zeros);
+  return (x) => groupNormOp(x, weight, bias, { groups, epsilon: 1e-5 });
+}
+
 /** A batch normalisation: what it multiplies by and adds per channel, and how to apply it. */
 export interface BatchNorm {
-  /** x `[B,C,H,W]`, normalised with batch statistics in training, else with the running ones. */
+  /** x `[B,C,H,W]` or `[B,N,C]`, normalised with batch statistics in training, else with the running ones. */
   apply(x: Value, pass: Pass): Value;
   /** The affine map per channel of the running statistics: y = x * scale + shift, both `[C]`. */
   running(): { readonly scale: Value; readonly shift: Value };
@@ -39,20 +47,22 @@ export interface BatchNormOptions {
   readonly epsilon?: number | undefined;
   /** Share of the batch's statistics in the new running ones. */
   readonly momentum?: number | undefined;
+  /** Default: ones. */
+  readonly weightInit?: Initialiser | undefined;
 }
 
 /**
- * Batch normalisation over `[B,C,H,W]` with PyTorch's parameters and buffers. In training the new running
- * statistics (the variance without bias) are left in `pass.updates`.
+ * Batch normalisation over maps `[B,C,H,W]` or tokens `[B,N,C]` with PyTorch's parameters and buffers. In training the
+ * new running statistics (the variance without bias) are left in `pass.updates`; a layer that runs several times in a
+ * pass updates them in turn.
  */
 export function batchNorm(scope: Scope, channels: number, options: BatchNormOptions = {}): BatchNorm {
   const { frozen = false, epsilon = 1e-5, momentum = 0.1 } = options;
-  const weight = scope.param("weight", [channels], ones);
+  const weight = scope.param("weight", [channels], options.weightInit ?? ones);
   const bias = scope.param("bias", [channels], zeros);
   const runningMean = scope.buffer("running_mean", [channels], zeros);
   const runningVar = scope.buffer("running_var", [channels], ones);
   scope.counter("num_batches_tracked");
-  const perChannel = (v: Value) => reshape(v, [1, channels, 1, 1]);
   const usesBatch = (pass: Pass) => pass.training && !frozen;
   const running = () => {
     const scale = div(weight, sqrt(add(runningVar, epsilon)));
@@ -62,22 +72,24 @@ export function batchNorm(scope: Scope, channels: number, options: BatchNormOpti
     usesBatch,
     running,
     apply(x, pass) {
+      const tokens = x.shape.length === 3;
+      const perChannel = (v: Value) => reshape(v, tokens ? [1, 1, channels] : [1, channels, 1, 1]);
       if (!usesBatch(pass)) {
         const { scale, shift } = running();
         return add(mul(x, perChannel(scale)), perChannel(shift));
       }
-      const axes = { axes: [0, 2, 3], keepDims: true };
+      const axes = { axes: tokens ? [0, 1] : [0, 2, 3], keepDims: true };
       const average = mean(x, axes);
       const centred = sub(x, average);
       const variance = mean(mul(centred, centred), axes);
-      const count = dim(x, 0) * dim(x, 2) * dim(x, 3);
-      const update = (old: Value, now: Value, factor: number) =>
-        add(mul(old, 1 - momentum), mul(reshape(now, [channels]), momentum * factor));
-      pass.updates.set(`${scope.path}.running_mean`, update(runningMean, average, 1));
-      pass.updates.set(
-        `${scope.path}.running_var`,
-        update(runningVar, variance, count / Math.max(1, count - 1)),
-      );
+      const count = sizeOf(x.shape) / channels;
+      const update = (name: string, first: Value, now: Value) => {
+        const key = `${scope.path}.${name}`;
+        const old = pass.updates.get(key) ?? first;
+        pass.updates.set(key, add(mul(old, 1 - momentum), mul(reshape(now, [channels]), momentum)));
+      };
+      update("running_mean", runningMean, average);
+      update("running_var", runningVar, mul(variance, count / Math.max(1, count - 1)));
       const scale = div(perChannel(weight), sqrt(add(variance, epsilon)));
       return add(mul(centred, scale), perChannel(bias));
     },
