@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { hashText } from "../src/random.js";
-import { type Shape, sizeOf, type TensorOf } from "../src/tensor.js";
+import { type Shape, sizeOf, type Tensor, type TensorOf } from "../src/tensor.js";
 
 /** The repository's root folder (this file runs from `dist/test/`). */
 export const root = path.resolve(import.meta.dirname, "..", "..");
@@ -75,4 +75,20 @@ export function assertClose(
 ): void {
   const error = relativeError(actual, expected);
   assert.ok(error <= tolerance, `${what}: relative error ${error}, allowed ${tolerance}`);
+}
+
+/** Every `steps[i]`-th element of axis `i`: how references are thinned. */
+export function thinned({ data, shape }: Pick<Tensor, "data" | "shape">, steps: readonly number[]): number[] {
+  const out: number[] = [];
+  const walk = (axis: number, offset: number): void => {
+    const size = shape[axis];
+    if (size === undefined) {
+      out.push(Number(data[offset]));
+      return;
+    }
+    const stride = sizeOf(shape.slice(axis + 1));
+    for (let i = 0; i < size; i += steps[axis] ?? 1) walk(axis + 1, offset + i * stride);
+  };
+  walk(0, 0);
+  return out;
 }

@@ -1,0 +1,327 @@
+/**
+ * TPAVI, the baseline of AVSBench: temporal pixel-wise audio-visual interaction (Zhou et al., "Audio-Visual
+ * Segmentation", ECCV 2022; "Audio-Visual Segmentation with Semantics", IJCV 2024). State-dict keys as in the published
+ * code (OpenNLPLab/AVSBench, Apache-2.0). VGGish is a file of its own there; here its keys are under `vggish.`.
+ *
+ * N frames, five in a row are a group of T; C decoder channels, H and W those of a stage.
+ */
+import { z } from "zod";
+import { count, expecting, flag, section } from "../fields.js";
+import {
+  add,
+  affine,
+  conv2d,
+  dim,
+  expand,
+  matmul,
+  mean,
+  mul,
+  relu,
+  reshape,
+  resize,
+  shape3,
+  shape4,
+  slice,
+  type Value,
+} from "../graph/index.js";
+import {
+  batchNorm,
+  convolution,
+  layerNorm,
+  linear,
+  normalInit,
+  type ParameterSpec,
+  type Pass,
+  projection,
+  Scope,
+  toMap,
+  torchDefault,
+  toTokens,
+  upsampledConv,
+  zeros,
+} from "../nn/index.js";
+import type { AvsInputs } from "./avs-model.js";
+import { avsModelSchema } from "./model-config.js";
+import { audioWidth, vggish } from "./vggish.js";
+import { encodeFrames, stageDims, visualEncoder } from "./visual-encoder.js";
+
+const { task, classes, frameCount, imageSize, visual, audio } = avsModelSchema.shape;
+
+/** A TPAVI model, with the published values as defaults. */
+export const tpaviSchema = section({
+  kind: z.literal("tpavi"),
+  task,
+  classes,
+  /** Steps per clip; a multiple of 5. */
+  frameCount,
+  imageSize,
+  visual,
+  audio,
+  /** Channels of the context modules and the decoder, an even number. */
+  channels: count(4096).default(256),
+  /** Stages, counted from 0, that have a block. */
+  stages: expecting("a list of stages, 0 to 3", (e) =>
+    z.array(z.number(e).int(e).min(0, e).max(3, e), e).max(4, e).readonly(),
+  ).default([0, 1, 2, 3]),
+  /** Blocks attend to the audio (`tpavi_va_flag`). */
+  attendAudio: flag.default(true),
+  /** Blocks attend to the frames themselves with the same weights (`tpavi_vv_flag`). */
+  attendVisual: flag.default(false),
+});
+/** A TPAVI model. */
+export type TpaviConfig = Readonly<z.infer<typeof tpaviSchema>>;
+
+/** What a pass gives besides the logits: the audio-visual matching loss is made of it. */
+export interface TpaviOutputs {
+  /** `[N,K,H,W]` of the decoded frames. */
+  readonly logits: Value;
+  /** The rectified map of every stage, `[N,C,H,W]`. */
+  readonly maps: readonly Value[];
+  /** The audio of every stage whose block attends to it, `[N,C]`. */
+  readonly audio: readonly (Value | undefined)[];
+}
+
+/** A model: its parameters and the functions over them. */
+export interface TpaviModel {
+  readonly config: TpaviConfig;
+  /** Everything its state dict holds, buffers included. */
+  readonly specs: readonly ParameterSpec[];
+  /** The symbolic parameters by key. */
+  readonly values: ReadonlyMap<string, Value>;
+  /** log-mel `f32[N,1,96,64]` -> `f32[N,128]` */
+  embedAudio(logMel: Value): Value;
+  /** -> logits `f32[N,K,H,W]`, or of the decoded frames */
+  forward(inputs: AvsInputs, pass: Pass): Value;
+  /** The same with what a loss needs of the stages. */
+  outputs(inputs: AvsInputs, pass: Pass): TpaviOutputs;
+}
+
+/** Frames that one block joins: a constant of the published code, for ten-second clips too. */
+const groupSize = 5;
+/** Dilation, and padding, of the four convolutions of a context module. */
+const dilations = [3, 6, 12, 18] as const;
+/** Channels of the head's convolutions. */
+const headChannels = [128, 32] as const;
+
+/** Builds a model. Throws `RangeError` when the configuration is impossible. */
+export function buildTpavi(config: TpaviConfig): TpaviModel {
+  const problem = tpaviProblem(config);
+  if (problem !== undefined) throw new RangeError(`tpavi: ${problem}`);
+  const { visual, channels } = config;
+  const root = new Scope();
+  const prefix = visual.kind === "pvt-v2" ? "encoder_backbone" : "resnet";
+  const encoder = visualEncoder(root.at(prefix), visual);
+  const audioEncoder = vggish(root.at("vggish"), config.audio);
+  const dims = stageDims(visual);
+  const contexts = dims.map((inputs, i) => contextModule(root.at(`conv${i + 1}`), inputs, channels));
+  const blocks = dims.map((_, i) =>
+    config.stages.includes(i) ? tpaviBlock(root.at(`tpavi_b${i + 1}`), config) : undefined,
+  );
+  const decode = decoder(root, channels, config.classes.length);
+
+  const outputs = ({ frames, embedding, keep, decodeEvery = 1 }: AvsInputs, pass: Pass): TpaviOutputs => {
+    const batch = dim(frames, 0);
+    const flag = config.task === "avss" ? keep : undefined; // only AVSS pads clips
+    const audio = kept(embedding, flag); // [N,128]
+    const stages = encodeFrames(encoder, frames, pass).map((grid, i) => {
+      const map = kept(contexts[i]?.(toMap(grid), pass) ?? missing(i), flag); // [N,C,H,W]
+      const block = blocks[i];
+      if (block === undefined) return { map: relu(map), audio: undefined };
+      const joined = block(map, audio, pass);
+      // The decoder rectifies its inputs in place: the loss sees the rectified maps too.
+      return { map: relu(kept(joined.map, flag)), audio: joined.audio };
+    });
+    const decoded = (x: Value): Value =>
+      decodeEvery === 1 ? x : slice(x, [{ axis: 0, start: 0, end: batch, step: decodeEvery }]);
+    const logits = decode(
+      stages.map(({ map }) => decoded(map)),
+      flag && decoded(flag),
+      pass,
+    );
+    return { logits, maps: stages.map(({ map }) => map), audio: stages.map((stage) => stage.audio) };
+  };
+  return {
+    config,
+    specs: root.specs(),
+    values: root.values(),
+    embedAudio: (logMel) => audioEncoder.embed(logMel),
+    forward: (inputs, pass) => outputs(inputs, pass).logits,
+    outputs,
+  };
+}
+
+function missing(stage: number): never {
+  throw new RangeError(`tpavi: no context module of stage ${stage}`);
+}
+
+/** What makes `config` impossible to build; `undefined` if nothing does. */
+function tpaviProblem(config: TpaviConfig): string | undefined {
+  const { frameCount, channels, stages, attendAudio, attendVisual, classes, task } = config;
+  if (frameCount % groupSize !== 0) return `frameCount ${frameCount} is not a multiple of ${groupSize}`;
+  if (channels % 2 !== 0) return `channels ${channels} is an odd number`;
+  if (stages.length > 0 && !attendAudio && !attendVisual)
+    return "attendAudio and attendVisual are both false";
+  if (task !== "avss" && classes.length !== 1)
+    return `${classes.length} classes in a binary task, expected 1`;
+  return undefined;
+}
+
+/** x `[N,...]` times the flag `[N]` of real frames: zero for padded ones. */
+function kept(x: Value, flag: Value | undefined): Value {
+  if (flag === undefined) return x;
+  return mul(x, reshape(flag, [dim(x, 0), ...x.shape.slice(1).map(() => 1)]));
+}
+
+/** The sum of four dilated 3x3 convolutions of one map.  `[N,I,H,W]` -> `[N,C,H,W]` */
+function contextModule(scope: Scope, inputs: number, outputs: number) {
+  const branches = dilations.map((dilation, i) => ({
+    dilation,
+    conv: convolution(scope.at("conv2d_list").at(i), {
+      inputs,
+      outputs,
+      dilation,
+      weightInit: normalInit(0.01),
+    }),
+  }));
+  return (map: Value, pass: Pass): Value =>
+    branches
+      .map(({ dilation, conv }) => {
+        const reaches = dilation < Math.max(dim(map, 2), dim(map, 3));
+        return reaches || !pass.rewrites ? conv(map) : centerTap(conv.weight, conv.bias, map);
+      })
+      .reduce((a, b) => add(a, b));
+}
+
+/** A 3x3 convolution whose outer taps all fall on the padding. */
+function centerTap(weight: Value, bias: Value, map: Value): Value {
+  const center = [2, 3].map((axis) => ({ axis, start: 1, end: 2 }));
+  return conv2d(map, slice(weight, center), bias);
+}
+
+/** A 1x1x1 convolution over tokens `[...,I]` -> `[...,O]`. */
+function pointwise(scope: Scope, inputs: number, outputs: number) {
+  const init = torchDefault(inputs);
+  const weight = scope.param("weight", [outputs, inputs, 1, 1, 1], init);
+  const bias = scope.param("bias", [outputs], init);
+  return { weight: reshape(weight, [outputs, inputs]), bias };
+}
+
+/**
+ * A block: every position of T frames attends to the audio of the T frames, without a softmax: z = x + W_z(y),
+ * y = (theta(x) phi(audio)^T / P) g(x), P = T*H*W; then layer norm.  map `[N,C,H,W]`, audio `[N,128]` -> the same map size,
+ * and the audio as the block sees it `[N,C]`.
+ */
+function tpaviBlock(scope: Scope, config: TpaviConfig) {
+  const { channels, task, attendAudio, attendVisual } = config;
+  const inner = channels / 2;
+  const align = (task === "avss" ? projection : linear)(scope.at("align_channel"), audioWidth, channels);
+  const theta = pointwise(scope.at("theta"), channels, inner);
+  const phi = pointwise(scope.at("phi"), channels, inner);
+  const g = pointwise(scope.at("g"), channels, inner);
+  const out = pointwise(scope.at("W_z").at(0), inner, channels);
+  const outNorm = batchNorm(scope.at("W_z").at(1), channels, { weightInit: zeros });
+  const norm = layerNorm(scope.at("norm_layer"), channels);
+  const through = ({ weight, bias }: typeof theta, x: Value) => affine(x, weight, bias);
+
+  /** x `[G,T,L,C]` attends to `source`, `[G,T,1,C]` or `[G,T,L,C]`, L = H*W. */
+  const attend = (x: Value, source: Value, pass: Pass): Value => {
+    const [groups, , pixels] = shape4(x, "tpavi");
+    const positions = groupSize * pixels;
+    const rows = (v: Value): Value => reshape(v, [groups, positions, -1]);
+    const tokens = rows(x); // [G,P,C]
+    const mixed = pass.rewrites
+      ? regrouped(x, source)
+      : published(tokens, rows(expand(source, x.shape)), positions);
+    const widened =
+      outNorm.usesBatch(pass) || !pass.rewrites ? outNorm.apply(through(out, mixed), pass) : folded(mixed);
+    return norm(add(widened, tokens)); // [G,P,C]
+  };
+
+  /** The published order: the scores are a matrix of P x P. */
+  const published = (tokens: Value, source: Value, positions: number): Value => {
+    const scores = matmul(through(theta, tokens), through(phi, source), {
+      transB: true,
+      alpha: 1 / positions,
+    });
+    return matmul(scores, through(g, tokens)); // [G,P,C/2]
+  };
+
+  /**
+   * The same without scores: y = theta(x) K with K = phi^T g / P, `[C/2,C/2]`. Where the source is one token a frame,
+   * phi is constant over its pixels: the sum over them moves into g, which is linear.
+   */
+  const regrouped = (x: Value, source: Value): Value => {
+    const [groups, , pixels] = shape4(x, "tpavi");
+    const keys = dim(source, 2);
+    const values = keys === 1 ? mean(x, { axes: [2], keepDims: true }) : x; // [G,T,1,C] or [G,T,L,C]
+    const flat = (v: Value): Value => reshape(v, [groups, groupSize * keys, -1]);
+    const alpha = 1 / (groupSize * keys);
+    const kernel = matmul(flat(through(phi, source)), flat(through(g, values)), { transA: true, alpha });
+    const queries = reshape(through(theta, x), [groups, groupSize * pixels, -1]);
+    return matmul(queries, kernel); // [G,P,C/2]
+  };
+
+  /** W_z with the running statistics of its norm folded into its weights. */
+  const folded = (x: Value): Value => {
+    const { scale, shift } = outNorm.running();
+    return affine(x, mul(out.weight, reshape(scale, [channels, 1])), add(mul(out.bias, scale), shift));
+  };
+
+  return (map: Value, audio: Value, pass: Pass) => {
+    const [batch, , height, width] = shape4(map, "tpavi");
+    if (batch % groupSize !== 0) {
+      throw new RangeError(`tpavi: ${batch} frames are not a multiple of ${groupSize} (${scope.path})`);
+    }
+    const grouped = (tokens: Value): Value => {
+      const [, rows] = shape3(tokens, "tpavi");
+      return reshape(tokens, [batch / groupSize, groupSize, rows, channels]);
+    };
+    const x = grouped(toTokens(map).tokens); // [G,T,L,C]
+    const aligned = align(audio); // [N,C]
+    const results: Value[] = [];
+    if (attendVisual) results.push(attend(x, x, pass));
+    if (attendAudio) results.push(attend(x, grouped(reshape(aligned, [batch, 1, channels])), pass));
+    const sum = results.reduce((a, b) => add(a, b));
+    const average = results.length === 1 ? sum : mul(sum, 1 / results.length);
+    const tokens = reshape(average, [batch, height * width, channels]);
+    return { map: toMap({ tokens, height, width }), audio: attendAudio ? aligned : undefined };
+  };
+}
+
+/** From coarse to fine, as RefineNet does, then to the size of the frames.  Rectified maps `[N,C,H,W]` -> `[N,K,4H,4W]` */
+function decoder(scope: Scope, channels: number, classes: number) {
+  const paths = [1, 2, 3, 4].map((number) => {
+    const path = scope.at(`path${number}`);
+    return {
+      // In checkpoints the coarsest path has this unit too, unused.
+      enter: residualUnit(path.at("resConfUnit1"), channels),
+      refine: residualUnit(path.at("resConfUnit2"), channels),
+    };
+  });
+  const [wide, narrow] = headChannels;
+  const head = scope.at("output_conv");
+  const first = convolution(head.at(0), { inputs: channels, outputs: wide });
+  const second = convolution(head.at(2), { inputs: wide, outputs: narrow });
+  const classify = convolution(head.at(4), { inputs: narrow, outputs: classes, kernel: 1 });
+
+  return (maps: readonly Value[], flag: Value | undefined, pass: Pass): Value => {
+    const fused = maps.reduceRight<Value | undefined>((coarser, map, i) => {
+      const path = paths[i];
+      if (path === undefined) throw new RangeError(`tpavi: no path of stage ${i}`);
+      const joined = coarser === undefined ? map : relu(add(coarser, path.enter(map)));
+      const size = { height: 2 * dim(map, 2), width: 2 * dim(map, 3) };
+      return kept(resize(path.refine(joined), { mode: "bilinear-corners", ...size }), flag);
+    }, undefined);
+    if (fused === undefined) throw new RangeError("tpavi: no stages");
+    const enlarged = upsampledConv(first(fused), second.weight, second.bias, 2, pass); // [N,32,4H,4W]
+    return kept(classify(relu(enlarged)), flag);
+  };
+}
+
+/** Two convolutions and a shortcut. The published ReLU works in place, so the shortcut of its input is rectified too. */
+function residualUnit(scope: Scope, channels: number) {
+  const first = convolution(scope.at("conv1"), { inputs: channels, outputs: channels });
+  const second = convolution(scope.at("conv2"), { inputs: channels, outputs: channels });
+  /** `rectified` is the ReLU of the unit's input. */
+  return (rectified: Value): Value => add(second(relu(first(rectified))), rectified);
+}

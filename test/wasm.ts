@@ -1,0 +1,22 @@
+/** onnxruntime-web's WASM in Node, on this thread: what browsers without WebGPU compute. */
+import * as ort from "onnxruntime-web";
+import { sessionOptions } from "../src/runtime/ort-tensors.js";
+import { remoteRuntime } from "../src/runtime/remote.js";
+import type { Runtime } from "../src/runtime/runtime.js";
+import { serve } from "../src/runtime/serve.js";
+
+/** Starts a runtime of one thread. */
+export function wasmRuntime(): Runtime {
+  ort.env.wasm.numThreads = 1;
+  return remoteRuntime("wasm", ({ reply }) => {
+    const handle = serve({
+      ort,
+      session: { ...sessionOptions("wasm", 1), executionProviders: ["wasm"] },
+      post: reply,
+    });
+    return {
+      post: (request, transfer) => void handle(structuredClone(request, { transfer })),
+      end: () => undefined,
+    };
+  });
+}
