@@ -9,6 +9,7 @@
  * Data is generated as it is needed and never repeats, so there is no split: the figures printed are on
  * examples not seen before. Every draw is a function of the step, so the same command gives the same weights.
  */
+
 import { parseArgs } from "node:util";
 import { createProgress } from "../src/cli/progress.js";
 import { kinds } from "../src/datasets/sound-shapes/kinds.js";
@@ -46,6 +47,7 @@ import { createOptimizer } from "../src/training/optimizers.js";
 import { scheduleFactor } from "../src/training/schedule.js";
 import { compileStep } from "../src/training/step.js";
 import { loadSafetensors, writeSafetensors } from "../src/weights/node/safetensors-file.js";
+import { WeightStore } from "../src/weights/weight-store.js";
 
 /** A PVTv2-B0; shallow enough to train from scratch with little drop path. */
 const visualConfig = pvtV2Config("pvt-v2-b0", { dropPath: 0.05 });
@@ -185,16 +187,12 @@ async function train(name: string, task: Task): Promise<void> {
   }
   const encoderKeys = new Set(scope.specs().map((spec) => spec.key));
   const runtime = nodeRuntime();
-  const step = await compileStep(
-    runtime,
-    {
-      loss,
-      reports: new Map([["score", score]]),
-      trainable: [...scope.values(), ...headScope.values()].map(([, value]) => value),
-      updates: pass.updates,
-    },
-    weights,
-  );
+  const step = await compileStep(runtime, WeightStore.of(weights), {
+    loss,
+    reports: new Map([["score", score]]),
+    trainable: [...scope.values(), ...headScope.values()].map(([, value]) => value),
+    updates: pass.updates,
+  });
   const optimizer = createOptimizer({ kind: "adamw", weightDecay: task.weightDecay });
   const schedule = { kind: "cosine", warmupSteps: 100, finalShare: 0.01 } as const;
   const progress = createProgress(`${name} encoder`, steps);

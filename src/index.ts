@@ -94,10 +94,10 @@ export {
 export type { AudioForm, ExportForm, FramesForm } from "./export/form.js";
 export type { Precision } from "./export/prepare.js";
 export type { OnnxValue } from "./graph/onnx/emitter.js";
-export type { WeightFile, WeightSources } from "./inference/assemble-weights.js";
 export type { InferenceHints } from "./inference/infer-config.js";
 export type { EncoderFiles } from "./inference/load-model.js";
 export type { ClipBatch, Predictor } from "./inference/predictor.js";
+export type { WeightFile, WeightSources } from "./inference/weight-sources.js";
 export { fitExamples, logMelExamples, VGGISH_RATE_HZ } from "./media/log-mel.js";
 export { readRgb } from "./media/node/image-file.js";
 export { readWavFile } from "./media/node/wav-file.js";
@@ -145,8 +145,8 @@ export {
   segmentFrames,
 } from "./segment/segment-frames.js";
 export type { DataFor, DataOf, DType, Shape, StateDict, Tensor, TensorOf } from "./tensor.js";
-export type { Checkpoint, EpochRecord, FrozenSource, Progress } from "./training/checkpoint.js";
-export { loadCheckpoint, peekCheckpoint, saveCheckpoint } from "./training/checkpoint-file.js";
+export type { Checkpoint } from "./training/checkpoint.js";
+export { loadCheckpoint, readCheckpointInfo, saveCheckpoint } from "./training/checkpoint.js";
 export {
   type OpenTrainingOptions,
   openTraining,
@@ -167,6 +167,7 @@ export {
   type TrainingResult,
 } from "./training/trainer.js";
 export type { ReadOptions } from "./weights/byte-source.js";
+export type { EpochRecord, FrozenSource, RunProgress } from "./weights/checkpoint.js";
 export { loadStateDict } from "./weights/node/load.js";
 export { loadSafetensors, writeSafetensors } from "./weights/node/safetensors-file.js";
 export type { SafetensorsWriteOptions } from "./weights/safetensors.js";

@@ -76,19 +76,6 @@ export function copyOf(t: Tensor): Tensor {
   }
 }
 
-/** The same weights, none sharing memory with another, so that each can be moved to a session on its own. */
-export function unshared(weights: StateDict): Map<string, Tensor> {
-  const seen = new Set<ArrayBuffer>();
-  return new Map(
-    [...weights].map(([key, tensor]) => {
-      const { buffer, byteLength } = tensor.data;
-      const alone = byteLength === buffer.byteLength && !seen.has(buffer);
-      seen.add(buffer);
-      return [key, alone ? tensor : copyOf(tensor)];
-    }),
-  );
-}
-
 /** Asserts that a tensor is `f32` and narrows it. `what` names it in the `TypeError`. */
 export function asF32(t: Tensor, what: string): TensorOf<"f32"> {
   if (t.dtype !== "f32") throw new TypeError(`${what}: expected f32, got ${describe(t)}`);

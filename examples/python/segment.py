@@ -47,8 +47,8 @@ def main(model: str, video: str) -> None:
         part = sound[start * rate : (start + real) * rate]
         heard[0, : len(part)] = part
         feeds = {"frames": window, "sound": heard}
-        if any(i.name == "keep" for i in session.get_inputs()):
-            feeds["keep"] = (np.arange(steps) < real).astype(np.float32)
+        if any(i.name == "frameMask" for i in session.get_inputs()):
+            feeds["frameMask"] = (np.arange(steps) < real).astype(np.float32)
         (probabilities,) = session.run(["probabilities"], feeds)
         for k in range(real):
             p = probabilities[k]

@@ -2,12 +2,12 @@
 import { modelFromConfig } from "../config/model-from-config.js";
 import type { Config } from "../config/schema.js";
 import { readClassNames, taskFolder } from "../datasets/avsbench/open-dataset.js";
-import type { LoadModelOptions } from "../inference/node/load-predictor.js";
+import type { LoadModelOptions } from "../inference/load-model.js";
 
 /** The model and its encoder files. Throws `ConfigError`, and `DatasetError` where AVSS's classes cannot be read. */
 export async function configuredModel(
   config: Config,
-): Promise<Required<Pick<LoadModelOptions, "config" | "encoders">>> {
+): Promise<Pick<LoadModelOptions, "config" | "encoders">> {
   const { task, data } = config;
   const { visual, audio } = config.model;
   const classes = task === "avss" ? await readClassNames(await taskFolder(task, data.root)) : undefined;

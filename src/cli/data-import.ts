@@ -11,9 +11,9 @@ import {
   importDataset,
 } from "../datasets/own/import.js";
 import { listSome } from "../errors.js";
-import { findWeightFile } from "../inference/node/assemble-weights.js";
+import { findWeightFile } from "../inference/node/model-files.js";
 import { writeFileAtomic } from "../node/files.js";
-import { peekCheckpoint } from "../training/checkpoint-file.js";
+import { readCheckpointInfo } from "../training/checkpoint.js";
 import { share, whole } from "./options.js";
 import { print } from "./print.js";
 import { createProgress } from "./progress.js";
@@ -78,7 +78,7 @@ async function importOwn(source: string, options: ImportCommandOptions): Promise
     throw new UsageError("--classes: expected with --task avss, which needs it, and with no other task");
   }
   const from = options.from && (await findWeightFile(options.from));
-  const base = from ? (await peekCheckpoint(from)).config : undefined;
+  const base = from ? (await readCheckpointInfo(from)).config : undefined;
   let progress: ReturnType<typeof createProgress> | undefined;
   const { folder, clips, unused } = await importDataset({
     task: options.task,

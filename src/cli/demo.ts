@@ -6,7 +6,7 @@ import type { Config } from "../config/schema.js";
 import { openDataset } from "../datasets/avsbench/open-dataset.js";
 import { writeClipVideo } from "../datasets/sound-shapes/video.js";
 import { writeSoundShapes } from "../datasets/sound-shapes/write.js";
-import { loadPredictor } from "../inference/node/load-predictor.js";
+import { openPredictor } from "../inference/node/open-predictor.js";
 import type { LoadedPredictor } from "../inference/predictor.js";
 import { ffmpegBackend } from "../media/node/ffmpeg.js";
 import { ensureWritableDir, packagePath, writeFileAtomic } from "../node/files.js";
@@ -65,7 +65,7 @@ async function demo(video: string | undefined, { out }: { out: string }): Promis
   const clipVideo = await makeData(run, dataRoot);
   const training = await train(run);
   const checkpoint = training.bestFile ?? training.lastFile;
-  const predictor = await loadPredictor({ checkpoint, signal });
+  const predictor = await openPredictor({ checkpoint, signal });
   try {
     const swapped = await evaluateRun(run, predictor, { name: "swapped", checkpoint, swapSounds: true });
     if (video !== undefined) print(`model: ${DEMO_MODEL_DESCRIPTION}`);

@@ -8,13 +8,13 @@ import { openDataset } from "../datasets/avsbench/open-dataset.js";
 import type { Split } from "../datasets/clip.js";
 import { type EvaluationResult, namedFigures } from "../evaluation/result.js";
 import { fingerprintOf } from "../evaluation/resume.js";
-import { findWeightFile } from "../inference/node/assemble-weights.js";
 import { EmbeddingCache } from "../inference/node/embedding-cache.js";
+import { findWeightFile } from "../inference/node/model-files.js";
 import { openPredictor } from "../inference/node/open-predictor.js";
 import { trainingCharts } from "../report/evaluation-report.js";
 import type { Report } from "../report/report.js";
 import { runEvaluation } from "../report/run-evaluation.js";
-import { peekCheckpoint } from "../training/checkpoint-file.js";
+import { readCheckpointInfo } from "../training/checkpoint.js";
 import { runFiles } from "../training/trainer.js";
 import { hashFile } from "../weights/hub/cache.js";
 import { configuredModel } from "./configured-model.js";
@@ -139,9 +139,9 @@ function nameOf(checkpointFile: string, { split, swapSounds }: EvalOptions): str
 
 /** The curves of the run that a checkpoint comes from, where it is one of ours: to the run's end, where that is known. */
 async function chartsOf(file: string): Promise<Partial<Pick<Report, "charts">>> {
-  const checkpoint = await peekCheckpoint(file).catch(() => undefined);
+  const checkpoint = await readCheckpointInfo(file).catch(() => undefined);
   if (!checkpoint || checkpoint.progress.history.length === 0) return {};
-  const last = await peekCheckpoint(runFiles(path.dirname(file)).last).catch(() => undefined);
+  const last = await readCheckpointInfo(runFiles(path.dirname(file)).last).catch(() => undefined);
   const epochs = checkpoint.progress.history.length;
   const sameRun =
     JSON.stringify(last?.progress.history.slice(0, epochs)) === JSON.stringify(checkpoint.progress.history);

@@ -2,13 +2,12 @@
 import path from "node:path";
 import { Command, Option } from "commander";
 import { loadConfig } from "../config/load.js";
-import { findWeightFile } from "../inference/node/assemble-weights.js";
+import { findWeightFile } from "../inference/node/model-files.js";
 import { openPredictor } from "../inference/node/open-predictor.js";
 import type { LoadedPredictor } from "../inference/predictor.js";
 import type { RuntimeOptions } from "../runtime/runtime.js";
 import { DEMO_MODEL, DEMO_MODEL_DESCRIPTION } from "../segment/node/demo-model.js";
 import { type SegmentSummary, segmentVideo } from "../segment/node/write-segmentation.js";
-import { peekCheckpoint } from "../training/checkpoint-file.js";
 import { configuredModel } from "./configured-model.js";
 import { print } from "./print.js";
 import { createProgress, type Progress } from "./progress.js";
@@ -90,18 +89,14 @@ async function loadModel(
   });
   return {
     predictor,
-    description: checkpoint ? await describeModel(file, predictor) : DEMO_MODEL_DESCRIPTION,
+    description: checkpoint ? describeModel(file, predictor) : DEMO_MODEL_DESCRIPTION,
   };
 }
 
-/** What a checkpoint is and, where it says so, what it was trained on. */
-async function describeModel(file: string, { description: model }: LoadedPredictor): Promise<string> {
-  const kind = `${model.task.toUpperCase()} model, ${model.imageSize}x${model.imageSize}`;
-  const own = await peekCheckpoint(file).catch(() => undefined); // a published one says nothing of itself
-  if (!own) return `${kind}, from ${path.basename(file)}`;
-  const { data } = own.config;
-  const epochs = own.progress.history.length;
-  return `${kind}, from ${path.basename(file)}, trained on ${path.basename(path.resolve(data.root))} for ${epochs} epochs`;
+/** What a model is and, where its file says so, what it was trained on. */
+function describeModel(file: string, { config, trainedOn }: LoadedPredictor): string {
+  const kind = `${config.task.toUpperCase()} model, ${config.imageSize}x${config.imageSize}, from ${path.basename(file)}`;
+  return trainedOn ? `${kind}, trained on ${trainedOn.data} for ${trainedOn.epochs} epochs` : kind;
 }
 
 async function segmentOne(

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import test, { after, before } from "node:test";
 import { writeSoundShapes } from "../datasets/sound-shapes/write.js";
-import { loadCheckpoint, peekCheckpoint } from "../training/checkpoint-file.js";
+import { loadCheckpoint, readCheckpointInfo } from "../training/checkpoint.js";
 import { epochView } from "./train.js";
 
 const main = path.join(import.meta.dirname, "main.js");
@@ -65,7 +65,7 @@ test("Ctrl-C saves, says how to go on, and exits with 130; then the run goes on 
     stderr,
     /avseg: interrupted\. All finished steps are saved in .*go on with: avseg train s4 .* --resume/,
   );
-  const { step, epoch } = (await peekCheckpoint(path.join(out, "last.safetensors"))).progress;
+  const { step, epoch } = (await readCheckpointInfo(path.join(out, "last.safetensors"))).progress;
   assert.ok(step >= 4 && epoch >= 2);
   const resumed = await avseg([
     "train",

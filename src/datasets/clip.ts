@@ -23,7 +23,7 @@ export interface Clip {
   /** Indices of the frames that have ground truth, ascending: `[0]` in S4 training, else `0..T-1`. */
   readonly labelled: readonly number[];
   /** 1 for a real frame, 0 for one added by padding (AVSS), `f32[T]`. */
-  readonly keep: TensorOf<"f32">;
+  readonly frameMask: TensorOf<"f32">;
 }
 
 /** Decodes a clip of files, on this thread (`loadClip`) or on another one. */

@@ -11,7 +11,9 @@ serveThread(async ({ number, request }: WorkerTask) => {
   try {
     const clip = await loadClip(request);
     answer = { number, clip };
-    memory.push(...[clip.frames, clip.logMel, clip.masks, clip.keep].map((tensor) => tensor.data.buffer));
+    memory.push(
+      ...[clip.frames, clip.logMel, clip.masks, clip.frameMask].map((tensor) => tensor.data.buffer),
+    );
   } catch (error) {
     answer = { number, error: serializeError(error) };
   }

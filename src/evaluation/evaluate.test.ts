@@ -15,14 +15,14 @@ function makeClip(
   index: number,
   options: {
     classes?: number | undefined;
-    keep?: number[] | undefined;
+    frameMask?: number[] | undefined;
     background?: boolean | undefined;
   } = {},
 ): Clip {
   const random = new Random(index, 77);
   const bytes = (n: number, below: number): Uint8Array<ArrayBuffer> =>
     Uint8Array.from({ length: n }, () => random.integer(below));
-  const { classes = 2, keep = [1, 1], background = false } = options;
+  const { classes = 2, frameMask = [1, 1], background = false } = options;
   const masks = bytes(STEPS * SIDE * SIDE, background ? 1 : classes);
   return {
     id: `clip-${index}`,
@@ -31,7 +31,7 @@ function makeClip(
     logMel: f32(new Float32Array(STEPS * 96 * 64), [STEPS, 1, 96, 64]),
     masks: { dtype: "u8", shape: [STEPS, SIDE, SIDE], data: masks },
     labelled: [0, 1],
-    keep: f32(keep, [STEPS]),
+    frameMask: f32(frameMask, [STEPS]),
   };
 }
 
@@ -41,7 +41,7 @@ function makePredictor(classes: number, log: number[] = []): Predictor {
     frameCount: STEPS,
     imageSize: SIDE,
     classes: Array.from({ length: Math.max(2, classes) }, (_, k) => `class ${k}`),
-    predict: async ({ frames, keep }: ClipBatch): Promise<TensorOf<"f32">> => {
+    predict: async ({ frames, frameMask }: ClipBatch): Promise<TensorOf<"f32">> => {
       const [steps = 0] = frames.shape;
       log.push(steps / STEPS);
       const pixels = SIDE * SIDE;
@@ -51,7 +51,7 @@ function makePredictor(classes: number, log: number[] = []): Predictor {
         const k = Math.floor(i / pixels) % classes;
         const pixel = frame * pixels + (i % pixels);
         logits[i] =
-          ((frames.data[pixel * 3 + (k % 3)] ?? 0) / 64 - 2) * (1 - k / 10) * (keep.data[frame] ?? 0);
+          ((frames.data[pixel * 3 + (k % 3)] ?? 0) / 64 - 2) * (1 - k / 10) * (frameMask.data[frame] ?? 0);
       }
       return f32(logits, [steps, classes, SIDE, SIDE]);
     },
@@ -111,7 +111,7 @@ for (const task of ["ms3", "avss"] as const) {
   test(`${task}: an interrupted evaluation goes on to the same result`, async () => {
     const classes = task === "avss" ? 4 : 1;
     const clips = Array.from({ length: 7 }, (_, i) =>
-      makeClip(i, { classes: Math.max(2, classes), keep: [1, i % 2] }),
+      makeClip(i, { classes: Math.max(2, classes), frameMask: [1, i % 2] }),
     );
     const predictor = makePredictor(classes);
     const common = { predictor, task, total: 7, batchSize: 2 } as const;
@@ -175,7 +175,7 @@ for (const task of ["ms3", "avss"] as const) {
 }
 
 test("avss: padded frames count in the published figures only", async () => {
-  const clips = [makeClip(0, { classes: 3 }), makeClip(1, { classes: 3, keep: [1, 0] })];
+  const clips = [makeClip(0, { classes: 3 }), makeClip(1, { classes: 3, frameMask: [1, 0] })];
   clips[1]?.masks.data.fill(0, SIDE * SIDE);
   const log: number[] = [];
   const options = { predictor: makePredictor(3, log), task: "avss", total: 2, batchSize: 2 } as const;
@@ -192,7 +192,7 @@ test("avss: padded frames count in the published figures only", async () => {
 });
 
 test("avss: a padded frame without ground truth is background", async () => {
-  const padded = makeClip(1, { classes: 3, keep: [1, 0] });
+  const padded = makeClip(1, { classes: 3, frameMask: [1, 0] });
   padded.masks.data.fill(0, SIDE * SIDE);
   const short: Clip = {
     ...padded,

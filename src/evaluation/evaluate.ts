@@ -1,7 +1,8 @@
 /** Runs a model over a dataset and scores it, as published and as it should be. */
 import type { Clip, Task } from "../datasets/clip.js";
+import { toClipBatch } from "../datasets/clip-batch.js";
 import { AvsegError, DatasetError } from "../errors.js";
-import type { ClipBatch, Predictor } from "../inference/predictor.js";
+import type { Predictor } from "../inference/predictor.js";
 import { describe, sizeOf, type TensorOf } from "../tensor.js";
 import { BinaryScorer, type BinaryScorerState } from "./binary-scorer.js";
 import type { EvaluationResult } from "./result.js";
@@ -132,26 +133,6 @@ function openScorer(
   return new BinaryScorer(task, saved?.kind === "binary" ? saved : undefined);
 }
 
-/** Joins clips into what a model takes. All must have the same T, H and W. */
-export function toClipBatch(clips: readonly Clip[]): ClipBatch {
-  const first = clips[0];
-  if (first === undefined) throw new RangeError("a batch holds at least one clip");
-  const steps = clips.length * (first.frames.shape[0] ?? 0);
-  const frames = new Uint8Array(clips.length * first.frames.data.length);
-  const logMel = new Float32Array(clips.length * first.logMel.data.length);
-  const keep = new Float32Array(steps);
-  for (const [i, clip] of clips.entries()) {
-    frames.set(clip.frames.data, i * first.frames.data.length);
-    logMel.set(clip.logMel.data, i * first.logMel.data.length);
-    keep.set(clip.keep.data, i * first.keep.data.length);
-  }
-  return {
-    frames: { dtype: "u8", shape: [steps, ...first.frames.shape.slice(1)], data: frames },
-    logMel: { dtype: "f32", shape: [steps, ...first.logMel.shape.slice(1)], data: logMel },
-    keep: { dtype: "f32", shape: [steps], data: keep },
-  };
-}
-
 /** Logits of some clips, checked: `f32[B*T,K,H,W]`. */
 async function predict(predictor: Predictor, task: Task, clips: readonly Clip[]): Promise<TensorOf<"f32">> {
   const logits = await predictor.predict(toClipBatch(clips));
@@ -176,7 +157,7 @@ function checkClip(clip: Clip, predictor: Predictor, task: Task): void {
   require("frames", clip.frames, [frameCount, imageSize, imageSize, 3]);
   require("log-mels", clip.logMel, [frameCount, 1, 96, 64]);
   require("masks", clip.masks, [clip.labelled.length, imageSize, imageSize]);
-  require("keep flags", clip.keep, [frameCount]);
+  require("the frame mask", clip.frameMask, [frameCount]);
   const classes = task === "avss" ? predictor.classes.length : 2;
   const largest = clip.masks.data.reduce((max, k) => Math.max(max, k), 0);
   if (largest < classes) return;

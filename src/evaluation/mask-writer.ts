@@ -22,7 +22,7 @@ export function maskWriter(outDir: string, task: Task): (clip: Clip, masks: Tens
     const pixels = height * width;
     const writes: Promise<void>[] = [];
     for (let t = 0; t < frames; t++) {
-      if (clip.keep.data[t] === 0) continue;
+      if (clip.frameMask.data[t] === 0) continue;
       const labels: Image = {
         dtype: "u8",
         shape: [height, width],

@@ -56,7 +56,7 @@ export class SemanticScorer implements ClipScorer<SemanticScorerState> {
     for (let t = 0; t < frames; t++) {
       const predicted = masks.subarray(t * pixels, (t + 1) * pixels);
       largestClass(logits.subarray(t * frameLogits, (t + 1) * frameLogits), predicted);
-      const padded = clip.keep.data[t] === 0;
+      const padded = clip.frameMask.data[t] === 0;
       const m = clip.labelled.indexOf(t);
       if (m < 0 && !padded) continue;
       const truth = m < 0 ? new Uint8Array(pixels) : clip.masks.data.subarray(m * pixels, (m + 1) * pixels);

@@ -4,6 +4,7 @@ import { seededInput, seededUniform } from "../../test/support.js";
 import { seededWeights, tinyS4 } from "../../test/tiny-models.js";
 import type { AvsDataset } from "../datasets/clip.js";
 import { buildAvsModel } from "../models/avs-model.js";
+import { WeightStore } from "../weights/weight-store.js";
 import { calibrate } from "./compare-export.js";
 
 const { frameCount, imageSize } = tinyS4;
@@ -29,13 +30,13 @@ function namesakes(count: number): AvsDataset {
       logMel: seededInput(`mel ${index}`, [frameCount, 1, 96, 64], 3),
       masks: { dtype: "u8", shape: [frameCount, imageSize, imageSize], data: new Uint8Array(pixels) },
       labelled: steps,
-      keep: { dtype: "f32", shape: [frameCount], data: new Float32Array(frameCount).fill(1) },
+      frameMask: { dtype: "f32", shape: [frameCount], data: new Float32Array(frameCount).fill(1) },
     }),
   };
 }
 
 test("masks are compared clip by clip where a table repeats a name", async () => {
-  const source = { model: buildAvsModel(tinyS4), weights: seededWeights(tinyS4), files: {} };
+  const source = { model: buildAvsModel(tinyS4), store: WeightStore.of(seededWeights(tinyS4)), files: {} };
   const report = await calibrate({ source, precision: "fp32", dataset: namesakes(2) });
   assert.deepEqual([report.clips, report.pixels], [2, 2 * pixels]);
   assert.ok(report.flippedShare < 1e-3, `${report.flippedShare} of the pixels differ`);

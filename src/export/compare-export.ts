@@ -1,12 +1,13 @@
 /** What a precision costs and gains: an exported form against the full model, clip by clip, on labelled data. */
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import type { AvsDataset } from "../datasets/clip.js";
+import { toClipBatch } from "../datasets/clip-batch.js";
 import { ClipLoader } from "../datasets/loader.js";
 import { DatasetError } from "../errors.js";
-import { evaluate, toClipBatch } from "../evaluation/evaluate.js";
+import { evaluate } from "../evaluation/evaluate.js";
 import type { EvaluationResult } from "../evaluation/result.js";
-import { createPredictor } from "../inference/create-predictor.js";
-import type { LoadedModel } from "../inference/node/load-predictor.js";
+import type { LoadedModel } from "../inference/load-model.js";
+import { modelPredictor } from "../inference/model-predictor.js";
 import type { ClipBatch, Predictor } from "../inference/predictor.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import { asF32, type TensorOf } from "../tensor.js";
@@ -175,7 +176,7 @@ async function timeInTurns(
 
 async function fullPredictor(source: LoadedModel): Promise<Predictor> {
   const runtime = nodeRuntime();
-  const predictor = createPredictor({ ...source, runtime });
+  const predictor = await modelPredictor({ ...source, runtime });
   return { ...predictor, close: () => runtime.close() };
 }
 
@@ -184,14 +185,16 @@ async function exportedPredictor(source: LoadedModel, precision: Precision): Pro
   const { frameCount, imageSize, classes } = source.model.config;
   const runtime = nodeRuntime();
   const form = { clips: 1, frames: "u8", audio: "log-mel" } as const;
-  const stored = await prepareExport({ ...source, form, precision, runtime });
+  const { model, store } = source;
+  const weights = await store.lend(model.specs.map(({ key }) => key));
+  const stored = await prepareExport({ model, weights, form, precision, runtime });
   const session = await runtime.createSession({ ...stored, name: "exported model" });
   return {
     frameCount,
     imageSize,
     classes,
-    async predict({ frames, logMel, keep }): Promise<TensorOf<"f32">> {
-      const { logits } = await session.run({ frames, logMel, keep }, ["logits"]);
+    async predict({ frames, logMel, frameMask }): Promise<TensorOf<"f32">> {
+      const { logits } = await session.run({ frames, logMel, frameMask }, ["logits"]);
       if (logits === undefined) throw new Error("calibration: the exported model gave no logits");
       return asF32(logits, "logits");
     },

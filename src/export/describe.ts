@@ -1,4 +1,6 @@
 /** What an exported model says about itself: documentation and metadata. */
+
+import type { TrainingOrigin } from "../inference/predictor.js";
 import { type AvsModelConfig, modelConfigToJson } from "../models/model-config.js";
 import { frameDeviation, frameMean } from "../models/normalize-frames.js";
 import type { ExportForm } from "./form.js";
@@ -18,7 +20,7 @@ export interface ModelDescription {
   /** The checkpoint and the encoders' files, by part. */
   readonly sources: Readonly<Record<string, SourceFile>>;
   /** What it was trained on, where the checkpoint says so. */
-  readonly trainedOn?: Readonly<Record<string, unknown>> | undefined;
+  readonly trainedOn?: TrainingOrigin | undefined;
 }
 
 const tasks = {

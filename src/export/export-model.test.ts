@@ -9,7 +9,7 @@ import { assertClose, seededInput, seededUniform } from "../../test/support.js";
 import { seededWeights, tinyAvss, tinyS4 } from "../../test/tiny-models.js";
 import { OutputError } from "../errors.js";
 import { readOnnx } from "../graph/onnx/read.js";
-import { loadPredictor } from "../inference/node/load-predictor.js";
+import { openPredictor } from "../inference/node/open-predictor.js";
 import type { ClipBatch } from "../inference/predictor.js";
 import { type AvsModelConfig, modelConfigFromJson, modelConfigToJson } from "../models/model-config.js";
 import { writeSafetensors } from "../weights/node/safetensors-file.js";
@@ -31,20 +31,20 @@ function clip({ frameCount, imageSize }: AvsModelConfig): ClipBatch {
   return {
     frames: { dtype: "u8", shape, data: Uint8Array.from(u, (v) => (v + 1) * 127.5) },
     logMel: seededInput("mel", [frameCount, 1, 96, 64], 3),
-    keep: { dtype: "f32", shape: [frameCount], data: new Float32Array(frameCount).fill(1) },
+    frameMask: { dtype: "f32", shape: [frameCount], data: new Float32Array(frameCount).fill(1) },
   };
 }
 
 /** Runs a file in ONNX Runtime as it comes. */
 async function runStock(
   file: string,
-  { frames, logMel, keep }: ClipBatch,
+  { frames, logMel, frameMask }: ClipBatch,
 ): Promise<Record<string, ort.Tensor>> {
   const session = await ort.InferenceSession.create(file, { logSeverityLevel: 3 });
   const all: Record<string, ort.Tensor> = {
     frames: new ort.Tensor("uint8", frames.data, frames.shape),
     logMel: new ort.Tensor("float32", logMel.data, logMel.shape),
-    keep: new ort.Tensor("float32", keep.data, keep.shape),
+    frameMask: new ort.Tensor("float32", frameMask.data, frameMask.shape),
   };
   const feeds = session.inputNames.map((name): [string, ort.Tensor] => [
     name,
@@ -72,7 +72,7 @@ for (const config of [tinyS4, tinyAvss]) {
       for (const { path: file, bytes } of files) assert.equal((await readFile(file)).length, bytes);
 
       const batch = clip(config);
-      const predictor = await loadPredictor({ checkpoint, runtime: { threads: 1 } });
+      const predictor = await openPredictor({ checkpoint, runtime: { threads: 1 } });
       const expected = await predictor.predict(batch);
       await predictor.close();
       const { logits, probabilities } = await runStock(out, batch);
@@ -105,7 +105,7 @@ test("the file says what it is: names, shapes, documentation, metadata", async (
   assert.deepEqual(model.inputs, [
     { name: "frames", dtype: "u8", shape: [10, 64, 64, 3] },
     { name: "sound", dtype: "f32", shape: [1, 160_000] },
-    { name: "keep", dtype: "f32", shape: [10] },
+    { name: "frameMask", dtype: "f32", shape: [10] },
   ]);
   assert.deepEqual({ ...model.metadata }, { ...metadata });
   assert.deepEqual(JSON.parse(metadata.classes ?? ""), ["background", "bell", "drum"]);

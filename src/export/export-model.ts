@@ -2,13 +2,11 @@
 import path from "node:path";
 import { OutputError } from "../errors.js";
 import { type OnnxValue, type SerialiseOptions, serialisePieces } from "../graph/index.js";
-import { findWeightFile } from "../inference/node/assemble-weights.js";
-import { type LoadedModel, type LoadModelOptions, loadModel } from "../inference/node/load-predictor.js";
+import { type LoadedModel, type LoadModelOptions, loadModel } from "../inference/load-model.js";
+import { diskFiles } from "../inference/node/model-files.js";
 import type { AvsModelConfig } from "../models/model-config.js";
 import { ensureWritableDir, writeFilesAtomic } from "../node/files.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
-import { peekCheckpoint } from "../training/checkpoint-file.js";
-import { hashFile } from "../weights/hub/cache.js";
 import { type ModelDescription, modelDoc, modelMetadata, type SourceFile } from "./describe.js";
 import { externalData } from "./external-data.js";
 import { type ExportForm, valueDocs } from "./form.js";
@@ -57,7 +55,7 @@ export async function exportModel(options: ExportOptions): Promise<ExportedModel
   const form: ExportForm = { clips: 1, frames: "u8", audio: "log-mel", ...options.form };
   await ensureWritableDir(path.dirname(out));
   onProgress?.({ stage: "reading weights", done: 0, total: 1 });
-  const source = await loadModel(options);
+  const source = await loadModel(options, diskFiles);
   await options.onModel?.(source.model.config);
   const description: ModelDescription = {
     config: source.model.config,
@@ -70,7 +68,9 @@ export async function exportModel(options: ExportOptions): Promise<ExportedModel
   const runtime = nodeRuntime();
   let stored: StoredGraph;
   try {
-    stored = await prepareExport({ ...source, form, precision, runtime });
+    const { model, store } = source;
+    const weights = await store.lend(model.specs.map(({ key }) => key));
+    stored = await prepareExport({ model, weights, form, precision, runtime });
   } finally {
     await runtime.close();
   }
@@ -88,30 +88,15 @@ export async function exportModel(options: ExportOptions): Promise<ExportedModel
 /** Hashes of the files, and what a checkpoint of ours was trained on. Paths of this machine stay here. */
 async function originOf(
   checkpoint: string,
-  { files }: LoadedModel,
+  { files, trainedOn }: LoadedModel,
 ): Promise<Pick<ModelDescription, "sources" | "trainedOn">> {
-  const file = await findWeightFile(checkpoint);
-  const encoders = Object.entries(files).map(([part, { file: used, sha256 }]): [string, SourceFile] => [
-    part,
-    { file: path.basename(used), sha256 },
-  ]);
-  const sources = {
-    checkpoint: { file: path.basename(file), sha256: await hashFile(file) },
-    ...Object.fromEntries(encoders),
-  };
-  const run = await peekCheckpoint(file).catch(() => undefined);
-  if (run === undefined) return { sources };
-  const { task, description, data } = run.config;
-  const { epoch, best } = run.progress;
+  const named = ({ file, sha256 }: SourceFile): SourceFile => ({ file: path.basename(file), sha256 });
   return {
-    sources,
-    trainedOn: {
-      task,
-      data: path.basename(path.resolve(data.root)),
-      ...(description === "" ? {} : { description }),
-      epochs: epoch,
-      ...(best === null ? {} : { best }),
+    sources: {
+      checkpoint: named({ file: checkpoint, sha256: await diskFiles.sha256(checkpoint) }),
+      ...Object.fromEntries(Object.entries(files).map(([part, file]) => [part, named(file)])),
     },
+    trainedOn,
   };
 }
 

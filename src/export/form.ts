@@ -46,7 +46,7 @@ export function exportOutputs(
     {
       frames,
       embedding: embeddingOf(model, form, batch),
-      ...(task === "avss" ? { keep: input("keep", [batch]) } : {}),
+      ...(task === "avss" ? { frameMask: input("frameMask", [batch]) } : {}),
     },
     pass,
   );
@@ -82,7 +82,7 @@ export function valueDocs(config: AvsModelConfig, form: ExportForm): Readonly<Re
         ? `RGB, 0 to 255, ${imageSize} x ${imageSize}; ${steps}`
         : `RGB planes, (x / 255 - mean) / deviation with ImageNet's figures (see the metadata), ${imageSize} x ${imageSize}; ${steps}`,
     [audioInput[form.audio]]: sound[form.audio],
-    keep: "1 for real frames, 0 for frames that pad a shorter clip",
+    frameMask: "1 for real frames, 0 for frames that pad a shorter clip",
     logits:
       task === "avss"
         ? `one plane per class (${classes.length}); class 0 is the background; the largest wins`

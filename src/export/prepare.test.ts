@@ -27,8 +27,8 @@ const plainForm: ExportForm = { clips: 1, frames: "u8", audio: "log-mel" };
 function feedsOf(config: AvsModelConfig, { clips }: ExportForm): Tensors {
   const { frameCount, imageSize } = config;
   const n = clips * frameCount;
-  const keep = new Float32Array(n).fill(1);
-  keep[n - 1] = 0;
+  const frameMask = new Float32Array(n).fill(1);
+  frameMask[n - 1] = 0;
   const pixels = seededUniform("frames", n * imageSize * imageSize * 3);
   return {
     frames: {
@@ -39,7 +39,7 @@ function feedsOf(config: AvsModelConfig, { clips }: ExportForm): Tensors {
     logMel: seededInput("mel", [n, 1, 96, 64], 3),
     sound: seededInput("sound", [clips, 16_000 * frameCount], 0.3),
     embedding: seededInput("embedding", [n, 128]),
-    keep: { dtype: "f32", shape: [n], data: keep },
+    frameMask: { dtype: "f32", shape: [n], data: frameMask },
   };
 }
 

@@ -2,31 +2,39 @@
 import { CheckpointError } from "../errors.js";
 import { type AvsModel, buildAvsModel } from "../models/avs-model.js";
 import { type AvsModelConfig, modelConfigFromJson, modelDifference } from "../models/model-config.js";
-import { sizeOf, type Tensor } from "../tensor.js";
+import { type StateDict, sizeOf } from "../tensor.js";
 import {
-  assembleWeights,
+  type CheckpointHeader,
+  readCheckpointHeader,
+  splitTensors,
+  summarizeRun,
+} from "../weights/checkpoint.js";
+import { WeightStore } from "../weights/weight-store.js";
+import { type InferenceHints, inferModelConfig } from "./infer-config.js";
+import type { TrainingOrigin } from "./predictor.js";
+import {
+  gatherWeights,
+  type ModelFiles,
   partOf,
   type WeightFile,
-  type WeightReader,
   type WeightSources,
-} from "./assemble-weights.js";
-import { type InferenceHints, inferModelConfig } from "./infer-config.js";
+} from "./weight-sources.js";
 
-/** The encoders that the checkpoint leaves out, where they are not where they were when it was trained. */
+/** The encoders that a checkpoint leaves out, where they have moved since it was trained. */
 export type EncoderFiles = Pick<WeightSources, "visual" | "audio" | "pca">;
 
 /** Published encoders have 154 million values at most. */
-const mostRandomValues = 2 ** 28;
+const maxRandomValues = 2 ** 28;
 
 /** What to load. */
 export interface LoadModelOptions {
   /** A checkpoint of `avseg train`, or a published one of the whole state dict (torch or safetensors). */
   readonly checkpoint: string;
-  /** The model, where a configuration names it; else it comes from the checkpoint. */
+  /** The model, where a configuration names it. Default: what the checkpoint says or its shapes reveal. */
   readonly config?: AvsModelConfig | undefined;
   /** Encoder files to use instead of those that the checkpoint names. */
   readonly encoders?: EncoderFiles | undefined;
-  /** What shapes cannot tell about a published checkpoint. */
+  /** What the shapes of a published checkpoint do not reveal. */
   readonly hints?: InferenceHints | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -34,35 +42,51 @@ export interface LoadModelOptions {
 /** A model with its weights. */
 export interface LoadedModel {
   readonly model: AvsModel;
-  readonly weights: ReadonlyMap<string, Tensor>;
-  /** Where its encoders came from, by state-dict prefix; empty where the checkpoint holds all. */
+  readonly store: WeightStore;
+  /** Where its encoders came from, by state-dict prefix; empty where the checkpoint holds everything. */
   readonly files: Readonly<Record<string, WeightFile>>;
+  /** What the model was trained on, where the checkpoint says so. */
+  readonly trainedOn?: TrainingOrigin | undefined;
 }
 
 /**
- * Loads a model from what `read` opens. Throws `CheckpointError` when a file is missing or damaged, does not fit the
- * model, or is another encoder than the checkpoint was trained on.
+ * Loads a model. Throws `CheckpointError` when a file is missing or damaged, does not fit the model, or is another
+ * encoder than the checkpoint was trained on.
  */
-export async function loadModelFrom(options: LoadModelOptions, read: WeightReader): Promise<LoadedModel> {
-  const { checkpoint, encoders = {}, signal } = options;
-  const { tensors: all, metadata } = await read(checkpoint);
-  signal?.throwIfAborted();
-  const tensors = new Map([...all].filter(([key]) => !key.startsWith("optimizer:")));
-  const own = metadata.format?.startsWith("avseg-") ? metadata : undefined;
+export async function loadModel(options: LoadModelOptions, modelFiles: ModelFiles): Promise<LoadedModel> {
+  const first = await readModel(options, modelFiles);
+  const load = async () => (await readModel(options, modelFiles)).weights;
+  const store = new WeightStore({ load, initial: first.weights });
+  return { model: first.model, store, files: first.files, trainedOn: first.trainedOn };
+}
 
-  const saved = own?.model === undefined ? undefined : modelConfigFromJson(own.model, checkpoint);
-  const config = options.config ?? saved ?? inferred(tensors, checkpoint, options.hints);
+interface ReadModel extends Omit<LoadedModel, "store"> {
+  readonly weights: StateDict;
+}
+
+async function readModel(
+  { checkpoint, config: given, encoders = {}, hints, signal }: LoadModelOptions,
+  modelFiles: ModelFiles,
+): Promise<ReadModel> {
+  const { tensors: all, metadata } = await modelFiles.weights(checkpoint);
+  signal?.throwIfAborted();
+  const tensors = splitTensors(all).parameters;
+  const header = readCheckpointHeader(metadata, checkpoint);
+  const saved = savedModel(metadata, checkpoint);
+  const config = given ?? saved ?? inferred(tensors, checkpoint, hints);
   if (saved) requireSameModel(config, saved, checkpoint);
   const model = buildAvsModel(config);
-  const frozen = frozenFiles(own?.frozen, checkpoint);
+  const frozen = header?.frozen ?? {};
   const sources: WeightSources = {
     visual: encoders.visual ?? frozen.visual_encoder?.file ?? null,
     audio: encoders.audio ?? frozen.audio_encoder?.file ?? null,
     pca: encoders.pca ?? frozen["audio_encoder.pproc"]?.file ?? null,
     whole: { file: checkpoint, tensors },
   };
-  requireWhole(model, tensors, sources, { file: checkpoint, seeded: own !== undefined });
-  const { weights, files } = await assembleWeights(model.specs, sources, seedOf(own?.config), read);
+  requireComplete(model, tensors, sources, saved !== undefined);
+  const run = header && summarizeRun(header);
+  const seed = run?.training.seed ?? 0;
+  const { weights, files } = await gatherWeights(model.specs, { sources, seed, modelFiles });
   for (const [part, { file: used, sha256 }] of Object.entries(files)) {
     const trainedOn = frozen[part];
     if (trainedOn === undefined || trainedOn.sha256 === sha256) continue;
@@ -71,21 +95,36 @@ export async function loadModelFrom(options: LoadModelOptions, read: WeightReade
     });
   }
   signal?.throwIfAborted();
-  return { model, weights, files };
+  return { model, weights, files, trainedOn: header && originOf(header) };
 }
 
-function inferred(
-  tensors: ReadonlyMap<string, Tensor>,
-  file: string,
-  hints: InferenceHints = {},
-): AvsModelConfig {
+/** The model that a file written by avseg describes. */
+function savedModel(metadata: Readonly<Record<string, string>>, file: string): AvsModelConfig | undefined {
+  const own = metadata.format?.startsWith("avseg-") && metadata.model !== undefined;
+  return own && metadata.model !== undefined ? modelConfigFromJson(metadata.model, file) : undefined;
+}
+
+function originOf(header: CheckpointHeader): TrainingOrigin | undefined {
+  const run = summarizeRun(header);
+  if (run === undefined) return undefined;
+  const { progress } = header;
+  return {
+    task: run.task,
+    data: run.data.root.split(/[/\\]/).filter(Boolean).at(-1) ?? "",
+    description: run.description === "" ? undefined : run.description,
+    epochs: progress.history.length,
+    best: progress.best ?? undefined,
+  };
+}
+
+function inferred(tensors: StateDict, file: string, hints: InferenceHints = {}): AvsModelConfig {
   const shapes = new Map([...tensors].map(([key, { shape }]) => [key, shape]));
   return inferModelConfig(shapes, file, hints);
 }
 
 /**
- * Throws `CheckpointError` when a configuration says another model than its file was made of: heads, reductions and
- * their like leave no trace in shapes, so that the weights would fit and mark other pixels.
+ * Throws `CheckpointError` when a configuration describes another model than its file was made of: heads, reductions
+ * and the like leave no trace in shapes, so the weights would fit and mark other pixels.
  */
 export function requireSameModel(config: AvsModelConfig, saved: AvsModelConfig, file: string): void {
   const difference = modelDifference(config, saved);
@@ -98,26 +137,26 @@ export function requireSameModel(config: AvsModelConfig, saved: AvsModelConfig, 
 }
 
 /**
- * What is missing would silently be random. Only encoders may be elsewhere: in files of their own, or, for a
- * checkpoint of ours that trained over random ones (`seeded`), in the run's seed.
+ * A missing parameter would be initialized at random without a warning. Only encoders may be elsewhere: in files of
+ * their own, or, for a checkpoint of ours that trained over random ones (`seeded`), in the run's seed.
  */
-function requireWhole(
+function requireComplete(
   model: AvsModel,
-  tensors: ReadonlyMap<string, Tensor>,
-  { visual, audio, pca }: WeightSources,
-  { file, seeded }: { file: string; seeded: boolean },
+  tensors: StateDict,
+  { visual, audio, pca, whole }: WeightSources,
+  seeded: boolean,
 ): void {
+  const file = whole?.file ?? "";
   const sources = { visual_encoder: visual, audio_encoder: audio, "audio_encoder.pproc": pca };
   const absent = model.specs.filter(({ key }) => {
     const part = partOf(key);
     return !tensors.has(key) && !key.endsWith("num_batches_tracked") && !(part && sources[part]);
   });
   const isRandom = ({ key }: { readonly key: string }): boolean => seeded && partOf(key) !== undefined;
-  const random = absent.filter(isRandom);
-  const values = random.reduce((n, { shape }) => n + sizeOf(shape), 0);
-  if (values > mostRandomValues) {
+  const values = absent.filter(isRandom).reduce((n, { shape }) => n + sizeOf(shape), 0);
+  if (values > maxRandomValues) {
     throw new CheckpointError(
-      `${file}: it describes encoders of ${values} random values, expected ${mostRandomValues} at most`,
+      `${file}: it describes encoders of ${values} random values, expected ${maxRandomValues} at most`,
       { hint: "The file is damaged, or made to fill the memory." },
     );
   }
@@ -127,40 +166,4 @@ function requireWhole(
     `${file}: ${missing.length} parameters of the model are missing: ${missing.slice(0, 5).join(", ")}`,
     { hint: "Give a checkpoint of the whole model, or the encoder files that complete it." },
   );
-}
-
-/** The `frozen` metadata of a checkpoint: files and hashes by state-dict prefix. */
-function frozenFiles(json: string | undefined, file: string): Partial<Record<string, WeightFile>> {
-  if (json === undefined) return {};
-  const entries = Object.entries(parsed(json, `${file}: its list of encoder files`));
-  return Object.fromEntries(
-    entries.map(([part, value]) => {
-      const entry = new Map<string, unknown>(Object.entries(value ?? {}));
-      const [name, sha256] = [entry.get("file"), entry.get("sha256")];
-      if (typeof name !== "string" || typeof sha256 !== "string") {
-        throw new CheckpointError(`${file}: its list of encoder files names no file and hash for ${part}`);
-      }
-      return [part, { file: name, sha256 }];
-    }),
-  );
-}
-
-/** Seed of the run: encoders without a file start from it. */
-function seedOf(config: string | undefined): number {
-  if (config === undefined) return 0;
-  const training = new Map<string, unknown>(Object.entries(parsed(config, "its configuration"))).get(
-    "training",
-  );
-  const seed = typeof training === "object" && training !== null && "seed" in training ? training.seed : 0;
-  return typeof seed === "number" ? seed : 0;
-}
-
-function parsed(json: string, what: string): object {
-  try {
-    const value: unknown = JSON.parse(json);
-    if (typeof value === "object" && value !== null) return value;
-  } catch (cause) {
-    throw new CheckpointError(`${what} is not JSON`, { cause, hint: "The file is damaged." });
-  }
-  throw new CheckpointError(`${what} is not an object`, { hint: "The file is damaged." });
 }

@@ -8,15 +8,16 @@ import { type OnnxModel, type OnnxValue, readOnnx } from "../graph/onnx/read.js"
 import { buildAvsModel } from "../models/avs-model.js";
 import { modelConfigToJson } from "../models/model-config.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
-import { createPredictor, inferenceGraph } from "./create-predictor.js";
-import { createOnnxPredictor, looksLikeOnnx } from "./onnx-predictor.js";
+import { WeightStore } from "../weights/weight-store.js";
+import { inferenceGraph, modelPredictor } from "./model-predictor.js";
+import { onnxPredictor } from "./onnx-predictor.js";
 
 const runtime = nodeRuntime({ threads: 1 });
 after(() => runtime.close());
 const model = buildAvsModel(tinyConfig);
 const weights = new Map(model.specs.map(({ key, shape }) => [key, seededParameter(key, shape)]));
 
-const beside = () => assert.fail("the file holds its weights");
+const bytesBeside = () => assert.fail("the file holds its weights");
 
 /** The tiny model as a file of `clips` clips per run. */
 function exported(clips: number, metadata: Record<string, string>): OnnxModel {
@@ -24,7 +25,6 @@ function exported(clips: number, metadata: Record<string, string>): OnnxModel {
     metadata,
     parameter: ({ name }) => ({ data: weights.get(name) ?? assert.fail(name) }),
   });
-  assert.ok(looksLikeOnnx(bytes));
   return readOnnx(bytes, "tiny.onnx");
 }
 
@@ -34,14 +34,16 @@ test("an exported model predicts as its checkpoint does, whatever the batch", as
   const batch = {
     frames: { dtype: "u8" as const, shape: [n, 64, 64, 3], data: Uint8Array.from(u, (v) => (v + 1) * 127.5) },
     logMel: seededInput("mel", [n, 1, 96, 64]),
-    keep: { dtype: "f32" as const, shape: [n], data: new Float32Array(n).fill(1) },
+    frameMask: { dtype: "f32" as const, shape: [n], data: new Float32Array(n).fill(1) },
   };
-  const expected = await createPredictor({ model, weights, runtime }).predict(batch);
+  const expected = await (await modelPredictor({ model, store: WeightStore.of(weights), runtime })).predict(
+    batch,
+  );
   const metadata = { model: modelConfigToJson(tinyConfig), clips: "2" };
-  const predictor = await createOnnxPredictor({
+  const predictor = await onnxPredictor({
     onnx: exported(2, metadata),
     file: "tiny.onnx",
-    beside,
+    bytesBeside,
     runtime,
   });
   const logits = await predictor.predict(batch);
@@ -50,11 +52,11 @@ test("an exported model predicts as its checkpoint does, whatever the batch", as
 });
 
 test("files that say nothing of a model, or take other inputs, are refused", async () => {
-  const silent = createOnnxPredictor({ onnx: exported(1, {}), file: "tiny.onnx", beside, runtime });
-  await assert.rejects(silent, (e: CheckpointError) => /describe no model/.test(e.message));
+  const silent = onnxPredictor({ onnx: exported(1, {}), file: "tiny.onnx", bytesBeside, runtime });
+  await assert.rejects(silent, (e: CheckpointError) => /do not describe a model/.test(e.message));
   const onnx = exported(1, { model: modelConfigToJson(tinyConfig), clips: "1" });
   const takes = (...others: readonly OnnxValue[]) =>
-    createOnnxPredictor({ onnx: { ...onnx, inputs: others }, file: "tiny.onnx", beside, runtime });
+    onnxPredictor({ onnx: { ...onnx, inputs: others }, file: "tiny.onnx", bytesBeside, runtime });
   const [frames, logMel] = onnx.inputs;
   assert.ok(frames && logMel);
   for (const inputs of [
@@ -65,5 +67,5 @@ test("files that say nothing of a model, or take other inputs, are refused", asy
     await assert.rejects(takes(...inputs), /CheckpointError: .*expected the inputs frames u8 and logMel f32/);
   }
   const outside = { ...onnx, weightFiles: ["../weights"] };
-  await assert.rejects(createOnnxPredictor({ onnx: outside, file: "tiny.onnx", beside, runtime }), /outside/);
+  await assert.rejects(onnxPredictor({ onnx: outside, file: "tiny.onnx", bytesBeside, runtime }), /outside/);
 });

@@ -1,8 +1,7 @@
 /** The narrow waist between models and what uses them: clips in, logits out. */
-
 import type { AvsModelConfig } from "../models/model-config.js";
-import type { TensorOf } from "../tensor.js";
-import type { WeightFile } from "./assemble-weights.js";
+import { asF32, sizeOf, type Tensor, type TensorOf } from "../tensor.js";
+import type { WeightFile } from "./weight-sources.js";
 
 /** A batch of B clips of T steps, frames of all clips in one leading axis. */
 export interface ClipBatch {
@@ -11,7 +10,7 @@ export interface ClipBatch {
   /** `f32[B*T,1,96,64]`, VGGish examples. */
   readonly logMel: TensorOf<"f32">;
   /** `f32[B*T]`, 0 for padded frames. */
-  readonly keep: TensorOf<"f32">;
+  readonly frameMask: TensorOf<"f32">;
 }
 
 /** A model ready to run. Close it to free its sessions. */
@@ -22,14 +21,110 @@ export interface Predictor {
   readonly imageSize: number;
   /** Class names; one logit for the binary tasks, else one per class. */
   readonly classes: readonly string[];
-  /** `f32[B*T,K,H,W]` logits; K = 1 for the binary tasks. */
+  /** `f32[B*T,K,H,W]` logits; K = 1 for the binary tasks. Throws `RangeError` when the frames are not whole clips. */
   predict(batch: ClipBatch): Promise<TensorOf<"f32">>;
   close(): Promise<void>;
 }
 
 /** A predictor with what it is made of. */
 export interface LoadedPredictor extends Predictor {
-  readonly description: AvsModelConfig;
-  /** Where its encoders came from, by state-dict prefix; empty where one file holds all. */
+  readonly config: AvsModelConfig;
+  /** Where its encoders came from, by state-dict prefix; empty where one file holds everything. */
   readonly files: Readonly<Record<string, WeightFile>>;
+  /** What the model was trained on, where its file says so. */
+  readonly trainedOn?: TrainingOrigin | undefined;
+}
+
+/** Where a model's training is recorded: the task, the name of its data, epochs trained, the best one. */
+export interface TrainingOrigin {
+  readonly task: string;
+  readonly data: string;
+  readonly description?: string | undefined;
+  readonly epochs: number;
+  readonly best?: { readonly epoch: number; readonly value: number } | undefined;
+}
+
+/** What `batchedPredictor` is made of. */
+export interface BatchedPredictorOptions {
+  readonly config: Pick<AvsModelConfig, "frameCount" | "imageSize" | "classes">;
+  /** Clips that `run` takes. */
+  readonly clipsPerRun: number;
+  /** Logits of exactly `clipsPerRun` clips; `undefined` is a fault of the model. */
+  readonly run: (batch: ClipBatch) => Promise<Tensor | undefined>;
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * A predictor for any number of clips over a model that takes `clipsPerRun`. The last run is filled up with copies of
+ * the last clip.
+ */
+export function batchedPredictor({ config, clipsPerRun, run, close }: BatchedPredictorOptions): Predictor {
+  const { frameCount, imageSize, classes } = config;
+  return {
+    frameCount,
+    imageSize,
+    classes,
+    async predict(batch) {
+      const clips = countClips(batch, frameCount);
+      const parts: TensorOf<"f32">[] = [];
+      for (let first = 0; first < clips; first += clipsPerRun) {
+        const logits = await run(clipsOf(batch, { first, count: clipsPerRun, frameCount }));
+        if (logits === undefined) throw new Error("predict: the model gave no logits");
+        parts.push(asF32(logits, "logits"));
+      }
+      return joinLogits(parts, clips * frameCount);
+    },
+    close,
+  };
+}
+
+/** The number of clips of `frameCount` frames in a batch. Throws `RangeError` when its frames are not whole clips. */
+function countClips({ frames }: ClipBatch, frameCount: number): number {
+  const count = frames.shape[0] ?? 0;
+  const clips = count / frameCount;
+  if (Number.isInteger(clips) && clips >= 1) return clips;
+  throw new RangeError(`predict: ${count} frames are not whole clips of ${frameCount}`);
+}
+
+/** Clips `first` to `first + count` of a batch; beyond its end the last clip is repeated. */
+function clipsOf(
+  batch: ClipBatch,
+  { first, count, frameCount }: { first: number; count: number; frameCount: number },
+): ClipBatch {
+  const clips = countClips(batch, frameCount);
+  if (first === 0 && clips === count) return batch;
+  const indices = Array.from({ length: count }, (_, i) => Math.min(first + i, clips - 1));
+  const picked = <T extends Uint8Array<ArrayBuffer> | Float32Array<ArrayBuffer>>(
+    { data, shape }: Pick<Tensor, "shape"> & { readonly data: T },
+    out: T,
+  ) => {
+    const size = frameCount * sizeOf(shape.slice(1));
+    indices.forEach((clip, i) => {
+      out.set(data.subarray(clip * size, (clip + 1) * size), i * size);
+    });
+    return { shape: [count * frameCount, ...shape.slice(1)], data: out };
+  };
+  const { frames, logMel, frameMask } = batch;
+  const length = ({ shape }: Pick<Tensor, "shape">) => count * frameCount * sizeOf(shape.slice(1));
+  return {
+    frames: { dtype: "u8", ...picked(frames, new Uint8Array(length(frames))) },
+    logMel: { dtype: "f32", ...picked(logMel, new Float32Array(length(logMel))) },
+    frameMask: { dtype: "f32", ...picked(frameMask, new Float32Array(length(frameMask))) },
+  };
+}
+
+/** Logits of several runs in one tensor of `frames` frames. */
+function joinLogits(parts: readonly TensorOf<"f32">[], frames: number): TensorOf<"f32"> {
+  const [first] = parts;
+  if (first === undefined) throw new RangeError("predict: no clips");
+  const rest = first.shape.slice(1);
+  const size = frames * sizeOf(rest);
+  if (parts.length === 1 && first.data.length === size) return first;
+  const data = new Float32Array(size);
+  let at = 0;
+  for (const part of parts) {
+    data.set(part.data.subarray(0, size - at), at);
+    at += part.data.length;
+  }
+  return { dtype: "f32", shape: [frames, ...rest], data };
 }

@@ -52,13 +52,16 @@ test("state dicts have the published keys, shapes and parameter counts", async (
 });
 
 /** Logits of a whole model with seeded weights on the reference inputs. */
-async function run(config: AvsModelConfig, feeds: Record<"frames" | "logMel", Tensor> & { keep?: Tensor }) {
+async function run(
+  config: AvsModelConfig,
+  feeds: Record<"frames" | "logMel", Tensor> & { frameMask?: Tensor },
+) {
   const model = buildAvsModel(config);
   const logits = model.forward(
     {
       frames: inputLike("frames", feeds.frames),
       embedding: model.embedAudio(inputLike("logMel", feeds.logMel)),
-      ...(feeds.keep === undefined ? {} : { keep: inputLike("keep", feeds.keep) }),
+      ...(feeds.frameMask === undefined ? {} : { frameMask: inputLike("frameMask", feeds.frameMask) }),
     },
     new Pass(),
   );
@@ -86,7 +89,7 @@ test("avss_pvt2: logits and classes of the whole model, padded frames left out",
   const logits = await run(published.avss_pvt2 as AvsModelConfig, {
     frames: seededInput("avss_frames", [10, 3, 224, 224], 2),
     logMel: seededInput("avss_log_mel", [10, 1, 96, 64], 3),
-    keep: get("keep"),
+    frameMask: get("keep"),
   });
   const every8th = new Float32Array(10 * 71 * 28 * 28);
   for (let plane = 0, k = 0; plane < 710; plane++) {

@@ -23,7 +23,7 @@ export interface AvsInputs {
   /** VGGish embeddings, `f32[N,128]`; see `AvsModel.embedAudio`. */
   readonly embedding: Value;
   /** `f32[N]`, 0 for padded frames; only AVSS heeds it. */
-  readonly keep?: Value | undefined;
+  readonly frameMask?: Value | undefined;
   /**
    * Decodes only every so many frames, from the first on; all unless told. Frames meet in the Messenger Blocks but
    * not in the decoder, so S4, which trains on the first frame of each clip, need not decode the others.
@@ -75,15 +75,15 @@ export function buildAvsModel(config: AvsModelConfig): AvsModel {
     specs: root.specs(),
     values: root.values(),
     embedAudio: (logMel) => audio.embed(logMel),
-    forward({ frames, embedding, keep, decodeEvery = 1 }, pass) {
+    forward({ frames, embedding, frameMask, decodeEvery = 1 }, pass) {
       const batch = dim(frames, 0);
       const heard = reshape(embedding, [batch, 1, audioWidth]);
       const decoded = (x: Value): Value =>
         decodeEvery === 1 ? x : slice(x, [{ axis: 0, start: 0, end: batch, step: decodeEvery }]);
       // Padded frames count as empty: in the features that the decoder sees, and in the logits.
       const kept = (x: Value): Value => {
-        if (keep === undefined || config.task !== "avss") return x;
-        return mul(x, reshape(decoded(keep), [dim(x, 0), ...x.shape.slice(1).map(() => 1)]));
+        if (frameMask === undefined || config.task !== "avss") return x;
+        return mul(x, reshape(decoded(frameMask), [dim(x, 0), ...x.shape.slice(1).map(() => 1)]));
       };
       let map = encoder.stem(frames, pass);
       const features = fusers.map((fuse, i): StageFeatures => {

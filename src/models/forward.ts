@@ -25,6 +25,6 @@ export function forwardOf(model: AvsModel, clips: number, pass: Pass, options: F
   const embedding = options.embedded
     ? input("embedding", [n, audioWidth])
     : model.embedAudio(input("logMel", [n, 1, 96, 64]));
-  const keep = model.config.task === "avss" ? { keep: input("keep", [n]) } : {};
-  return model.forward({ frames, embedding, ...keep, decodeEvery: options.decodeEvery ?? 1 }, pass);
+  const frameMask = model.config.task === "avss" ? { frameMask: input("frameMask", [n]) } : {};
+  return model.forward({ frames, embedding, ...frameMask, decodeEvery: options.decodeEvery ?? 1 }, pass);
 }

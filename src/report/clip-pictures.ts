@@ -36,7 +36,7 @@ export async function clipPictures(
     return jpegAddress(overlay(frame, labels, (label) => (classes ? labelColor(label) : color)));
   };
   const steps = Array.from({ length: clip.frames.shape[0] ?? 0 }, (_, t) => t).filter(
-    (t) => clip.keep.data[t] !== 0,
+    (t) => clip.frameMask.data[t] !== 0,
   );
   const frames = await Promise.all(
     steps.map(async (t) => {

@@ -28,7 +28,7 @@ function makeClip(index: number, id = `clip-${index}`): Clip {
     logMel: f32(new Float32Array(2 * 96 * 64), [2, 1, 96, 64]),
     masks: { dtype: "u8", shape: [2, SIDE, SIDE], data: masks },
     labelled: [0, 1],
-    keep: f32([1, 1], [2]),
+    frameMask: f32([1, 1], [2]),
   };
 }
 
@@ -109,7 +109,7 @@ test("binary masks are PNG files of 0 and 255, named from frame 0", async (t) =>
 
 test("semantic masks have the palette's colours at 360x240, and no padded frames", async (t) => {
   const dir = await scratch(t);
-  const clip: Clip = { ...makeClip(0), category: "v2", keep: f32([1, 0], [2]) };
+  const clip: Clip = { ...makeClip(0), category: "v2", frameMask: f32([1, 0], [2]) };
   const masks = new Uint8Array(2 * SIDE * SIDE).fill(70, 0, SIDE * 4);
   await maskWriter(dir, "avss")(clip, { dtype: "u8", shape: [2, SIDE, SIDE], data: masks });
   const folder = path.join(dir, "pred_masks", "v2", "clip-0");

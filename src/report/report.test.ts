@@ -181,7 +181,7 @@ test("a clip's pictures leave out padded frames and name the classes seen", asyn
     masks: { dtype: "u8" as const, shape: [1, 16, 16], data: new Uint8Array(256).fill(1) },
     labelled: [0],
     logMel: filled([3, 1, 96, 64]),
-    keep: f32([1, 1, 0], [3]),
+    frameMask: f32([1, 1, 0], [3]),
   };
   const pictures = await clipPictures(clip, masks, { figures: [], classes: ["background", "dog", "cat"] });
   assert.equal(pictures.frames.length, 2);

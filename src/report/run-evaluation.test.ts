@@ -17,7 +17,7 @@ function brightness(frameCount: number, classes: readonly string[]): Predictor {
     frameCount,
     imageSize: SIDE,
     classes,
-    predict: async ({ frames, logMel, keep }: ClipBatch) => {
+    predict: async ({ frames, logMel, frameMask }: ClipBatch) => {
       const [steps = 0] = frames.shape;
       const pixels = SIDE * SIDE;
       const outputs = classes.length > 2 ? classes.length : 1;
@@ -27,7 +27,7 @@ function brightness(frameCount: number, classes: readonly string[]): Predictor {
         for (let i = 0; i < pixels; i++) {
           const green = frames.data[(t * pixels + i) * 3 + 1] ?? 0;
           const at = (t * outputs + (outputs > 1 ? 3 : 0)) * pixels + i;
-          logits[at] = ((green - 128) / 40 + loud / 4) * (keep.data[t] ?? 0);
+          logits[at] = ((green - 128) / 40 + loud / 4) * (frameMask.data[t] ?? 0);
         }
       }
       return f32(logits, [steps, outputs, SIDE, SIDE]);

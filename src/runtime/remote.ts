@@ -8,7 +8,14 @@ import type { OnnxValue } from "../graph/onnx/read.js";
 import { deserializeError } from "../serialize-error.js";
 import { describe, type Tensor } from "../tensor.js";
 import type { ExternalData, WorkerReply, WorkerRequest, WorkerTask } from "./protocol.js";
-import { type ModelSource, type Runtime, type Session, type SessionSource, weightsOf } from "./runtime.js";
+import {
+  type ModelSource,
+  OwnedWeights,
+  type Runtime,
+  type Session,
+  type SessionSource,
+  weightsOf,
+} from "./runtime.js";
 
 /** A started worker, as the caller sees it. */
 export interface WorkerPort {
@@ -99,7 +106,7 @@ async function openSession(send: Send, source: SessionSource | ModelSource): Pro
   const { model, external, inputs, outputs } = "onnx" in source ? ready(source) : serialised(source, name);
   // Bytes that were made here are given away; those of a caller are copied.
   const transfer = "onnx" in source ? [] : [model.buffer];
-  if ("onnx" in source || source.giveWeights) {
+  if ("onnx" in source || source.weights instanceof OwnedWeights) {
     transfer.push(...new Set(external.map(({ data }) => data.buffer)));
   }
   const { session = 0 } = await send({ kind: "create", model, external, name }, transfer);
@@ -136,7 +143,7 @@ function ready({ onnx: { bytes, inputs, outputs }, weightFiles = new Map() }: Mo
 }
 
 function serialised({ graph, weights }: SessionSource, name: string): Prepared {
-  const needed = weightsOf(graph, weights);
+  const needed = weightsOf(graph, weights instanceof OwnedWeights ? weights.tensors : weights);
   const model = serialiseOnnx(graph, {
     name,
     parameter: ({ name: key }) => {

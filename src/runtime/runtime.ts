@@ -23,13 +23,20 @@ export interface StoredData {
   readonly data: ArrayBufferView<ArrayBuffer>;
 }
 
+/** Weights that belong to whoever holds this: a session moves them, and the arrays are detached afterwards. */
+export class OwnedWeights {
+  readonly tensors: StoredWeights;
+
+  constructor(tensors: StoredWeights) {
+    this.tensors = tensors;
+  }
+}
+
 /** What a session is made of. */
 export interface SessionSource {
   readonly graph: OnnxGraph;
-  /** Data of the graph's frozen parameters by key; more than it needs is fine. */
-  readonly weights: StoredWeights;
-  /** Gives the weights away: they are moved instead of copied, and empty afterwards. */
-  readonly giveWeights?: boolean | undefined;
+  /** Data of the graph's frozen parameters by key; more than it needs is fine. Copied, unless they are owned. */
+  readonly weights: StoredWeights | OwnedWeights;
   /** Label for messages, e.g. `training step`. */
   readonly name?: string | undefined;
 }

@@ -61,8 +61,8 @@ test("windows of T steps; the last repeats its frame, and only real steps come o
   );
   const [first, second] = predictor.batches;
   assert.equal(predictor.batches.length, 2);
-  assert.deepEqual([...first!.keep.data], [1, 1, 1, 1, 1]);
-  assert.deepEqual([...second!.keep.data], [1, 1, 0, 0, 0]);
+  assert.deepEqual([...first!.frameMask.data], [1, 1, 1, 1, 1]);
+  assert.deepEqual([...second!.frameMask.data], [1, 1, 0, 0, 0]);
   const bytes = side * side * 3;
   assert.deepEqual(second!.frames.data.slice(bytes, 2 * bytes), second!.frames.data.slice(4 * bytes));
   // One and a half seconds of sound make one example, which is repeated.

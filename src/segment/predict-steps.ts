@@ -82,15 +82,15 @@ export async function* predictSteps(
     const seconds = window.length - 1 + last.coveredSeconds;
     const heard = await samples.read(Math.round(seconds * VGGISH_RATE_HZ));
     const pixels = new Uint8Array(frameCount * frameBytes);
-    const keep = new Float32Array(frameCount);
+    const frameMask = new Float32Array(frameCount);
     for (let k = 0; k < frameCount; k++) {
       pixels.set((window[k] ?? last).rgb, k * frameBytes);
-      keep[k] = k < window.length ? 1 : 0;
+      frameMask[k] = k < window.length ? 1 : 0;
     }
     const logits = await predictor.predict({
       frames: { dtype: "u8", shape: [frameCount, imageSize, imageSize, 3], data: pixels },
       logMel: fitExamples(heard, VGGISH_RATE_HZ, frameCount),
-      keep: { dtype: "f32", shape: [frameCount], data: keep },
+      frameMask: { dtype: "f32", shape: [frameCount], data: frameMask },
     });
     for (const [k, { index, timeSeconds, coveredSeconds }] of window.entries()) {
       signal?.throwIfAborted();

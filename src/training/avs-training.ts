@@ -1,10 +1,12 @@
 /** The audio-visual model as the trainer needs it: its step graph, its feeds, its weights. */
 import type { Config } from "../config/schema.js";
 import type { Clip } from "../datasets/clip.js";
-import { toClipBatch } from "../evaluation/evaluate.js";
+import { toClipBatch } from "../datasets/clip-batch.js";
 import { input, leafName, reachable } from "../graph/index.js";
+import { modelPredictor } from "../inference/model-predictor.js";
 import { AudioEmbedder } from "../inference/node/audio-embedder.js";
 import type { EmbeddingCache } from "../inference/node/embedding-cache.js";
+import type { Predictor } from "../inference/predictor.js";
 import {
   type AvsModel,
   buildAvsModel,
@@ -16,11 +18,10 @@ import {
 import { forwardOf } from "../models/forward.js";
 import type { AvsModelConfig } from "../models/model-config.js";
 import { Pass, randomFeeds } from "../nn/index.js";
-import { discard } from "../runtime/discard.js";
 import type { Runtime, Tensors } from "../runtime/runtime.js";
-import { type StateDict, sizeOf, unshared } from "../tensor.js";
+import { type StateDict, sizeOf, type TensorOf } from "../tensor.js";
+import { WeightStore } from "../weights/weight-store.js";
 import { countFlops } from "./flops.js";
-import { openLivePredictor } from "./live-predictor.js";
 import { lossOf } from "./losses.js";
 import { startingWeights } from "./starting-weights.js";
 import { compileStep } from "./step.js";
@@ -34,22 +35,22 @@ export interface AvsTrainingModel extends TrainableModel {
   readonly forwardFlops: number;
 }
 
+/** What `openTrainingModel` is given. */
+export interface TrainingModelOptions {
+  readonly config: Config;
+  readonly modelConfig: AvsModelConfig;
+  readonly runtime: Runtime;
+  /** Audio embeddings of earlier runs, to be used and added to while the audio encoder is frozen. */
+  readonly embeddings?: EmbeddingCache | undefined;
+}
+
 /**
  * Builds the model of a configuration and gathers its weights. Throws `CheckpointError` when a weight file is
  * missing or does not fit.
  */
-export async function openTrainingModel(options: {
-  readonly config: Config;
-  readonly description: AvsModelConfig;
-  readonly runtime: Runtime;
-  /** Audio embeddings of earlier runs, to be used and added to while the audio encoder is frozen. */
-  readonly embeddings?: EmbeddingCache | undefined;
-}): Promise<AvsTrainingModel> {
-  const { config, description, runtime, embeddings } = options;
-  const { audio } = config.model;
-  const model = buildAvsModel(description);
-  const { weights: starting, frozen } = await startingWeights(model, config);
-  const weights = unshared(starting);
+export async function openTrainingModel(options: TrainingModelOptions): Promise<AvsTrainingModel> {
+  const { config, modelConfig } = options;
+  const model = buildAvsModel(modelConfig);
   const plain = plainForm(model);
   const training = new Pass({ training: true });
   forwardOf(model, 1, training);
@@ -61,60 +62,77 @@ export async function openTrainingModel(options: {
     ...statistics,
   ];
   const everTrained = new Set(trainedKeys(config.training.epochs - 1));
+  const { weights, frozen } = await startingWeights(model, config);
+  const store = new WeightStore({
+    load: async () => (await startingWeights(model, config)).weights,
+    initial: weights,
+    isResident: (key) => everTrained.has(key),
+  });
+  return new OpenedTrainingModel({ ...options, model, store, frozen, trainedKeys, everTrained, plain });
+}
 
-  const isFrozen = (key: string): boolean => !everTrained.has(key);
-  /**
-   * Frozen weights are only needed while a session is made, which has its own copies then: in between they
-   * are given back, half the memory of a large model, and read again when the next session is made.
-   */
-  const withFrozen = async <T>(make: () => Promise<T>): Promise<T> => {
-    if (model.specs.some(({ key }) => !weights.has(key))) {
-      const again = await startingWeights(model, config);
-      for (const [key, tensor] of unshared(again.weights)) if (isFrozen(key)) weights.set(key, tensor);
-    }
+interface Parts extends TrainingModelOptions {
+  readonly model: AvsModel;
+  readonly store: WeightStore;
+  readonly frozen: AvsTrainingModel["frozen"];
+  readonly trainedKeys: (epoch: number) => string[];
+  readonly everTrained: ReadonlySet<string>;
+  readonly plain: PlainForm;
+}
+
+/**
+ * Frozen weights are only in memory while a session is opened, which owns them then: half the memory of a large model.
+ * They are read again when the next session is opened.
+ */
+class OpenedTrainingModel implements AvsTrainingModel {
+  readonly parameterCounts: ParameterCounts;
+  readonly forwardFlops: number;
+  readonly modelConfig: AvsModelConfig;
+  readonly weights: StateDict;
+  readonly frozen: AvsTrainingModel["frozen"];
+  readonly trainedKeys: (epoch: number) => string[];
+  readonly #parts: Parts;
+  readonly #embedder: AudioEmbedder | undefined;
+
+  constructor(parts: Parts) {
+    const { config, model, store, runtime, embeddings, everTrained, plain } = parts;
+    const trainable = model.specs
+      .filter(({ key, kind }) => kind === "parameter" && everTrained.has(key))
+      .reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+    this.#parts = parts;
+    this.#embedder = config.model.audio.train
+      ? undefined
+      : new AudioEmbedder({ model, runtime, store, cache: embeddings });
+    this.parameterCounts = { ...countParameters(model), trainable };
+    this.forwardFlops = plain.flops;
+    this.modelConfig = model.config;
+    this.weights = store.resident;
+    this.frozen = parts.frozen;
+    this.trainedKeys = parts.trainedKeys;
+  }
+
+  compileStep(clips: number, epoch: number): Promise<ClipStep> {
+    const trained = new Set(this.trainedKeys(epoch));
+    return this.#withFrozen(() =>
+      compileClipStep({ ...this.#parts, clips, trained, embedder: this.#embedder }),
+    );
+  }
+
+  predictor(): Promise<Predictor> {
+    const { model, store, runtime } = this.#parts;
+    const embedder = this.#embedder;
+    const embed = embedder && ((logMel: TensorOf<"f32">) => embedder.embed(logMel));
+    return this.#withFrozen(() => modelPredictor({ model, store, runtime, embed }));
+  }
+
+  async #withFrozen<T>(open: () => Promise<T>): Promise<T> {
     try {
-      return await make();
+      await this.#embedder?.open();
+      return await open();
     } finally {
-      const released = [...weights].filter(([key]) => isFrozen(key));
-      for (const [key] of released) weights.delete(key);
-      discard(released.map(([, { data }]) => data.buffer));
+      this.#parts.store.release();
     }
-  };
-
-  const embedder = audio.train
-    ? undefined
-    : new AudioEmbedder({
-        model,
-        runtime,
-        cache: embeddings,
-        withWeights: (use) => withFrozen(() => use(weights)),
-      });
-
-  const trainable = model.specs
-    .filter(({ key, kind }) => kind === "parameter" && everTrained.has(key))
-    .reduce((sum, { shape }) => sum + sizeOf(shape), 0);
-
-  return {
-    description,
-    weights,
-    frozen,
-    trainedKeys,
-    parameterCounts: { ...countParameters(model), trainable },
-    forwardFlops: plain.flops,
-    compileStep: (clips, epoch) =>
-      withFrozen(async () => {
-        await embedder?.open(weights);
-        const trained = new Set(trainedKeys(epoch));
-        // What trains in a later epoch is frozen into this step's session, but must stay.
-        const giveWeights = trained.size === everTrained.size;
-        return compileClipStep({ config, model, runtime, weights, giveWeights, clips, trained, embedder });
-      }),
-    predictor: () =>
-      withFrozen(async () => {
-        await embedder?.open(weights);
-        return openLivePredictor(model, runtime, weights, everTrained, embedder);
-      }),
-  };
+  }
 }
 
 /** Whether a parameter trains in `epoch`: Messenger Blocks, decoder and adapters always, encoders when unfrozen. */
@@ -130,30 +148,30 @@ function trains(config: Config, key: string, epoch: number): boolean {
   }
 }
 
+interface PlainForm {
+  readonly used: ReadonlySet<string>;
+  readonly flops: number;
+}
+
 /**
  * What the published formulas use, before any rewrite: a parameter that they use but that no gradient reaches
  * (queries and keys over a single key) still decays, one that they never use (a spare ResNet branch) does not.
  */
-function plainForm(model: AvsModel): { used: ReadonlySet<string>; flops: number } {
+function plainForm(model: AvsModel): PlainForm {
   const logits = forwardOf(model, 1, new Pass({ rewrites: false }));
   const nodes = reachable([logits]);
   const leaves = nodes.filter((node) => node.op === "parameter").flatMap((node) => node.outputs);
   return { used: new Set(leaves.map(leafName)), flops: countFlops(nodes) };
 }
 
-interface StepOptions {
-  readonly config: Config;
-  readonly model: AvsModel;
-  readonly runtime: Runtime;
-  readonly weights: StateDict;
-  readonly giveWeights: boolean;
+interface StepOptions extends Pick<Parts, "config" | "model" | "runtime" | "store"> {
   readonly clips: number;
   readonly trained: ReadonlySet<string>;
   readonly embedder: AudioEmbedder | undefined;
 }
 
 async function compileClipStep(options: StepOptions): Promise<ClipStep> {
-  const { config, model, runtime, weights, giveWeights, clips, trained, embedder } = options;
+  const { config, model, runtime, store, clips, trained, embedder } = options;
   const { task, frameCount, imageSize } = model.config;
   const pass = new Pass({ training: true });
   // S4 has, and the published loss takes, the first frame of each clip.
@@ -165,25 +183,20 @@ async function compileClipStep(options: StepOptions): Promise<ClipStep> {
   });
   const target = input("target", [labels, imageSize, imageSize], "u8");
   const loss = lossOf(logits, target, input("counts", [labels]), config.training.losses);
-  const step = await compileStep(
-    runtime,
-    {
-      loss: loss.total,
-      reports: loss.parts,
-      trainable: [...model.values]
-        .filter(([key]) => trained.has(key) && !pass.updates.has(key))
-        .map(([, v]) => v),
-      updates: pass.updates,
-    },
-    weights,
-    { giveWeights },
-  );
+  const step = await compileStep(runtime, store, {
+    loss: loss.total,
+    reports: loss.parts,
+    trainable: [...model.values]
+      .filter(([key]) => trained.has(key) && !pass.updates.has(key))
+      .map(([, v]) => v),
+    updates: pass.updates,
+  });
   return {
     async run(group, key, optimizer, learningRate) {
       const batch = toClipBatch(group);
       const feeds: Tensors = {
         frames: batch.frames,
-        keep: batch.keep,
+        frameMask: batch.frameMask,
         ...(embedder ? { embedding: await embedder.embed(batch.logMel) } : { logMel: batch.logMel }),
         ...labelFeeds(group, labelled, imageSize),
         ...randomFeeds(pass.sites, { seed: config.training.seed, step: key }),

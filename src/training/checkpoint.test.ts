@@ -7,9 +7,9 @@ import { modelFromConfig } from "../config/model-from-config.js";
 import { checkConfig } from "../config/validate.js";
 import { CheckpointError } from "../errors.js";
 import { f32 } from "../tensor.js";
+import { startOfRun } from "../weights/checkpoint.js";
 import { writeSafetensors } from "../weights/node/safetensors-file.js";
-import { type Checkpoint, startOfRun } from "./checkpoint.js";
-import { loadCheckpoint, peekCheckpoint, saveCheckpoint } from "./checkpoint-file.js";
+import { type Checkpoint, loadCheckpoint, readCheckpointInfo, saveCheckpoint } from "./checkpoint.js";
 import { createOptimizer } from "./optimizers.js";
 
 async function withDir(body: (dir: string) => Promise<void>): Promise<void> {
@@ -50,7 +50,7 @@ test("a checkpoint comes back as it was, and equal ones are equal bytes", () =>
     assert.deepEqual(loaded, example());
     await saveCheckpoint(b, loaded);
     assert.deepEqual(await readFile(a), await readFile(b));
-    assert.deepEqual((await peekCheckpoint(a)).progress, example().progress);
+    assert.deepEqual((await readCheckpointInfo(a)).progress, example().progress);
   }));
 
 test("other files, damaged and truncated ones are refused", () =>

@@ -1,138 +1,68 @@
-/**
- * What a checkpoint holds: every parameter that was trained (and running statistics), the optimiser's state,
- * how far the run is, its configuration, and which frozen weights it stands on. One safetensors file holds
- * all of it, so that parameters and optimiser state can never come from different moments.
- *
- * Tensors: parameters under their state-dict keys; the optimiser's under `optimizer:<parameter>.<slot>`.
- * Metadata: `format`, and as JSON `model` (`AvsModelConfig`), `config`, `frozen` and `progress`.
- */
-import { z } from "zod";
+/** Checkpoints of a run on disk, written atomically: a file is the old checkpoint or the new one, never a part. */
 import { type Config, configSchema } from "../config/schema.js";
 import { CheckpointError } from "../errors.js";
+import { findWeightFile } from "../inference/node/model-files.js";
 import { type AvsModelConfig, modelConfigFromJson, modelConfigToJson } from "../models/model-config.js";
-import type { StateDict, Tensor } from "../tensor.js";
+import {
+  type CheckpointHeader,
+  type CheckpointTensors,
+  type Metadata,
+  packCheckpoint,
+  readCheckpointHeader,
+  splitTensors,
+} from "../weights/checkpoint.js";
+import {
+  loadSafetensors,
+  loadSafetensorsHeader,
+  writeSafetensors,
+} from "../weights/node/safetensors-file.js";
 
-/** The weight file that a frozen part was loaded from. */
-const frozenSchema = z.strictObject({ file: z.string(), sha256: z.string() });
-/** One file of frozen weights and its content's hash. */
-export type FrozenSource = z.infer<typeof frozenSchema>;
-
-const epochSchema = z.strictObject({
-  /** Counted from 0. */
-  epoch: z.number(),
-  /** Mean training loss of the epoch. */
-  loss: z.number(),
-  /** Learning rate at its end. */
-  learningRate: z.number(),
-  /** Validation figures, where the epoch was evaluated. */
-  validation: z.record(z.string(), z.number()).optional(),
-});
-/** What is kept of an epoch. */
-export type EpochRecord = z.infer<typeof epochSchema>;
-
-const progressSchema = z.strictObject({
-  /** The epoch that comes next or is under way, counted from 0. */
-  epoch: z.number(),
-  /** Batches of it that are done. */
-  batch: z.number(),
-  /** Steps done in all; also the key of the random draws. */
-  step: z.number(),
-  /** Sum of the losses of those batches, weighted by clips, and the clips. */
-  lossSum: z.number(),
-  lossClips: z.number(),
-  /** The best epoch so far and its figure. */
-  best: z.strictObject({ epoch: z.number(), value: z.number() }).nullable(),
-  history: z.array(epochSchema),
-});
-/** How far a run is. With the configuration it determines all that follows, to the bit. */
-export type Progress = z.infer<typeof progressSchema>;
-
-/** A run that has not begun. */
-export const startOfRun: Progress = {
-  epoch: 0,
-  batch: 0,
-  step: 0,
-  lossSum: 0,
-  lossClips: 0,
-  best: null,
-  history: [],
-};
-
-/** A checkpoint in memory. */
-export interface Checkpoint {
+/** A checkpoint without its tensors. */
+export interface CheckpointInfo extends Pick<CheckpointHeader, "frozen" | "progress"> {
   readonly config: Config;
   /** The model that the parameters belong to. */
   readonly model: AvsModelConfig;
-  /** Where frozen weights came from, by state-dict prefix (`visual_encoder`, `audio_encoder`). */
-  readonly frozen: Readonly<Record<string, FrozenSource>>;
-  readonly progress: Progress;
-  /** Trained parameters and running statistics by state-dict key. */
-  readonly parameters: StateDict;
-  /** The optimiser's state; absent in files meant for use only (`best`). */
-  readonly optimizer?: StateDict | undefined;
 }
 
-const format = "avseg-checkpoint-1";
-const optimizerPrefix = "optimizer:";
+/** A checkpoint in memory. */
+export interface Checkpoint extends CheckpointInfo, CheckpointTensors {}
 
-/** The tensors and metadata to write for a checkpoint. */
-export function packCheckpoint(checkpoint: Checkpoint): {
-  tensors: StateDict;
-  metadata: Record<string, string>;
-} {
-  const tensors = new Map<string, Tensor>(checkpoint.parameters);
-  for (const [key, tensor] of checkpoint.optimizer ?? []) tensors.set(`${optimizerPrefix}${key}`, tensor);
-  const { config, model, frozen, progress } = checkpoint;
-  return {
-    tensors,
-    metadata: {
-      format,
-      model: modelConfigToJson(model),
-      config: JSON.stringify(config),
-      frozen: JSON.stringify(frozen),
-      progress: JSON.stringify(progress),
-    },
-  };
+/** Writes a checkpoint; equal checkpoints give equal bytes. Throws `OutputError`. */
+export async function saveCheckpoint(file: string, checkpoint: Checkpoint): Promise<void> {
+  const { tensors, metadata } = packCheckpoint({ ...checkpoint, model: modelConfigToJson(checkpoint.model) });
+  await writeSafetensors(file, tensors, metadata);
 }
 
-/** True for the metadata of a checkpoint written by `packCheckpoint`. */
-export function isCheckpoint(metadata: Readonly<Record<string, string>>): boolean {
-  return metadata.format === format;
+/** Reads a checkpoint. Throws `CheckpointError` for anything else. */
+export async function loadCheckpoint(file: string): Promise<Checkpoint> {
+  const { tensors, metadata } = await loadSafetensors(file);
+  return { ...infoOf(metadata, file), ...splitTensors(tensors) };
 }
 
-/** The opposite of `packCheckpoint`. `file` names the file in `CheckpointError`s. */
-export function unpackCheckpoint(
-  tensors: StateDict,
-  metadata: Readonly<Record<string, string>>,
-  file: string,
-): Checkpoint {
-  if (!isCheckpoint(metadata)) {
+/**
+ * Reads what a checkpoint says about itself, e.g. its configuration, without its tensors; one that comes with avseg is
+ * found from any folder. Throws `CheckpointError`.
+ */
+export async function readCheckpointInfo(name: string): Promise<CheckpointInfo> {
+  const file = await findWeightFile(name);
+  const { metadata } = await loadSafetensorsHeader(file);
+  return infoOf(metadata, file);
+}
+
+function infoOf(metadata: Metadata, file: string): CheckpointInfo {
+  const header = readCheckpointHeader(metadata, file);
+  if (header === undefined) {
     throw new CheckpointError(`${file}: expected a checkpoint of avseg, found other weights`, {
       hint: "Give the configuration that these weights belong to, or a file written by `avseg train`.",
     });
   }
-  const part = <T>(key: string, schema: z.ZodType<T>): T => {
-    try {
-      return schema.parse(JSON.parse(metadata[key] ?? ""));
-    } catch (cause) {
-      throw new CheckpointError(`${file}: its ${key} cannot be read`, {
-        cause,
-        hint: "The file is damaged, or was written by another version.",
-      });
-    }
-  };
-  const parameters = new Map<string, Tensor>();
-  const optimizer = new Map<string, Tensor>();
-  for (const [key, tensor] of tensors) {
-    if (key.startsWith(optimizerPrefix)) optimizer.set(key.slice(optimizerPrefix.length), tensor);
-    else parameters.set(key, tensor);
+  const config = configSchema.safeParse(header.config);
+  if (config.success) {
+    const { frozen, progress } = header;
+    return { config: config.data, model: modelConfigFromJson(header.model, file), frozen, progress };
   }
-  return {
-    config: part("config", configSchema),
-    model: modelConfigFromJson(metadata.model ?? "", file),
-    frozen: part("frozen", z.record(z.string(), frozenSchema)),
-    progress: part("progress", progressSchema),
-    parameters,
-    ...(optimizer.size > 0 ? { optimizer } : {}),
-  };
+  throw new CheckpointError(`${file}: its config cannot be read`, {
+    cause: config.error,
+    hint: "The file is damaged, or was written by another version of avseg.",
+  });
 }

@@ -1,4 +1,5 @@
 /** Thirty AdamW steps of a small whole model against the reference. */
+
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
 import { assertClose, goldenPath, relativeError, seededParameter } from "../../test/support.js";
@@ -8,6 +9,7 @@ import { Pass } from "../nn/index.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import { asF32, f32, type Tensor } from "../tensor.js";
 import { loadSafetensors } from "../weights/node/safetensors-file.js";
+import { WeightStore } from "../weights/weight-store.js";
 import { lossOf } from "./losses.js";
 import { createOptimizer } from "./optimizers.js";
 import { compileStep } from "./step.js";
@@ -86,7 +88,7 @@ test("the loss curve, gradients and final weights of training_micro", async (t) 
   );
 
   const definition = { loss: loss.total, reports: new Map(), trainable, updates: new Map() };
-  const step = await compileStep(runtime, definition, weights);
+  const step = await compileStep(runtime, WeightStore.of(weights), definition);
   const optimizer = createOptimizer({ kind: "adamw", weightDecay: 0.01 });
   const curve: number[] = [];
   const train = async (steps: number) => {

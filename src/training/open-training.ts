@@ -12,9 +12,10 @@ import { EmbeddingCache } from "../inference/node/embedding-cache.js";
 import type { ParameterCounts } from "../models/avs-model.js";
 import { ensureWritableDir } from "../node/files.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
+import type { FrozenSource } from "../weights/checkpoint.js";
 import { openTrainingModel } from "./avs-training.js";
-import type { Checkpoint, FrozenSource } from "./checkpoint.js";
-import { loadCheckpoint, peekCheckpoint } from "./checkpoint-file.js";
+import type { Checkpoint } from "./checkpoint.js";
+import { loadCheckpoint, readCheckpointInfo } from "./checkpoint.js";
 import { requireSameRun } from "./same-run.js";
 import { runFiles, Trainer } from "./trainer.js";
 
@@ -75,7 +76,7 @@ export async function openTraining(options: OpenTrainingOptions): Promise<Traini
   try {
     const model = await openTrainingModel({
       config,
-      description: modelFromConfig(config, trainSet.classes),
+      modelConfig: modelFromConfig(config, trainSet.classes),
       runtime,
       ...(config.data.audioCache && { embeddings: new EmbeddingCache({ onWarning }) }),
     });
@@ -137,9 +138,9 @@ async function existingRun(
     });
   }
   // A run killed between its first two checkpoints left the best alone, and makes it again.
-  const checkpoint = found === last ? await loadCheckpoint(last) : await peekCheckpoint(best);
-  requireSameRun(checkpoint.config, config, found);
-  return found === last ? checkpoint : undefined;
+  const checkpoint = found === last ? await loadCheckpoint(last) : undefined;
+  requireSameRun((checkpoint ?? (await readCheckpointInfo(best))).config, config, found);
+  return checkpoint;
 }
 
 /** Nothing can be learnt over encoders that are random and stay so. */

@@ -12,7 +12,7 @@ import type { Config } from "../config/schema.js";
 import { checkConfig } from "../config/validate.js";
 import type { Clip } from "../datasets/clip.js";
 import { conv2d, gradients, input, parameter } from "../graph/index.js";
-import { loadPredictor } from "../inference/node/load-predictor.js";
+import { openPredictor } from "../inference/node/open-predictor.js";
 import { buildAvsModel } from "../models/avs-model.js";
 import { forwardOf } from "../models/forward.js";
 import { normaliseFrames } from "../models/normalize-frames.js";
@@ -21,7 +21,8 @@ import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import type { Tensors } from "../runtime/runtime.js";
 import { asF32, f32, filled, type StateDict, sizeOf, type Tensor, type TensorOf } from "../tensor.js";
 import { openTrainingModel } from "./avs-training.js";
-import { loadCheckpoint } from "./checkpoint-file.js";
+import { loadCheckpoint } from "./checkpoint.js";
+import { startingWeights } from "./starting-weights.js";
 import { runFiles, Trainer } from "./trainer.js";
 
 const runtime = nodeRuntime();
@@ -63,7 +64,7 @@ function clip(index: number): Clip {
     logMel: seededInput(`log-mel ${index}`, [5, 1, 96, 64], 3),
     masks: noise("masks", [5, side, side], (u) => (u > 0.3 ? 1 : 0)),
     labelled: [0, 1, 2, 3, 4],
-    keep: filled([5], 1),
+    frameMask: filled([5], 1),
   };
 }
 const clips = [clip(0), clip(1)] as const;
@@ -85,12 +86,10 @@ interface TrainedModel {
 /** Trains two steps, each on both clips. */
 async function train(name: string, visual: object): Promise<TrainedModel> {
   const own = config(visual);
-  const model = await openTrainingModel({ config: own, description: modelFromConfig(own), runtime });
-  const before = new Map(
-    [...model.weights]
-      .filter(([key]) => key.includes("running_") || key === firstConv)
-      .map(([key, tensor]) => [key, f32(numbers(model.weights.get(key)).slice(), tensor.shape)]),
-  );
+  const modelConfig = modelFromConfig(own);
+  const model = await openTrainingModel({ config: own, modelConfig, runtime });
+  const { weights } = await startingWeights(buildAvsModel(modelConfig), own);
+  const before = new Map([...weights].filter(([key]) => key.includes("running_") || key === firstConv));
   let live = new Float32Array();
   const workDir = path.join(dir, name);
   const trainer = new Trainer({
@@ -110,7 +109,7 @@ async function train(name: string, visual: object): Promise<TrainedModel> {
   });
   await trainer.run();
   const { last } = runFiles(workDir);
-  const predictor = await loadPredictor({ checkpoint: last });
+  const predictor = await openPredictor({ checkpoint: last });
   const { data: loaded } = await predictor.predict(clips[0]);
   await predictor.close();
   return { before, saved: (await loadCheckpoint(last)).parameters, live, loaded };

@@ -9,9 +9,9 @@ import { checkConfig } from "../config/validate.js";
 import { CheckpointError } from "../errors.js";
 import { buildAvsModel } from "../models/avs-model.js";
 import type { Tensor } from "../tensor.js";
+import { startOfRun } from "../weights/checkpoint.js";
 import { writeSafetensors } from "../weights/node/safetensors-file.js";
-import { startOfRun } from "./checkpoint.js";
-import { saveCheckpoint } from "./checkpoint-file.js";
+import { saveCheckpoint } from "./checkpoint.js";
 import { startingWeights } from "./starting-weights.js";
 
 let dir = "";

@@ -1,46 +1,44 @@
 /** The weights that a training run begins with. */
 import type { Config } from "../config/schema.js";
-import { assembleWeights, findWeightFile } from "../inference/node/assemble-weights.js";
+import { diskFiles } from "../inference/node/model-files.js";
+import { gatherWeights } from "../inference/weight-sources.js";
 import { type AvsModel, isAdapter } from "../models/avs-model.js";
 import type { StateDict } from "../tensor.js";
-import { hashFile } from "../weights/hub/cache.js";
-import { loadStateDict } from "../weights/node/load.js";
-import { type FrozenSource, isCheckpoint, unpackCheckpoint } from "./checkpoint.js";
+import { type FrozenSource, readCheckpointHeader, splitTensors } from "../weights/checkpoint.js";
 
 /**
- * Gathers them: encoders, then what `training.init` has, then the seed. A head for another
- * number of classes is not taken over. `frozen` names the files that a checkpoint of the run will stand on.
- * Throws `CheckpointError` when a file is missing, damaged or does not fit.
+ * Gathers them: encoders, then what `training.init` has, then the seed. A head for another number of classes is not
+ * used. `frozen` names the files that a checkpoint of the run will stand on. Throws `CheckpointError` when a file is
+ * missing, damaged or does not fit.
  */
 export async function startingWeights(
   model: AvsModel,
   { model: { visual, audio }, training: { init, seed } }: Pick<Config, "model" | "training">,
 ): Promise<{ weights: StateDict; frozen: Readonly<Record<string, FrozenSource>> }> {
   const named = { visual: visual.weights, audio: audio.weights, pca: audio.pca };
+  const gather = (sources: Parameters<typeof gatherWeights>[1]["sources"]) =>
+    gatherWeights(model.specs, { sources, seed, modelFiles: diskFiles });
   if (init === null) {
-    const { weights, files } = await assembleWeights(model.specs, named, seed);
+    const { weights, files } = await gather(named);
     return { weights, frozen: files };
   }
-  const file = await findWeightFile(init);
-  const { tensors: all, metadata } = await loadStateDict(file);
+  const { tensors: all, metadata } = await diskFiles.weights(init);
   const shapes = new Map(model.specs.map(({ key, shape }) => [key, shape.join()]));
   const tensors = new Map(
-    [...all].filter(([key, { shape }]) => {
-      const otherHead = key.startsWith("decoder.mask_features.") && shapes.get(key) !== shape.join();
-      return !key.startsWith("optimizer:") && !otherHead;
-    }),
+    [...splitTensors(all).parameters].filter(
+      ([key, { shape }]) => !key.startsWith("decoder.mask_features.") || shapes.get(key) === shape.join(),
+    ),
   );
   // A checkpoint of ours stands on encoders, which the configuration need not name again.
-  const inherited = isCheckpoint(metadata) ? unpackCheckpoint(new Map(), metadata, file).frozen : {};
-  const sources = {
+  const inherited = readCheckpointHeader(metadata, init)?.frozen ?? {};
+  const { weights, files } = await gather({
     visual: named.visual ?? inherited.visual_encoder?.file ?? null,
     audio: named.audio ?? inherited.audio_encoder?.file ?? null,
     pca: named.pca ?? inherited["audio_encoder.pproc"]?.file ?? null,
-    whole: { file, tensors },
-  };
-  const { weights, files } = await assembleWeights(model.specs, sources, seed);
+    whole: { file: init, tensors },
+  });
   const frozen: Record<string, FrozenSource> = { ...files };
-  const sha256 = await hashFile(file);
+  const sha256 = await diskFiles.sha256(init);
   for (const part of ["visual_encoder", "audio_encoder"]) {
     const own = model.specs.filter(({ key }) => key.startsWith(`${part}.`) && !isAdapter(key));
     if (own.every(({ key }) => tensors.has(key))) frozen[part] = { file: init, sha256 };

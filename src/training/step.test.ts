@@ -5,6 +5,7 @@ import { DivergenceError } from "../errors.js";
 import { input, matmul, mean, mul, parameter, sub } from "../graph/index.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import { f32, type TensorOf } from "../tensor.js";
+import { WeightStore } from "../weights/weight-store.js";
 import { createOptimizer } from "./optimizers.js";
 import { compileStep } from "./step.js";
 
@@ -27,16 +28,12 @@ test("a step trains what is trainable, keeps the rest, and renews statistics", a
   const error = sub(y, input("target", [3, 1]));
   const loss = mean(mul(error, error));
   const statistic = mul(parameter("average", []), 0.5);
-  const step = await compileStep(
-    runtime,
-    {
-      loss,
-      reports: new Map([["output", mean(y)]]),
-      trainable: [weight, parameter("idle", [1])],
-      updates: new Map([["average", sub(statistic, -1)]]),
-    },
-    weights,
-  );
+  const step = await compileStep(runtime, WeightStore.of(weights), {
+    loss,
+    reports: new Map([["output", mean(y)]]),
+    trainable: [weight, parameter("idle", [1])],
+    updates: new Map([["average", sub(statistic, -1)]]),
+  });
   assert.deepEqual(step.trainedKeys, ["w", "idle"]);
   const feeds = { x: f32([1, 0, 0, 1, 1, 1], [3, 2]), target: f32([0, 1, 2], [3, 1]) };
   const optimizer = createOptimizer({ kind: "sgd", weightDecay: 0.1 });
@@ -62,11 +59,12 @@ test("a loss that is not finite stops the step before anything changes", async (
   const w = f32([1], [1]);
   const weight = parameter("w", [1]);
   const loss = mean(mul(weight, input("x", [1])));
-  const step = await compileStep(
-    runtime,
-    { loss, reports: new Map(), trainable: [weight], updates: new Map() },
-    new Map([["w", w]]),
-  );
+  const step = await compileStep(runtime, WeightStore.of(new Map([["w", w]])), {
+    loss,
+    reports: new Map(),
+    trainable: [weight],
+    updates: new Map(),
+  });
   const optimizer = createOptimizer({ kind: "adamw" });
   const feeds = { x: f32([Number.NaN], [1]) };
   await assert.rejects(step.run(feeds, optimizer, 0.1), new DivergenceError("the loss is NaN"));

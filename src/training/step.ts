@@ -6,7 +6,8 @@ import { DivergenceError } from "../errors.js";
 import { emitOnnx, gradients, leafName, reachable, type Value } from "../graph/index.js";
 import { discard } from "../runtime/discard.js";
 import type { Runtime, Tensors } from "../runtime/runtime.js";
-import { asF32, type StateDict, type TensorOf } from "../tensor.js";
+import { asF32, type TensorOf } from "../tensor.js";
+import type { WeightStore } from "../weights/weight-store.js";
 import type { Optimizer } from "./optimizers.js";
 
 /** What a step computes, symbolically. */
@@ -43,14 +44,13 @@ const gradientOf = (key: string): string => `gradient:${key}`;
 const updateOf = (key: string): string => `update:${key}`;
 
 /**
- * Compiles a step. `weights` holds all parameters; those that train (and running statistics) are updated
- * in place by `run`, the others are frozen into the session (and empty afterwards with `giveWeights`).
+ * Compiles a step. The store's resident weights are those that train and running statistics: `run` updates them in
+ * place. The others are frozen into the session.
  */
 export async function compileStep(
   runtime: Runtime,
+  store: WeightStore,
   definition: StepDefinition,
-  weights: StateDict,
-  { giveWeights = false }: { readonly giveWeights?: boolean | undefined } = {},
 ): Promise<TrainingStep> {
   const trainedKeys = definition.trainable.map(leafName);
   const outputs: Record<string, Value> = { loss: definition.loss };
@@ -65,10 +65,11 @@ export async function compileStep(
   });
   const fed = new Set([...trainedKeys, ...definition.updates.keys()]);
   const graph = emitOnnx(outputs, { fed, target: { contrib: runtime.provider === "cpu" } });
-  const session = await runtime.createSession({ graph, weights, giveWeights, name: "training step" });
+  const weights = await store.take(graph.parameters.map(({ name }) => name));
+  const session = await runtime.createSession({ graph, weights, name: "training step" });
   const inputs = new Set(graph.inputs.map(({ name }) => name));
   const own = (key: string): TensorOf<"f32"> => {
-    const tensor = weights.get(key);
+    const tensor = store.resident.get(key);
     if (!tensor) throw new Error(`training step: no weight ${key}`);
     return asF32(tensor, key);
   };

@@ -13,7 +13,8 @@ import type { Predictor } from "../inference/predictor.js";
 import { Random } from "../random.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import { f32, filled, type TensorOf } from "../tensor.js";
-import { loadCheckpoint } from "./checkpoint-file.js";
+import { WeightStore } from "../weights/weight-store.js";
+import { loadCheckpoint } from "./checkpoint.js";
 import { readLog } from "./run-log.js";
 import { compileStep } from "./step.js";
 import {
@@ -52,7 +53,7 @@ function clip(index: number): Clip {
     logMel: filled([1, 1, 96, 64]),
     masks: { dtype: "u8", shape: [1, 1, 1], data: Uint8Array.of(random.integer(2)) },
     labelled: [0],
-    keep: filled([1], 1),
+    frameMask: filled([1], 1),
   };
 }
 
@@ -76,7 +77,7 @@ function tinyModel(): TrainableModel {
   ]);
   const trainedKeys = (epoch: number) => (epoch >= 2 ? ["w", "late"] : ["w"]);
   return {
-    description: modelFromConfig(config()),
+    modelConfig: modelFromConfig(config()),
     weights,
     frozen: {},
     trainedKeys,
@@ -93,7 +94,7 @@ function tinyModel(): TrainableModel {
         trainable: leaves.slice(0, trainedKeys(epoch).length),
         updates: new Map(),
       };
-      const step = await compileStep(runtime, definition, weights);
+      const step = await compileStep(runtime, WeightStore.of(weights), definition);
       return {
         run(group, key, optimizer, learningRate) {
           const random = new Random(77, key);
@@ -146,7 +147,7 @@ async function run({
     workDir,
     validate: async (predictor) => {
       const epoch = trainer.progress.epoch;
-      const batch = { frames: clip(0).frames, logMel: clip(0).logMel, keep: clip(0).keep };
+      const batch = { frames: clip(0).frames, logMel: clip(0).logMel, frameMask: clip(0).frameMask };
       const miou = scores?.[epoch] ?? (await predictor.predict(batch)).data[0] ?? 0;
       return { miou, fscore: 1 - miou };
     },

@@ -12,14 +12,8 @@ import type { Predictor } from "../inference/predictor.js";
 import type { AvsModelConfig } from "../models/model-config.js";
 import { ensureWritableDir, removeStale } from "../node/files.js";
 import type { StateDict, Tensor } from "../tensor.js";
-import {
-  type Checkpoint,
-  type EpochRecord,
-  type FrozenSource,
-  type Progress,
-  startOfRun,
-} from "./checkpoint.js";
-import { saveCheckpoint } from "./checkpoint-file.js";
+import { type EpochRecord, type FrozenSource, type RunProgress, startOfRun } from "../weights/checkpoint.js";
+import { type Checkpoint, saveCheckpoint } from "./checkpoint.js";
 import { createOptimizer, type Optimizer } from "./optimizers.js";
 import { RunLog } from "./run-log.js";
 import { scheduleFactor } from "./schedule.js";
@@ -34,7 +28,7 @@ export interface ClipStep {
 
 /** What the trainer needs of a model. */
 export interface TrainableModel {
-  readonly description: AvsModelConfig;
+  readonly modelConfig: AvsModelConfig;
   /** All weights by key; steps update the trained ones in place. */
   readonly weights: StateDict;
   /** Where frozen weights came from, by state-dict prefix. */
@@ -98,7 +92,7 @@ export type TrainerEvent =
 /** How a run ended. */
 export interface TrainingResult {
   readonly history: readonly EpochRecord[];
-  readonly best: Progress["best"];
+  readonly best: RunProgress["best"];
   readonly lastFile: string;
   /** Absent when no epoch was evaluated. */
   readonly bestFile?: string | undefined;
@@ -121,7 +115,7 @@ export class Trainer {
   readonly #options: TrainerOptions;
   readonly #optimizer: Optimizer;
   readonly #files: ReturnType<typeof runFiles>;
-  #progress: Progress;
+  #progress: RunProgress;
   #steps: { epoch: number; trained: string; byClips: Map<number, ClipStep> } | undefined;
   #predictor: Predictor | undefined;
   #savedAt = performance.now();
@@ -144,7 +138,7 @@ export class Trainer {
   }
 
   /** How far the run is. */
-  get progress(): Progress {
+  get progress(): RunProgress {
     return this.#progress;
   }
 
@@ -312,7 +306,7 @@ export class Trainer {
     const optimizer = which === "last" ? { optimizer: this.#optimizer.state() } : {};
     await saveCheckpoint(file, {
       config,
-      model: model.description,
+      model: model.modelConfig,
       frozen: model.frozen,
       progress: this.#progress,
       parameters,

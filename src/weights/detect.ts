@@ -2,8 +2,8 @@
 import { CheckpointError } from "../errors.js";
 import type { ByteSource } from "./byte-source.js";
 
-/** What kinds of file can hold weights: safetensors, torch's zip archives, and pickles (legacy torch files too). */
-export type Container = "safetensors" | "zip" | "pickle";
+/** What kinds of file can hold weights: safetensors, torch's zip archives, pickles (legacy torch files too), ONNX. */
+export type Container = "safetensors" | "zip" | "pickle" | "onnx";
 
 /** The container that `source` is. Throws `CheckpointError` that names what people give by mistake. */
 export async function detectContainer(source: ByteSource): Promise<Container> {
@@ -12,6 +12,8 @@ export async function detectContainer(source: ByteSource): Promise<Container> {
   // A header length below 2^32, then the brace of the header.
   if (first[8] === 0x7b && first.subarray(4, 8).every((b) => b === 0)) return "safetensors";
   if (text.startsWith("PK\x03\x04")) return "zip";
+  // As ONNX files begin here: an IR version, then the producer's name.
+  if (first[0] === 0x08 && first[2] === 0x12) return "onnx";
   // Pickles begin with their protocol; those of protocols 0 and 1 with a container or a name.
   if (first[0] === 0x80 || /^[c(\])}]/.test(text)) return "pickle";
 

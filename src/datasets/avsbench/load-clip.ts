@@ -68,7 +68,7 @@ export async function loadClip(request: ClipRequest): Promise<Clip> {
       loadLogMel(request),
       ...Array.from({ length: count }, (_, t) => loadStep(t)),
     ]);
-    const keep = Float32Array.from({ length: frameCount }, (_, t) => (t < count ? 1 : 0));
+    const frameMask = Float32Array.from({ length: frameCount }, (_, t) => (t < count ? 1 : 0));
     return {
       id: files.id,
       category: files.category,
@@ -76,7 +76,7 @@ export async function loadClip(request: ClipRequest): Promise<Clip> {
       logMel,
       masks: { dtype: "u8", shape: [labelled.length, side, side], data: masks },
       labelled,
-      keep: { dtype: "f32", shape: [frameCount], data: keep },
+      frameMask: { dtype: "f32", shape: [frameCount], data: frameMask },
     };
   } catch (error) {
     throw asDatasetError(error, request.files);

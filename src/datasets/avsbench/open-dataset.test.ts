@@ -74,14 +74,14 @@ test("AVSS: padded to ten, classes from the colours, crop in training", { skip }
   assert.equal(train.classes[0], "background");
   const single = await train.load(0);
   assert.deepEqual(single.labelled, [0]);
-  assert.deepEqual([...single.keep.data], [1, 1, 1, 1, 1, 0, 0, 0, 0, 0]);
+  assert.deepEqual([...single.frameMask.data], [1, 1, 1, 1, 1, 0, 0, 0, 0, 0]);
   assert.ok(single.logMel.data.subarray(5 * 6144).every((x) => x === 0));
   assert.deepEqual((await train.load(1)).labelled, [0, 1, 2, 3, 4]);
   const val = await openDataset({ task: "avss", root, split: "val", imageSize: 224 });
   const long = await val.load(0);
   assert.deepEqual(long.masks.shape, [10, 224, 224]);
   assert.ok(long.masks.data.some((k) => k > 0) && long.masks.data.every((k) => k < 71));
-  assert.ok(long.keep.data.every((k) => k === 1));
+  assert.ok(long.frameMask.data.every((k) => k === 1));
 });
 
 test("a folder that is no dataset, and tables that lead nowhere", async (t) => {

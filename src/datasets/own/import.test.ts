@@ -99,7 +99,7 @@ test("AVSS: masks name classes by number or by colour", async (t) => {
     const data = await openDataset({ task: "avss", root, split, imageSize: size, frameCount: 5 });
     assert.deepEqual(data.classes, ["background", ...classes]);
     const clip = await data.load(0);
-    assert.deepEqual([...clip.keep.data], [1, 1, 1, 1, 1]);
+    assert.deepEqual([...clip.frameMask.data], [1, 1, 1, 1, 1]);
     const index = Number(/my-video-(\d)_0_5/.exec(clip.id)?.[1]);
     const label = index === 2 ? 1 : 2;
     assert.deepEqual(

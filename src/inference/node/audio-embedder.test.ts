@@ -9,6 +9,7 @@ import { buildAvsModel } from "../../models/avs-model.js";
 import { nodeRuntime } from "../../runtime/node/node-runtime.js";
 import type { Runtime } from "../../runtime/runtime.js";
 import { asF32, type TensorOf } from "../../tensor.js";
+import { WeightStore } from "../../weights/weight-store.js";
 import { AudioEmbedder } from "./audio-embedder.js";
 import { EmbeddingCache } from "./embedding-cache.js";
 
@@ -61,9 +62,9 @@ async function embed(
     model: buildAvsModel(config),
     runtime: counting,
     cache,
-    withWeights: (use) => use(weights()),
+    store: new WeightStore({ load: async () => weights() }),
   });
-  await embedder.open(weights());
+  await embedder.open();
   const { data, shape } = await embedder.embed(logMel);
   assert.deepEqual(shape, [logMel.shape[0], 128]);
   assert.deepEqual(await embedder.embed(logMel), { dtype: "f32", shape, data });

@@ -8,6 +8,7 @@ import type { AvsModel } from "../../models/avs-model.js";
 import { audioWidth } from "../../models/vggish.js";
 import { type Runtime, type Session, weightsOf } from "../../runtime/runtime.js";
 import { asF32, type StateDict, type TensorOf } from "../../tensor.js";
+import type { WeightStore } from "../../weights/weight-store.js";
 import type { EmbeddingCache } from "./embedding-cache.js";
 
 /** To be changed when kept embeddings must not be used any more for a reason that their keys do not hold. */
@@ -19,8 +20,7 @@ export interface AudioEmbedderOptions {
   readonly runtime: Runtime;
   /** Keeps embeddings for later runs; without it they are kept in memory. */
   readonly cache?: EmbeddingCache | undefined;
-  /** Calls `use` with the model's weights; it uses those of the audio encoder up. */
-  readonly withWeights: (use: (weights: StateDict) => Promise<Session>) => Promise<Session>;
+  readonly store: WeightStore;
 }
 
 /**
@@ -30,6 +30,7 @@ export interface AudioEmbedderOptions {
 export class AudioEmbedder {
   readonly #options: AudioEmbedderOptions;
   readonly #graph: OnnxGraph;
+  readonly #keys: readonly string[];
   readonly #known = new Map<string, Float32Array>();
   #encoder: string | undefined;
   #session: Promise<Session> | undefined;
@@ -39,16 +40,17 @@ export class AudioEmbedder {
     const embedding = model.embedAudio(input("log_mel", [model.config.frameCount, 1, 96, 64]));
     this.#options = options;
     this.#graph = emitOnnx({ embedding }, { target: { contrib: runtime.provider === "cpu" } });
+    this.#keys = this.#graph.parameters.map(({ name }) => name);
   }
 
   /**
-   * To be called before `embed`, while weights are at hand. The session is made now, of the encoder's weights, unless
-   * there are embeddings of this encoder: then it is made when one is missing.
+   * Must be called before `embed`, while the store holds the weights. The session is opened now, unless there are
+   * embeddings of this encoder: then it is opened when one is missing.
    */
-  async open(weights: StateDict): Promise<void> {
+  async open(): Promise<void> {
     if (this.#encoder !== undefined) return;
-    this.#encoder = this.#hashEncoder(weights);
-    if (!(await this.#options.cache?.has(this.#encoder))) this.#session = this.#createSession(weights);
+    this.#encoder = this.#hashEncoder(await this.#options.store.lend(this.#keys));
+    if (!(await this.#options.cache?.has(this.#encoder))) this.#session = this.#openSession();
     await this.#session;
   }
 
@@ -78,8 +80,9 @@ export class AudioEmbedder {
   }
 
   async #run(logMel: Float32Array<ArrayBuffer>): Promise<Float32Array> {
-    const { model, withWeights } = this.#options;
-    this.#session ??= withWeights((weights) => this.#createSession(weights));
+    const { model, store } = this.#options;
+    // By now the store has given its weights away; those that it reads again along with the encoder's are freed.
+    this.#session ??= this.#openSession().finally(() => store.release());
     const session = await this.#session;
     const shape = [model.config.frameCount, 1, 96, 64];
     const { embedding } = await session.run({ log_mel: { dtype: "f32", shape, data: logMel.slice() } });
@@ -87,9 +90,10 @@ export class AudioEmbedder {
     return asF32(embedding, "embedding").data;
   }
 
-  #createSession(weights: StateDict): Promise<Session> {
-    const name = "audio encoder";
-    return this.#options.runtime.createSession({ graph: this.#graph, weights, giveWeights: true, name });
+  async #openSession(): Promise<Session> {
+    const { runtime, store } = this.#options;
+    const weights = await store.take(this.#keys);
+    return runtime.createSession({ graph: this.#graph, weights, name: "audio encoder" });
   }
 
   /** Of all that decides an embedding's bits: formulas and weights, and the kernels that the machine has for them. */

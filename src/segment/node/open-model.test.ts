@@ -20,7 +20,7 @@ const batch: ClipBatch = {
     data: Uint8Array.from(seededUniform("frames", n * side * side * 3), (u) => (u + 1) * 127.5),
   },
   logMel: seededInput("mel", [n, 1, 96, 64]),
-  keep: { dtype: "f32", shape: [n], data: new Float32Array(n).fill(1) },
+  frameMask: { dtype: "f32", shape: [n], data: new Float32Array(n).fill(1) },
 };
 
 async function logitsOf(checkpoint: string): Promise<Float32Array> {

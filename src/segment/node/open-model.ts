@@ -1,26 +1,22 @@
 /** A model ready to segment with, in Node: the library's `loadModel`. */
-import type { LoadModelOptions } from "../../inference/node/load-predictor.js";
-import { openPredictor } from "../../inference/node/open-predictor.js";
-import type { Predictor } from "../../inference/predictor.js";
-import type { RuntimeOptions } from "../../runtime/runtime.js";
+import { type OpenPredictorOptions, openPredictor } from "../../inference/node/open-predictor.js";
+import type { LoadedPredictor } from "../../inference/predictor.js";
 import { DEMO_MODEL } from "./demo-model.js";
 
 /** Which model to open and how to run it. */
-export interface OpenModelOptions extends Omit<LoadModelOptions, "checkpoint"> {
+export interface OpenModelOptions extends Omit<OpenPredictorOptions, "checkpoint"> {
   /**
    * A checkpoint of `avseg train`, a published one of the whole state dict (torch or safetensors), or an ONNX file of
    * `avseg export`. Without it the demo model of the package is used, which knows generated shapes and no
    * real objects.
    */
   readonly checkpoint?: string | undefined;
-  /** Execution provider and threads. */
-  readonly runtime?: RuntimeOptions | undefined;
 }
 
 /**
  * Opens a model. Close it when it is no longer needed: it owns a worker thread. Throws `CheckpointError` when a file
  * is missing or damaged, does not fit, or is another encoder than the checkpoint was trained on.
  */
-export async function openModel({ checkpoint, ...options }: OpenModelOptions = {}): Promise<Predictor> {
+export async function openModel({ checkpoint, ...options }: OpenModelOptions = {}): Promise<LoadedPredictor> {
   return openPredictor({ ...options, checkpoint: checkpoint ?? DEMO_MODEL });
 }

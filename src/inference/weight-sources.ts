@@ -1,6 +1,7 @@
-/** All weights of a model: pretrained encoders from their files, everything else from the seed. */
+/** Where a model's weights come from: encoders from their files, a checkpoint over them, the rest from the seed. */
 import { initialState, type ParameterSpec } from "../nn/index.js";
 import { copyOf, type StateDict, type Tensor } from "../tensor.js";
+import type { Container } from "../weights/detect.js";
 import { matchStateDict } from "../weights/state-dict.js";
 
 /** The parts of a model that come from files of their own, by state-dict prefix. */
@@ -22,19 +23,31 @@ export interface WeightFile {
   readonly sha256: string;
 }
 
-/** What a weight file holds, read wherever it lies: a disk, a server, memory. */
+/**
+ * The files that models are opened from, by the names that configurations and checkpoints give them, wherever they
+ * lie: a disk, a server, memory. All functions throw `CheckpointError` for a file that is missing or damaged.
+ */
+export interface ModelFiles {
+  /** What kind of file it is, by how it begins. */
+  container(name: string): Promise<Container>;
+  /** The tensors and metadata of a weight file. */
+  weights(name: string): Promise<WeightContent>;
+  /** The whole content of a file. */
+  bytes(name: string): Promise<Uint8Array<ArrayBuffer>>;
+  /** The whole content of the file `name` in the folder of the file `of`. */
+  bytesBeside(name: string, of: string): Promise<Uint8Array<ArrayBuffer>>;
+  /** SHA-256 of the whole file, in hexadecimal. */
+  sha256(name: string): Promise<string>;
+}
+
+/** What a weight file holds. */
 export interface WeightContent {
   readonly tensors: StateDict;
   readonly metadata: Readonly<Record<string, string>>;
-  /** SHA-256 of the whole file, in hexadecimal; computed when asked for. */
-  sha256(): Promise<string>;
 }
 
-/** Opens weight files by the names that configurations and checkpoints give them. Throws `CheckpointError`. */
-export type WeightReader = (file: string) => Promise<WeightContent>;
-
 /** The weights of a model and which files its encoders came from. */
-export interface AssembledWeights {
+export interface GatheredWeights {
   /** By state-dict key, a tensor for each of the model's specs. */
   readonly weights: Map<string, Tensor>;
   readonly files: Readonly<Record<string, WeightFile>>;
@@ -44,12 +57,19 @@ export interface AssembledWeights {
  * Gathers the weights of `specs`. Throws `CheckpointError` when a file is missing, damaged or does not fit.
  * Files of encoders may have keys with or without the part's prefix; classifiers (`head.`, `fc.`) are left out.
  */
-export async function assembleWeights(
+export async function gatherWeights(
   specs: readonly ParameterSpec[],
-  sources: WeightSources,
-  seed: number,
-  read: WeightReader,
-): Promise<AssembledWeights> {
+  {
+    sources,
+    seed,
+    modelFiles,
+  }: {
+    readonly sources: WeightSources;
+    /** Decides the values of parameters that no file holds. */
+    readonly seed: number;
+    readonly modelFiles: ModelFiles;
+  },
+): Promise<GatheredWeights> {
   const weights = new Map<string, Tensor>();
   const files: Record<string, WeightFile> = {};
   const parts: [EncoderPart, string | null | undefined][] = [
@@ -62,9 +82,9 @@ export async function assembleWeights(
     const own = specs.filter((spec) => partOf(spec.key) === part);
     // What the whole model's file holds anyway need not be there, nor be read.
     if (!source || own.length === 0 || own.every((spec) => whole?.has(spec.key))) continue;
-    const content = await read(source);
-    for (const [key, tensor] of encoderWeights(part, own, content.tensors, source)) weights.set(key, tensor);
-    files[part] = { file: source, sha256: await content.sha256() };
+    const { tensors } = await modelFiles.weights(source);
+    for (const [key, tensor] of encoderWeights(part, own, tensors, source)) weights.set(key, tensor);
+    files[part] = { file: source, sha256: await modelFiles.sha256(source) };
   }
   if (sources.whole) {
     const { file, tensors } = sources.whole;

@@ -14,7 +14,7 @@ import { Pass } from "../../nn/index.js";
 import { writeSafetensors } from "../../weights/node/safetensors-file.js";
 import type { ClipBatch } from "../predictor.js";
 import { EmbeddingCache } from "./embedding-cache.js";
-import { loadPredictor } from "./load-predictor.js";
+import { openPredictor } from "./open-predictor.js";
 
 async function tempDir(t: TestContext): Promise<string> {
   const dir = await mkdtemp(path.join(tmpdir(), "avseg-predictor-"));
@@ -34,7 +34,7 @@ function clips(count: number): ClipBatch {
   return {
     frames: { dtype: "u8", shape: [n, 64, 64, 3], data: Uint8Array.from(u, (v) => (v + 1) * 127.5) },
     logMel: seededInput("mel", [n, 1, 96, 64]),
-    keep: { dtype: "f32", shape: [n], data: new Float32Array(n).fill(1) },
+    frameMask: { dtype: "f32", shape: [n], data: new Float32Array(n).fill(1) },
   };
 }
 
@@ -55,9 +55,9 @@ async function expected(batch: ClipBatch): Promise<Float32Array> {
 test("a state dict with published keys tells its model; batches of any size are whole clips", async (t) => {
   const file = path.join(await tempDir(t), "whole.safetensors");
   await writeSafetensors(file, seededWeights(micro));
-  const predictor = await loadPredictor({ checkpoint: file, hints: { imageSize: 64 } });
+  const predictor = await openPredictor({ checkpoint: file, hints: { imageSize: 64 } });
   t.after(() => predictor.close());
-  assert.deepEqual(predictor.description, micro);
+  assert.deepEqual(predictor.config, micro);
   for (const count of [1, 2, 1, 3]) {
     const batch = clips(count);
     const logits = await predictor.predict(batch);
@@ -75,7 +75,7 @@ test("embeddings of earlier runs change no bit", async (t) => {
   await writeSafetensors(file, seededWeights(micro));
   const logitsWith = async (embeddings?: EmbeddingCache) => {
     const options = { checkpoint: file, hints: { imageSize: 64 }, runtime: { threads: 1 } };
-    const predictor = await loadPredictor({ ...options, embeddings });
+    const predictor = await openPredictor({ ...options, embeddings });
     t.after(() => predictor.close());
     return [await predictor.predict(clips(2)), await predictor.predict(clips(3))];
   };
@@ -88,8 +88,8 @@ test("embeddings of earlier runs change no bit", async (t) => {
 test("a checkpoint's own description is used, and its malformed one refused", async (t) => {
   const file = path.join(await tempDir(t), "trained.safetensors");
   await writeSafetensors(file, seededWeights(micro), described({ ...micro, task: "ms3" }));
-  const predictor = await loadPredictor({ checkpoint: file });
-  assert.equal(predictor.description.task, "ms3");
+  const predictor = await openPredictor({ checkpoint: file });
+  assert.equal(predictor.config.task, "ms3");
   await predictor.close();
 
   assert.deepEqual(modelConfigFromJson(modelConfigToJson(micro), "here"), micro);
@@ -103,7 +103,7 @@ test("missing parameters are named, not made up, in checkpoints of every kind", 
   const dir = await tempDir(t);
   const file = path.join(dir, "part.safetensors");
   const rejects = async (pattern: RegExp): Promise<void> => {
-    await assert.rejects(loadPredictor({ checkpoint: file, hints: { imageSize: 64 } }), (error) => {
+    await assert.rejects(openPredictor({ checkpoint: file, hints: { imageSize: 64 } }), (error) => {
       assert.ok(error instanceof CheckpointError && error.hint);
       assert.match(error.message, pattern);
       return true;
@@ -119,12 +119,12 @@ test("missing parameters are named, not made up, in checkpoints of every kind", 
   // Encoders that nobody trained may come from the seed, of a size that a real one could have.
   const trained = [...seededWeights(micro)].filter(([key]) => /^(bridger|decoder)\.|\.lora_/.test(key));
   await writeSafetensors(file, new Map(trained), described(micro));
-  await (await loadPredictor({ checkpoint: file })).close();
+  await (await openPredictor({ checkpoint: file })).close();
   const vast = { ...micro, audio: { ...micro.audio, widths: [8, 8, 8, 8, 8, 4096], hidden: 16384 } } as const;
   await writeSafetensors(file, new Map(trained), described(vast));
   await rejects(/describes encoders of \d{9,} random values/);
 
-  await assert.rejects(loadPredictor({ checkpoint: path.join(dir, "none.pth") }), CheckpointError);
+  await assert.rejects(openPredictor({ checkpoint: path.join(dir, "none.pth") }), CheckpointError);
 });
 
 test("a configuration cannot make another model of a checkpoint's weights", async (t) => {
@@ -137,7 +137,7 @@ test("a configuration cannot make another model of a checkpoint's weights", asyn
     [/model\.decoder\.positionEncoding/, { ...micro, decoder: { ...decoder, positionEncoding: true } }],
   ];
   for (const [pattern, config] of differing) {
-    await assert.rejects(loadPredictor({ checkpoint: file, config }), (error) => {
+    await assert.rejects(openPredictor({ checkpoint: file, config }), (error) => {
       assert.ok(error instanceof CheckpointError && error.hint);
       assert.match(error.message, pattern);
       return true;
@@ -149,5 +149,5 @@ test("a configuration cannot make another model of a checkpoint's weights", asyn
     imageSize: 96,
     decoder: { ...decoder, dropout: 0 },
   };
-  await (await loadPredictor({ checkpoint: file, config: harmless })).close();
+  await (await openPredictor({ checkpoint: file, config: harmless })).close();
 });

@@ -1,0 +1,78 @@
+/** A model with its weights as a predictor. */
+import { emitOnnx, type OnnxGraph } from "../graph/index.js";
+import type { AvsModel } from "../models/avs-model.js";
+import { forwardOf } from "../models/forward.js";
+import { Pass } from "../nn/index.js";
+import type { Runtime, Session, Tensors } from "../runtime/runtime.js";
+import type { TensorOf } from "../tensor.js";
+import type { WeightStore } from "../weights/weight-store.js";
+import { batchedPredictor, type Predictor } from "./predictor.js";
+
+/** Variants of the inference graph. */
+export interface InferenceGraphOptions {
+  /** Operators of the runtime's own. Default: true. */
+  readonly contrib?: boolean | undefined;
+  /** The audio comes as embeddings instead of log-mels. */
+  readonly embedded?: boolean | undefined;
+  /** Parameters that are inputs of every run, because they still train. */
+  readonly fed?: ReadonlySet<string> | undefined;
+}
+
+/** The inference graph for `clips` clips: the inputs of `forwardOf`, and the output `logits` `f32[B*T,K,H,W]`. */
+export function inferenceGraph(
+  model: AvsModel,
+  clips: number,
+  { contrib = true, embedded = false, fed = new Set() }: InferenceGraphOptions = {},
+): OnnxGraph {
+  const logits = forwardOf(model, clips, new Pass(), { embedded });
+  return emitOnnx({ logits }, { fed, target: { contrib } });
+}
+
+/** Options of `modelPredictor`. */
+export interface ModelPredictorOptions {
+  readonly model: AvsModel;
+  readonly store: WeightStore;
+  /** Stays the caller's to close. */
+  readonly runtime: Runtime;
+  /** Clips per run of the session. Default: 1, which is fastest on processors. */
+  readonly clipsPerRun?: number | undefined;
+  /** log-mels `f32[B*T,1,96,64]` -> `f32[B*T,128]`; without it the audio encoder is part of the session. */
+  readonly embed?: ((logMel: TensorOf<"f32">) => Promise<TensorOf<"f32">>) | undefined;
+}
+
+/**
+ * Opens a session of `clipsPerRun` clips and makes a predictor of it. Weights are taken from the store; those that are
+ * resident there (they train) are fed at every run, so that the predictor always computes with their present values.
+ */
+export async function modelPredictor({
+  model,
+  store,
+  runtime,
+  clipsPerRun = 1,
+  embed,
+}: ModelPredictorOptions): Promise<Predictor> {
+  const live = store.resident;
+  const graph = inferenceGraph(model, clipsPerRun, {
+    contrib: runtime.provider === "cpu" || runtime.provider === "wasm",
+    embedded: embed !== undefined,
+    fed: new Set(live.keys()),
+  });
+  const weights = await store.take(graph.parameters.map(({ name }) => name));
+  const session: Session = await runtime.createSession({ graph, weights, name: "model" });
+  const names = graph.inputs.map(({ name }) => name);
+  return batchedPredictor({
+    config: model.config,
+    clipsPerRun,
+    async run({ frames, logMel, frameMask }) {
+      const audio = embed ? { embedding: await embed(logMel) } : { logMel };
+      const trained: Tensors = Object.fromEntries(
+        names.flatMap((name) => {
+          const tensor = live.get(name);
+          return tensor ? [[name, tensor]] : [];
+        }),
+      );
+      return (await session.run({ frames, frameMask, ...audio, ...trained })).logits;
+    },
+    close: () => session.close(),
+  });
+}

@@ -1,0 +1,50 @@
+/** The files of models on disk, and where they are looked for. */
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { CheckpointError } from "../../errors.js";
+import { ownOrShipped } from "../../node/files.js";
+import { detectContainer } from "../../weights/detect.js";
+import { cachedWeights, hashFile } from "../../weights/hub/cache.js";
+import { PRETRAINED } from "../../weights/hub/registry.js";
+import { withFileSource } from "../../weights/node/file-source.js";
+import { loadStateDict } from "../../weights/node/load.js";
+import type { ModelFiles } from "../weight-sources.js";
+
+/** Files on disk by path, shipped files by their path in the package, public weights by name. */
+export const diskFiles: ModelFiles = {
+  container: async (name) => withFileSource(await findWeightFile(name), detectContainer),
+  weights: async (name) => loadStateDict(await findWeightFile(name)),
+  bytes: async (name) => readBytes(await findWeightFile(name)),
+  bytesBeside: async (name, of) => {
+    const beside = path.join(path.dirname(await findWeightFile(of)), name);
+    return readBytes(beside).catch((cause: unknown) => {
+      throw new CheckpointError(`${beside}: cannot be read, and holds the weights of ${of}`, {
+        cause,
+        hint: "Keep the two together, or export it again without --external-data.",
+      });
+    });
+  },
+  sha256: async (name) => hashFile(await findWeightFile(name)),
+};
+
+async function readBytes(file: string): Promise<Uint8Array<ArrayBuffer>> {
+  return new Uint8Array(await readFile(file));
+}
+
+/**
+ * Finds a weight file: as given, below the package (shipped encoders), or by its name in the cache of public
+ * weights. Throws `CheckpointError` that says how to get it.
+ */
+export async function findWeightFile(file: string): Promise<string> {
+  const name = path.basename(file);
+  const published = [...PRETRAINED.values()].find(
+    (entry) => entry.name === file || path.posix.basename(entry.url) === name,
+  );
+  const found = ownOrShipped(file) ?? (published && (await cachedWeights(published.name)));
+  if (found !== undefined) return found;
+  throw new CheckpointError(`${file}: no such weight file`, {
+    hint: published
+      ? `Get it with \`avseg weights pull ${published.name}\`, or set its path to null for random weights.`
+      : "Check the path.",
+  });
+}

@@ -1,0 +1,78 @@
+/** From a model file of any kind to a predictor, on any platform. */
+import { readOnnx } from "../graph/onnx/read.js";
+import type { AvsModel } from "../models/avs-model.js";
+import type { Runtime } from "../runtime/runtime.js";
+import type { TensorOf } from "../tensor.js";
+import type { WeightStore } from "../weights/weight-store.js";
+import { type LoadModelOptions, loadModel, requireSameModel } from "./load-model.js";
+import { modelPredictor } from "./model-predictor.js";
+import { onnxPredictor } from "./onnx-predictor.js";
+import type { LoadedPredictor, Predictor } from "./predictor.js";
+import type { ModelFiles } from "./weight-sources.js";
+
+/** Which model to open and how to run it. */
+export interface OpenPredictorOptions extends LoadModelOptions {
+  /**
+   * Clips per run. Default: 1, which is fastest on processors; a graphics card gains from more. An exported model has a
+   * fixed number.
+   */
+  readonly clipsPerRun?: number | undefined;
+}
+
+/** What differs between Node and browsers. */
+export interface Platform {
+  readonly files: ModelFiles;
+  /** Starts a runtime; the predictor closes it. */
+  readonly startRuntime: () => Promise<Runtime> | Runtime;
+  /** Runs the audio encoder apart from the rest, where embeddings are cached. */
+  readonly embedder?:
+    | ((parts: {
+        readonly model: AvsModel;
+        readonly store: WeightStore;
+        readonly runtime: Runtime;
+      }) => Promise<(logMel: TensorOf<"f32">) => Promise<TensorOf<"f32">>>)
+    | undefined;
+}
+
+/**
+ * Opens a checkpoint of `avseg train`, a published one, or an ONNX file of `avseg export` (which holds everything).
+ * Throws `CheckpointError` when a file is missing or damaged, does not fit, or is another encoder than the checkpoint
+ * was trained on.
+ */
+export async function openPredictor(
+  options: OpenPredictorOptions,
+  { files, startRuntime, embedder }: Platform,
+): Promise<LoadedPredictor> {
+  const { checkpoint, config, signal, clipsPerRun } = options;
+  if ((await files.container(checkpoint)) === "onnx") {
+    const onnx = readOnnx(await files.bytes(checkpoint), checkpoint);
+    signal?.throwIfAborted();
+    return withRuntime(await startRuntime(), async (runtime) => {
+      const bytesBeside = (name: string) => files.bytesBeside(name, checkpoint);
+      const predictor = await onnxPredictor({ onnx, file: checkpoint, bytesBeside, runtime });
+      if (config) requireSameModel(config, predictor.config, checkpoint);
+      return predictor;
+    });
+  }
+  const { model, store, files: encoders, trainedOn } = await loadModel(options, files);
+  return withRuntime(await startRuntime(), async (runtime) => {
+    const embed = await embedder?.({ model, store, runtime });
+    const predictor = await modelPredictor({ model, store, runtime, clipsPerRun, embed });
+    store.release();
+    return { ...predictor, config: model.config, files: encoders, trainedOn };
+  });
+}
+
+/** A predictor that owns its runtime. */
+async function withRuntime<P extends Predictor>(
+  runtime: Runtime,
+  create: (runtime: Runtime) => Promise<P>,
+): Promise<P> {
+  try {
+    const predictor = await create(runtime);
+    return { ...predictor, close: () => runtime.close() };
+  } catch (error) {
+    await runtime.close();
+    throw error;
+  }
+}
