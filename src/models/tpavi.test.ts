@@ -72,7 +72,7 @@ for (const { name, config } of cases) {
       {
         frames: inputLike("frames", feeds.frames),
         embedding: model.embedAudio(inputLike("logMel", feeds.logMel)),
-        ...(config.task === "avss" && { keep: inputLike("keep", feeds.keep) }),
+        ...(config.task === "avss" && { frameMask: inputLike("keep", feeds.keep) }),
       },
       new Pass(),
     );

@@ -119,9 +119,12 @@ export function buildTpavi(config: TpaviConfig): TpaviModel {
   );
   const decode = decoder(root, channels, config.classes.length);
 
-  const outputs = ({ frames, embedding, keep, decodeEvery = 1 }: AvsInputs, pass: Pass): TpaviOutputs => {
+  const outputs = (
+    { frames, embedding, frameMask, decodeEvery = 1 }: AvsInputs,
+    pass: Pass,
+  ): TpaviOutputs => {
     const batch = dim(frames, 0);
-    const flag = config.task === "avss" ? keep : undefined; // only AVSS pads clips
+    const flag = config.task === "avss" ? frameMask : undefined; // only AVSS pads clips
     const audio = kept(embedding, flag); // [N,128]
     const stages = encodeFrames(encoder, frames, pass).map((grid, i) => {
       const map = kept(contexts[i]?.(toMap(grid), pass) ?? missing(i), flag); // [N,C,H,W]

@@ -55,7 +55,7 @@ for (const name of ["ms3", "ms3_vv", "avss"] as const) {
       {
         frames: inputLike("frames", feeds.frames),
         embedding: inputLike("embedding", feeds.embedding),
-        keep: inputLike("keep", feeds.keep),
+        frameMask: inputLike("keep", feeds.keep),
       },
       pass,
     );
