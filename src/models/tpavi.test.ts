@@ -45,7 +45,7 @@ function small(changes: Partial<TpaviConfig> = {}): TpaviConfig {
 const ten = {
   frames: constant(seededInput("frames", [10, 3, 64, 64], 2)),
   embedding: constant(seededInput("embedding", [10, 128])),
-  keep: constant({ dtype: "f32", shape: [10], data: Float32Array.of(1, 1, 1, 1, 1, 1, 1, 0, 0, 0) }),
+  frameMask: constant({ dtype: "f32", shape: [10], data: Float32Array.of(1, 1, 1, 1, 1, 1, 1, 0, 0, 0) }),
 };
 
 test("state dicts have the published keys and shapes", async () => {
