@@ -42,6 +42,7 @@ export async function givenOf(segment: Segment, file: string, imageSize: number)
     frameCount: 5,
     imageSize,
     classes: ["sounding"],
+    clipsPerRun: 1,
     predict: async (batch) => {
       frames.push(...batch.frames.data);
       logMel.push(...batch.logMel.data);

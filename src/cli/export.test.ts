@@ -24,30 +24,30 @@ function avseg(...args: string[]): { code: number | null; out: string; err: stri
   return { code: run.status, out: run.stdout, err: run.stderr };
 }
 
-test("8 bits with a calibration report", async () => {
+test("8 bits with a comparison", async () => {
   const data = path.join(dir, "data");
   const sizes = ["--train", "1", "--val", "1", "--test", "2", "--size", "64"];
   const made = avseg("data", "synth", "s4", "--out", data, ...sizes);
   assert.equal(made.code, 0, made.err);
-  const out = path.join(dir, "calibrated", "model.onnx");
+  const out = path.join(dir, "compared", "model.onnx");
   const {
     code,
     out: text,
     err,
   } = avseg(
-    ...["export", checkpoint, "--out", out, "--precision", "int8", "--external-data", "--calibrate", data],
+    ...["export", checkpoint, "--out", out, "--precision", "int8", "--external-data", "--compare", data],
   );
   assert.equal(code, 0, err);
   assert.match(text, /in: {2}frames u8\[5,64,64,3\], logMel f32\[5,1,96,64\]/);
   assert.match(text, /int8 against the full model on 2 clips \(test\)/);
   assert.deepEqual((await readdir(path.dirname(out))).sort(), [
     "model.onnx",
-    "model.onnx.calibration.json",
+    "model.onnx.comparison.json",
     "model.onnx.data",
   ]);
-  const report = JSON.parse(await readFile(`${out}.calibration.json`, "utf8"));
+  const report = JSON.parse(await readFile(`${out}.comparison.json`, "utf8"));
   assert.equal(report.pixels, 2 * 5 * 64 * 64);
-  assert.ok(report.flippedPixels > 0 && report.flippedShare < 0.05, `flipped ${report.flippedShare}`);
+  assert.ok(report.flippedPixels > 0 && report.flippedFraction < 0.05, `flipped ${report.flippedFraction}`);
   assert.equal(report.miouChange, report.exported.miou - report.full.miou);
   assert.ok(report.timeRatio > 0);
 });
@@ -65,7 +65,7 @@ test("wrong usage ends with 2, a missing checkpoint or dataset with 1, each in o
     [2, [checkpoint, "--out", out, "--audio", "log-mel", "--with-audio-frontend"], /takes samples/],
     [1, [path.join(dir, "none.pth"), "--out", out], /none\.pth: no such weight file/],
     [1, [checkpoint, "--out", path.join(checkpoint, "model.onnx")], /cannot write/],
-    [1, [checkpoint, "--out", out, "--calibrate", path.join(dir, "nodata")], /expected a dataset's folder/],
+    [1, [checkpoint, "--out", out, "--compare", path.join(dir, "nodata")], /expected a dataset's folder/],
   ];
   for (const [code, args, message] of cases) {
     const result = avseg("export", ...args);

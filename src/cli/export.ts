@@ -7,7 +7,7 @@ import { loadConfig } from "../config/load.js";
 import { openDataset } from "../datasets/avsbench/open-dataset.js";
 import type { AvsDataset, Split } from "../datasets/clip.js";
 import { DatasetError } from "../errors.js";
-import { type CalibrationReport, calibrate } from "../export/compare-export.js";
+import { compareExport, type ExportComparison } from "../export/compare-export.js";
 import { type ExportedModel, exportModel } from "../export/export-model.js";
 import { type AudioForm, audioForms, type FramesForm, framesForms } from "../export/form.js";
 import { type Precision, precisions } from "../export/prepare.js";
@@ -29,7 +29,7 @@ interface ExportCommandOptions {
   readonly clips: number;
   readonly externalData?: boolean | undefined;
   readonly config?: string | undefined;
-  readonly calibrate?: string | undefined;
+  readonly compare?: string | undefined;
   readonly split: Split;
 }
 
@@ -61,7 +61,7 @@ export function exportCommand(): Command {
     .option("--clips <n>", "clips per run, fixed in the file", whole(1, 64), 1)
     .option("--external-data", "put the weights into <out>.data beside the model")
     .option("--config <file>", "configuration of the model, where the checkpoint does not hold its own")
-    .option("--calibrate <data>", "compare with the full model on a dataset: its folder, or a configuration")
+    .option("--compare <data>", "compare with the full model on a dataset: its folder, or a configuration")
     .addOption(
       new Option("--split <name>", "part of it to compare on")
         .choices(["test", "val", "train"])
@@ -73,9 +73,9 @@ export function exportCommand(): Command {
 Examples:
   avseg export work_dir/s4/pvt2/best.safetensors --out model.onnx
   avseg export best.safetensors --out model.onnx --with-audio-frontend --precision fp16-weights
-  avseg export best.safetensors --out model.onnx --precision int8 --calibrate config/s4/pvt2.yaml
+  avseg export best.safetensors --out model.onnx --precision int8 --compare config/s4/pvt2.yaml
 
---calibrate also writes its figures to <out>.calibration.json.`,
+--compare also writes the comparison to <out>.comparison.json.`,
     )
     .action(exportCheckpoint);
 }
@@ -84,18 +84,18 @@ async function exportCheckpoint(checkpoint: string, options: ExportCommandOption
   const { out, precision, frames, clips, split } = options;
   if (options.withAudioFrontend && options.audio !== undefined && options.audio !== "pcm") {
     throw new UsageError(`--with-audio-frontend takes samples, --audio ${options.audio} does not`, {
-      hint: "give one of the two",
+      hint: "Give one of the two.",
     });
   }
   if (path.resolve(out) === path.resolve(checkpoint)) {
     throw new UsageError(`--out ${out} is the checkpoint itself, which would be lost`, {
-      hint: "give the .onnx file another name",
+      hint: "Give the .onnx file another name.",
     });
   }
-  if (options.calibrate !== undefined && !existsSync(options.calibrate)) {
+  if (options.compare !== undefined && !existsSync(options.compare)) {
     throw new DatasetError(
-      `${options.calibrate}: expected a dataset's folder or a configuration, but there is no such file`,
-      { hint: "check the path that --calibrate gives" },
+      `${options.compare}: expected a dataset's folder or a configuration, but there is no such file`,
+      { hint: "Check the path that --compare gives." },
     );
   }
   const audio = options.withAudioFrontend ? "pcm" : (options.audio ?? "log-mel");
@@ -110,7 +110,7 @@ async function exportCheckpoint(checkpoint: string, options: ExportCommandOption
     precision,
     ...(options.externalData ? { externalData: true } : {}),
     onModel: async (config) => {
-      if (options.calibrate !== undefined) labelled.dataset = await dataOf(options.calibrate, split, config);
+      if (options.compare !== undefined) labelled.dataset = await dataOf(options.compare, split, config);
     },
     onProgress: ({ stage, done, total }) => {
       if (stage !== "writing") return;
@@ -125,17 +125,17 @@ async function exportCheckpoint(checkpoint: string, options: ExportCommandOption
   if (dataset === undefined) return;
 
   const counting = createProgress(`comparing on ${split}`, dataset.entries.length, { unit: "clips" });
-  const report = await calibrate({
+  const report = await compareExport({
     source: exported.source,
     precision,
     dataset,
-    onProgress: (done) => counting.update(Math.floor(done)), // a clip counts half for either model
+    onProgress: ({ done }) => counting.update(done),
     signal,
   });
   counting.done();
-  const file = `${out}.calibration.json`;
+  const file = `${out}.comparison.json`;
   await writeFileAtomic(file, `${JSON.stringify(report, null, 2)}\n`);
-  print([...describeCalibration(report), `written: ${file}`]);
+  print([...describeComparison(report), `written: ${file}`]);
 }
 
 /** The dataset below a folder, or the one that a configuration names, at the model's size. */
@@ -162,13 +162,13 @@ function describeExport({ files, inputs, outputs }: ExportedModel): string[] {
   ];
 }
 
-function describeCalibration(report: CalibrationReport): string[] {
+function describeComparison(report: ExportComparison): string[] {
   const { full, exported, clips, precision, split } = report;
   const published = report.task === "avss" ? "" : ` as published, in batches of ${report.batchSize}`;
   const points = (change: number) => `${change >= 0 ? "+" : ""}${(100 * change).toFixed(2)} points`;
   return [
     `${precision} against the full model on ${clips} clips (${split}); mIoU and F-score${published}`,
-    `  mask pixels flipped  ${(100 * report.flippedShare).toFixed(3)}% of ${report.pixels.toLocaleString("en")}`,
+    `  mask pixels flipped  ${(100 * report.flippedFraction).toFixed(3)}% of ${report.pixels.toLocaleString("en")}`,
     `  mIoU                 ${full.miou.toFixed(4)} -> ${exported.miou.toFixed(4)}  (${points(report.miouChange)})`,
     `  F-score              ${full.fscore.toFixed(4)} -> ${exported.fscore.toFixed(4)}  (${points(report.fscoreChange)})`,
     `  seconds per clip     ${report.fullSecondsPerClip.toFixed(3)} -> ${report.exportedSecondsPerClip.toFixed(3)}  (${report.timeRatio.toFixed(2)} of the full model's)`,

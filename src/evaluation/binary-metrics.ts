@@ -45,27 +45,27 @@ export function fscoreOfCounts(hits: number, predicted: number, actual: number):
   return ((1 + BETA_SQUARED) * precision * recall) / (BETA_SQUARED * precision + recall);
 }
 
+/** One frame's prediction and ground truth. */
+export interface BinaryFrame {
+  /** Probability that a pixel sounds, `f32[H*W]` in 0..1. */
+  readonly probabilities: Float32Array;
+  /** The predicted mask, `u8[H*W]` of 0 and 1. */
+  readonly mask: Uint8Array;
+  /** Ground truth, `u8[H*W]`, zero or not. */
+  readonly truth: Uint8Array;
+  /** W, in pixels. */
+  readonly width: number;
+}
+
 /**
- * Scores one frame and writes its mask.
- *
- * The F-score at 255 thresholds takes one pass: a pixel is counted at the highest threshold that it reaches,
- * and running sums from the top give the counts of every threshold.
- *
- * @param logits `f32[H*W]`; all finite (the caller checks).
- * @param truth `u8[H*W]`, zero or not.
- * @param mask `u8[H*W]`, overwritten with 1 where the probability is above 0.5.
- * @param width W, in pixels.
+ * Scores one frame. The F-score at 255 thresholds takes one pass: a pixel is counted at the highest threshold that it
+ * reaches, and running sums from the top give the counts of every threshold.
  */
-export function scoreBinaryFrame(
-  logits: Float32Array,
-  truth: Uint8Array,
-  mask: Uint8Array,
-  width: number,
-): BinaryFrameScore {
-  const pixels = logits.length;
+export function scoreBinaryFrame({ probabilities, mask, truth, width }: BinaryFrame): BinaryFrameScore {
+  const pixels = probabilities.length;
   if (truth.length !== pixels || mask.length !== pixels) {
     throw new RangeError(
-      `binary metrics: ${pixels} logits, ${truth.length} truths, ${mask.length} mask pixels`,
+      `binary metrics: ${pixels} probabilities, ${truth.length} truths, ${mask.length} mask pixels`,
     );
   }
   const reachedBy = new Float64Array(THRESHOLD_COUNT); // pixels whose highest threshold is i
@@ -74,10 +74,9 @@ export function scoreBinaryFrame(
   let actual = 0;
   let hits = 0;
   for (let i = 0; i < pixels; i++) {
-    const probability = Math.fround(1 / (1 + Math.exp(-(logits[i] as number))));
+    const probability = probabilities[i]!;
     const sounds = truth[i] === 0 ? 0 : 1;
-    const marked = probability > 0.5 ? 1 : 0;
-    mask[i] = marked;
+    const marked = mask[i] === 0 ? 0 : 1;
     predicted += marked;
     actual += sounds;
     hits += marked & sounds;

@@ -1,6 +1,7 @@
 /** Scores clips of the binary tasks and keeps their tallies: overall, by batch, by category, by clip. */
-import type { Clip, Task } from "../datasets/clip.js";
+import type { Task } from "../datasets/clip.js";
 import { BinaryTally, type BinaryTallyState, scoreBinaryFrame } from "./binary-metrics.js";
+import type { PredictedClip } from "./predict-clips.js";
 import type { BinaryFigures, CategoryRow, ClipRow, EvaluationResult } from "./result.js";
 import type { ClipScorer } from "./scorer.js";
 
@@ -30,7 +31,7 @@ export class BinaryScorer implements ClipScorer<BinaryScorerState> {
   readonly #clips: ClipRow[];
   #batch = new BinaryTally();
 
-  /** Goes on from a saved state, or starts empty. */
+  /** Continues from a saved state, or starts empty. */
   constructor(task: Exclude<Task, "avss">, state?: BinaryScorerState) {
     this.#task = task;
     this.#batches = state?.batches ?? 0;
@@ -44,19 +45,22 @@ export class BinaryScorer implements ClipScorer<BinaryScorerState> {
   }
 
   /** Scores one clip of the current batch. */
-  addClip(clip: Clip, logits: Float32Array, masks: Uint8Array): void {
-    const [frames = 1, , width = 1] = clip.frames.shape;
-    const pixels = masks.length / frames;
+  addClip({ clip, masks, probabilities }: PredictedClip): void {
+    if (probabilities === undefined) throw new RangeError("binary scorer: expected probabilities");
+    const [frames = 1, height = 1, width = 1] = masks.shape;
+    const pixels = height * width;
     const own = new BinaryTally();
     const category = this.#category(clip.category);
     category.clips++;
     for (let t = 0; t < frames; t++) {
-      const frame = [t * pixels, (t + 1) * pixels] as const;
       const m = clip.labelled.indexOf(t);
-      // A frame without ground truth gets its mask, scored against nothing.
-      const truth = clip.masks.data.subarray(Math.max(0, m) * pixels, (Math.max(0, m) + 1) * pixels);
-      const score = scoreBinaryFrame(logits.subarray(...frame), truth, masks.subarray(...frame), width);
       if (m < 0) continue;
+      const score = scoreBinaryFrame({
+        probabilities: probabilities.data.subarray(t * pixels, (t + 1) * pixels),
+        mask: masks.data.subarray(t * pixels, (t + 1) * pixels),
+        truth: clip.masks.data.subarray(m * pixels, (m + 1) * pixels),
+        width,
+      });
       for (const tally of [own, category.tally, this.#batch, this.#overall]) tally.add(score);
     }
     this.#clips.push({ id: clip.id, category: clip.category, ...row(own) });

@@ -36,11 +36,12 @@ function makeClip(
 }
 
 /** Predicts from the frames' colours: red for the binary tasks, some mix per class otherwise. */
-function makePredictor(classes: number, log: number[] = []): Predictor {
+function makePredictor(classes: number, log: number[] = [], clipsPerRun = 4): Predictor {
   return {
     frameCount: STEPS,
     imageSize: SIDE,
-    classes: Array.from({ length: Math.max(2, classes) }, (_, k) => `class ${k}`),
+    classes: Array.from({ length: classes }, (_, k) => `class ${k}`),
+    clipsPerRun,
     predict: async ({ frames, frameMask }: ClipBatch): Promise<TensorOf<"f32">> => {
       const [steps = 0] = frames.shape;
       log.push(steps / STEPS);
@@ -142,11 +143,10 @@ for (const task of ["ms3", "avss"] as const) {
     const classes = task === "avss" ? 4 : 1;
     const clips = Array.from({ length: 7 }, (_, i) => makeClip(i, { classes: Math.max(2, classes) }));
     const common = {
-      predictor: makePredictor(classes),
+      predictor: makePredictor(classes, [], 1),
       task,
       total: 7,
       batchSize: 2,
-      clipsPerRun: 1,
     } as const;
     const whole = await evaluate({ ...common, clips: inGroups(clips, 2) });
     const stop = new AbortController();
@@ -178,7 +178,7 @@ test("avss: padded frames count in the published figures only", async () => {
   const clips = [makeClip(0, { classes: 3 }), makeClip(1, { classes: 3, frameMask: [1, 0] })];
   clips[1]?.masks.data.fill(0, SIDE * SIDE);
   const log: number[] = [];
-  const options = { predictor: makePredictor(3, log), task: "avss", total: 2, batchSize: 2 } as const;
+  const options = { predictor: makePredictor(3, log, 1), task: "avss", total: 2, batchSize: 2 } as const;
   const result = await evaluate({ ...options, clips: inGroups(clips, 2) });
   assert.deepEqual(log, [1, 1]);
   assert.ok(result.task === "avss");

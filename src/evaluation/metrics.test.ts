@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { assertClose, goldenPath, seededUniform } from "../../test/support.js";
-import { asF32, type StateDict, type Tensor } from "../tensor.js";
+import { masksOf } from "../inference/masks.js";
+import { asF32, f32, type StateDict, type Tensor } from "../tensor.js";
 import { loadSafetensors } from "../weights/node/safetensors-file.js";
 import {
   BETA_SQUARED,
@@ -11,7 +12,7 @@ import {
   scoreBinaryFrame,
 } from "./binary-metrics.js";
 import { contourFscore } from "./contour-fscore.js";
-import { ClassTally, countClasses, largestClass, meanOverAllClasses } from "./semantic-metrics.js";
+import { ClassTally, countClasses, meanOverAllClasses } from "./semantic-metrics.js";
 
 async function golden(): Promise<StateDict | undefined> {
   const file = goldenPath("metrics.safetensors");
@@ -24,8 +25,10 @@ function get(tensors: StateDict, key: string): Tensor {
   return tensor;
 }
 
-function score(logits: Float32Array, truth: Uint8Array, width: number): BinaryFrameScore {
-  return scoreBinaryFrame(logits, truth, new Uint8Array(truth.length), width);
+function score(logits: Float32Array<ArrayBuffer>, truth: Uint8Array, width: number): BinaryFrameScore {
+  const { masks, probabilities } = masksOf(f32(logits, [1, 1, logits.length / width, width]));
+  assert.ok(probabilities);
+  return scoreBinaryFrame({ probabilities: probabilities.data, mask: masks.data, truth, width });
 }
 
 test("binary figures equal the published ones, whole and by batches of four", async (t) => {
@@ -61,10 +64,10 @@ test("class figures equal the published ones", async (t) => {
   const [frames = 0, classes = 0, height = 0, width = 0] = logits.shape;
   const truth = Uint8Array.from(get(tensors, "classes").data, Number);
   const pixels = height * width;
+  const { masks } = masksOf(logits);
   const tally = new ClassTally(classes);
   for (let i = 0; i < frames; i++) {
-    const predicted = new Uint8Array(pixels);
-    largestClass(logits.data.subarray(i * classes * pixels, (i + 1) * classes * pixels), predicted);
+    const predicted = masks.data.subarray(i * pixels, (i + 1) * pixels);
     tally.add(countClasses(predicted, truth.subarray(i * pixels, (i + 1) * pixels), classes));
   }
   const expected = (key: string): Float32Array => asF32(get(tensors, key), key).data;
@@ -142,9 +145,14 @@ test("empty, full and perfect frames score as published", () => {
 });
 
 test("a probability of exactly one half is background", () => {
-  const mask = new Uint8Array(4);
-  scoreBinaryFrame(Float32Array.of(0, 1e-9, 1e-3, -1e-3), new Uint8Array(4), mask, 2);
-  assert.deepEqual([...mask], [0, 0, 1, 0]);
+  const { masks } = masksOf(f32([0, 1e-9, 1e-3, -1e-3], [1, 1, 2, 2]));
+  assert.deepEqual(masks, { dtype: "u8", shape: [1, 2, 2], data: Uint8Array.of(0, 0, 1, 0) });
+});
+
+test("a pixel belongs to the class with the largest logit, the lowest of equals", () => {
+  const { masks, probabilities } = masksOf(f32([0, 2, 1, 2, 1, 1, 3, 2, 1], [1, 3, 1, 3]));
+  assert.deepEqual(masks, { dtype: "u8", shape: [1, 1, 3], data: Uint8Array.of(2, 0, 0) });
+  assert.equal(probabilities, undefined);
 });
 
 test("a tally saved in the middle goes on to the same sums", () => {

@@ -16,26 +16,6 @@ export interface ClassCounts {
 }
 
 /**
- * The class with the largest logit at each pixel; the lowest of equals.
- * @param logits `f32[K,H*W]`.
- * @param classes `u8[H*W]`, overwritten.
- */
-export function largestClass(logits: Float32Array, classes: Uint8Array): void {
-  const pixels = classes.length;
-  const largest = logits.slice(0, pixels);
-  classes.fill(0);
-  for (let k = 1; k * pixels < logits.length; k++) {
-    const start = k * pixels;
-    for (let i = 0; i < pixels; i++) {
-      const x = logits[start + i] as number;
-      if (x <= (largest[i] as number)) continue;
-      largest[i] = x;
-      classes[i] = k;
-    }
-  }
-}
-
-/**
  * Counts one frame's pixels by class.
  * @param predicted `u8[H*W]` of class indices below `classCount`.
  * @param truth `u8[H*W]`, likewise. Throws `RangeError` on a class that is out of range.

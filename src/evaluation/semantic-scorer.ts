@@ -1,14 +1,13 @@
 /**
  * Scores clips of the semantic task and keeps their tallies: with and without padding, by category, by clip.
  */
-import type { Clip } from "../datasets/clip.js";
+import type { PredictedClip } from "./predict-clips.js";
 import type { CategoryRow, ClassRow, ClipRow, EvaluationResult, SemanticFigures } from "./result.js";
 import type { ClipScorer } from "./scorer.js";
 import {
   ClassTally,
   type ClassTallyState,
   countClasses,
-  largestClass,
   meanOverAllClasses,
   meanOverOccurringClasses,
 } from "./semantic-metrics.js";
@@ -34,7 +33,7 @@ export class SemanticScorer implements ClipScorer<SemanticScorerState> {
   readonly #categories = new Map<string, { clips: number; tally: ClassTally }>();
   readonly #clips: ClipRow[];
 
-  /** @param names class names by index. Goes on from a saved state, or starts empty. */
+  /** @param names class names by index. Continues from a saved state, or starts empty. */
   constructor(names: readonly string[], state?: SemanticScorerState) {
     this.#names = names;
     this.#withPadding = new ClassTally(names.length, state?.withPadding);
@@ -46,16 +45,14 @@ export class SemanticScorer implements ClipScorer<SemanticScorerState> {
   }
 
   /** Scores one clip. A padded frame without ground truth is background throughout. */
-  addClip(clip: Clip, logits: Float32Array, masks: Uint8Array): void {
-    const [frames = 1] = clip.frames.shape;
-    const pixels = masks.length / frames;
-    const frameLogits = logits.length / frames;
+  addClip({ clip, masks }: PredictedClip): void {
+    const [frames = 1, height = 1, width = 1] = masks.shape;
+    const pixels = height * width;
     const own = new ClassTally(this.#names.length);
     const category = this.#category(clip.category);
     category.clips++;
     for (let t = 0; t < frames; t++) {
-      const predicted = masks.subarray(t * pixels, (t + 1) * pixels);
-      largestClass(logits.subarray(t * frameLogits, (t + 1) * frameLogits), predicted);
+      const predicted = masks.data.subarray(t * pixels, (t + 1) * pixels);
       const padded = clip.frameMask.data[t] === 0;
       const m = clip.labelled.indexOf(t);
       if (m < 0 && !padded) continue;

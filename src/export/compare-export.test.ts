@@ -5,7 +5,7 @@ import { seededWeights, tinyS4 } from "../../test/tiny-models.js";
 import type { AvsDataset } from "../datasets/clip.js";
 import { buildAvsModel } from "../models/avs-model.js";
 import { WeightStore } from "../weights/weight-store.js";
-import { calibrate } from "./compare-export.js";
+import { compareExport } from "./compare-export.js";
 
 const { frameCount, imageSize } = tinyS4;
 const pixels = frameCount * imageSize * imageSize;
@@ -37,7 +37,7 @@ function namesakes(count: number): AvsDataset {
 
 test("masks are compared clip by clip where a table repeats a name", async () => {
   const source = { model: buildAvsModel(tinyS4), store: WeightStore.of(seededWeights(tinyS4)), files: {} };
-  const report = await calibrate({ source, precision: "fp32", dataset: namesakes(2) });
+  const report = await compareExport({ source, precision: "fp32", dataset: namesakes(2) });
   assert.deepEqual([report.clips, report.pixels], [2, 2 * pixels]);
-  assert.ok(report.flippedShare < 1e-3, `${report.flippedShare} of the pixels differ`);
+  assert.ok(report.flippedFraction < 1e-3, `${report.flippedFraction} of the pixels differ`);
 });

@@ -1,52 +1,52 @@
 /** What a precision costs and gains: an exported form against the full model, clip by clip, on labelled data. */
-import { deflateRawSync, inflateRawSync } from "node:zlib";
-import type { AvsDataset } from "../datasets/clip.js";
+import type { AvsDataset, Clip } from "../datasets/clip.js";
 import { toClipBatch } from "../datasets/clip-batch.js";
 import { ClipLoader } from "../datasets/loader.js";
 import { DatasetError } from "../errors.js";
-import { evaluate } from "../evaluation/evaluate.js";
+import { openScorer } from "../evaluation/evaluate.js";
+import { type PredictedClip, predictClips } from "../evaluation/predict-clips.js";
 import type { EvaluationResult } from "../evaluation/result.js";
 import type { LoadedModel } from "../inference/load-model.js";
 import { modelPredictor } from "../inference/model-predictor.js";
-import type { ClipBatch, Predictor } from "../inference/predictor.js";
+import { batchedPredictor, type ClipBatch, type Predictor } from "../inference/predictor.js";
+import type { Progress } from "../progress.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
-import { asF32, type TensorOf } from "../tensor.js";
 import { type Precision, prepareExport } from "./prepare.js";
 
-/** Options of `calibrate`. */
-export interface CalibrateOptions {
+/** Options of `compareExport`. */
+export interface CompareExportOptions {
   readonly source: LoadedModel;
   readonly precision: Precision;
   readonly dataset: AvsDataset;
   /** Decoding threads; see `ClipLoader`. */
   readonly workers?: number | undefined;
-  /** Clips done of the clips in all; each is run through both models. */
-  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  /** Progress in clips; each is run through both models. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** How one of the two models did. */
-export interface CalibratedModel {
+/** The accuracy of one of the two models. */
+export interface ComparedModel {
   readonly miou: number;
   readonly fscore: number;
-  /** All figures of the evaluation; see `FIGURE_NOTES`. */
+  /** All metrics of the evaluation; see `FIGURE_NOTES`. */
   readonly figures: EvaluationResult["figures"];
 }
 
 /** An exported precision against the full model. */
-export interface CalibrationReport {
+export interface ExportComparison {
   readonly task: AvsDataset["task"];
   readonly split: AvsDataset["split"];
   readonly precision: Precision;
   readonly clips: number;
-  /** Clips per batch of the evaluation, on which the published figures of the binary tasks depend. */
+  /** Clips per batch of the evaluation, on which the published metrics of the binary tasks depend. */
   readonly batchSize: number;
   /** Mask pixels compared, and those whose class differs. */
   readonly pixels: number;
   readonly flippedPixels: number;
-  readonly flippedShare: number;
-  readonly full: CalibratedModel;
-  readonly exported: CalibratedModel;
+  readonly flippedFraction: number;
+  readonly full: ComparedModel;
+  readonly exported: ComparedModel;
   /** Exported minus full, in 0..1. */
   readonly miouChange: number;
   readonly fscoreChange: number;
@@ -57,102 +57,96 @@ export interface CalibrationReport {
   readonly timeRatio: number;
 }
 
-/** Masks are compared clip by clip. */
+/** Every clip is a batch of its own. */
 const batchSize = 1;
 
 /** Runs of each model that are timed. */
 const timedRuns = 5;
 
 /**
- * Evaluates the full model and its exported form on a dataset, and compares their masks. Throws what `evaluate`
- * throws, and the signal's reason when it is aborted.
+ * Runs the full model and its exported form on every clip of a dataset and compares their masks and metrics. Throws
+ * what `evaluate` throws, and the signal's reason when it is aborted.
  */
-export async function calibrate(options: CalibrateOptions): Promise<CalibrationReport> {
+export async function compareExport(options: CompareExportOptions): Promise<ExportComparison> {
   const { source, precision, dataset } = options;
   const { task } = source.model.config;
   if (dataset.task !== task) {
-    throw new DatasetError(`calibration: the model is for ${task}, the data for ${dataset.task}`, {
-      hint: "give data of the model's own task",
+    throw new DatasetError(`comparison: the model is for ${task}, the data for ${dataset.task}`, {
+      hint: "Give data of the model's own task.",
     });
   }
-  const full = await fullPredictor(source);
+  // The exported model borrows the weights; the full one takes them.
+  const exported = await exportedPredictor(source, precision);
   try {
-    const exported = await exportedPredictor(source, precision);
+    const full = await fullPredictor(source);
     try {
       return await compare(options, full, exported);
     } finally {
-      await exported.close();
+      await full.close();
     }
   } finally {
-    await full.close();
+    await exported.close();
   }
 }
 
 async function compare(
-  options: CalibrateOptions,
+  { precision, dataset, workers, onProgress, signal }: CompareExportOptions,
   fullModel: Predictor,
   exportedModel: Predictor,
-): Promise<CalibrationReport> {
-  const { precision, dataset } = options;
-  // Masks of the full model, packed: a dataset's masks would fill the memory, and pack a hundredfold. They are told
-  // apart by their place, as a table may repeat a name.
-  const masks: Uint8Array[] = [];
-  const full = await score(options, fullModel, 0, (mask) => {
-    masks.push(deflateRawSync(mask));
-  });
-  let clip = 0;
-  let pixels = 0;
-  let flippedPixels = 0;
-  const exported = await score(options, exportedModel, 1, (mask) => {
-    const before = inflateRawSync(masks[clip++] ?? new Uint8Array());
-    pixels += mask.length;
-    for (let i = 0; i < mask.length; i++) if (mask[i] !== before[i]) flippedPixels++;
-  });
-  const batch = toClipBatch([await dataset.load(0)]);
-  const [fullSeconds, exportedSeconds] = await timeInTurns([fullModel, exportedModel], batch, options.signal);
-  return {
-    task: dataset.task,
-    split: dataset.split,
-    precision,
-    clips: dataset.entries.length,
-    batchSize,
-    pixels,
-    flippedPixels,
-    flippedShare: flippedPixels / pixels,
-    full,
-    exported,
-    miouChange: exported.miou - full.miou,
-    fscoreChange: exported.fscore - full.fscore,
-    fullSecondsPerClip: fullSeconds,
-    exportedSecondsPerClip: exportedSeconds,
-    timeRatio: exportedSeconds / fullSeconds,
-  };
-}
-
-/** Evaluates one of the two, `pass` 0 or 1; masks are given in the order of the dataset. */
-async function score(
-  { dataset, workers, onProgress, signal }: CalibrateOptions,
-  predictor: Predictor,
-  pass: number,
-  onMask: (mask: Uint8Array) => void,
-): Promise<CalibratedModel> {
+): Promise<ExportComparison> {
+  const scorers = [fullModel, exportedModel].map(({ classes }) => openScorer(dataset.task, classes));
   const total = dataset.entries.length;
+  let [clips, pixels, flippedPixels] = [0, 0, 0];
   const loader = new ClipLoader(dataset, { cacheBytes: 0, workers });
   try {
-    const { headline, figures } = await evaluate({
-      predictor,
-      task: dataset.task,
-      clips: loader.batches({ batchSize, signal }),
-      total,
-      batchSize,
-      onMasks: (_, { data }) => onMask(data),
-      onProgress: ({ done }) => onProgress?.((pass * total + done) / 2, total),
-      signal,
+    for await (const [clip] of loader.batches({ batchSize, signal })) {
+      if (clip === undefined) continue;
+      const predicted = [await predictOne(fullModel, clip), await predictOne(exportedModel, clip)] as const;
+      for (const [i, scorer] of scorers.entries()) {
+        const own = predicted[i];
+        if (own) scorer.addClip(own);
+        scorer.endBatch();
+      }
+      const [before, after] = predicted.map(({ masks }) => masks.data);
+      if (!before || !after) throw new Error("comparison: a model gave no masks");
+      pixels += before.length;
+      for (let i = 0; i < before.length; i++) if (before[i] !== after[i]) flippedPixels++;
+      clips++;
+      onProgress?.({ done: clips, total });
+    }
+    signal?.throwIfAborted();
+    const batch = toClipBatch([await dataset.load(0)]);
+    const [fullSeconds, exportedSeconds] = await timeInTurns([fullModel, exportedModel], batch, signal);
+    const [full, exported] = scorers.map((scorer): ComparedModel => {
+      const { headline, figures } = scorer.result(batchSize);
+      return { ...headline, figures };
     });
-    return { ...headline, figures };
+    if (!full || !exported) throw new Error("comparison: a model was not scored");
+    return {
+      task: dataset.task,
+      split: dataset.split,
+      precision,
+      clips,
+      batchSize,
+      pixels,
+      flippedPixels,
+      flippedFraction: flippedPixels / pixels,
+      full,
+      exported,
+      miouChange: exported.miou - full.miou,
+      fscoreChange: exported.fscore - full.fscore,
+      fullSecondsPerClip: fullSeconds,
+      exportedSecondsPerClip: exportedSeconds,
+      timeRatio: exportedSeconds / fullSeconds,
+    };
   } finally {
     await loader.close();
   }
+}
+
+async function predictOne(predictor: Predictor, clip: Clip): Promise<PredictedClip> {
+  for await (const predicted of predictClips(predictor, [clip])) return predicted;
+  throw new Error("comparison: a model gave no masks");
 }
 
 /** Median seconds of a run of each model: in turns, so that a busy machine slows both alike. */
@@ -181,23 +175,16 @@ async function fullPredictor(source: LoadedModel): Promise<Predictor> {
 }
 
 /** The exported graph for one clip, run as its file would be. */
-async function exportedPredictor(source: LoadedModel, precision: Precision): Promise<Predictor> {
-  const { frameCount, imageSize, classes } = source.model.config;
+async function exportedPredictor({ model, store }: LoadedModel, precision: Precision): Promise<Predictor> {
   const runtime = nodeRuntime();
   const form = { clips: 1, frames: "u8", audio: "log-mel" } as const;
-  const { model, store } = source;
   const weights = await store.lend(model.specs.map(({ key }) => key));
   const stored = await prepareExport({ model, weights, form, precision, runtime });
   const session = await runtime.createSession({ ...stored, name: "exported model" });
-  return {
-    frameCount,
-    imageSize,
-    classes,
-    async predict({ frames, logMel, frameMask }): Promise<TensorOf<"f32">> {
-      const { logits } = await session.run({ frames, logMel, frameMask }, ["logits"]);
-      if (logits === undefined) throw new Error("calibration: the exported model gave no logits");
-      return asF32(logits, "logits");
-    },
+  return batchedPredictor({
+    config: model.config,
+    clipsPerRun: form.clips,
+    run: async (batch) => (await session.run({ ...batch }, ["logits"])).logits,
     close: () => runtime.close(),
-  };
+  });
 }

@@ -42,7 +42,7 @@ export interface ExportedModel {
   readonly inputs: readonly OnnxValue[];
   readonly outputs: readonly OnnxValue[];
   readonly metadata: Readonly<Record<string, string>>;
-  /** The model that it was made of, e.g. to calibrate it. */
+  /** The model that it was made of, e.g. to compare the two. */
   readonly source: LoadedModel;
 }
 

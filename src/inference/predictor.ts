@@ -19,8 +19,10 @@ export interface Predictor {
   readonly frameCount: number;
   /** Side of the square frames the model takes, in pixels. */
   readonly imageSize: number;
-  /** Class names; one logit for the binary tasks, else one per class. */
+  /** Class names, as many as there are logits: one for the binary tasks. */
   readonly classes: readonly string[];
+  /** Clips that the model computes at once; more are computed in turn. */
+  readonly clipsPerRun: number;
   /** `f32[B*T,K,H,W]` logits; K = 1 for the binary tasks. Throws `RangeError` when the frames are not whole clips. */
   predict(batch: ClipBatch): Promise<TensorOf<"f32">>;
   close(): Promise<void>;
@@ -64,6 +66,7 @@ export function batchedPredictor({ config, clipsPerRun, run, close }: BatchedPre
     frameCount,
     imageSize,
     classes,
+    clipsPerRun,
     async predict(batch) {
       const clips = countClips(batch, frameCount);
       const parts: TensorOf<"f32">[] = [];

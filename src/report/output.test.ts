@@ -46,7 +46,8 @@ const dataset: AvsDataset = {
 const predictor: Predictor = {
   frameCount: 2,
   imageSize: SIDE,
-  classes: dataset.classes,
+  classes: ["sounding"],
+  clipsPerRun: 1,
   predict: async ({ frames }) => {
     const [steps = 0] = frames.shape;
     const random = new Random(frames.data[0] ?? 0, 9);

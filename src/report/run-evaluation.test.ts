@@ -16,7 +16,8 @@ function brightness(frameCount: number, classes: readonly string[]): Predictor {
   return {
     frameCount,
     imageSize: SIDE,
-    classes,
+    classes: classes.length > 2 ? classes : ["sounding"],
+    clipsPerRun: 4,
     predict: async ({ frames, logMel, frameMask }: ClipBatch) => {
       const [steps = 0] = frames.shape;
       const pixels = SIDE * SIDE;

@@ -27,8 +27,6 @@ export interface RunEvaluationOptions {
   readonly dataset: AvsDataset;
   /** Clips per batch: the published binary figures are averages over batches. */
   readonly batchSize: number;
-  /** Clips that the model is given at once; see `evaluate`. */
-  readonly clipsPerRun?: number | undefined;
   readonly outDir: string;
   /**
    * What else decides the result and tells people what was evaluated: the hashes of the checkpoint, its encoders
@@ -72,7 +70,6 @@ export async function runEvaluation(
       clipsFrom: (first) => loader.batches({ batchSize, startBatch: first / batchSize, signal }),
       stateFile: path.join(outDir, ".evaluation-state.json"),
       fingerprint: fingerprintOf({ ...identity, entries, masks: options.saveMasks === true }),
-      clipsPerRun: options.clipsPerRun,
       ...(options.saveMasks && { onMasks: maskWriter(outDir, task) }),
       onProgress: options.onProgress,
       onResume: options.onResume,

@@ -1,9 +1,9 @@
 /** The clips that a report shows: the best, the middle and the worst, by mIoU. */
 import type { AvsDataset } from "../datasets/clip.js";
-import { evaluate } from "../evaluation/evaluate.js";
+import { openScorer } from "../evaluation/evaluate.js";
+import { predictClips } from "../evaluation/predict-clips.js";
 import type { EvaluationResult } from "../evaluation/result.js";
 import type { Predictor } from "../inference/predictor.js";
-import type { TensorOf } from "../tensor.js";
 import { clipPictures } from "./clip-pictures.js";
 import { formatShare, type ReportClip, type ReportGallery } from "./report.js";
 
@@ -53,26 +53,17 @@ export async function showcase(options: {
 async function showClip(options: Parameters<typeof showcase>[0], index: number): Promise<ReportClip> {
   const { dataset, predictor, signal } = options;
   const clip = await dataset.load(index);
-  let masks: TensorOf<"u8"> | undefined;
-  const { clips } = await evaluate({
-    predictor,
-    task: dataset.task,
-    clips: (async function* () {
-      yield [clip];
-    })(),
-    total: 1,
-    batchSize: 1,
-    onMasks: (_, predicted) => {
-      masks = predicted;
-    },
-    signal,
-  });
-  if (masks === undefined) throw new RangeError("showcase: the evaluation handed over no masks");
+  const scorer = openScorer(dataset.task, predictor.classes);
+  const { value: predicted } = await predictClips(predictor, [clip], signal).next();
+  if (!predicted) throw new Error("showcase: the model gave no masks");
+  scorer.addClip(predicted);
+  scorer.endBatch();
+  const [row] = scorer.result(1).clips;
   const samples = await dataset.loadWaveform?.(index);
-  return clipPictures(clip, masks, {
+  return clipPictures(clip, predicted.masks, {
     figures: [
-      ["mIoU", formatShare(clips[0]?.miou ?? null)],
-      ["F-score", formatShare(clips[0]?.fscore ?? null)],
+      ["mIoU", formatShare(row?.miou ?? null)],
+      ["F-score", formatShare(row?.fscore ?? null)],
     ],
     ...(dataset.task === "avss" && { classes: dataset.classes }),
     samples,

@@ -16,6 +16,7 @@ function fake(frameCount: number): Predictor & { readonly batches: ClipBatch[] }
     frameCount,
     imageSize: side,
     classes: ["sounding"],
+    clipsPerRun: 1,
     async predict(batch): Promise<TensorOf<"f32">> {
       batches.push(batch);
       const data = Float32Array.from(

@@ -22,6 +22,7 @@ function brightness(classes: readonly string[] = ["sounding"]): Predictor {
     frameCount: 5,
     imageSize: side,
     classes,
+    clipsPerRun: 1,
     async predict({ frames }) {
       const data = new Float32Array(5 * count * area);
       for (let k = 0; k < 5; k++) {
