@@ -4,7 +4,7 @@ import { input, sigmoid, softmax, type Value } from "../graph/index.js";
 import { EXAMPLE_FRAMES, MEL_BANDS } from "../media/log-mel.js";
 import type { AvsModel } from "../models/avs-model.js";
 import type { AvsModelConfig } from "../models/model-config.js";
-import { normaliseFrames } from "../models/normalize-frames.js";
+import { normalizeFrames } from "../models/normalize-frames.js";
 import { audioWidth } from "../models/vggish.js";
 import { Pass } from "../nn/index.js";
 import { logMelOf, samplesOf } from "./audio-frontend.js";
@@ -40,7 +40,7 @@ export function exportOutputs(
   const batch = form.clips * frameCount;
   const frames =
     form.frames === "u8"
-      ? normaliseFrames(input("frames", [batch, imageSize, imageSize, 3], "u8"))
+      ? normalizeFrames(input("frames", [batch, imageSize, imageSize, 3], "u8"))
       : input("frames", [batch, 3, imageSize, imageSize]);
   const logits = model.forward(
     {

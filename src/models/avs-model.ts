@@ -18,14 +18,14 @@ export type ParameterGroup = (typeof parameterGroups)[number];
 
 /** Inputs of a forward pass of N = B*T frames, the frames of a clip in a row. */
 export interface AvsInputs {
-  /** Normalised, `f32[N,3,H,W]`; see `normaliseFrames`. */
+  /** Normalised, `f32[N,3,H,W]`; see `normalizeFrames`. */
   readonly frames: Value;
   /** VGGish embeddings, `f32[N,128]`; see `AvsModel.embedAudio`. */
   readonly embedding: Value;
-  /** `f32[N]`, 0 for padded frames; only AVSS heeds it. */
+  /** `f32[N]`, 0 for padded frames; only AVSS uses it. */
   readonly frameMask?: Value | undefined;
   /**
-   * Decodes only every so many frames, from the first on; all unless told. Frames meet in the Messenger Blocks but
+   * Decodes every `decodeEvery`-th frame from the first on. Default: 1, all frames. Frames meet in the Messenger Blocks but
    * not in the decoder, so S4, which trains on the first frame of each clip, need not decode the others.
    */
   readonly decodeEvery?: number | undefined;
@@ -77,23 +77,23 @@ export function buildAvsModel(config: AvsModelConfig): AvsModel {
     embedAudio: (logMel) => audio.embed(logMel),
     forward({ frames, embedding, frameMask, decodeEvery = 1 }, pass) {
       const batch = dim(frames, 0);
-      const heard = reshape(embedding, [batch, 1, audioWidth]);
+      const audioToken = reshape(embedding, [batch, 1, audioWidth]);
       const decoded = (x: Value): Value =>
         decodeEvery === 1 ? x : slice(x, [{ axis: 0, start: 0, end: batch, step: decodeEvery }]);
       // Padded frames count as empty: in the features that the decoder sees, and in the logits.
-      const kept = (x: Value): Value => {
+      const masked = (x: Value): Value => {
         if (frameMask === undefined || config.task !== "avss") return x;
         return mul(x, reshape(decoded(frameMask), [dim(x, 0), ...x.shape.slice(1).map(() => 1)]));
       };
       let map = encoder.stem(frames, pass);
       const features = fusers.map((fuse, i): StageFeatures => {
         const grid = encoder.stage(i, map, pass);
-        const { audio: told, visual: tokens } = fuse({ audio: heard, visual: grid.tokens }, pass);
+        const { audio: fusedAudio, visual: tokens } = fuse({ audio: audioToken, visual: grid.tokens }, pass);
         const fused = { ...grid, tokens };
         if (i + 1 < fusers.length) map = toMap(fused);
-        return { audio: decoded(told), visual: { ...grid, tokens: kept(decoded(tokens)) } };
+        return { audio: decoded(fusedAudio), visual: { ...grid, tokens: masked(decoded(tokens)) } };
       });
-      return kept(decode(features, pass));
+      return masked(decode(features, pass));
     },
   };
 }

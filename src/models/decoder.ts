@@ -49,8 +49,8 @@ export interface StageFeatures {
 /** Four stages' features, fine to coarse -> logits `[N,K,4H,4W]` with the first stage's H and W. */
 export type Decoder = (stages: readonly StageFeatures[], pass: Pass) => Value;
 
-/** Enlargement of the finest stage to the frames. */
-const enlargement = 4;
+/** Upsampling from the finest stage to the frames. */
+const upsampling = 4;
 
 /** Builds the decoder for stages of `dims` channels and `classes` logits under `scope`. */
 export function decoder(scope: Scope, dims: PerStage, classes: number, config: DecoderConfig): Decoder {
@@ -75,7 +75,7 @@ export function decoder(scope: Scope, dims: PerStage, classes: number, config: D
   );
   const maskBias = scope.param("mask_features.bias", [classes], zeros);
 
-  /** The stage's share of the pyramid, `[N,convDim,H,W]`. */
+  /** The stage's level of the pyramid, `[N,convDim,H,W]`. */
   const lateral = (stage: (typeof stages)[number], { audio, visual }: StageFeatures, pass: Pass): Value => {
     const { height, width } = visual;
     const [batch, , channels] = shape3(visual.tokens, "decoder");
@@ -103,7 +103,7 @@ export function decoder(scope: Scope, dims: PerStage, classes: number, config: D
       joined = relu(conv2d(sum, stage.join, undefined, { padding: 1 }));
     }
     if (joined === undefined) throw new RangeError("decoder: no stages");
-    return upsampledConv(joined, maskWeight, maskBias, enlargement, pass);
+    return upsampledConv(joined, maskWeight, maskBias, upsampling, pass);
   };
 }
 
@@ -114,7 +114,7 @@ interface FusionSizes extends DecoderConfig {
 /** Attention over space, then over the audio, then a feed-forward layer.  -> tokens `[N,H*W,C]` */
 function fusionBlock(scope: Scope, channels: number, sizes: FusionSizes) {
   const spatial = spatialAttention(scope.at("spatial_attn"), channels, sizes);
-  const hear = sizes.channel
+  const attendAudio = sizes.channel
     ? channelAttention(scope, channels, sizes)
     : crossAttention(scope, channels, sizes);
   const norm1 = layerNorm(scope.at("norm1"), channels);
@@ -123,26 +123,35 @@ function fusionBlock(scope: Scope, channels: number, sizes: FusionSizes) {
   const drop = dropout(scope.at("ffn").at(2), sizes.dropout);
   const narrow = linear(scope.at("ffn").at(3), 4 * channels, channels);
   return ({ audio, visual }: StageFeatures, pass: Pass): Value => {
-    const heard = hear(audio, spatial(visual, pass), pass);
-    return norm2(narrow(drop(relu(widen(norm1(heard))), pass)));
+    const fused = attendAudio(audio, spatial(visual, pass), pass);
+    return norm2(narrow(drop(relu(widen(norm1(fused))), pass)));
   };
 }
 
-type Hear = (audio: Value, visual: Value, pass: Pass) => Value;
+/** Lets the audio token `[N,1,C]` change visual tokens `[N,L,C]`. */
+type AudioAttention = (audio: Value, visual: Value, pass: Pass) => Value;
 
 /** attention(visual over the audio token) + drop(visual) */
-function crossAttention(scope: Scope, channels: number, { heads, dropout: rate }: FusionSizes): Hear {
+function crossAttention(
+  scope: Scope,
+  channels: number,
+  { heads, dropout: rate }: FusionSizes,
+): AudioAttention {
   const attention = multiHeadAttention(scope.at("cross_attn"), { width: channels, heads, dropout: rate });
   const before = linear(scope.at("kv_proj"), channels, 2 * channels);
   const drop = dropout(scope.at("dropout"), rate);
   return (audio, visual, pass) => {
-    const heard = attention({ query: visual, source: audio, before, pass }); // [N,L,C] or [N,1,C]
-    return add(drop(visual, pass), heard);
+    const attended = attention({ query: visual, source: audio, before, pass }); // [N,L,C] or [N,1,C]
+    return add(drop(visual, pass), attended);
   };
 }
 
 /** drop(attention(audio over the visual tokens) * visual) + visual */
-function channelAttention(scope: Scope, channels: number, { heads, dropout: rate }: FusionSizes): Hear {
+function channelAttention(
+  scope: Scope,
+  channels: number,
+  { heads, dropout: rate }: FusionSizes,
+): AudioAttention {
   const inner = scope.at("channel_attn");
   const attention = multiHeadAttention(inner.at("atten"), { width: channels, heads, dropout: rate });
   linear(scope.at("kv_proj"), channels, 2 * channels); // in checkpoints, unused

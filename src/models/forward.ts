@@ -3,7 +3,7 @@
 import { input, type Value } from "../graph/index.js";
 import type { Pass } from "../nn/index.js";
 import type { AvsModel } from "./avs-model.js";
-import { normaliseFrames } from "./normalize-frames.js";
+import { normalizeFrames } from "./normalize-frames.js";
 import { audioWidth } from "./vggish.js";
 
 /** Variants of the pass. */
@@ -21,7 +21,7 @@ export interface ForwardOptions {
 export function forwardOf(model: AvsModel, clips: number, pass: Pass, options: ForwardOptions = {}): Value {
   const { frameCount, imageSize } = model.config;
   const n = clips * frameCount;
-  const frames = normaliseFrames(input("frames", [n, imageSize, imageSize, 3], "u8"));
+  const frames = normalizeFrames(input("frames", [n, imageSize, imageSize, 3], "u8"));
   const embedding = options.embedded
     ? input("embedding", [n, audioWidth])
     : model.embedAudio(input("logMel", [n, 1, 96, 64]));

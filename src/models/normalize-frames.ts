@@ -7,7 +7,7 @@ export const frameMean = [0.485, 0.456, 0.406] as const;
 export const frameDeviation = [0.229, 0.224, 0.225] as const;
 
 /** RGB `u8[N,H,W,3]` -> `f32[N,3,H,W]`: (x / 255 - mean) / deviation. */
-export function normaliseFrames(frames: Value): Value {
+export function normalizeFrames(frames: Value): Value {
   const perChannel = (values: readonly number[]) =>
     constant({ dtype: "f32", shape: [3, 1, 1], data: Float32Array.from(values) });
   const planes = transpose(cast(frames, "f32"), [0, 3, 1, 2]);

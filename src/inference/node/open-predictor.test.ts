@@ -9,7 +9,7 @@ import { tinyS4 as micro, seededWeights } from "../../../test/tiny-models.js";
 import { CheckpointError } from "../../errors.js";
 import { buildAvsModel } from "../../models/avs-model.js";
 import { type AvsModelConfig, modelConfigFromJson, modelConfigToJson } from "../../models/model-config.js";
-import { normaliseFrames } from "../../models/normalize-frames.js";
+import { normalizeFrames } from "../../models/normalize-frames.js";
 import { Pass } from "../../nn/index.js";
 import { writeSafetensors } from "../../weights/node/safetensors-file.js";
 import type { ClipBatch } from "../predictor.js";
@@ -43,7 +43,7 @@ async function expected(batch: ClipBatch): Promise<Float32Array> {
   const model = buildAvsModel(micro);
   const logits = model.forward(
     {
-      frames: normaliseFrames(inputLike("frames", batch.frames)),
+      frames: normalizeFrames(inputLike("frames", batch.frames)),
       embedding: model.embedAudio(inputLike("logMel", batch.logMel)),
     },
     new Pass({ rewrites: false }),
