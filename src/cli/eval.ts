@@ -16,7 +16,7 @@ import type { Report } from "../report/report.js";
 import { runEvaluation } from "../report/run-evaluation.js";
 import { readCheckpointInfo } from "../training/checkpoint.js";
 import { runFiles } from "../training/trainer.js";
-import { hashFile } from "../weights/hub/cache.js";
+import { hashFile } from "../weights/node/hash-file.js";
 import { configuredModel } from "./configured-model.js";
 import { collect, whole } from "./options.js";
 import { print, printJson } from "./print.js";

@@ -10,6 +10,7 @@ import type { StateDictShapes } from "../models/state-dict-shapes.js";
 import { inferVggish } from "../models/vggish.js";
 import { inferVisual } from "../models/visual-encoder.js";
 import type { Shape } from "../tensor.js";
+import { closestLayoutNote } from "../weights/key-layouts.js";
 
 /** What the shapes of a checkpoint do not reveal. */
 export interface InferenceHints {
@@ -73,9 +74,12 @@ function shapesOf(tensors: ReadonlyMap<string, Shape>, file: string): StateDictS
     size(key, axis = 0) {
       const d = tensors.get(key)?.[axis];
       if (d !== undefined) return d;
-      throw new CheckpointError(`${file}: not a whole model: "${key}" is missing`, {
-        hint: "Give a checkpoint of the whole model; encoders alone go under `model.visual.weights` or `model.audio.weights`.",
-      });
+      throw new CheckpointError(
+        `${file}: not a whole model: "${key}" is missing${closestLayoutNote(tensors.keys())}`,
+        {
+          hint: "Give a checkpoint of the whole model; encoders alone go under `model.visual.weights` or `model.audio.weights`.",
+        },
+      );
     },
   };
 }

@@ -9,6 +9,8 @@ import {
   splitTensors,
   summarizeRun,
 } from "../weights/checkpoint.js";
+import { modelKeys } from "../weights/key-forms.js";
+import { closestLayoutNote } from "../weights/key-layouts.js";
 import { WeightStore } from "../weights/weight-store.js";
 import { type InferenceHints, inferModelConfig } from "./infer-config.js";
 import type { TrainingOrigin } from "./predictor.js";
@@ -70,9 +72,10 @@ async function readModel(
 ): Promise<ReadModel> {
   const { tensors: all, metadata } = await modelFiles.weights(checkpoint);
   signal?.throwIfAborted();
-  const tensors = splitTensors(all).parameters;
   const header = readCheckpointHeader(metadata, checkpoint);
   const saved = savedModel(metadata, checkpoint);
+  const { parameters } = splitTensors(all);
+  const tensors = saved ? parameters : modelKeys(parameters, checkpoint);
   const config = given ?? saved ?? inferred(tensors, checkpoint, hints);
   if (saved) requireSameModel(config, saved, checkpoint);
   const model = buildAvsModel(config);
@@ -163,7 +166,7 @@ function requireComplete(
   const missing = absent.filter((spec) => !isRandom(spec)).map(({ key }) => key);
   if (missing.length === 0) return;
   throw new CheckpointError(
-    `${file}: ${missing.length} parameters of the model are missing: ${missing.slice(0, 5).join(", ")}`,
+    `${file}: ${missing.length} parameters of the model are missing: ${missing.slice(0, 5).join(", ")}${closestLayoutNote(tensors.keys())}`,
     { hint: "Give a checkpoint of the whole model, or the encoder files that complete it." },
   );
 }

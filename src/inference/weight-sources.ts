@@ -1,7 +1,8 @@
 /** Where a model's weights come from: encoders from their files, a checkpoint over them, the rest from the seed. */
 import { initialState, type ParameterSpec } from "../nn/index.js";
-import { copyOf, type StateDict, type Tensor } from "../tensor.js";
+import type { StateDict, Tensor } from "../tensor.js";
 import type { Container } from "../weights/detect.js";
+import { encoderKeys } from "../weights/key-forms.js";
 import { matchStateDict } from "../weights/state-dict.js";
 
 /** The parts of a model that come from files of their own, by state-dict prefix. */
@@ -55,7 +56,7 @@ export interface GatheredWeights {
 
 /**
  * Gathers the weights of `specs`. Throws `CheckpointError` when a file is missing, damaged or does not fit.
- * Files of encoders may have keys with or without the part's prefix; classifiers (`head.`, `fc.`) are left out.
+ * Files of encoders may have keys in any form that `encoderKeys` knows; classifiers (`head.`, `fc.`) are left out.
  */
 export async function gatherWeights(
   specs: readonly ParameterSpec[],
@@ -103,9 +104,6 @@ export function partOf(key: string): EncoderPart | undefined {
   return key.startsWith("visual_encoder.") && !/\.lora_[AB]$/.test(key) ? "visual_encoder" : undefined;
 }
 
-/** Key of one branch of the two last ResNet stages, as the public single-branch file has it. */
-const singleBranch = (key: string): string => key.replace(/^layer([34])_[12]\./, "layer$1.");
-
 function encoderWeights(
   part: EncoderPart,
   specs: readonly ParameterSpec[],
@@ -113,24 +111,14 @@ function encoderWeights(
   file: string,
 ): Map<string, Tensor> {
   const prefix = `${part}.`;
-  const prefixed = [...found.keys()].some((key) => key.startsWith(prefix));
-  const local = new Map(
-    [...found]
-      .filter(([key]) => !prefixed || key.startsWith(prefix))
-      .map(([key, tensor]) => [prefixed ? key.slice(prefix.length) : key, tensor]),
-  );
-  const expected = specs.map(({ key, shape, dtype }) => {
-    const own = key.slice(prefix.length);
-    const optional = own.endsWith("num_batches_tracked");
-    return { key: local.has(own) ? own : singleBranch(own), full: key, shape, dtype, optional };
-  });
+  const expected = specs.map(({ key, shape, dtype }) => ({
+    key: key.slice(prefix.length),
+    shape,
+    dtype,
+    optional: key.endsWith("num_batches_tracked"),
+  }));
+  const keys = expected.map(({ key }) => key);
   const ignore = (key: string): boolean => /^(head|fc|classifier|pproc)\./.test(key);
-  const matched = matchStateDict(expected, local, { file, ignore });
-  const out = new Map<string, Tensor>();
-  for (const { key, full } of expected) {
-    const tensor = matched.get(key);
-    // Both branches start from one tensor, and must not share it.
-    if (tensor) out.set(full, out.size > 0 && key !== full ? copyOf(tensor) : tensor);
-  }
-  return out;
+  const matched = matchStateDict(expected, encoderKeys(found, keys, { file, prefix }), { file, ignore });
+  return new Map([...matched].map(([key, tensor]) => [prefix + key, tensor]));
 }

@@ -5,6 +5,7 @@ import { gatherWeights } from "../inference/weight-sources.js";
 import { type AvsModel, isAdapter } from "../models/avs-model.js";
 import type { StateDict } from "../tensor.js";
 import { type FrozenSource, readCheckpointHeader, splitTensors } from "../weights/checkpoint.js";
+import { modelKeys } from "../weights/key-forms.js";
 
 /**
  * Gathers them: encoders, then what `training.init` has, then the seed. A head for another number of classes is not
@@ -23,14 +24,16 @@ export async function startingWeights(
     return { weights, frozen: files };
   }
   const { tensors: all, metadata } = await diskFiles.weights(init);
+  const header = readCheckpointHeader(metadata, init);
+  const { parameters } = splitTensors(all);
   const shapes = new Map(model.specs.map(({ key, shape }) => [key, shape.join()]));
   const tensors = new Map(
-    [...splitTensors(all).parameters].filter(
+    [...(header ? parameters : modelKeys(parameters, init))].filter(
       ([key, { shape }]) => !key.startsWith("decoder.mask_features.") || shapes.get(key) === shape.join(),
     ),
   );
   // A checkpoint of ours stands on encoders, which the configuration need not name again.
-  const inherited = readCheckpointHeader(metadata, init)?.frozen ?? {};
+  const inherited = header?.frozen ?? {};
   const { weights, files } = await gather({
     visual: named.visual ?? inherited.visual_encoder?.file ?? null,
     audio: named.audio ?? inherited.audio_encoder?.file ?? null,

@@ -16,9 +16,7 @@ export interface ByteSource {
 
 /** Options of operations that read or write whole files. */
 export interface ReadOptions {
-  signal?: AbortSignal | undefined;
-  /** Called now and then with the bytes done and the bytes in all. */
-  onProgress?: ((done: number, total: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Throws `CheckpointError` when `source` does not hold `length` bytes from `offset`. */

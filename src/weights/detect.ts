@@ -1,9 +1,9 @@
-/** Telling weight files apart by how they begin. */
+/** Recognizes model files by how they begin. */
 import { CheckpointError } from "../errors.js";
 import type { ByteSource } from "./byte-source.js";
 
-/** What kinds of file can hold weights: safetensors, torch's zip archives, pickles (legacy torch files too), ONNX. */
-export type Container = "safetensors" | "zip" | "pickle" | "onnx";
+/** Kinds of model files. `shards` is an index of weights in several files. Legacy torch files are pickles, too. */
+export type Container = "safetensors" | "zip" | "pickle" | "onnx" | "shards";
 
 /** The container that `source` is. Throws `CheckpointError` that names what people give by mistake. */
 export async function detectContainer(source: ByteSource): Promise<Container> {
@@ -12,24 +12,31 @@ export async function detectContainer(source: ByteSource): Promise<Container> {
   // A header length below 2^32, then the brace of the header.
   if (first[8] === 0x7b && first.subarray(4, 8).every((b) => b === 0)) return "safetensors";
   if (text.startsWith("PK\x03\x04")) return "zip";
-  // As ONNX files begin here: an IR version, then the producer's name.
-  if (first[0] === 0x08 && first[2] === 0x12) return "onnx";
+  if (isOnnx(first)) return "onnx";
+  if (/^\s*\{/.test(text)) return "shards";
   // Pickles begin with their protocol; those of protocols 0 and 1 with a container or a name.
   if (first[0] === 0x80 || /^[c(\])}]/.test(text)) return "pickle";
 
   let found = `it begins with ${JSON.stringify(text.slice(0, 8))}`;
-  let hint = "give a .safetensors, .pth, .pt or .pkl file; if it is one, it is damaged";
+  let hint = "Give a .safetensors, .pth, .pt or .pkl file. If it is one, it is damaged.";
   if (source.size === 0) {
     found = "it is empty";
-    hint = "get the file again";
+    hint = "Get the file again.";
   } else if (text.startsWith("version https://git-lfs")) {
     found = "it is a Git LFS pointer";
-    hint = "run `git lfs pull` to get the file itself";
+    hint = "Run `git lfs pull` to get the file itself.";
   } else if (/^\s*<(!doctype|html|\?xml)/i.test(text)) {
     found = "it is a web page";
-    hint = "download the file itself, not the page about it";
+    hint = "Download the file itself, not the page about it.";
   }
   throw new CheckpointError(`${source.name}: expected safetensors or a PyTorch checkpoint, but ${found}`, {
     hint,
   });
+}
+
+/** Whether a file begins as ONNX files do: the version of the format, then another field of the model. */
+function isOnnx([tag, version, next]: Uint8Array): boolean {
+  // Producer, its version, domain, model version, documentation, graph, operator sets, metadata.
+  const fields = [0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42, 0x72];
+  return tag === 0x08 && version !== undefined && version < 0x40 && fields.includes(next ?? 0);
 }

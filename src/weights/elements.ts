@@ -53,17 +53,23 @@ export function decodeTensor(bytes: Uint8Array<ArrayBuffer>, type: ElementType, 
   }
 }
 
-/**
- * Checks a shape from an untrusted file: whole numbers from 0 whose product is one too.
- * Returns the number of elements, or `undefined` when it is not a shape.
- */
-export function checkedSize(shape: readonly unknown[]): number | undefined {
+/** Whether a value from an untrusted file is a size or an offset: an exact integer from 0. */
+export function isSize(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
+
+/** Whether a value from an untrusted file is a list of sizes, for example strides. */
+export function isSizes(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every(isSize);
+}
+
+/** Whether a value from an untrusted file is a shape: sizes whose product is exact, too. */
+export function isShape(value: unknown): value is number[] {
+  if (!isSizes(value)) return false;
   let n = 1;
-  for (const d of shape) {
-    if (typeof d !== "number" || !Number.isSafeInteger(d) || d < 0) return undefined;
+  // An axis of zero makes the product zero, but the axes before it must not overflow on the way either.
+  return value.every((d) => {
     n *= d;
-    // An axis of zero makes the product zero, but the others must not overflow on the way either.
-    if (!Number.isSafeInteger(n)) return undefined;
-  }
-  return n;
+    return Number.isSafeInteger(n);
+  });
 }

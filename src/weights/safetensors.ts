@@ -6,7 +6,7 @@ import { CheckpointError } from "../errors.js";
 import { narrowWeights } from "../half.js";
 import { type DType, type Shape, type StateDict, sizeOf, type Tensor } from "../tensor.js";
 import type { ByteSource, ReadOptions } from "./byte-source.js";
-import { checkedSize, decodeTensor, ELEMENTS, type ElementType } from "./elements.js";
+import { decodeTensor, ELEMENTS, type ElementType, isShape, isSize } from "./elements.js";
 
 /** Headers longer than this are refused, as in the format's reference reader. */
 const MAX_HEADER_BYTES = 100_000_000;
@@ -89,7 +89,6 @@ export async function readSafetensors(
     if (options.select?.(key) === false) continue;
     options.signal?.throwIfAborted();
     tensors.set(key, decodeTensor(await source.read(start, end - start), type, shape));
-    options.onProgress?.(end, source.size);
   }
   return { tensors, metadata };
 }
@@ -176,10 +175,6 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function isSize(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Number(value) >= 0;
-}
-
 function checkEntry(key: string, value: unknown, dataStart: number, fail: Refuse): SafetensorsEntry {
   if (!isRecord(value)) throw fail(`tensor ${key} is not described by an object`);
   const { dtype, shape, data_offsets: offsets } = value;
@@ -189,16 +184,15 @@ function checkEntry(key: string, value: unknown, dataStart: number, fail: Refuse
       `tensor ${key} has dtype ${JSON.stringify(dtype)}, expected one of ${Object.keys(TYPES).join(", ")}`,
     );
   }
-  const size = Array.isArray(shape) ? checkedSize(shape) : undefined;
-  if (size === undefined) throw fail(`tensor ${key} has the shape ${JSON.stringify(shape)}`);
+  if (!isShape(shape)) throw fail(`tensor ${key} has the shape ${JSON.stringify(shape)}`);
   const [start, end]: unknown[] = Array.isArray(offsets) && offsets.length === 2 ? offsets : [];
   if (!isSize(start) || !isSize(end) || end < start) {
     throw fail(`tensor ${key} has the data offsets ${JSON.stringify(offsets)}`);
   }
-  if (end - start !== size * ELEMENTS[type].bytes) {
+  if (end - start !== sizeOf(shape) * ELEMENTS[type].bytes) {
     throw fail(`tensor ${key} is ${dtype}[${shape}] but has ${end - start} bytes`);
   }
-  return { type, shape: shape as Shape, start: dataStart + start, end: dataStart + end };
+  return { type, shape, start: dataStart + start, end: dataStart + end };
 }
 
 function checkMetadata(value: unknown, fail: Refuse): Record<string, string> {

@@ -2,12 +2,14 @@
 import { CheckpointError } from "../errors.js";
 import { type DType, describe, type Shape, type StateDict, type Tensor } from "../tensor.js";
 import type { ByteSource, ReadOptions } from "./byte-source.js";
-import { detectContainer } from "./detect.js";
+import { type Container, detectContainer } from "./detect.js";
 import { ELEMENTS, type ElementType } from "./elements.js";
+import { withoutWrappers } from "./key-forms.js";
+import { closestLayoutNote } from "./key-layouts.js";
 import { readSafetensors, readSafetensorsHeader } from "./safetensors.js";
-import { TorchTensor } from "./torch/objects.js";
-import type { PickleValue } from "./torch/pickle.js";
-import { loadTorchTensors, readTorch, type TorchFormat } from "./torch/reader.js";
+import { readShards, type ShardOpener } from "./shards.js";
+import type { TorchFormat } from "./torch/reader.js";
+import { listTorchState, readTorchState } from "./torch/state-dict.js";
 
 /** The formats that are told apart by their content. */
 export type WeightFormat = "safetensors" | TorchFormat;
@@ -19,145 +21,84 @@ export interface TensorInfo {
   readonly shape: Shape;
 }
 
-/** The content of a weight file by key, without its data. */
-export interface WeightListing {
+/** A weight file by key, each tensor as `T`. */
+interface Weights<T> {
+  /** Of sharded weights, that of the shards. */
   readonly format: WeightFormat;
   /** Of safetensors the metadata, of torch the plain values beside the tensors (`epoch`, ...), as text. */
   readonly metadata: Readonly<Record<string, string>>;
-  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  readonly tensors: ReadonlyMap<string, T>;
 }
 
-/** A weight file read whole. */
-export interface LoadedStateDict {
-  readonly format: WeightFormat;
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly tensors: Map<string, Tensor>;
-}
+/** The content of a weight file by key, without its data. */
+export type WeightListing = Weights<TensorInfo>;
 
-/** Keys under which training scripts put a model's parameters, in the order of preference. */
-const NESTS = [
-  "state_dict",
-  "model_state_dict",
-  "model_state",
-  "model",
-  "module",
-  "net",
-  "params",
-  "weights",
-];
+/** The content of a weight file. */
+export type LoadedStateDict = Weights<Tensor>;
+
+/** How weights in several files are read. */
+export interface ShardOptions {
+  /** Opens a shard of an index. Default: an index is refused. */
+  readonly openShard?: ShardOpener | undefined;
+}
 
 /** Lists a weight file. Throws `CheckpointError` when it is damaged, foreign or holds no tensors. */
-export async function listWeights(source: ByteSource): Promise<WeightListing> {
-  if ((await detectContainer(source)) === "safetensors") {
-    const { metadata, entries } = await readSafetensorsHeader(source);
-    if (entries.size === 0) throw holdsNothing(source);
+export function listWeights(source: ByteSource, { openShard }: ShardOptions = {}): Promise<WeightListing> {
+  return readWeights<TensorInfo>(source, openShard, async (file, container) => {
+    if (container !== "safetensors") return listTorchState(file);
+    const { metadata, entries } = await readSafetensorsHeader(file);
     return { format: "safetensors", metadata, tensors: entries };
-  }
-  const { format, metadata, tensors } = await readTorchState(source);
-  return { format, metadata, tensors };
-}
-
-/**
- * Reads a weight file: safetensors or torch (zip, legacy, a pickled dictionary of tensors), told apart by its content.
- * Nests (`state_dict`, `model`, ...) are opened and a `module.` that all keys share is removed.
- * Throws `CheckpointError` when the file is damaged, foreign or holds no tensors.
- */
-export async function readStateDict(source: ByteSource, options: ReadOptions = {}): Promise<LoadedStateDict> {
-  if ((await detectContainer(source)) === "safetensors") {
-    const read = await readSafetensors(source, options);
-    if (read.tensors.size === 0) throw holdsNothing(source);
-    return { format: "safetensors", ...read };
-  }
-  const { format, metadata, tensors } = await readTorchState(source);
-  return { format, metadata, tensors: await loadTorchTensors(source, tensors, options) };
-}
-
-function holdsNothing(source: ByteSource): CheckpointError {
-  return new CheckpointError(`${source.name}: expected parameters, found a file that holds none`, {
-    hint: "get the file again, or from another source",
   });
 }
 
-/** Reads the one tensor that a torch file holds, e.g. a pickled log-mel. Throws `CheckpointError` otherwise. */
-export async function readTorchTensor(source: ByteSource): Promise<Tensor> {
-  const { root } = await readTorch(source);
-  if (!(root instanceof TorchTensor)) {
-    throw new CheckpointError(`${source.name}: expected a single tensor, found ${kindOf(root)}`);
-  }
-  const loaded = await loadTorchTensors(source, new Map([["tensor", root]]));
-  return loaded.get("tensor") as Tensor;
+/**
+ * Reads weights: safetensors or torch (zip, legacy, a pickled dictionary of tensors), told apart by their content, or
+ * the index of several such files. Nests (`state_dict`, `model`, ...) are opened, and what wrappers add to keys is
+ * removed (see `withoutWrappers`). Throws `CheckpointError` when a file is damaged, foreign or holds no tensors.
+ */
+export function readStateDict(
+  source: ByteSource,
+  { signal, openShard }: ReadOptions & ShardOptions = {},
+): Promise<LoadedStateDict> {
+  return readWeights<Tensor>(source, openShard, async (file, container) => {
+    if (container !== "safetensors") return readTorchState(file, { signal });
+    return { format: "safetensors", ...(await readSafetensors(file, { signal })) };
+  });
 }
 
-async function readTorchState(source: ByteSource) {
-  const { root, format } = await readTorch(source);
-  const metadata: Record<string, string> = {};
-  const tensors = collect(root, metadata);
-  if (tensors === undefined || tensors.size === 0) {
-    throw new CheckpointError(`${source.name}: no parameters found in ${kindOf(root)}${keysOf(root)}`, {
-      hint: `expected a dictionary of tensors, itself or under one of ${NESTS.join(", ")}`,
+type ReadOne<T> = (source: ByteSource, container: Exclude<Container, "shards">) => Promise<Weights<T>>;
+
+async function readWeights<T>(
+  source: ByteSource,
+  open: ShardOpener | undefined,
+  readOne: ReadOne<T>,
+): Promise<Weights<T>> {
+  const container = await detectContainer(source);
+  const weights =
+    container === "shards" ? await readSharded(source, open, readOne) : await readOne(source, container);
+  if (weights.tensors.size > 0) return { ...weights, tensors: withoutWrappers(weights.tensors) };
+  throw new CheckpointError(`${source.name}: expected parameters, found a file without any`, {
+    hint: "Get the file again, or from another source.",
+  });
+}
+
+async function readSharded<T>(
+  source: ByteSource,
+  open: ShardOpener | undefined,
+  readOne: ReadOne<T>,
+): Promise<Weights<T>> {
+  if (open === undefined) {
+    throw new CheckpointError(`${source.name}: an index of weights in several files, expected one file`, {
+      hint: "Convert it to one file with `avseg weights convert`.",
     });
   }
-  return { format, metadata, tensors: withoutModule(tensors) };
-}
-
-/**
- * Tensors by key of the first dictionary that has any; the plain values met go to `metadata`. Nests come before what
- * lies beside them, as training scripts keep the state of random generators there. Each dictionary is opened once:
- * a pickle's may contain themselves, or one another many times over.
- */
-function collect(root: PickleValue, metadata: Record<string, string>): Map<string, TorchTensor> | undefined {
-  const opened = new Set<PickleValue>();
-  /** What to open, and below its nests each dictionary that was, with its tensors. */
-  const pending: { value: PickleValue; tensors?: Map<string, TorchTensor> }[] = [{ value: root }];
-  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    const { value, tensors } = next;
-    if (tensors !== undefined) {
-      if (tensors.size > 0) return tensors;
-    } else if (value instanceof Map && !opened.has(value)) {
-      opened.add(value);
-      pending.push({ value, tensors: tensorsOf(value, metadata) });
-      for (const name of NESTS.toReversed()) pending.push({ value: value.get(name) ?? null });
-    }
-  }
-  return undefined;
-}
-
-function tensorsOf(
-  dictionary: ReadonlyMap<PickleValue, PickleValue>,
-  metadata: Record<string, string>,
-): Map<string, TorchTensor> {
-  const tensors = new Map<string, TorchTensor>();
-  for (const [key, value] of dictionary) {
-    if (typeof key !== "string") continue;
-    if (value instanceof TorchTensor) tensors.set(key, value);
-    else if (["string", "number", "bigint", "boolean"].includes(typeof value))
-      metadata[key] ??= String(value);
-  }
-  return tensors;
-}
-
-/** Removes the prefix that `DataParallel` puts before every key, as often as it was wrapped. */
-function withoutModule(tensors: Map<string, TorchTensor>): Map<string, TorchTensor> {
-  const prefix = "module.";
-  let bare = tensors;
-  while ([...bare.keys()].every((key) => key.startsWith(prefix))) {
-    bare = new Map([...bare].map(([key, tensor]) => [key.slice(prefix.length), tensor]));
-  }
-  return bare;
-}
-
-function kindOf(value: PickleValue): string {
-  if (value instanceof Map) return "a dictionary";
-  if (value instanceof TorchTensor) return "a single tensor";
-  return Array.isArray(value) ? "a list" : "something that is no dictionary";
-}
-
-/** The first names in a dictionary, cut short. Keys of other kinds may be nests that unfold without end. */
-function keysOf(value: PickleValue): string {
-  const names = value instanceof Map ? [...value.keys()].filter((key) => typeof key === "string") : [];
-  if (names.length === 0) return "";
-  const few = names.slice(0, 8).map((name) => (name.length > 60 ? `${name.slice(0, 57)}...` : name));
-  return ` with the keys ${few.join(", ")}`;
+  return readShards(source, open, async (shard) => {
+    const container = await detectContainer(shard);
+    if (container !== "shards") return readOne(shard, container);
+    throw new CheckpointError(`${shard.name}: an index of shards, expected a shard`, {
+      hint: "The index is damaged. Get it again.",
+    });
+  });
 }
 
 /** A parameter that a model needs. */
@@ -216,8 +157,9 @@ export function matchStateDict(
   ];
   if (faults.length === 0) return matched;
   const below = prefix === "" ? "" : ` (below ${prefix})`;
-  throw new CheckpointError(`${options.file}: does not fit the model${below}: ${faults.join("; ")}`, {
-    hint: "check that the file and the configuration name the same model; `avseg weights inspect` lists a file",
+  const note = closestLayoutNote(found.keys());
+  throw new CheckpointError(`${options.file}: does not fit the model${below}: ${faults.join("; ")}${note}`, {
+    hint: "Check that the file and the configuration name the same model. `avseg weights inspect` lists a file.",
   });
 }
 

@@ -4,10 +4,11 @@ import path from "node:path";
 import { CheckpointError } from "../../errors.js";
 import { ownOrShipped } from "../../node/files.js";
 import { detectContainer } from "../../weights/detect.js";
-import { cachedWeights, hashFile } from "../../weights/hub/cache.js";
+import { cachedWeights } from "../../weights/hub/cache.js";
 import { PRETRAINED } from "../../weights/hub/registry.js";
 import { withFileSource } from "../../weights/node/file-source.js";
-import { loadStateDict } from "../../weights/node/load.js";
+import { hashFile } from "../../weights/node/hash-file.js";
+import { loadStateDict, weightFileAt } from "../../weights/node/load.js";
 import type { ModelFiles } from "../weight-sources.js";
 
 /** Files on disk by path, shipped files by their path in the package, public weights by name. */
@@ -32,8 +33,8 @@ async function readBytes(file: string): Promise<Uint8Array<ArrayBuffer>> {
 }
 
 /**
- * Finds a weight file: as given, below the package (shipped encoders), or by its name in the cache of public
- * weights. Throws `CheckpointError` that says how to get it.
+ * Finds a weight file: as given (a file, or a folder of shards), below the package (shipped encoders), or by its name in
+ * the cache of public weights. Throws `CheckpointError` that says how to get it.
  */
 export async function findWeightFile(file: string): Promise<string> {
   const name = path.basename(file);
@@ -41,7 +42,7 @@ export async function findWeightFile(file: string): Promise<string> {
     (entry) => entry.name === file || path.posix.basename(entry.url) === name,
   );
   const found = ownOrShipped(file) ?? (published && (await cachedWeights(published.name)));
-  if (found !== undefined) return found;
+  if (found !== undefined) return weightFileAt(found);
   throw new CheckpointError(`${file}: no such weight file`, {
     hint: published
       ? `Get it with \`avseg weights pull ${published.name}\`, or set its path to null for random weights.`

@@ -1,6 +1,4 @@
 /** Public encoder weights in a cache folder that all projects of a user share. */
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { access, open, readFile, rename, rm, stat } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -8,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { CheckpointError } from "../../errors.js";
 import { asOutputError, ensureWritableDir, errorCode, writeFileAtomic } from "../../node/files.js";
 import { withFileSource } from "../node/file-source.js";
+import { hashFile } from "../node/hash-file.js";
 import { listWeights } from "../state-dict.js";
 import { type DownloadOptions, discardPart, downloadToPart, forgetPartState } from "./download.js";
 import { type PretrainedWeights, pretrainedWeights } from "./registry.js";
@@ -136,17 +135,6 @@ async function check(
         ? undefined
         : `expected a SHA-256 beginning with ${wrong.slice(0, 8)}, found ${sha256}`,
   };
-}
-
-/** SHA-256 of a file, in hex. */
-export async function hashFile(file: string, signal?: AbortSignal): Promise<string> {
-  const hash = createHash("sha256");
-  const stream = createReadStream(file, { highWaterMark: 1 << 20 });
-  for await (const chunk of stream) {
-    signal?.throwIfAborted();
-    hash.update(chunk as Buffer);
-  }
-  return hash.digest("hex");
 }
 
 async function copyIn(from: string, part: string, { signal, onProgress }: PullOptions): Promise<void> {

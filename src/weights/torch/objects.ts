@@ -1,6 +1,7 @@
 /** What the pickles of torch refer to: storages and tensors over them, and the allow-list of their constructors. */
+import type { CheckpointError } from "../../errors.js";
 import { type Shape, sizeOf, type Tensor } from "../../tensor.js";
-import { checkedSize, decodeTensor, ELEMENTS, type ElementType } from "../elements.js";
+import { decodeTensor, ELEMENTS, type ElementType, isShape, isSize, isSizes } from "../elements.js";
 import { PickleGlobal, type PickleMachine, PickleObject, PickleSet, type PickleValue } from "./pickle.js";
 
 /** Bytes that several tensors may look at. */
@@ -23,34 +24,37 @@ export class TorchStorage extends PickleObject {
   }
 }
 
+/** Where the elements of a tensor lie in its storage, in elements. */
+export interface TensorView {
+  readonly offset: number;
+  readonly shape: Shape;
+  readonly strides: readonly number[];
+  /** The stored values are the negatives of the tensor's (`torch._neg_view`). */
+  readonly negated?: boolean | undefined;
+}
+
 /** A tensor that is not yet read: element `i` lies at `offset + sum(i[d] * strides[d])` of its storage. */
 export class TorchTensor extends PickleObject {
   readonly storage: TorchStorage;
   readonly type: ElementType;
-  readonly offset: number;
   readonly shape: Shape;
-  readonly strides: readonly number[];
+  readonly #view: TensorView;
 
-  constructor(
-    storage: TorchStorage,
-    type: ElementType,
-    view: { offset: number; shape: Shape; strides: readonly number[] },
-  ) {
+  constructor(storage: TorchStorage, type: ElementType, view: TensorView) {
     super("tensor");
     this.storage = storage;
     this.type = type;
-    this.offset = view.offset;
     this.shape = view.shape;
-    this.strides = view.strides;
+    this.#view = view;
   }
 
   /** Elements of the storage from the first to the last that the tensor touches. */
   get span(): number {
     if (sizeOf(this.shape) === 0) return 0;
-    return this.shape.reduce((sum, d, axis) => sum + (d - 1) * (this.strides[axis] as number), 1);
+    return this.#axes().reduce((sum, { size, stride }) => sum + (size - 1) * stride, 1);
   }
 
-  /** Bytes that reading it takes beside an unpacked storage: what is read and what comes out. */
+  /** Bytes that reading it takes beside an unpacked storage: what is read and what is returned. */
   get cost(): number {
     const { bytes } = ELEMENTS[this.type];
     return (this.span + sizeOf(this.shape)) * Math.max(bytes, 4);
@@ -59,74 +63,68 @@ export class TorchTensor extends PickleObject {
   /** Reads the elements into row-major order. The tensor shares its data with no other. */
   async load(): Promise<Tensor> {
     const { bytes } = ELEMENTS[this.type];
-    const raw = await this.storage.read(this.offset * bytes, this.span * bytes);
-    if (this.#isContiguous()) return decodeTensor(raw, this.type, this.shape);
-    const flat = decodeTensor(raw, this.type, [this.span]);
-    switch (flat.dtype) {
-      case "i64":
-        return {
-          dtype: "i64",
-          shape: this.shape,
-          data: this.#gather(flat.data, new BigInt64Array(sizeOf(this.shape))),
-        };
-      case "f64":
-        return {
-          dtype: "f64",
-          shape: this.shape,
-          data: this.#gather(flat.data, new Float64Array(sizeOf(this.shape))),
-        };
-      case "f32":
-        return {
-          dtype: "f32",
-          shape: this.shape,
-          data: this.#gather(flat.data, new Float32Array(sizeOf(this.shape))),
-        };
-      case "i32":
-        return {
-          dtype: "i32",
-          shape: this.shape,
-          data: this.#gather(flat.data, new Int32Array(sizeOf(this.shape))),
-        };
-      case "u8":
-      case "bool":
-        return {
-          dtype: flat.dtype,
-          shape: this.shape,
-          data: this.#gather(flat.data, new Uint8Array(sizeOf(this.shape))),
-        };
-    }
+    const raw = await this.storage.read(this.#view.offset * bytes, this.span * bytes);
+    const tensor = decodeTensor(this.#isContiguous() ? raw : this.#gather(raw), this.type, this.shape);
+    return this.#view.negated ? negate(tensor) : tensor;
+  }
+
+  #axes(): { size: number; stride: number }[] {
+    const { strides } = this.#view;
+    return this.shape.map((size, axis) => ({ size, stride: strides[axis] ?? 0 }));
   }
 
   #isContiguous(): boolean {
     let expected = 1;
-    for (let axis = this.shape.length - 1; axis >= 0; axis--) {
-      const d = this.shape[axis] as number;
-      if (d !== 1 && this.strides[axis] !== expected) return sizeOf(this.shape) === 0;
-      expected *= d;
+    for (const { size, stride } of this.#axes().toReversed()) {
+      if (size !== 1 && stride !== expected) return sizeOf(this.shape) === 0;
+      expected *= size;
     }
     return true;
   }
 
-  #gather<E, A extends { [index: number]: E; readonly length: number }>(from: A, to: A): A {
-    const rank = this.shape.length;
-    const inner = this.shape[rank - 1] as number;
-    const step = this.strides[rank - 1] as number;
-    const index = new Array<number>(rank).fill(0);
-    let row = 0;
-    for (let out = 0; out < to.length; ) {
-      for (let i = 0; i < inner; i++) to[out++] = from[row + i * step] as E;
-      // Advance the odometer of the outer axes.
-      for (let axis = rank - 2; axis >= 0; axis--) {
-        const stride = this.strides[axis] as number;
-        index[axis] = (index[axis] as number) + 1;
-        row += stride;
-        if ((index[axis] as number) < (this.shape[axis] as number)) break;
-        row -= stride * (this.shape[axis] as number);
-        index[axis] = 0;
-      }
-    }
-    return to;
+  /** The bytes of the elements in row-major order. */
+  #gather({ buffer }: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    const { bytes } = ELEMENTS[this.type];
+    const out = new Uint8Array(sizeOf(this.shape) * bytes);
+    if (bytes === 1) copyStrided(new Uint8Array(buffer), out, this.#axes());
+    else if (bytes === 2) copyStrided(new Uint16Array(buffer), new Uint16Array(out.buffer), this.#axes());
+    else if (bytes === 4) copyStrided(new Uint32Array(buffer), new Uint32Array(out.buffer), this.#axes());
+    else copyStrided(new BigUint64Array(buffer), new BigUint64Array(out.buffer), this.#axes());
+    return out;
   }
+}
+
+type Axis = { readonly size: number; readonly stride: number };
+
+/** Copies the elements that `axes` (outermost first) select from `from` to `to`, in row-major order. */
+function copyStrided<E, A extends { [index: number]: E; readonly length: number }>(
+  from: A,
+  to: A,
+  axes: readonly Axis[],
+): void {
+  // Axes of one element select nothing. Without them a file cannot make the recursion deep.
+  const outer = axes.filter(({ size }) => size !== 1);
+  const inner = outer.pop() ?? { size: 1, stride: 0 };
+  let next = 0;
+  const copy = (depth: number, start: number): void => {
+    const axis = outer[depth];
+    if (axis === undefined) {
+      for (let i = 0, at = start; i < inner.size; i++, at += inner.stride) to[next++] = from[at] as E;
+    } else {
+      for (let i = 0; i < axis.size; i++) copy(depth + 1, start + i * axis.stride);
+    }
+  };
+  copy(0, 0);
+}
+
+/** The tensor with the sign of every float changed, in place. */
+function negate(tensor: Tensor): Tensor {
+  if (tensor.dtype !== "f32" && tensor.dtype !== "f64") return tensor;
+  const { data } = tensor;
+  data.forEach((value, i) => {
+    data[i] = -value;
+  });
+  return tensor;
 }
 
 const STORAGES: Readonly<Record<string, ElementType>> = {
@@ -170,42 +168,78 @@ export function elementTypeOf(global: PickleValue | undefined): ElementType | un
 }
 
 /** Whether `global` is a storage class, typed or not. */
-export function isStorageClass(global: PickleValue | undefined): boolean {
+export function isStorageClass(global: PickleValue | undefined): global is PickleGlobal {
   return global instanceof PickleGlobal && global.name.endsWith("Storage");
 }
 
-/** `_rebuild_tensor*(storage, offset, size, stride, ...)`, with a dtype as the seventh argument in the third form. */
+/** Whether `storage` is a class of storages whose tensors name their own dtype. */
+export function isUntyped(storage: PickleGlobal): boolean {
+  return storage.name.endsWith("UntypedStorage");
+}
+
+/** The refusal of a dtype or storage class without a counterpart here. */
+export function unsupported(global: PickleValue | undefined, machine: PickleMachine): CheckpointError {
+  const name = global instanceof PickleGlobal ? ` (${global.name})` : "";
+  return machine.refuse(
+    `a tensor of a dtype that is not supported${name}`,
+    "Convert it with PyTorch, for example to float32.",
+  );
+}
+
+/** Types that a lazily negated tensor can have. */
+const FLOATS: ReadonlySet<ElementType> = new Set(["f64", "f32", "f16", "bf16"]);
+
+/** `_rebuild_tensor(storage, offset, size, stride)`. */
 function rebuildTensor(args: PickleValue[], machine: PickleMachine): TorchTensor {
-  const [storage, offset, shape, strides, , , dtype] = args;
+  return tensorOf(args.slice(0, 4), undefined, machine);
+}
+
+/** `_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, backward_hooks[, metadata])`. */
+function rebuildTensorV2(args: PickleValue[], machine: PickleMachine): TorchTensor {
+  return tensorOf(args.slice(0, 4), { metadata: args[6] }, machine);
+}
+
+/** `_rebuild_tensor_v3(storage, offset, size, stride, requires_grad, backward_hooks, dtype[, metadata])`. */
+function rebuildTensorV3(args: PickleValue[], machine: PickleMachine): TorchTensor {
+  return tensorOf(args.slice(0, 4), { dtype: args[6], metadata: args[7] }, machine);
+}
+
+function tensorOf(
+  [storage, offset, shape, strides]: PickleValue[],
+  { dtype, metadata }: { dtype?: PickleValue | undefined; metadata?: PickleValue | undefined } = {},
+  machine: PickleMachine,
+): TorchTensor {
   if (!(storage instanceof TorchStorage)) throw machine.refuse("a tensor without its storage");
   const type = storage.type ?? elementTypeOf(dtype);
-  if (type === undefined) {
-    const name = dtype instanceof PickleGlobal ? ` (${dtype.name})` : "";
-    throw machine.refuse(
-      `a tensor of a dtype that is not supported${name}`,
-      "convert it with PyTorch, e.g. to float32",
-    );
+  if (type === undefined) throw unsupported(dtype, machine);
+  if (!isShape(shape) || !isSizes(strides) || strides.length !== shape.length) {
+    throw machine.refuse("a tensor with an invalid shape or invalid strides");
   }
-  const size = Array.isArray(shape) ? checkedSize(shape) : undefined;
-  const valid =
-    Array.isArray(strides) &&
-    strides.every((s) => typeof s === "number" && Number.isSafeInteger(s) && s >= 0);
-  if (size === undefined || !valid || strides.length !== (shape as Shape).length) {
-    throw machine.refuse("a tensor whose shape and strides are no whole numbers");
-  }
-  if (typeof offset !== "number" || !Number.isSafeInteger(offset) || offset < 0) {
-    throw machine.refuse("a tensor whose offset is no whole number");
-  }
-  const view = { offset, shape: shape as Shape, strides: strides as number[] };
-  const tensor = new TorchTensor(storage, type, view);
+  if (!isSize(offset)) throw machine.refuse("a tensor with an invalid offset");
+  const negated = isNegated(metadata, type, machine);
+  const tensor = new TorchTensor(storage, type, { offset, shape, strides, negated });
   const end = (offset + tensor.span) * ELEMENTS[type].bytes;
-  if (!(end <= storage.size) && size > 0) {
+  if (!(end <= storage.size) && sizeOf(shape) > 0) {
+    throw machine.refuse(`a tensor [${shape.join(",")}] that exceeds its storage of ${storage.size} bytes`);
+  }
+  machine.spend(shape.length);
+  return tensor;
+}
+
+/** What `metadata` (`{"neg": True}`, `{"conj": True}`) says of a view whose values PyTorch computes when they are read. */
+function isNegated(metadata: PickleValue | undefined, type: ElementType, machine: PickleMachine): boolean {
+  if (metadata === undefined || metadata === null) return false;
+  if (!(metadata instanceof Map)) throw machine.refuse("a tensor with invalid metadata");
+  const set = [...metadata].filter(([, value]) => value !== false).map(([name]) => name);
+  const foreign = set.find((name) => name !== "neg");
+  if (foreign !== undefined || (set.length > 0 && !FLOATS.has(type))) {
+    const what = foreign === undefined ? `negated ${type}` : foreign === "conj" ? "conjugate" : "lazy";
     throw machine.refuse(
-      `a tensor [${view.shape.join(",")}] that exceeds its storage of ${storage.size} bytes`,
+      `a ${what} view, whose values are not those in the file`,
+      "Save it again with PyTorch after `tensor.resolve_conj().resolve_neg()`, as float32.",
     );
   }
-  machine.spend(view.shape.length);
-  return tensor;
+  return set.length > 0;
 }
 
 /** The value itself of `Parameter(data, ...)` and the like. */
@@ -268,9 +302,9 @@ export function torchGlobals(
   const all = new Map<string, PickleGlobal>();
   const allow = (name: string, construct?: PickleGlobal["construct"]) =>
     all.set(name, new PickleGlobal(name, construct));
-  for (const name of ["_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3"]) {
-    allow(`torch._utils.${name}`, rebuildTensor);
-  }
+  allow("torch._utils._rebuild_tensor", rebuildTensor);
+  allow("torch._utils._rebuild_tensor_v2", rebuildTensorV2);
+  allow("torch._utils._rebuild_tensor_v3", rebuildTensorV3);
   for (const name of [
     "_utils._rebuild_parameter",
     "_utils._rebuild_parameter_with_state",

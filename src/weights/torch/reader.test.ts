@@ -9,8 +9,9 @@ import { Random } from "../../random.js";
 import { bytesSource } from "../byte-source.js";
 import { loadStateDict, loadTorchTensor } from "../node/load.js";
 import { loadSafetensors } from "../node/safetensors-file.js";
-import { readStateDict, readTorchTensor } from "../state-dict.js";
+import { readStateDict } from "../state-dict.js";
 import { crc32 } from "./crc32.js";
+import { readTorchTensor } from "./state-dict.js";
 
 // --- A small writer of pickles and zip archives, in the forms that PyTorch writes
 
@@ -25,7 +26,17 @@ const call = (callee: Uint8Array, ...args: Uint8Array[]) =>
 const dict = (...items: Uint8Array[]) => Buffer.concat([ascii("}("), ...items, ascii("u")]);
 const pickle = (body: Uint8Array) => Buffer.concat([Buffer.of(0x80, 2), body, ascii(".")]);
 
-function tensor(key: string, elements: number, shape: number[], strides: number[], offset = 0): Buffer {
+/** Metadata of a tensor: how `torch._neg_view` and `torch.Tensor.conj` are saved. */
+const flags = (...names: string[]) => dict(...names.flatMap((name) => [string(name), Buffer.of(0x88)]));
+
+function tensor(
+  key: string,
+  elements: number,
+  shape: number[],
+  strides: number[],
+  offset = 0,
+  metadata?: Uint8Array,
+): Buffer {
   const id = tuple(
     string("storage"),
     global("torch", "FloatStorage"),
@@ -43,19 +54,22 @@ function tensor(key: string, elements: number, shape: number[], strides: number[
     ...sizes,
     Buffer.of(0x89),
     hooks,
+    ...(metadata === undefined ? [] : [metadata]),
   );
 }
 
 interface ZipOptions {
   deflate?: boolean | undefined;
   zip64?: boolean | undefined;
+  /** Writes 0 for all checksums, as PyTorch does after `torch.serialization.set_crc32_options(False)`. */
+  unchecked?: boolean | undefined;
   /** Overrides the size that the directory declares for entry `name`. */
   claim?: { name: string; size: number } | undefined;
 }
 
 function zip(
   files: Record<string, Uint8Array>,
-  { deflate = false, zip64 = false, claim }: ZipOptions = {},
+  { deflate = false, zip64 = false, unchecked = false, claim }: ZipOptions = {},
 ): Buffer {
   const parts: Buffer[] = [];
   const directory: Buffer[] = [];
@@ -70,7 +84,7 @@ function zip(
     const central = Buffer.alloc(46);
     central.writeUInt32LE(0x02014b50, 0);
     central.writeUInt16LE(deflate ? 8 : 0, 10);
-    central.writeUInt32LE(crc32(bytes), 16);
+    central.writeUInt32LE(unchecked ? 0 : crc32(bytes), 16);
     central.writeUInt32LE(zip64 ? 0xffffffff : packed.length, 20);
     central.writeUInt32LE(zip64 ? 0xffffffff : size, 24);
     central.writeUInt16LE(name.length, 28);
@@ -134,8 +148,8 @@ test("the reference files, zip and legacy, hold the reference tensors", async (t
   assert.deepEqual(nested.metadata, { epoch: "7", lr: "0.00006" });
 });
 
-test("zip archives are read stored, deflated and as zip64", async () => {
-  for (const options of [{}, { deflate: true }, { zip64: true }]) {
+test("zip archives are read stored, deflated, as zip64 and without checksums", async () => {
+  for (const options of [{}, { deflate: true }, { zip64: true }, { unchecked: true }]) {
     const { tensors, format } = await read(zip(six, options));
     assert.equal(format, "torch-zip");
     assert.deepEqual([...(tensors.get("w")?.data ?? [])], [1, 2, 3, 4, 5, 6]);
@@ -173,6 +187,21 @@ test("expanded and three-dimensional permuted tensors are laid out row by row", 
   const { tensors } = await read(zip({ "x/data.pkl": body, "x/data/0": floats(0, 1, 2, 3, 4, 5, 6, 7) }));
   assert.deepEqual([...(tensors.get("e")?.data ?? [])], [5, 5, 5, 5, 5, 5]);
   assert.deepEqual([...(tensors.get("p")?.data ?? [])], [0, 2, 4, 6, 1, 3, 5, 7]);
+});
+
+test("lazily negated tensors are negated, other lazy views are refused", async () => {
+  const file = (metadata: Uint8Array) =>
+    zip({ ...six, "x/data.pkl": pickle(dict(string("n"), tensor("0", 6, [2, 2], [1, 3], 1, metadata))) });
+  for (const [metadata, expected] of [
+    [flags("neg"), [-2, -5, -3, -6]],
+    [flags(), [2, 5, 3, 6]],
+  ] as const) {
+    const { tensors } = await read(file(metadata));
+    assert.deepEqual([...(tensors.get("n")?.data ?? [])], expected);
+  }
+  await refused(file(flags("conj")), /a conjugate view, whose values are not those in the file/);
+  await refused(file(flags("neg", "zero")), /a lazy view/);
+  await refused(file(int(1)), /invalid metadata/);
 });
 
 test("nests are opened and a shared module. prefix goes", async () => {
@@ -217,7 +246,7 @@ test("tensors that exceed their storage or the file are refused before anything 
   await refused(zip(body("0", 6, [6], [1], 1)), /exceeds its storage/);
   await refused(zip(body("0", 1000, [6], [1])), /storage 0 has 24 bytes, 4000 expected/);
   await refused(zip(body("7", 6, [6], [1])), /storage 7 is missing/);
-  await refused(zip(body("0", 6, [-1], [1])), /shape and strides/);
+  await refused(zip(body("0", 6, [-1], [1])), /invalid shape or invalid strides/);
   await refused(zip(body("0", 6, [100_000, 100_000], [0, 0])), /far more than the file/);
   await refused(zip(six, { claim: { name: "x/data/0", size: 2 ** 31 } }), /declares 2147483648 bytes/);
   await refused(zip(six, { deflate: true, claim: { name: "x/data/0", size: 20 } }), /storage 0 has 20 bytes/);
@@ -325,6 +354,10 @@ test("a flipped byte of a weight fails the checksum", async () => {
   const at = bytes.indexOf(floats(1, 2, 3)) + 5;
   bytes[at] = (bytes[at] as number) ^ 1;
   await refused(bytes, /checksum of entry x\/data\/0/);
+  // One checksum of 0 among others is damage, not an archive without checksums.
+  const zeroed = zip(six);
+  zeroed.writeUInt32LE(0, zeroed.lastIndexOf("x/data/0") - 46 + 16);
+  await refused(zeroed, /checksum of entry x\/data\/0/);
 });
 
 test("crc32 is the one of the zip format", () => {

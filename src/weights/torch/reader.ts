@@ -7,8 +7,16 @@ import { CheckpointError } from "../../errors.js";
 import type { Tensor } from "../../tensor.js";
 import { type ByteSource, bytesSource, checkRange, type ReadOptions } from "../byte-source.js";
 import { detectContainer } from "../detect.js";
-import { checkedSize, ELEMENTS } from "../elements.js";
-import { elementTypeOf, isStorageClass, TorchStorage, type TorchTensor, torchGlobals } from "./objects.js";
+import { ELEMENTS, isSize } from "../elements.js";
+import {
+  elementTypeOf,
+  isStorageClass,
+  isUntyped,
+  TorchStorage,
+  type TorchTensor,
+  torchGlobals,
+  unsupported,
+} from "./objects.js";
 import { type PickleEnvironment, PickleMachine, type PickleValue } from "./pickle.js";
 import { PickleEndError } from "./pickle-reader.js";
 import { readZipEntries, readZipEntry, type ZipEntry, zipDataOffset } from "./zip.js";
@@ -60,12 +68,9 @@ export async function loadTorchTensors(
     }
   }
   const tensors = new Map<string, Tensor>();
-  let done = 0;
   for (const [key, tensor] of wanted) {
     options.signal?.throwIfAborted();
     tensors.set(key, await tensor.load());
-    done += tensor.cost;
-    options.onProgress?.(done, total);
   }
   return tensors;
 }
@@ -231,11 +236,9 @@ function legacyReader(
 function viewOf(base: TorchStorage, view: PickleValue[], machine: PickleMachine): TorchStorage {
   const [, first, count] = view;
   const width = base.type === undefined ? 1 : ELEMENTS[base.type].bytes;
-  if (checkedSize([first]) === undefined || checkedSize([count]) === undefined) {
-    throw machine.refuse("a view of a storage that is malformed");
-  }
-  const start = Number(first) * width;
-  const size = Number(count) * width;
+  if (!isSize(first) || !isSize(count)) throw machine.refuse("a view of a storage that is malformed");
+  const start = first * width;
+  const size = count * width;
   if (start + size > base.size) throw machine.refuse("a view that exceeds its storage");
   return new TorchStorage(base.type, size, (offset, length) => base.read(start + offset, length));
 }
@@ -243,13 +246,13 @@ function viewOf(base: TorchStorage, view: PickleValue[], machine: PickleMachine)
 /** Checks `("storage", class, key, location, elements[, view])`; where the tensor lived does not matter here. */
 function storageId(id: PickleValue, machine: PickleMachine) {
   const [tag, kind, key, , count, view] = Array.isArray(id) ? id : [];
-  const elements = checkedSize([count]);
-  if (tag !== "storage" || !isStorageClass(kind) || typeof key !== "string" || elements === undefined) {
+  if (tag !== "storage" || !isStorageClass(kind) || typeof key !== "string" || !isSize(count)) {
     throw machine.refuse("a reference to a storage that is malformed");
   }
   const type = elementTypeOf(kind);
-  const size = elements * (type === undefined ? 1 : ELEMENTS[type].bytes);
-  return { key, type, count: elements, size, view: Array.isArray(view) ? view : undefined };
+  if (type === undefined && !isUntyped(kind)) throw unsupported(kind, machine);
+  const size = count * (type === undefined ? 1 : ELEMENTS[type].bytes);
+  return { key, type, count, size, view: Array.isArray(view) ? view : undefined };
 }
 
 /** A tensor pickled directly holds its storage as the bytes of a legacy file. */

@@ -23,7 +23,8 @@ export interface ZipEntry {
   readonly packedSize: number;
   /** Bytes when unpacked. */
   readonly size: number;
-  readonly crc: number;
+  /** CRC-32 of the unpacked bytes. PyTorch can leave it out: it is then 0 for all entries, and `undefined` here. */
+  readonly crc: number | undefined;
   /** Where its local header is. */
   readonly offset: number;
 }
@@ -73,7 +74,10 @@ export async function readZipEntries(source: ByteSource): Promise<Map<string, Zi
     });
     at = next;
   }
-  return entries;
+  const checked = [...entries.values()].some(({ crc }) => crc !== 0);
+  return checked
+    ? entries
+    : new Map([...entries].map(([name, entry]) => [name, { ...entry, crc: undefined }]));
 }
 
 /** Where the bytes of `entry` begin in the archive. Throws `CheckpointError` for a damaged archive. */
@@ -86,11 +90,13 @@ export async function zipDataOffset(source: ByteSource, entry: ZipEntry): Promis
   return start;
 }
 
-/** The unpacked bytes of `entry`, checked against its checksum. Throws `CheckpointError` for a damaged archive. */
+/** The unpacked bytes of `entry`, checked against its checksum if it has one. Throws `CheckpointError` for a damaged archive. */
 export async function readZipEntry(source: ByteSource, entry: ZipEntry): Promise<Uint8Array<ArrayBuffer>> {
   const packed = await source.read(await zipDataOffset(source, entry), entry.packedSize);
   const bytes = entry.method === "stored" ? packed : await inflate(source, entry, packed);
-  if (crc32(bytes) !== entry.crc) throw damaged(source, `the checksum of entry ${entry.name} does not match`);
+  if (entry.crc !== undefined && crc32(bytes) !== entry.crc) {
+    throw damaged(source, `the checksum of entry ${entry.name} does not match`);
+  }
   return bytes;
 }
 
