@@ -9,34 +9,22 @@
 import path from "node:path";
 import {
   AvsegError,
-  ClipLoader,
   configFromObject,
   evaluate,
   importDataset,
   loadModel,
   openDataset,
   openTraining,
-  peekCheckpoint,
+  readCheckpointInfo,
 } from "avseg";
 
 /** The mean IoU of a checkpoint on a dataset. */
 async function miouOf(checkpoint, dataset, signal) {
   const model = await loadModel({ checkpoint, signal });
-  const loader = new ClipLoader(dataset);
   try {
-    const batchSize = 1;
-    const clips = loader.batches({ batchSize, signal });
-    const { figures } = await evaluate({
-      predictor: model,
-      task: dataset.task,
-      clips,
-      total: loader.length,
-      batchSize,
-      signal,
-    });
+    const { figures } = await evaluate(model, dataset, { batchSize: 1, signal });
     return figures.miouPerFrame;
   } finally {
-    await loader.close();
     await model.close();
   }
 }
@@ -44,7 +32,7 @@ async function miouOf(checkpoint, dataset, signal) {
 /** Imports the videos and trains on them: the new checkpoint, and where the data is. */
 async function fineTune({ source, checkpoint, out, epochs, signal }) {
   // The model and its sizes are the checkpoint's; only data and training change.
-  const { config: base } = await peekCheckpoint(checkpoint);
+  const { config: base } = await readCheckpointInfo(checkpoint);
   const { imageSize } = base.data;
   const root = path.join(out, "data");
   const { clips } = await importDataset({ task: "ms3", source, root, imageSize, valShare: 0.25, signal });

@@ -61,13 +61,13 @@ export {
 } from "./errors.js";
 export * from "./evaluation/binary-metrics.js";
 export type { BinaryScorerState } from "./evaluation/binary-scorer.js";
-export {
-  type EvaluateOptions,
-  type EvaluationProgress,
-  type EvaluationState,
-  evaluate,
-  type ScorerState,
-} from "./evaluation/evaluate.js";
+export { type EvaluateOptions, evaluate } from "./evaluation/evaluate.js";
+export type {
+  EvaluateClipsOptions,
+  EvaluationProgress,
+  EvaluationState,
+  ScorerState,
+} from "./evaluation/evaluate-clips.js";
 export type { ResultBase } from "./evaluation/result.js";
 export {
   type BinaryFigures,
@@ -119,6 +119,7 @@ export type { PvtConfig } from "./models/pvt-v2.js";
 export type { ResNetConfig } from "./models/resnet50.js";
 export type { VggishConfig } from "./models/vggish.js";
 export type { PerStage } from "./models/visual-encoder.js";
+export type { Progress } from "./progress.js";
 export type * from "./report/report.js";
 export type { ReportParts } from "./report/run-evaluation.js";
 export { type RunEvaluationOptions, runEvaluation } from "./report/run-evaluation.js";

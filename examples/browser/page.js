@@ -12,8 +12,8 @@ function tell({ message, hint }) {
 const model = await loadModel({
   checkpoint: "/model",
   runtime: { wasmFolder: "/ort/" },
-  onProgress: ({ doneBytes }) => {
-    status.textContent = `loading the model: ${(doneBytes / 1e6).toFixed(0)} MB`;
+  onProgress: ({ done }) => {
+    status.textContent = `loading the model: ${(done / 1e6).toFixed(0)} MB`;
   },
 }).catch((error) => {
   tell(error);

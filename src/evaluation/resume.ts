@@ -3,11 +3,11 @@ import { createHash } from "node:crypto";
 import { readFile, rm } from "node:fs/promises";
 import type { Clip } from "../datasets/clip.js";
 import { asOutputError, writeFileAtomic } from "../node/files.js";
-import { type EvaluateOptions, type EvaluationState, evaluate } from "./evaluate.js";
+import { type EvaluateClipsOptions, type EvaluationState, evaluateClips } from "./evaluate-clips.js";
 import type { EvaluationResult } from "./result.js";
 
-/** Options of `evaluateResumable`: those of `evaluate`, but the clips can start anywhere. */
-export interface ResumableOptions extends Omit<EvaluateOptions, "clips" | "resumeFrom" | "onState"> {
+/** Options of `evaluateResumable`: those of `evaluateClips`, but the clips can start anywhere. */
+export interface ResumableOptions extends Omit<EvaluateClipsOptions, "clips" | "resumeFrom" | "onState"> {
   /** The clips from index `first` on, in the dataset's order. */
   readonly clipsFrom: (first: number) => AsyncIterable<readonly Clip[]>;
   /** Where the state is kept until the evaluation ends. */
@@ -19,15 +19,15 @@ export interface ResumableOptions extends Omit<EvaluateOptions, "clips" | "resum
 }
 
 /**
- * Evaluates as `evaluate` does, keeping the state in a file; when called again after an interruption it goes
- * on from there and ends with the very same result. The file is removed at the end. Throws what `evaluate`
+ * Evaluates as `evaluateClips` does, keeping the state in a file; when called again after an interruption it goes
+ * on from there and ends with the very same result. The file is removed at the end. Throws what `evaluateClips`
  * throws, and `OutputError` when the state cannot be written.
  */
 export async function evaluateResumable(options: ResumableOptions): Promise<EvaluationResult> {
   const { clipsFrom, stateFile, fingerprint, onResume, ...rest } = options;
   const resumeFrom = await loadState(stateFile, fingerprint);
   if (resumeFrom) onResume?.(resumeFrom.clips);
-  const result = await evaluate({
+  const result = await evaluateClips({
     ...rest,
     resumeFrom,
     clips: clipsFrom(resumeFrom?.clips ?? 0),

@@ -3,7 +3,7 @@ import type { AvsDataset, Clip } from "../datasets/clip.js";
 import { toClipBatch } from "../datasets/clip-batch.js";
 import { ClipLoader } from "../datasets/loader.js";
 import { DatasetError } from "../errors.js";
-import { openScorer } from "../evaluation/evaluate.js";
+import { openScorer } from "../evaluation/evaluate-clips.js";
 import { type PredictedClip, predictClips } from "../evaluation/predict-clips.js";
 import type { EvaluationResult } from "../evaluation/result.js";
 import type { LoadedModel } from "../inference/load-model.js";

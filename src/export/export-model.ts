@@ -6,6 +6,7 @@ import { type LoadedModel, type LoadModelOptions, loadModel } from "../inference
 import { diskFiles } from "../inference/node/model-files.js";
 import type { AvsModelConfig } from "../models/model-config.js";
 import { ensureWritableDir, writeFilesAtomic } from "../node/files.js";
+import type { Progress } from "../progress.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import { type ModelDescription, modelDoc, modelMetadata, type SourceFile } from "./describe.js";
 import { externalData } from "./external-data.js";
@@ -14,10 +15,9 @@ import { type Precision, prepareExport } from "./prepare.js";
 import type { StoredGraph } from "./stored-graph.js";
 
 /** What an export is doing. */
-export interface ExportProgress {
+export interface ExportProgress extends Progress {
+  /** While writing, `done` and `total` count bytes. */
   readonly stage: "reading weights" | "merging weights" | "writing";
-  /** Bytes written so far and in all, while writing. */
-  readonly done: number;
   readonly total: number;
 }
 

@@ -6,7 +6,7 @@ import path from "node:path";
 import test, { type TestContext } from "node:test";
 import type { AvsDataset, Clip } from "../datasets/clip.js";
 import { ClipLoader } from "../datasets/loader.js";
-import { evaluate } from "../evaluation/evaluate.js";
+import { evaluateClips } from "../evaluation/evaluate-clips.js";
 import { maskWriter } from "../evaluation/mask-writer.js";
 import { evaluateResumable, fingerprintOf } from "../evaluation/resume.js";
 import type { Predictor } from "../inference/predictor.js";
@@ -70,7 +70,7 @@ async function scratch(t: TestContext): Promise<string> {
 
 test("tables are written with quoted names, and the JSON explains its figures", async (t) => {
   const dir = await scratch(t);
-  const result = await evaluate({
+  const result = await evaluateClips({
     predictor,
     task: "s4",
     clips: clipsFrom(0),
@@ -132,7 +132,7 @@ test("a clip whose name leads out of the folder is refused", async (t) => {
 test("an interrupted evaluation goes on from its file, which is then removed", async (t) => {
   const dir = await scratch(t);
   const common = { predictor, task: "s4", total: 9, batchSize: 2, stateEvery: 1 } as const;
-  const whole = await evaluate({ ...common, clips: clipsFrom(0) });
+  const whole = await evaluateClips({ ...common, clips: clipsFrom(0) });
   const stateFile = path.join(dir, "state.json");
   const fingerprint = fingerprintOf({ checkpoint: "abc", clips: dataset.entries.map((entry) => entry.id) });
   const stop = new AbortController();

@@ -4,7 +4,7 @@
 import path from "node:path";
 import type { AvsDataset } from "../datasets/clip.js";
 import { ClipLoader } from "../datasets/loader.js";
-import type { EvaluationProgress } from "../evaluation/evaluate.js";
+import type { EvaluationProgress } from "../evaluation/evaluate-clips.js";
 import { maskWriter } from "../evaluation/mask-writer.js";
 import type { EvaluationResult } from "../evaluation/result.js";
 import { evaluateResumable, fingerprintOf } from "../evaluation/resume.js";

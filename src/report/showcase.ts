@@ -1,6 +1,6 @@
 /** The clips that a report shows: the best, the middle and the worst, by mIoU. */
 import type { AvsDataset } from "../datasets/clip.js";
-import { openScorer } from "../evaluation/evaluate.js";
+import { openScorer } from "../evaluation/evaluate-clips.js";
 import { predictClips } from "../evaluation/predict-clips.js";
 import type { EvaluationResult } from "../evaluation/result.js";
 import type { Predictor } from "../inference/predictor.js";

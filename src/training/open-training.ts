@@ -7,7 +7,7 @@ import { openDataset } from "../datasets/avsbench/open-dataset.js";
 import type { AvsDataset } from "../datasets/clip.js";
 import { ClipLoader } from "../datasets/loader.js";
 import { CheckpointError, ConfigError } from "../errors.js";
-import { evaluate } from "../evaluation/evaluate.js";
+import { evaluateClips } from "../evaluation/evaluate-clips.js";
 import { EmbeddingCache } from "../inference/node/embedding-cache.js";
 import type { ParameterCounts } from "../models/avs-model.js";
 import { ensureWritableDir } from "../node/files.js";
@@ -89,7 +89,7 @@ export async function openTraining(options: OpenTrainingOptions): Promise<Traini
       resumeFrom,
       validate: async (predictor, { signal: stop, onProgress }) => {
         const { batchSize } = config.data;
-        const result = await evaluate({
+        const result = await evaluateClips({
           predictor,
           task: config.task,
           clips: valLoader.batches({ batchSize, signal: stop }),

@@ -1,16 +1,14 @@
 /** Files in a browser: addresses are fetched, chosen files and bytes are read where they lie. */
 import type { AvsegError } from "../errors.js";
+import type { Progress } from "../progress.js";
 
 /** A file by its address, as chosen by the user, or in memory. */
 export type WebFile = string | URL | Blob | Uint8Array<ArrayBuffer>;
 
-/** How far a download is. */
-export interface DownloadProgress {
+/** How far a download is, in bytes. */
+export interface DownloadProgress extends Progress {
   /** The address. */
   readonly name: string;
-  readonly doneBytes: number;
-  /** `undefined` where the server does not say. */
-  readonly totalBytes: number | undefined;
 }
 
 /** Options of fetching a `WebFile`. */
@@ -55,8 +53,8 @@ export async function blobOf(file: WebFile, Failure: Failure, options: DownloadO
       transform(piece, out) {
         done += piece.length;
         // A compressed answer announces its compressed length.
-        const totalBytes = length >= done ? length : undefined;
-        options.onProgress?.({ name: address, doneBytes: done, totalBytes });
+        const total = length >= done ? length : undefined;
+        options.onProgress?.({ name: address, done, total });
         out.enqueue(piece);
       },
     }),

@@ -4,7 +4,7 @@ import type { Clip } from "../datasets/clip.js";
 import type { ClipBatch, Predictor } from "../inference/predictor.js";
 import { Random } from "../random.js";
 import { f32, type TensorOf } from "../tensor.js";
-import { type EvaluationState, evaluate } from "./evaluate.js";
+import { type EvaluationState, evaluateClips } from "./evaluate-clips.js";
 import { namedFigures } from "./result.js";
 
 const SIDE = 8;
@@ -69,9 +69,9 @@ const binaryClips = Array.from({ length: 7 }, (_, i) => makeClip(i, { background
 test("batches are those of batchSize, whatever groups the clips come in", async () => {
   const log: number[] = [];
   const common = { predictor: makePredictor(1, log), task: "s4", total: 7, batchSize: 3 } as const;
-  const one = await evaluate({ ...common, clips: inGroups(binaryClips, 1) });
+  const one = await evaluateClips({ ...common, clips: inGroups(binaryClips, 1) });
   assert.deepEqual(log, [3, 3, 1]);
-  const other = await evaluate({ ...common, clips: inGroups(binaryClips, 5) });
+  const other = await evaluateClips({ ...common, clips: inGroups(binaryClips, 5) });
   assert.deepEqual(other, one);
   assert.equal(one.task, "s4");
   assert.deepEqual(
@@ -90,7 +90,7 @@ test("batches are those of batchSize, whatever groups the clips come in", async 
 
 test("per-frame figures do not depend on the batch size, published ones do", async () => {
   const run = (batchSize: number) =>
-    evaluate({
+    evaluateClips({
       predictor: makePredictor(1),
       task: "s4",
       total: 7,
@@ -116,10 +116,10 @@ for (const task of ["ms3", "avss"] as const) {
     );
     const predictor = makePredictor(classes);
     const common = { predictor, task, total: 7, batchSize: 2 } as const;
-    const whole = await evaluate({ ...common, clips: inGroups(clips, 2) });
+    const whole = await evaluateClips({ ...common, clips: inGroups(clips, 2) });
     const stop = new AbortController();
     let saved: EvaluationState | undefined;
-    const interrupted = evaluate({
+    const interrupted = evaluateClips({
       ...common,
       clips: inGroups(clips, 2),
       stateEvery: 1,
@@ -131,7 +131,7 @@ for (const task of ["ms3", "avss"] as const) {
     });
     await assert.rejects(interrupted, { name: "AbortError" });
     assert.ok(saved);
-    const resumed = await evaluate({
+    const resumed = await evaluateClips({
       ...common,
       clips: inGroups(clips.slice(saved.clips), 2),
       resumeFrom: saved,
@@ -148,10 +148,10 @@ for (const task of ["ms3", "avss"] as const) {
       total: 7,
       batchSize: 2,
     } as const;
-    const whole = await evaluate({ ...common, clips: inGroups(clips, 2) });
+    const whole = await evaluateClips({ ...common, clips: inGroups(clips, 2) });
     const stop = new AbortController();
     const saved: EvaluationState[] = [];
-    const interrupted = evaluate({
+    const interrupted = evaluateClips({
       ...common,
       clips: inGroups(clips, 2),
       onMasks: (clip) => {
@@ -169,7 +169,7 @@ for (const task of ["ms3", "avss"] as const) {
     );
     const [resumeFrom] = saved;
     assert.ok(resumeFrom);
-    const resumed = await evaluate({ ...common, clips: inGroups(clips.slice(4), 2), resumeFrom });
+    const resumed = await evaluateClips({ ...common, clips: inGroups(clips.slice(4), 2), resumeFrom });
     assert.deepEqual(resumed, whole);
   });
 }
@@ -179,7 +179,7 @@ test("avss: padded frames count in the published figures only", async () => {
   clips[1]?.masks.data.fill(0, SIDE * SIDE);
   const log: number[] = [];
   const options = { predictor: makePredictor(3, log, 1), task: "avss", total: 2, batchSize: 2 } as const;
-  const result = await evaluate({ ...options, clips: inGroups(clips, 2) });
+  const result = await evaluateClips({ ...options, clips: inGroups(clips, 2) });
   assert.deepEqual(log, [1, 1]);
   assert.ok(result.task === "avss");
   assert.equal(result.figures.frames, 3);
@@ -200,7 +200,7 @@ test("avss: a padded frame without ground truth is background", async () => {
     masks: { dtype: "u8", shape: [1, SIDE, SIDE], data: padded.masks.data.slice(0, SIDE * SIDE) },
   };
   const run = (clip: Clip) =>
-    evaluate({
+    evaluateClips({
       predictor: makePredictor(3),
       task: "avss",
       total: 1,
@@ -212,7 +212,7 @@ test("avss: a padded frame without ground truth is background", async () => {
 
 test("masks are handed over clip by clip, every frame of them", async () => {
   const seen: string[] = [];
-  await evaluate({
+  await evaluateClips({
     predictor: makePredictor(1),
     task: "s4",
     total: 2,
@@ -232,21 +232,21 @@ test("what does not fit is named", async () => {
   const base = { predictor: makePredictor(1), task: "s4", total: 1, batchSize: 1 } as const;
   const clip = makeClip(0);
   const wrongSize: Clip = { ...clip, masks: { dtype: "u8", shape: [2, 4, 8], data: new Uint8Array(64) } };
-  await assert.rejects(evaluate({ ...base, clips: inGroups([wrongSize], 1) }), {
+  await assert.rejects(evaluateClips({ ...base, clips: inGroups([wrongSize], 1) }), {
     name: "DatasetError",
     message: "clip clip-0: expected masks u8[2,8,8] for this model, found u8[2,4,8]",
   });
   const tooManyClasses = makeClip(0, { classes: 200 });
   await assert.rejects(
-    evaluate({ ...base, clips: inGroups([tooManyClasses], 1) }),
+    evaluateClips({ ...base, clips: inGroups([tooManyClasses], 1) }),
     /expected mask values below 2/,
   );
-  await assert.rejects(evaluate({ ...base, clips: inGroups([], 1) }), /at least one clip/);
+  await assert.rejects(evaluateClips({ ...base, clips: inGroups([], 1) }), /at least one clip/);
   for (const bad of [Number.NaN, Number.NEGATIVE_INFINITY]) {
     const predict = async (): Promise<TensorOf<"f32">> =>
       f32(new Float32Array(STEPS * SIDE * SIDE).fill(bad, 70, 71), [STEPS, 1, SIDE, SIDE]);
     await assert.rejects(
-      evaluate({ ...base, predictor: { ...makePredictor(1), predict }, clips: inGroups([clip], 1) }),
+      evaluateClips({ ...base, predictor: { ...makePredictor(1), predict }, clips: inGroups([clip], 1) }),
       { name: "AvsegError", message: "clip clip-0: the model's logits are not finite numbers" },
     );
   }

@@ -1,0 +1,118 @@
+/** Runs a model over a dataset and scores it, as published and as it should be. */
+import type { Clip, Task } from "../datasets/clip.js";
+import { DatasetError } from "../errors.js";
+import type { Predictor } from "../inference/predictor.js";
+import type { Progress } from "../progress.js";
+import type { TensorOf } from "../tensor.js";
+import { BinaryScorer, type BinaryScorerState } from "./binary-scorer.js";
+import { predictClips } from "./predict-clips.js";
+import type { EvaluationResult } from "./result.js";
+import type { ClipScorer } from "./scorer.js";
+import { SemanticScorer, type SemanticScorerState } from "./semantic-scorer.js";
+
+/** Saved sums of a task's scorer, as JSON. */
+export type ScorerState = BinaryScorerState | SemanticScorerState;
+
+/** How far an evaluation has come, as plain JSON. Resumed from it, the evaluation ends with the same result. */
+export interface EvaluationState {
+  /** Clips scored so far: the index of the next one. */
+  readonly clips: number;
+  readonly scores: ScorerState;
+}
+
+/** How far an evaluation is, in clips. */
+export interface EvaluationProgress extends Progress {
+  readonly total: number;
+  /** The published mIoU so far. */
+  readonly miou: number;
+  /** The published F-score so far. */
+  readonly fscore: number;
+}
+
+/** Options of `evaluateClips`. */
+export interface EvaluateClipsOptions {
+  readonly predictor: Predictor;
+  readonly task: Task;
+  /** The clips in the dataset's order, in groups of any size, from clip `resumeFrom.clips` on. */
+  readonly clips: AsyncIterable<readonly Clip[]>;
+  /** Clips in all, those before `resumeFrom.clips` included. */
+  readonly total: number;
+  /** Clips per batch: the published binary figures are averages over batches. */
+  readonly batchSize: number;
+  /** Resumes from a state that `onState` received. */
+  readonly resumeFrom?: EvaluationState | undefined;
+  /** Called with the state so far after every `stateEvery` batches (default: 8), and when aborted. */
+  readonly onState?: ((state: EvaluationState) => Promise<void> | void) | undefined;
+  readonly stateEvery?: number | undefined;
+  /** Called with every clip's predicted masks, `u8[T,H,W]`: 0 or 1, or class indices (AVSS). */
+  readonly onMasks?: ((clip: Clip, masks: TensorOf<"u8">) => Promise<void> | void) | undefined;
+  readonly onProgress?: ((progress: EvaluationProgress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Evaluates a model on clips.
+ *
+ * Throws `DatasetError` when a clip does not fit the model or there are no clips, `AvsegError` when the
+ * model's logits are not finite, and the signal's reason when it is aborted.
+ */
+export async function evaluateClips(options: EvaluateClipsOptions): Promise<EvaluationResult> {
+  const { predictor, task, batchSize, total, resumeFrom, onState, onMasks, signal } = options;
+  const stateEvery = options.stateEvery ?? 8;
+  if (batchSize < 1) throw new RangeError("evaluate: a batch holds at least one clip");
+  const scorer = openScorer(task, predictor.classes, resumeFrom?.scores);
+  let done = resumeFrom?.clips ?? 0;
+  let batches = 0;
+  /** The state after the last whole batch, until it is given to `onState`. */
+  let unsaved: EvaluationState | undefined;
+  const save = async (): Promise<void> => {
+    const state = unsaved;
+    unsaved = undefined;
+    if (state) await onState?.(state);
+  };
+
+  const scoreBatch = async (batch: readonly Clip[]): Promise<void> => {
+    for await (const predicted of predictClips(predictor, batch, signal)) {
+      scorer.addClip(predicted);
+      await onMasks?.(predicted.clip, predicted.masks);
+    }
+    scorer.endBatch();
+    done += batch.length;
+    options.onProgress?.({ done, total, ...scorer.headline });
+    if (onState) unsaved = { clips: done, scores: scorer.toJSON() };
+    if (++batches % stateEvery === 0) await save();
+  };
+
+  let waiting: Clip[] = [];
+  try {
+    for await (const clips of options.clips) {
+      waiting.push(...clips);
+      while (waiting.length >= batchSize) {
+        await scoreBatch(waiting.slice(0, batchSize));
+        waiting = waiting.slice(batchSize);
+      }
+    }
+    signal?.throwIfAborted();
+    if (waiting.length > 0) await scoreBatch(waiting);
+  } catch (error) {
+    if (signal?.aborted) await save();
+    throw error;
+  }
+  if (done === 0) {
+    throw new DatasetError("evaluation: expected at least one clip, found none", {
+      hint: "Check the rows of this split in the metadata table.",
+    });
+  }
+
+  return scorer.result(batchSize);
+}
+
+/** The scorer of a task, empty or with the sums of an earlier one. */
+export function openScorer(
+  task: Task,
+  classes: readonly string[],
+  saved?: ScorerState,
+): ClipScorer<ScorerState> {
+  if (task === "avss") return new SemanticScorer(classes, saved?.kind === "semantic" ? saved : undefined);
+  return new BinaryScorer(task, saved?.kind === "binary" ? saved : undefined);
+}
