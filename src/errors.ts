@@ -39,6 +39,11 @@ export class OutputError extends AvsegError {
   override readonly name: string = "OutputError";
 }
 
+/** A folder or file that another running process is writing. */
+export class LockedError extends AvsegError {
+  override readonly name: string = "LockedError";
+}
+
 /** Training whose loss or weights are no longer finite numbers. */
 export class DivergenceError extends AvsegError {
   override readonly name: string = "DivergenceError";

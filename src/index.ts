@@ -55,6 +55,7 @@ export {
   ConfigError,
   DatasetError,
   DivergenceError,
+  LockedError,
   MediaError,
   OutOfMemoryError,
   OutputError,

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import path from "node:path";
 import test, { after, before } from "node:test";
 import { writeSoundShapes } from "../datasets/sound-shapes/write.js";
@@ -38,14 +38,14 @@ after(() => rm(dir, { recursive: true, force: true }));
 /** Runs avseg; `onOutput` sees stdout as it grows and may signal the process. */
 function avseg(
   args: string[],
-  onOutput?: ((text: string, interrupt: () => void) => void) | undefined,
+  onOutput?: ((text: string, interrupt: () => void, child: ChildProcess) => void) | undefined,
   env: Readonly<Record<string, string>> = { AVSEG_CACHE: cache },
 ) {
   const child = spawn(process.execPath, [main, ...args], { env: { ...process.env, ...env } });
   let [stdout, stderr] = ["", ""];
   child.stdout.on("data", (chunk: Buffer) => {
     stdout += String(chunk);
-    onOutput?.(stdout, () => child.kill("SIGINT"));
+    onOutput?.(stdout, () => child.kill("SIGINT"), child);
   });
   child.stderr.on("data", (chunk: Buffer) => {
     stderr += String(chunk);
@@ -118,6 +118,43 @@ test("a run's folder is refused, or gone on with by the same run only", async ()
   const resumed = await avseg([...args, "--resume", "--set", "training.epochs=1"]);
   assert.equal(resumed.code, 0, resumed.stderr);
   assert.equal(await readFile(path.join(out, ".tmp-notes"), "utf8"), "mine");
+});
+
+test("a second run in the folder of a running one is refused and told of it, for training and evaluation", async () => {
+  const out = path.join(dir, "shared");
+  const seconds: ReturnType<typeof avseg>[] = [];
+  let pid: number | undefined;
+  const first = await avseg(["train", "s4", file, "--out", out], (text, interrupt, child) => {
+    if (!text.includes("epoch 1/500") || seconds.length > 0) return;
+    pid = child.pid;
+    const best = path.join(out, "best.safetensors");
+    seconds.push(
+      avseg(["train", "s4", file, "--out", out, "--resume"]),
+      avseg(["train", "s4", file, "--out", out, "--overwrite"]),
+      avseg(["eval", "s4", file, best, "--out", out]),
+    );
+    void Promise.all(seconds).then(interrupt);
+  });
+  assert.equal(first.code, 130, first.stderr);
+  assert.equal(seconds.length, 3);
+  for (const { code, stderr } of await Promise.all(seconds)) {
+    assert.equal(code, 1, stderr);
+    const text = `avseg: ${out}: in use by avseg train (process ${pid} on ${hostname()}, started 20`;
+    assert.ok(stderr.includes(text), stderr);
+    assert.match(stderr, /\nhint: Wait until it ends, or choose another folder with --out\.\n$/);
+  }
+  // The next one finds the folder free, and the run's files whole.
+  const set = ["--set", "training.epochs=1", "--set", "training.evaluateFrom=0"];
+  const next = await avseg(["train", "s4", file, "--out", out, "--resume", ...set]);
+  assert.equal(next.code, 0, next.stderr);
+  assert.ok(!(await readdir(out)).some((name) => name.includes("lock")));
+});
+
+test("a run that fails before its first checkpoint leaves no folder", async () => {
+  const out = path.join(dir, "never", "made");
+  const { code } = await avseg(["train", "s4", file, "--out", out, "--set", `data.root=${dir}`]);
+  assert.equal(code, 1);
+  assert.ok(!existsSync(path.dirname(out)));
 });
 
 test("frozen encoders without weights are worth a warning", async () => {

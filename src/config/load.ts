@@ -2,7 +2,8 @@
 import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { ConfigError } from "../errors.js";
-import { errorCode, ownOrShipped } from "../node/files.js";
+import { ownOrShipped } from "../node/files.js";
+import { readFailure } from "../node/system-error.js";
 import { parsePublishedConfig } from "./published.js";
 import type { Config } from "./schema.js";
 import { checkConfig } from "./validate.js";
@@ -56,21 +57,17 @@ async function readText(name: string): Promise<string> {
   const file = ownOrShipped(name) ?? name;
   try {
     const status = await stat(file);
-    if (!status.isFile() && !status.isDirectory())
+    if (!status.isFile() && !status.isDirectory()) {
       throw new ConfigError(`${file}: expected a file, found a pipe or a device`);
-    const { size } = status;
-    if (size > maxBytes)
-      throw new ConfigError(`${file}: ${size} bytes, expected a configuration of 1 MB at most`);
+    }
+    if (status.size > maxBytes) {
+      throw new ConfigError(`${file}: ${status.size} bytes, expected a configuration of 1 MB at most`);
+    }
     return await readFile(file, "utf8");
   } catch (cause) {
-    if (cause instanceof ConfigError) throw cause;
-    const code = errorCode(cause) ?? String(cause);
-    const known: Readonly<Record<string, string>> = {
-      ENOENT: "there is no such file",
-      ENOTDIR: "there is no such file",
-      EISDIR: "it is a folder, expected a configuration",
-    };
-    throw new ConfigError(`${file}: ${known[code] ?? `cannot be read (${code})`}`, {
+    const reason = readFailure(cause);
+    if (reason === undefined) throw cause;
+    throw new ConfigError(`${file}: ${reason}`, {
       cause,
       hint: "Ready-made configurations are under config/, e.g. config/s4/pvt2.yaml.",
     });

@@ -2,7 +2,8 @@
 import { createHash } from "node:crypto";
 import { readFile, rm } from "node:fs/promises";
 import type { Clip } from "../datasets/clip.js";
-import { asOutputError, writeFileAtomic } from "../node/files.js";
+import { writeFileAtomic } from "../node/files.js";
+import { asOutputError } from "../node/system-error.js";
 import { type EvaluateClipsOptions, type EvaluationState, evaluateClips } from "./evaluate-clips.js";
 import type { EvaluationResult } from "./result.js";
 
@@ -14,6 +15,8 @@ export interface ResumableOptions extends Omit<EvaluateClipsOptions, "clips" | "
   readonly stateFile: string;
   /** What the result depends on (`fingerprintOf`): a state of another fingerprint is not gone on with. */
   readonly fingerprint: string;
+  /** The lock of the state's folder, checked before the state is written. */
+  readonly lock?: { assertHeld(): Promise<void> } | undefined;
   /** Told how many clips an earlier run had scored, when there was one. */
   readonly onResume?: ((clips: number) => void) | undefined;
 }
@@ -24,14 +27,17 @@ export interface ResumableOptions extends Omit<EvaluateClipsOptions, "clips" | "
  * throws, and `OutputError` when the state cannot be written.
  */
 export async function evaluateResumable(options: ResumableOptions): Promise<EvaluationResult> {
-  const { clipsFrom, stateFile, fingerprint, onResume, ...rest } = options;
+  const { clipsFrom, stateFile, fingerprint, lock, onResume, ...rest } = options;
   const resumeFrom = await loadState(stateFile, fingerprint);
   if (resumeFrom) onResume?.(resumeFrom.clips);
   const result = await evaluateClips({
     ...rest,
     resumeFrom,
     clips: clipsFrom(resumeFrom?.clips ?? 0),
-    onState: (state) => saveState(stateFile, fingerprint, state),
+    onState: async (state) => {
+      await lock?.assertHeld();
+      await saveState(stateFile, fingerprint, state);
+    },
   });
   await rm(stateFile, { force: true, recursive: true }).catch((error: unknown) => {
     throw asOutputError(error, stateFile);

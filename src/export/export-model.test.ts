@@ -1,5 +1,6 @@
 /** Exported files, loaded as any other program would load them. */
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -7,7 +8,7 @@ import test, { after } from "node:test";
 import * as ort from "onnxruntime-node";
 import { assertClose, seededInput, seededUniform } from "../../test/support.js";
 import { seededWeights, tinyAvss, tinyS4 } from "../../test/tiny-models.js";
-import { OutputError } from "../errors.js";
+import { LockedError, OutputError } from "../errors.js";
 import { readOnnx } from "../graph/onnx/read.js";
 import { openPredictor } from "../inference/node/open-predictor.js";
 import type { ClipBatch } from "../inference/predictor.js";
@@ -135,7 +136,7 @@ test("nothing half-written: an unwritable place, an interruption", async () => {
     },
   });
   await assert.rejects(started, { name: "AbortError" });
-  assert.deepEqual(await readdir(empty), []);
+  assert.ok(!existsSync(empty), "the folder that it made is gone too");
 
   // A model and its weights are of one export, whenever the next one stops.
   const out = path.join(dir, "pair", "model.onnx");
@@ -156,7 +157,7 @@ test("nothing half-written: an unwritable place, an interruption", async () => {
   assert.deepEqual(await pair(), before);
   assert.deepEqual(await readdir(path.dirname(out)), files.map((f) => path.basename(f.path)).sort());
 
-  await mkdir(path.join(empty, "folder.onnx"));
+  await mkdir(path.join(empty, "folder.onnx"), { recursive: true });
   const overFolder = exportModel({ checkpoint, out: path.join(empty, "folder.onnx"), externalData: true });
   await assert.rejects(overFolder, /cannot write .*folder\.onnx: the path is a folder/);
   assert.deepEqual(await readdir(empty), ["folder.onnx"]);
@@ -168,4 +169,24 @@ test("nothing half-written: an unwritable place, an interruption", async () => {
   });
   await assert.rejects(refused, /no such data/);
   assert.deepEqual(await readdir(empty), ["folder.onnx"]);
+});
+
+test("two exports to one file at a time: the second is refused, to another file it is not", async () => {
+  const checkpoint = await checkpointOf(tinyS4);
+  const out = path.join(dir, "busy", "model.onnx");
+  const second: Promise<unknown>[] = [];
+  await exportModel({
+    checkpoint,
+    out,
+    onModel: async () => {
+      second.push(exportModel({ checkpoint, out: path.join(dir, "busy", "other.onnx") }));
+      await assert.rejects(exportModel({ checkpoint, out }), (error: unknown) => {
+        assert.ok(error instanceof LockedError);
+        assert.match(error.message, /model\.onnx: in use by avseg export \(process \d+ on /);
+        return true;
+      });
+    },
+  });
+  await Promise.all(second);
+  assert.deepEqual((await readdir(path.dirname(out))).sort(), ["model.onnx", "other.onnx"]);
 });

@@ -5,7 +5,8 @@ import { type OnnxValue, type SerialiseOptions, serialisePieces } from "../graph
 import { type LoadedModel, type LoadModelOptions, loadModel } from "../inference/load-model.js";
 import { diskFiles } from "../inference/node/model-files.js";
 import type { AvsModelConfig } from "../models/model-config.js";
-import { ensureWritableDir, writeFilesAtomic } from "../node/files.js";
+import { writeFilesAtomic } from "../node/files.js";
+import { lockBeside, withLock } from "../node/lock.js";
 import type { Progress } from "../progress.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import { type ModelDescription, modelDoc, modelMetadata, type SourceFile } from "./describe.js";
@@ -47,13 +48,19 @@ export interface ExportedModel {
 }
 
 /**
- * Exports a checkpoint. Throws `CheckpointError` when it cannot be read or does not fit the precision, `OutputError`
- * when the file cannot be written. Nothing is left behind on failure.
+ * Exports a checkpoint. Throws `CheckpointError` when it cannot be read or does not fit the precision, `LockedError`
+ * when another process exports to the same file, and `OutputError` when it cannot be written. Nothing is left behind on
+ * failure.
  */
 export async function exportModel(options: ExportOptions): Promise<ExportedModel> {
-  const { out, precision = "fp32", signal, onProgress } = options;
+  const { out } = options;
+  const lock = { what: out, task: "avseg export", otherwise: "choose another file with --out" };
+  return withLock(lockBeside(out), lock, () => exportLocked(options));
+}
+
+async function exportLocked(options: ExportOptions): Promise<ExportedModel> {
+  const { precision = "fp32", signal, onProgress } = options;
   const form: ExportForm = { clips: 1, frames: "u8", audio: "log-mel", ...options.form };
-  await ensureWritableDir(path.dirname(out));
   onProgress?.({ stage: "reading weights", done: 0, total: 1 });
   const source = await loadModel(options, diskFiles);
   await options.onModel?.(source.model.config);

@@ -6,14 +6,8 @@ import os from "node:os";
 import path from "node:path";
 import test from "node:test";
 import { OutputError } from "../errors.js";
-import {
-  asOutputError,
-  ensureWritableDir,
-  removeStale,
-  safeJoin,
-  temporaryPath,
-  writeFileAtomic,
-} from "./files.js";
+import { ensureWritableDir, removeStale, safeJoin, temporaryPath, writeFileAtomic } from "./files.js";
+import { asOutputError } from "./system-error.js";
 
 async function inTemporaryDir(run: (dir: string) => Promise<void>): Promise<void> {
   const dir = await mkdtemp(path.join(os.tmpdir(), "avseg-files-"));

@@ -1,42 +1,11 @@
 /** Writing files so that nobody ever sees half of one, and saying plainly when it cannot be done. */
-import { createHash, randomBytes } from "node:crypto";
-import { existsSync, readlinkSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { access, constants, type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
-import { hostname } from "node:os";
 import path from "node:path";
 import { OutputError } from "../errors.js";
-
-const REASONS: Readonly<Record<string, readonly [what: string, hint: string]>> = {
-  ENOSPC: ["the disk is full", "free some space, or choose another folder"],
-  EDQUOT: ["the disk quota is used up", "free some space, or choose another folder"],
-  EFBIG: ["the file is larger than the file system allows", "choose a folder on another file system"],
-  EACCES: ["no permission to write there", "choose a folder that you may write to"],
-  EPERM: ["no permission to write there", "choose a folder that you may write to"],
-  EROFS: ["the file system is read-only", "choose a folder on a writable file system"],
-  ENOTDIR: ["part of the path is a file, not a folder", "choose another path"],
-  EEXIST: ["part of the path is a file, not a folder", "choose another path"],
-  EISDIR: ["the path is a folder", "give the name of a file"],
-  ENOENT: ["its folder does not exist and cannot be made", "choose another folder"],
-  ENAMETOOLONG: ["the name is too long", "choose a shorter path"],
-  ELOOP: ["the path is a loop of links", "choose another path"],
-  EIO: ["the disk reported a fault", "check the disk"],
-  EMFILE: ["too many files are open", "raise the limit (`ulimit -n`) or use fewer workers"],
-};
-
-/** The system's code of a failed call (`ENOENT`, ...), or `undefined` for any other error. */
-export function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
-}
-
-/**
- * An `OutputError` that names `target` and the reason, for failures of the file system;
- * any other error (a bug, an abort) is returned as it is. Use as `throw asOutputError(error, path)`.
- */
-export function asOutputError(error: unknown, target: string): unknown {
-  const reason = REASONS[errorCode(error) ?? ""];
-  if (error instanceof OutputError || reason === undefined) return error;
-  return new OutputError(`cannot write ${target}: ${reason[0]}`, { hint: reason[1], cause: error });
-}
+import { isRunning, processSpace } from "./process.js";
+import { asOutputError, errorCode } from "./system-error.js";
 
 /** The path of what comes with avseg, e.g. `packagePath("config", "s4", "pvt2.yaml")`. */
 export function packagePath(...parts: string[]): string {
@@ -117,30 +86,10 @@ export async function removeStale(dir: string): Promise<void> {
   const names = await readdir(dir).catch(() => []);
   const stale = names.filter((name) => {
     const { pid, space } = TEMPORARY.exec(name)?.groups ?? {};
-    return space === processSpace() && !isRunning(Number(pid));
+    return space !== undefined && isRunning({ pid: Number(pid), space }) === false;
   });
   const remove = (name: string) => rm(path.join(dir, name), { recursive: true, force: true });
   await Promise.allSettled(stale.map(remove));
-}
-
-/** Tells machines and containers apart: the number of a process says nothing outside of its own. */
-function processSpace(): string {
-  let namespace = "";
-  try {
-    namespace = readlinkSync("/proc/self/ns/pid");
-  } catch {
-    // Linux alone has them.
-  }
-  return createHash("sha256").update(`${hostname()} ${namespace}`).digest("hex").slice(0, 8);
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0); // asks only
-    return true;
-  } catch (error) {
-    return errorCode(error) !== "ESRCH"; // one of another user may not be signalled
-  }
 }
 
 /** What `writeFileAtomic` accepts: everything at once, or in pieces as they become known. */

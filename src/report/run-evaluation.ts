@@ -10,7 +10,8 @@ import type { EvaluationResult } from "../evaluation/result.js";
 import { evaluateResumable, fingerprintOf } from "../evaluation/resume.js";
 import { withSwappedSounds } from "../evaluation/swap-sounds.js";
 import type { Predictor } from "../inference/predictor.js";
-import { ensureWritableDir, writeFileAtomic } from "../node/files.js";
+import { writeFileAtomic } from "../node/files.js";
+import { type Lock, lockInside, withLock } from "../node/lock.js";
 import { describeEnvironment } from "./environment.js";
 import { evaluationReport } from "./evaluation-report.js";
 import { renderReport } from "./render-report.js";
@@ -49,14 +50,21 @@ export interface RunEvaluationOptions {
 
 /**
  * Evaluates a model on a dataset and writes into `outDir`: `evaluation.json`, the tables (see `writeResult`),
- * masks and report if asked for. Throws what `evaluate` throws, and `OutputError` when a file cannot be
- * written (found out before the work begins where possible).
+ * masks and report if asked for. The folder is locked meanwhile. Throws what `evaluate` throws, `LockedError` when
+ * another process writes into the folder, and `OutputError` when a file cannot be written.
  */
 export async function runEvaluation(
   options: RunEvaluationOptions,
 ): Promise<{ readonly result: EvaluationResult; readonly files: readonly string[] }> {
+  const { outDir } = options;
+  const otherwise = "choose another folder with --out";
+  return withLock(lockInside(outDir), { what: outDir, task: "avseg eval", otherwise }, (lock) =>
+    runLocked(options, lock),
+  );
+}
+
+async function runLocked(options: RunEvaluationOptions, lock: Lock): ReturnType<typeof runEvaluation> {
   const { predictor, batchSize, outDir, context, swapSounds, workers, signal } = options;
-  await ensureWritableDir(outDir);
   const dataset = swapSounds === undefined ? options.dataset : withSwappedSounds(options.dataset, swapSounds);
   const { task, split, entries } = dataset;
   const loader = new ClipLoader(dataset, { cacheBytes: 0, workers });
@@ -69,6 +77,7 @@ export async function runEvaluation(
       total: entries.length,
       clipsFrom: (first) => loader.batches({ batchSize, startBatch: first / batchSize, signal }),
       stateFile: path.join(outDir, ".evaluation-state.json"),
+      lock,
       fingerprint: fingerprintOf({ ...identity, entries, masks: options.saveMasks === true }),
       ...(options.saveMasks && { onMasks: maskWriter(outDir, task) }),
       onProgress: options.onProgress,

@@ -10,7 +10,7 @@ import { CheckpointError, ConfigError } from "../errors.js";
 import { evaluateClips } from "../evaluation/evaluate-clips.js";
 import { EmbeddingCache } from "../inference/node/embedding-cache.js";
 import type { ParameterCounts } from "../models/avs-model.js";
-import { ensureWritableDir } from "../node/files.js";
+import { acquireLock, type Lock, lockInside } from "../node/lock.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import type { FrozenSource } from "../weights/checkpoint.js";
 import { openTrainingModel } from "./avs-training.js";
@@ -44,7 +44,7 @@ export interface TrainingSummary {
   readonly encoders: { readonly visual: string | undefined; readonly audio: string | undefined };
 }
 
-/** A run that is ready. Close it to free its threads and sessions. */
+/** A run that is ready. Close it to free its threads, its sessions and its folder. */
 export interface Training {
   readonly trainer: Trainer;
   readonly summary: TrainingSummary;
@@ -52,12 +52,29 @@ export interface Training {
 }
 
 /**
- * Opens datasets and weights and prepares a run; nothing is compiled yet. Throws `DatasetError`,
- * `CheckpointError`, `ConfigError` or `OutputError`, all before anything is written.
+ * Opens datasets and weights and prepares a run; nothing is compiled yet. The run's folder is locked until `close`.
+ * Throws `LockedError` when another process trains or evaluates into the folder, `DatasetError`, `CheckpointError`,
+ * `ConfigError` or `OutputError`, all before anything is written.
  */
 export async function openTraining(options: OpenTrainingOptions): Promise<Training> {
+  const { workDir } = options;
+  const otherwise = "choose another folder with --out";
+  const lock = await acquireLock(lockInside(workDir), { what: workDir, task: "avseg train", otherwise });
+  try {
+    const training = await openLocked(options, lock);
+    const close = async (): Promise<void> => {
+      await training.close().finally(() => lock.release());
+    };
+    return { ...training, close };
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+/** Opens a run whose folder is locked; `close` leaves the lock. */
+async function openLocked(options: OpenTrainingOptions, lock: Lock): Promise<Training> {
   const { config, workDir, existing = "refuse", signal, onWarning } = options;
-  await ensureWritableDir(workDir);
   const resumeFrom = await existingRun(options, existing);
   const { valSplit, seed } = config.training;
   const [trainSet, valSet] = [await open(config, "train"), await open(config, valSplit)];
@@ -87,6 +104,7 @@ export async function openTraining(options: OpenTrainingOptions): Promise<Traini
       clips: loader,
       workDir,
       resumeFrom,
+      lock,
       validate: async (predictor, { signal: stop, onProgress }) => {
         const { batchSize } = config.data;
         const result = await evaluateClips({

@@ -1,6 +1,7 @@
 /** The log of a run: a line of JSON per step and per epoch. */
 import { type FileHandle, open, readFile } from "node:fs/promises";
-import { asOutputError, writeFileAtomic } from "../node/files.js";
+import { writeFileAtomic } from "../node/files.js";
+import { asOutputError } from "../node/system-error.js";
 
 /** One line: what happened at which step. */
 export interface LogLine {

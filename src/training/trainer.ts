@@ -72,6 +72,8 @@ export interface TrainerOptions {
   readonly workDir: string;
   /** Where to go on; without it the run starts anew. */
   readonly resumeFrom?: Checkpoint | undefined;
+  /** The lock of `workDir`, checked before every checkpoint. */
+  readonly lock?: { assertHeld(): Promise<void> } | undefined;
 }
 
 /** What happens during a run. */
@@ -303,6 +305,7 @@ export class Trainer {
     const parameters = this.#changed();
     for (const [key, tensor] of parameters) requireFinite(key, tensor);
     const file = this.#files[which];
+    await this.#options.lock?.assertHeld();
     const optimizer = which === "last" ? { optimizer: this.#optimizer.state() } : {};
     await saveCheckpoint(file, {
       config,

@@ -3,6 +3,7 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { DatasetError } from "../../errors.js";
+import { readFailure } from "../../node/system-error.js";
 import type { AvsDataset, Split, Task } from "../clip.js";
 import { mapConcurrent } from "../concurrent.js";
 import { type ClipFiles, filesOfTable, labelFile, layouts } from "./layout.js";
@@ -130,20 +131,22 @@ function firstIssue({ issues: [issue] }: z.ZodError): string {
 
 const maxTableBytes = 256 * 2 ** 20;
 
-/** A table or list as text. Throws `DatasetError` for what is no file, or too large for one. */
+/** A table or list as text. Throws `DatasetError` when it is not a file, cannot be read or is too large. */
 export async function readText(source: string, hint = "Check the path."): Promise<string> {
+  const fail = (reason: string, cause?: unknown): never => {
+    throw new DatasetError(`cannot read ${source}: ${reason}`, { hint, cause });
+  };
   try {
     const status = await stat(source);
-    if (!status.isFile()) throw new Error("it is a folder or a device");
-    const { size } = status;
-    if (size > maxTableBytes) throw new Error(`${size} bytes are too many`);
+    if (!status.isFile()) return fail("it is a folder or a device");
+    if (status.size > maxTableBytes) {
+      return fail(`${status.size} bytes, expected a table of at most ${maxTableBytes}`);
+    }
     return await readFile(source, "utf8");
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new DatasetError(`${source}: cannot be read (${reason})`, {
-      hint,
-      cause: error,
-    });
+    const reason = readFailure(error);
+    if (reason === undefined) throw error;
+    return fail(reason, error);
   }
 }
 

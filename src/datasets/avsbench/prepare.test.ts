@@ -62,7 +62,7 @@ test("a folder or table that is not there", async (t) => {
   await writeFile(options.table, "name,category,split\na,dog,test\n");
   await assert.rejects(
     prepareDataset({ ...options, table: "/dev/zero" }),
-    /cannot be read \(it is a folder or a device/,
+    /^DatasetError: cannot read .*: it is a folder or a device/,
   );
   await assert.rejects(prepareDataset({ ...options, videos: path.join(dir, "none") }), DatasetError);
 });

@@ -6,7 +6,9 @@ import { OutputError } from "../../errors.js";
 import { encodeFrame, encodePng } from "../../media/node/image-file.js";
 import { labelPicture } from "../../media/palette.js";
 import { encodeWav } from "../../media/wav.js";
-import { asOutputError, ensureWritableDir, writeFileAtomic } from "../../node/files.js";
+import { writeFileAtomic } from "../../node/files.js";
+import { lockBeside, withLock } from "../../node/lock.js";
+import { asOutputError } from "../../node/system-error.js";
 import { type ClipFiles, filesOf, layouts } from "../avsbench/layout.js";
 import { type ClipRow, writeTables } from "../avsbench/write-tables.js";
 import type { Split, Task } from "../clip.js";
@@ -60,45 +62,61 @@ const clipsAtOnce = 4;
  * Makes a SoundShapes dataset. A complete one with the same options is left as it is; an incomplete or
  * different one is replaced. The table is written last, so that an interrupted run leaves nothing that
  * could be opened. Throws `OutputError` when the folder holds other data or cannot be written,
- * `RangeError` for bad options, and the signal's reason when aborted.
+ * `LockedError` when another process writes it, `RangeError` for bad options, and the signal's reason when aborted.
  */
 export async function writeSoundShapes(options: WriteOptions): Promise<WrittenDataset> {
-  const { task, counts, signal, onProgress } = options;
-  const imageSize = options.imageSize ?? 224;
-  checkOptions(options, imageSize);
-  const folder = path.join(options.root, layouts[task].folder);
+  checkOptions(options);
+  const plan = planOf(options);
+  const { folder } = plan;
+  const dataset = { folder, clips: plan.specs.length, videos: plan.videos.map(({ file }) => file) };
+  if ((await readText(plan.manifest)) === manifestText(plan, true)) {
+    return { ...dataset, written: false, replaced: false };
+  }
+  const lock = { what: folder, task: "SoundShapes", otherwise: "choose another root" };
+  const replaced = await withLock(lockBeside(folder), lock, () => writePlan(plan, options));
+  return { ...dataset, written: true, replaced };
+}
+
+/** Everything that options determine. */
+interface Plan {
+  readonly folder: string;
+  /** The file that says what the folder holds. */
+  readonly manifest: string;
+  readonly settings: { readonly kinds: readonly Kind[] };
+  readonly specs: readonly ClipSpec[];
+  readonly videos: readonly { readonly spec: ClipSpec; readonly file: string }[];
+}
+
+function planOf({ task, root, counts, ...options }: WriteOptions): Plan {
+  const folder = path.join(root, layouts[task].folder);
+  const { imageSize = 224, seed = 123, clipsAsVideo = 0 } = options;
   const settings = {
     generator: "SoundShapes",
     version: generatorVersion,
     task,
-    seed: options.seed ?? 123,
+    seed,
     imageSize,
     counts: { train: counts.train, val: counts.val, test: counts.test },
-    clipsAsVideo: options.clipsAsVideo ?? 0,
+    clipsAsVideo,
     kinds: options.kinds ?? kinds,
   };
   const specs = splitNames.flatMap((split) =>
-    Array.from(
-      { length: counts[split] },
-      (_, index): ClipSpec => ({
-        task,
-        split,
-        index,
-        seed: settings.seed,
-        imageSize,
-        kinds: settings.kinds,
-      }),
-    ),
+    Array.from({ length: counts[split] }, (_, index): ClipSpec => {
+      return { task, split, index, seed, imageSize, kinds: settings.kinds };
+    }),
   );
-  const filmed = specs.filter((spec) => spec.split === "test" && spec.index < settings.clipsAsVideo);
-  const videos = filmed.map((spec) => path.join(folder, "videos", `${clipName(spec)}.mp4`));
-  const manifest = path.join(folder, manifestName);
-  if ((await readText(manifest)) === manifestText(settings, true)) {
-    return { folder, clips: specs.length, videos, written: false, replaced: false };
-  }
+  const videos = specs
+    .filter((spec) => spec.split === "test" && spec.index < clipsAsVideo)
+    .map((spec) => ({ spec, file: path.join(folder, "videos", `${clipName(spec)}.mp4`) }));
+  return { folder, manifest: path.join(folder, manifestName), settings, specs, videos };
+}
+
+/** Writes a dataset in place of an earlier one; tells whether there was a complete one. */
+async function writePlan(plan: Plan, { task, signal, onProgress }: WriteOptions): Promise<boolean> {
+  const { folder, manifest, settings, specs, videos } = plan;
   const replaced = await clear(folder, manifest);
-  await writeFileAtomic(manifest, manifestText(settings, false));
-  const total = specs.length + filmed.length;
+  await writeFileAtomic(manifest, manifestText(plan, false));
+  const total = specs.length + videos.length;
   let done = 0;
   const advance = (): void => onProgress?.({ done: ++done, total });
   const rows = await mapConcurrent(specs, clipsAtOnce, async (spec) => {
@@ -107,15 +125,14 @@ export async function writeSoundShapes(options: WriteOptions): Promise<WrittenDa
     advance();
     return row;
   });
-  for (const [i, spec] of filmed.entries()) {
+  for (const { spec, file } of videos) {
     signal?.throwIfAborted();
-    await mkdir(path.join(folder, "videos"), { recursive: true });
-    await writeClipVideo(spec, videos[i] as string, signal === undefined ? {} : { signal });
+    await writeClipVideo(spec, file, { signal });
     advance();
   }
   await writeTables(folder, task, rows, classNames(settings.kinds));
-  await writeFileAtomic(manifest, manifestText(settings, true));
-  return { folder, clips: specs.length, videos, written: true, replaced };
+  await writeFileAtomic(manifest, manifestText(plan, true));
+  return replaced;
 }
 
 /** The name of a clip in the table: its index and its split, which makes names unique. */
@@ -123,7 +140,7 @@ export function clipName(spec: ClipSpec): string {
   return `shapes_${spec.split}_${String(spec.index).padStart(5, "0")}`;
 }
 
-function checkOptions({ task, counts, clipsAsVideo = 0 }: WriteOptions, imageSize: number): void {
+function checkOptions({ task, counts, imageSize = 224, clipsAsVideo = 0 }: WriteOptions): void {
   if (!Number.isInteger(imageSize) || imageSize < 32 || imageSize > 1024) {
     throw new RangeError(`sound shapes: expected an image size of 32 to 1024 pixels, got ${imageSize}`);
   }
@@ -137,7 +154,7 @@ function checkOptions({ task, counts, clipsAsVideo = 0 }: WriteOptions, imageSiz
   }
 }
 
-function manifestText(settings: object, complete: boolean): string {
+function manifestText({ settings }: Plan, complete: boolean): string {
   return `${JSON.stringify({ complete, ...settings }, null, 2)}\n`;
 }
 
@@ -147,7 +164,6 @@ async function readText(file: string): Promise<string | undefined> {
 
 /** Removes an older SoundShapes and tells whether it was complete; refuses a folder that holds anything else. */
 async function clear(folder: string, manifest: string): Promise<boolean> {
-  await ensureWritableDir(path.dirname(folder));
   const held = await readdir(folder).catch(() => []);
   if (held.length === 0) return false;
   const own = z.object({ generator: z.literal("SoundShapes"), complete: z.boolean() });

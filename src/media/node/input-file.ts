@@ -1,12 +1,14 @@
 /** Reading a media file whole, with a bound on its size and failures that name it. */
 import { readFile, stat } from "node:fs/promises";
 import { MediaError } from "../../errors.js";
-import { errorCode } from "../../node/files.js";
+import { errorCode, readFailure } from "../../node/system-error.js";
 
 /** A `MediaError` for a file that the system will not hand out. `kind` is what it should be: `image`, `video`. */
 export function unreadable(error: unknown, path: string, kind: string): MediaError {
-  const code = errorCode(error) ?? String(error);
-  const what = code === "ENOENT" ? `there is no such ${kind} file` : `the ${kind} cannot be read (${code})`;
+  const what =
+    errorCode(error) === "ENOENT"
+      ? `there is no such ${kind} file`
+      : `cannot read the ${kind}: ${readFailure(error) ?? String(error)}`;
   return new MediaError(`${path}: ${what}`, { hint: "Check the path and its permissions.", cause: error });
 }
 

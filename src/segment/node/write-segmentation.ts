@@ -9,13 +9,8 @@ import { ffmpegBackend } from "../../media/node/ffmpeg.js";
 import { encodePng } from "../../media/node/image-file.js";
 import { labelPicture } from "../../media/palette.js";
 import { SAMPLES_PER_STEP, type VideoBackend, type VideoInfo } from "../../media/video.js";
-import {
-  asOutputError,
-  ensureWritableDir,
-  removeStale,
-  temporaryPath,
-  writeFileAtomic,
-} from "../../node/files.js";
+import { ensureWritableDir, removeStale, temporaryPath, writeFileAtomic } from "../../node/files.js";
+import { asOutputError } from "../../node/system-error.js";
 import { type Box, classNameOf, labelNames, type Mask, maskOf, unionOf } from "../mask.js";
 import { overlayColor, overlayPictures, pictureSize } from "../overlay-picture.js";
 import { predictSteps, type Step } from "../predict-steps.js";

@@ -7,7 +7,8 @@ import type { AddressInfo } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import test from "node:test";
-import { AvsegError, CheckpointError, ConfigError, OutputError } from "../../errors.js";
+import { CheckpointError, ConfigError, LockedError, OutputError } from "../../errors.js";
+import { lockBeside, withLock } from "../../node/lock.js";
 import { filled } from "../../tensor.js";
 import { encodeSafetensors } from "../safetensors.js";
 import { cacheDir, cachedWeights, pullWeights } from "./cache.js";
@@ -258,7 +259,7 @@ test("an abort stops at once and keeps what has arrived", () =>
     const options = { ...quick, from: url, cacheDir: dir, signal: controller.signal, onProgress };
     await assert.rejects(pullWeights("pvt_v2_b0", options), { name: "AbortError" });
     assert.ok((await stat(path.join(dir, "weights", "pvt_v2_b0.pth.part"))).size > 0);
-    assert.ok(!(await readdir(path.join(dir, "weights"))).some((name) => name.endsWith(".lock")));
+    assert.ok(!(await readdir(path.join(dir, "weights"))).some((name) => name.endsWith("-lock")));
   }));
 
 test("HTTP_PROXY, HTTPS_PROXY and NO_PROXY are respected", () =>
@@ -316,11 +317,15 @@ test("unknown names, missing files and folders that cannot be written are clear 
     const file = path.join(dir, "file");
     await writeFile(file, "");
     await assert.rejects(pullWeights("vggish", { cacheDir: file, from: file }), OutputError);
-    await writeFile(path.join(dir, "weights", "vggish-10086976.pth.lock"), `1 ${os.hostname()}`);
-    await assert.rejects(pullWeights("vggish", { cacheDir: dir, from: file }), (error) => {
-      assert.ok(error instanceof AvsegError);
-      assert.match(error.message, /another process/);
-      return true;
+    const first = { what: "vggish", task: "avseg weights pull", otherwise: "wait" };
+    const target = path.join(dir, "weights", "vggish-10086976.pth");
+    await withLock(lockBeside(target), first, async () => {
+      await assert.rejects(pullWeights("vggish", { cacheDir: dir, from: file }), (error) => {
+        assert.ok(error instanceof LockedError);
+        assert.match(error.message, /vggish-10086976\.pth: in use by avseg weights pull \(process \d+ on /);
+        assert.match(error.hint ?? "", /AVSEG_CACHE/);
+        return true;
+      });
     });
   } finally {
     await rm(dir, { recursive: true, force: true });

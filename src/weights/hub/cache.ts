@@ -1,10 +1,12 @@
 /** Public encoder weights in a cache folder that all projects of a user share. */
-import { access, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { access, readFile, rename, stat } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { CheckpointError } from "../../errors.js";
-import { asOutputError, ensureWritableDir, errorCode, writeFileAtomic } from "../../node/files.js";
+import { writeFileAtomic } from "../../node/files.js";
+import { lockBeside, withLock } from "../../node/lock.js";
+import { asOutputError } from "../../node/system-error.js";
 import { withFileSource } from "../node/file-source.js";
 import { hashFile } from "../node/hash-file.js";
 import { listWeights } from "../state-dict.js";
@@ -70,9 +72,9 @@ export async function pullWeights(name: string, options: PullOptions = {}): Prom
     if (cached.fault === undefined) return { ...cached.result, path: file, fromCache: true };
     // Damaged in the cache: get it again.
   }
-  await ensureWritableDir(path.dirname(file));
   const part = `${file}.part`;
-  return withLock(`${file}.lock`, async () => {
+  const otherwise = "choose another cache folder with the environment variable AVSEG_CACHE";
+  return withLock(lockBeside(file), { what: file, task: "avseg weights pull", otherwise }, async () => {
     const source = options.from ?? weights.url;
     if (/^https?:\/\//i.test(source)) await downloadToPart(source, part, options);
     else await copyIn(source, part, options);
@@ -158,43 +160,4 @@ async function isFile(file: string): Promise<boolean> {
     (s) => s.isFile(),
     () => false,
   );
-}
-
-/** Runs `work` while holding `lock`, so that two processes do not write one partial file. */
-async function withLock<T>(lock: string, work: () => Promise<T>): Promise<T> {
-  const own = `${process.pid} ${os.hostname()}`;
-  for (let tries = 0; ; tries++) {
-    try {
-      const handle = await open(lock, "wx");
-      await handle.writeFile(own);
-      await handle.close();
-      break;
-    } catch (error) {
-      if (errorCode(error) !== "EEXIST") throw asOutputError(error, lock);
-      const holder = await readFile(lock, "utf8").catch(() => "");
-      if (tries > 0 || !isStale(holder)) {
-        throw new CheckpointError(`another process (${holder}) is downloading this file`, {
-          hint: `wait for it; if there is none, delete ${lock}`,
-        });
-      }
-      await rm(lock, { force: true });
-    }
-  }
-  try {
-    return await work();
-  } finally {
-    await rm(lock, { force: true });
-  }
-}
-
-/** Whether the process that wrote a lock is gone; of another machine's one cannot know. */
-function isStale(holder: string): boolean {
-  const [pid, host] = holder.split(" ");
-  if (host !== os.hostname()) return false;
-  try {
-    process.kill(Number(pid), 0);
-    return false;
-  } catch (error) {
-    return errorCode(error) === "ESRCH";
-  }
 }

@@ -3,7 +3,8 @@ import { type FileHandle, open, readFile, rm, stat } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Dispatcher } from "undici";
 import { CheckpointError } from "../../errors.js";
-import { asOutputError, errorCode, writeFileAtomic } from "../../node/files.js";
+import { writeFileAtomic } from "../../node/files.js";
+import { asOutputError, errorCode } from "../../node/system-error.js";
 import { proxyFor } from "./proxy.js";
 
 /** Options of `downloadToPart`. */

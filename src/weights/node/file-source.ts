@@ -1,19 +1,11 @@
 /** Files on disk as byte sources. */
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { CheckpointError } from "../../errors.js";
-import { errorCode } from "../../node/files.js";
+import { readFailure } from "../../node/system-error.js";
 import { type ByteSource, checkRange } from "../byte-source.js";
 
 /** One read takes less than 2 GiB; smaller pieces also let other work in between. */
 const PIECE = 1 << 26;
-
-const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: "there is no such file",
-  ENOTDIR: "there is no such file",
-  EISDIR: "it is a folder",
-  EACCES: "no permission to read it",
-  EPERM: "no permission to read it",
-};
 
 /**
  * Opens `file` for `use` and closes it afterwards. Throws `CheckpointError` when it cannot be opened or read, or is
@@ -25,14 +17,14 @@ export async function withFileSource<T>(file: string, use: (source: ByteSource) 
     const status = await stat(file); // before opening: that alone would wait for the writer of a pipe
     if (!status.isFile()) {
       const what = status.isDirectory() ? "a folder" : "a pipe or a device";
-      throw new CheckpointError(`cannot read ${file}: it is ${what}`, { hint: "check the path" });
+      throw new CheckpointError(`cannot read ${file}: it is ${what}`, { hint: "Check the path." });
     }
     handle = await open(file, "r");
     return await use(handleSource(file, handle, status.size));
   } catch (error) {
-    const reason = REASONS[errorCode(error) ?? ""];
+    const reason = readFailure(error);
     if (reason === undefined) throw error;
-    throw new CheckpointError(`cannot read ${file}: ${reason}`, { hint: "check the path", cause: error });
+    throw new CheckpointError(`cannot read ${file}: ${reason}`, { hint: "Check the path.", cause: error });
   } finally {
     await handle?.close();
   }
