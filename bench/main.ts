@@ -79,7 +79,7 @@ async function inTurns<K extends Kind>(
 const secondsOf = ({ rounds }: Told): number[] => rounds.map(({ seconds }) => seconds);
 const ratesOf = ({ rounds }: Told): number[] => rounds.flatMap((round) => round.matmulGflops);
 
-/** The figures of a batch size. */
+/** The metrics of a batch size. */
 function figuresOf({ forward, step }: Record<Kind, Told>, clips: number): Record<string, number> {
   const [forwardSeconds, stepSeconds] = [median(secondsOf(forward)), median(secondsOf(step))];
   const createSeconds = ({ compileSeconds, firstSeconds }: Told, seconds: number): number =>

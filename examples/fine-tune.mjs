@@ -22,8 +22,8 @@ import {
 async function miouOf(checkpoint, dataset, signal) {
   const model = await loadModel({ checkpoint, signal });
   try {
-    const { figures } = await evaluate(model, dataset, { batchSize: 1, signal });
-    return figures.miouPerFrame;
+    const { metrics } = await evaluate(model, dataset, { batchSize: 1, signal });
+    return metrics.miouPerFrame;
   } finally {
     await model.close();
   }

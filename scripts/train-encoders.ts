@@ -6,7 +6,7 @@
  *     npm run build && node dist/scripts/train-encoders.js audio --steps 900 --batch 32
  *     npm run build && node dist/scripts/train-encoders.js visual --steps 3200
  *
- * Data is generated as it is needed and never repeats, so there is no split: the figures printed are on
+ * Data is generated as it is needed and never repeats, so there is no split: the metrics printed are on
  * examples not seen before. Every draw is a function of the step, so the same command gives the same weights.
  */
 

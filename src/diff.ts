@@ -1,6 +1,6 @@
 /** Nested settings as a flat list, to compare them key by key. */
 
-/** Every value that is no section, by its dotted key, as JSON. */
+/** Every value that is not a section, by its dotted key, as JSON. */
 function leavesOf(section: object, path = ""): Map<string, string> {
   const leaves = new Map<string, string>();
   for (const [key, value] of Object.entries(section)) {
@@ -14,7 +14,7 @@ function leavesOf(section: object, path = ""): Map<string, string> {
   return leaves;
 }
 
-/** The first key that matters in which two differ, with both values as JSON; `undefined` where one has no such key. */
+/** The first key that matters in which two differ, with both values as JSON; `undefined` where the key is missing. */
 export function firstDifference(
   a: object,
   b: object,

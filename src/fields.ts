@@ -58,7 +58,7 @@ export function complaintOf(issue: z.core.$ZodIssue, value: unknown): Complaint 
   return { path, expected: issue.message, found: shown, unknownKey: false };
 }
 
-/** The value of a nested key; `undefined` where there is none. */
+/** The value of a nested key; `undefined` where it is missing. */
 export function valueAt(value: unknown, path: readonly (string | number)[]): unknown {
   let current = value;
   for (const part of path) {

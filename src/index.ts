@@ -71,17 +71,17 @@ export type {
 } from "./evaluation/evaluate-clips.js";
 export type { ResultBase } from "./evaluation/result.js";
 export {
-  type BinaryFigures,
+  type BinaryMetrics,
   type CategoryRow,
   type ClassRow,
   type ClipRow,
   type EvaluationResult,
-  FIGURE_NOTES,
-  type FigureName,
-  type FigureNote,
-  namedFigures,
+  METRIC_NOTES,
+  type MetricName,
+  type MetricNote,
+  namedMetrics,
   type Protocol,
-  type SemanticFigures,
+  type SemanticMetrics,
 } from "./evaluation/result.js";
 export * from "./evaluation/semantic-metrics.js";
 export type { SemanticScorerState } from "./evaluation/semantic-scorer.js";

@@ -53,7 +53,7 @@ export function f32(data: Float32Array<ArrayBuffer> | readonly number[], shape: 
   return { dtype: "f32", shape, data: array };
 }
 
-/** An `f32` tensor of one repeated value (zero unless told). */
+/** An `f32` tensor of one repeated value. Default: 0. */
 export function filled(shape: Shape, value = 0): TensorOf<"f32"> {
   return { dtype: "f32", shape, data: new Float32Array(sizeOf(shape)).fill(value) };
 }

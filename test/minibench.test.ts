@@ -1,4 +1,4 @@
-/** `avseg eval` gives the published figures on the miniature AVSBench, from our configurations and published ones. */
+/** `avseg eval` gives the published metrics on the miniature AVSBench, from our configurations and published ones. */
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -19,13 +19,13 @@ import { root, seededParameter, sharedPath } from "./support.js";
 
 const TOLERANCE = 1e-5;
 
-const figures = z.strictObject({ miou: z.number(), fscore: z.number(), batch_size: z.number() });
-const binary = figures.extend({ per_video_miou: z.record(z.string(), z.number()) });
+const metrics = z.strictObject({ miou: z.number(), fscore: z.number(), batch_size: z.number() });
+const binary = metrics.extend({ per_video_miou: z.record(z.string(), z.number()) });
 const expectedSchema = z.strictObject({
   s4_pvt2_test: binary,
   ms3_pvt2_test_batch1: binary,
   ms3_pvt2_test_batch4: binary,
-  avss_pvt2_test: figures.extend({
+  avss_pvt2_test: metrics.extend({
     mask_features_bias_0_shift: z.number(),
     miou_published_no_background: z.number(),
     fscore_published_no_background: z.number(),
@@ -37,8 +37,8 @@ const expectedSchema = z.strictObject({
 
 const evaluationSchema = z.object({
   batchSize: z.number(),
-  headline: z.object({ miou: z.number(), fscore: z.number() }),
-  figures: z.record(z.string(), z.number()),
+  summary: z.object({ miou: z.number(), fscore: z.number() }),
+  metrics: z.record(z.string(), z.number()),
   clips: z.array(z.object({ id: z.string(), miou: z.number() })),
 });
 type Evaluation = z.infer<typeof evaluationSchema>;
@@ -91,7 +91,7 @@ async function evaluate(args: readonly string[]): Promise<Evaluation> {
   assert.equal(code, 0, stderr);
   const written = await readFile(path.join(out, "evaluation.json"), "utf8");
   const evaluation = evaluationSchema.parse(JSON.parse(written));
-  assert.deepEqual(JSON.parse(stdout), evaluation.figures);
+  assert.deepEqual(JSON.parse(stdout), evaluation.metrics);
   return evaluation;
 }
 
@@ -112,15 +112,15 @@ function assertFigure(actual: number | undefined, wanted: number, what: string):
 
 function assertBinary(result: Evaluation, wanted: z.infer<typeof binary>, name: string): void {
   assert.equal(result.batchSize, wanted.batch_size);
-  assertFigure(result.headline.miou, wanted.miou, `${name}: mIoU`);
-  assertFigure(result.headline.fscore, wanted.fscore, `${name}: F-score`);
+  assertFigure(result.summary.miou, wanted.miou, `${name}: mIoU`);
+  assertFigure(result.summary.fscore, wanted.fscore, `${name}: F-score`);
   const clips = new Map(result.clips.map((row) => [row.id, row.miou]));
   assert.deepEqual([...clips.keys()].sort(), Object.keys(wanted.per_video_miou).sort());
   for (const [id, miou] of Object.entries(wanted.per_video_miou))
     assertFigure(clips.get(id), miou, `${name}: ${id}`);
 }
 
-test("S4 and MS3: the published figures", { skip }, async () => {
+test("S4 and MS3: the published metrics", { skip }, async () => {
   const {
     s4_pvt2_test: s4,
     ms3_pvt2_test_batch1: one,
@@ -140,7 +140,7 @@ test("S4 and MS3: the published figures", { skip }, async () => {
   }
 });
 
-test("AVSS: the published figures", { skip }, async () => {
+test("AVSS: the published metrics", { skip }, async () => {
   const { avss_pvt2_test: avss } = await expected();
   const file = await checkpoint("avss", ({ data }) => {
     data[0] = (data[0] ?? 0) + avss.mask_features_bias_0_shift;
@@ -148,13 +148,13 @@ test("AVSS: the published figures", { skip }, async () => {
   for (const [name, [config = "", ...options]] of await configurations("avss")) {
     const result = await evaluate(["avss", config, file, ...options]);
     const figure = (key: string, wanted: number) =>
-      assertFigure(result.figures[key], wanted, `AVSS, ${name}: ${key}`);
+      assertFigure(result.metrics[key], wanted, `AVSS, ${name}: ${key}`);
     assert.equal(result.batchSize, avss.batch_size);
     figure("miouPublished", avss.miou);
     figure("fscorePublished", avss.fscore);
     figure("miouPublishedNoBackground", avss.miou_published_no_background);
     figure("fscorePublishedNoBackground", avss.fscore_published_no_background);
-    assert.equal(result.figures.classesCounted, avss.classes_counted);
+    assert.equal(result.metrics.classesCounted, avss.classes_counted);
     assert.deepEqual(
       result.clips.map(({ id }) => id),
       avss.videos,

@@ -14,7 +14,7 @@ import { listSome } from "../errors.js";
 import { findWeightFile } from "../inference/node/model-files.js";
 import { writeFileAtomic } from "../node/files.js";
 import { readCheckpointInfo } from "../training/checkpoint.js";
-import { share, whole } from "./options.js";
+import { fraction, integer } from "./options.js";
 import { print } from "./print.js";
 import { createProgress } from "./progress.js";
 import { commandLine, interruptSignal, UsageError } from "./run.js";
@@ -42,10 +42,10 @@ export function importCommand(): Command {
         .default("ms3"),
     )
     .option("--classes <list>", "names of what may sound, by comma: class 1, 2, ... (avss only)", classList)
-    .option("--size <pixels>", "height and width of the frames", whole(32, 4096), 224)
-    .option("--val <share>", "share of clips for validation", share, 0.15)
-    .option("--test <share>", "share of clips for testing", share, 0.15)
-    .option("--seed <n>", "decides which videos go to which split", whole(0), 123)
+    .option("--size <pixels>", "height and width of the frames", integer(32, 4096), 224)
+    .option("--val <share>", "share of clips for validation", fraction, 0.15)
+    .option("--test <share>", "share of clips for testing", fraction, 0.15)
+    .option("--seed <n>", "decides which videos go to which split", integer(0), 123)
     .option("--from <checkpoint>", "write a configuration that fine-tunes this checkpoint")
     .addHelpText(
       "after",

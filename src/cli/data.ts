@@ -7,7 +7,7 @@ import { isKind, type Kind, kinds, novelKinds } from "../datasets/sound-shapes/k
 import { writeSoundShapes } from "../datasets/sound-shapes/write.js";
 import { DatasetError } from "../errors.js";
 import { importCommand } from "./data-import.js";
-import { whole } from "./options.js";
+import { integer } from "./options.js";
 import { print, printJson } from "./print.js";
 import { createProgress } from "./progress.js";
 import { interruptSignal } from "./run.js";
@@ -47,12 +47,12 @@ function synthCommand(): Command {
     .description("make SoundShapes, the embedded benchmark, in AVSBench's layout")
     .addArgument(task())
     .requiredOption("--out <dir>", "root to write under")
-    .option("--train <n>", "training clips", whole(0, 99_999), 250)
-    .option("--val <n>", "validation clips", whole(0, 99_999), 40)
-    .option("--test <n>", "test clips", whole(0, 99_999), 60)
-    .option("--size <pixels>", "height and width of the frames, 32 to 1024", whole(32, 1024), 224)
-    .option("--seed <n>", "other seeds give other clips", whole(0), 123)
-    .option("--videos <n>", "so many test clips also as MP4 files", whole(0), 0)
+    .option("--train <n>", "training clips", integer(0, 99_999), 250)
+    .option("--val <n>", "validation clips", integer(0, 99_999), 40)
+    .option("--test <n>", "test clips", integer(0, 99_999), 60)
+    .option("--size <pixels>", "height and width of the frames, 32 to 1024", integer(32, 1024), 224)
+    .option("--seed <n>", "other seeds give other clips", integer(0), 123)
+    .option("--videos <n>", "so many test clips also as MP4 files", integer(0), 0)
     .option("--kinds <list>", `kinds of objects, by comma (default ${kinds.join(",")})`, kindList)
     .addHelpText(
       "after",
@@ -104,7 +104,7 @@ function checkCommand(): Command {
     .addArgument(task())
     .argument("<root>", "root of AVSBench, or the task's folder")
     .option("--json", "print JSON")
-    .option("--limit <n>", "print so many findings at most", whole(1), 100)
+    .option("--limit <n>", "maximum number of findings to print", integer(1), 100)
     .addHelpText(
       "after",
       "\nExample:\n  avseg data check s4 data/AVSBench\n\nExits with 1 if there are errors.",
@@ -147,7 +147,7 @@ function prepareCommand(): Command {
     .argument("<videos>", "folder of videos, named as the clips, in any subfolders")
     .requiredOption("--table <csv>", "metadata table, e.g. s4_meta_data.csv")
     .requiredOption("--out <dir>", "root to write under")
-    .option("--size <pixels>", "height and width of the frames (not AVSS)", whole(32, 4096), 224)
+    .option("--size <pixels>", "height and width of the frames (not AVSS)", integer(32, 4096), 224)
     .addHelpText(
       "after",
       `

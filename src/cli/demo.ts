@@ -85,7 +85,7 @@ async function demo(video: string | undefined, { out }: { out: string }): Promis
         ],
         charts: [
           ...trainingCharts({ epochs: training.history, bestEpoch: training.best?.epoch }),
-          swapChart(result.headline.miou, swapped.miou),
+          swapChart(result.summary.miou, swapped.miou),
         ],
       }),
     });
@@ -100,7 +100,7 @@ async function demo(video: string | undefined, { out }: { out: string }): Promis
       `test mIoU ${own.miou.toFixed(3)}, F ${own.fscore.toFixed(3)}; with swapped sounds mIoU ${swapped.miou.toFixed(3)}`,
       `report:   ${path.join(out, "eval", "report.html")}`,
       `overlay:  ${overlay}`,
-      `figures:  ${path.join(out, "result.json")}`,
+      `metrics:  ${path.join(out, "result.json")}`,
       `model:    ${checkpoint}`,
       `took ${formatDuration(seconds())}`,
     ]);
@@ -187,7 +187,7 @@ async function evaluateRun(
     signal,
   });
   progress.done();
-  return result.headline;
+  return result.summary;
 }
 
 async function segment({ outDir, signal }: Demo, predictor: LoadedPredictor, video: string): Promise<string> {

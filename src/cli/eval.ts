@@ -1,4 +1,4 @@
-/** `avseg eval`: the published figures and the right ones, tables, masks and a report. */
+/** `avseg eval`: published and corrected metrics, tables, masks and a report. */
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { Argument, Command, Option } from "commander";
@@ -6,7 +6,7 @@ import { loadConfig } from "../config/load.js";
 import type { Config } from "../config/schema.js";
 import { openDataset } from "../datasets/avsbench/open-dataset.js";
 import type { Split } from "../datasets/clip.js";
-import { type EvaluationResult, namedFigures } from "../evaluation/result.js";
+import { type EvaluationResult, namedMetrics } from "../evaluation/result.js";
 import { fingerprintOf } from "../evaluation/resume.js";
 import { EmbeddingCache } from "../inference/node/embedding-cache.js";
 import { findWeightFile } from "../inference/node/model-files.js";
@@ -18,7 +18,7 @@ import { readCheckpointInfo } from "../training/checkpoint.js";
 import { runFiles } from "../training/trainer.js";
 import { hashFile } from "../weights/node/hash-file.js";
 import { configuredModel } from "./configured-model.js";
-import { collect, whole } from "./options.js";
+import { collect, integer } from "./options.js";
 import { print, printJson } from "./print.js";
 import { createProgress } from "./progress.js";
 import { interruptSignal, warn } from "./run.js";
@@ -46,12 +46,12 @@ export function evalCommand(): Command {
       new Option("--split <name>", "part of the dataset").choices(["test", "val", "train"]).default("test"),
     )
     .option("--swap-sounds", "give every clip the sound of another, to see whether the model listens")
-    .option("--batch-size <n>", "clips per batch; the published averages depend on it", whole(1))
-    .option("--out <dir>", "folder for figures, tables and report (default: below the checkpoint's run)")
+    .option("--batch-size <n>", "clips per batch; the published averages depend on it", integer(1))
+    .option("--out <dir>", "folder for metrics, tables and report (default: below the checkpoint's run)")
     .option("--save-masks", "write the predicted masks as PNG files, named as published")
     .option("--no-report", "write no HTML report")
-    .option("--workers <n>", "decoding threads", whole(0, 256))
-    .option("--json", "print every figure as JSON")
+    .option("--workers <n>", "decoding threads", integer(0, 256))
+    .option("--json", "print every metric as JSON")
     .option("--set <key=value>", "override a configuration key (repeatable)", collect, [])
     .addHelpText(
       "after",
@@ -73,7 +73,7 @@ async function evaluateCheckpoint(
   const { config, warnings, workDir } = await loadConfig(file, { task, set: options.set });
   for (const warning of warnings) warn(warning);
   const { split, swapSounds = false } = options;
-  const signal = interruptSignal("What is scored is kept; the same command goes on from there.");
+  const signal = interruptSignal("Scored clips are kept; the same command continues from there.");
   const checkpointFile = await findWeightFile(checkpoint);
   const outDir = options.out ?? path.join(folderOf(checkpointFile, workDir), nameOf(checkpointFile, options));
   const { root, imageSize, audio, audioCache, frameCount, batchSize, testBatchSize } = config.data;
@@ -114,11 +114,11 @@ async function evaluateCheckpoint(
       ...(workers === null ? {} : { workers }),
       onProgress: ({ done, miou, fscore }) =>
         progress.update(done, `mIoU ${miou.toFixed(4)}  F ${fscore.toFixed(4)}`),
-      onResume: (clips) => progress.log(`going on after ${clips} clips that an earlier run scored`),
+      onResume: (clips) => progress.log(`resuming after ${clips} clips that an earlier run scored`),
       signal,
     });
     progress.done();
-    if (options.json) printJson(result.figures);
+    if (options.json) printJson(result.metrics);
     else print([...describeResult(result), `written: ${files.join(", ")}`]);
   } finally {
     await predictor.close();
@@ -149,11 +149,11 @@ async function chartsOf(file: string): Promise<Partial<Pick<Report, "charts">>> 
   return { charts: trainingCharts({ epochs: history, bestEpoch: best?.epoch }) };
 }
 
-/** Every figure with the protocol it follows, so that published and corrected ones are not mixed up. */
+/** Every metric with the protocol it follows, so that published and corrected ones are not mixed up. */
 function describeResult(result: EvaluationResult): string[] {
-  const figures = namedFigures(result);
-  const width = Math.max(...figures.map(({ label }) => label.length));
-  return figures.map(({ label, value, protocol }) => {
+  const metrics = namedMetrics(result);
+  const width = Math.max(...metrics.map(({ label }) => label.length));
+  return metrics.map(({ label, value, protocol }) => {
     const number = protocol === "count" ? String(value) : value.toFixed(4);
     const batches = label.endsWith("per batch") ? `, batches of ${result.batchSize}` : "";
     const note = protocol === "count" ? "" : `(${protocol}${batches})`;

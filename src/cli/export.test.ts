@@ -57,11 +57,7 @@ test("wrong usage ends with 2, a missing checkpoint or dataset with 1, each in o
   const cases: [code: number, args: string[], message: RegExp][] = [
     [2, [checkpoint], /--out <file>/],
     [2, [checkpoint, "--out", out, "--precision", "int4"], /fp32, fp16-weights, int8/],
-    [
-      2,
-      [checkpoint, "--out", out, "--clips", "0"],
-      /--clips.*'0' is invalid. expected a whole number, 1 to 64/,
-    ],
+    [2, [checkpoint, "--out", out, "--clips", "0"], /--clips.*'0' is invalid. expected an integer, 1 to 64/],
     [2, [checkpoint, "--out", out, "--audio", "log-mel", "--with-audio-frontend"], /takes samples/],
     [1, [path.join(dir, "none.pth"), "--out", out], /none\.pth: no such weight file/],
     [1, [checkpoint, "--out", path.join(checkpoint, "model.onnx")], /cannot write/],

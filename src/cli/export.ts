@@ -15,7 +15,7 @@ import type { AvsModelConfig } from "../models/model-config.js";
 import { writeFileAtomic } from "../node/files.js";
 import { describe } from "../tensor.js";
 import { configuredModel } from "./configured-model.js";
-import { whole } from "./options.js";
+import { integer } from "./options.js";
 import { print } from "./print.js";
 import { createProgress, formatBytes } from "./progress.js";
 import { interruptSignal, UsageError } from "./run.js";
@@ -58,7 +58,7 @@ export function exportCommand(): Command {
       ),
     )
     .option("--with-audio-frontend", "take sound as samples: the same as --audio pcm")
-    .option("--clips <n>", "clips per run, fixed in the file", whole(1, 64), 1)
+    .option("--clips <n>", "clips per run, fixed in the file", integer(1, 64), 1)
     .option("--external-data", "put the weights into <out>.data beside the model")
     .option("--config <file>", "configuration of the model, where the checkpoint does not hold its own")
     .option("--compare <data>", "compare with the full model on a dataset: its folder, or a configuration")

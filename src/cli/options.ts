@@ -1,18 +1,18 @@
 /** How the values of options are read: what is wrong with one is a usage error that commander words. */
 import { InvalidArgumentError } from "commander";
 
-/** Parses a whole number of at least `least`, and of at most `most` where there is a bound. */
-export function whole(least: number, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
+/** Parses an integer from `min` to `max`. */
+export function integer(min: number, max = Number.MAX_SAFE_INTEGER): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (text.trim() !== "" && Number.isInteger(value) && value >= least && value <= most) return value;
-    const bound = most < Number.MAX_SAFE_INTEGER ? `to ${most}` : "or more";
-    throw new InvalidArgumentError(`expected a whole number, ${least} ${bound}`);
+    if (text.trim() !== "" && Number.isInteger(value) && value >= min && value <= max) return value;
+    const bound = max < Number.MAX_SAFE_INTEGER ? `to ${max}` : "or more";
+    throw new InvalidArgumentError(`expected an integer, ${min} ${bound}`);
   };
 }
 
-/** Parses a share of a whole, from 0 up to, not including, 1. */
-export function share(text: string): number {
+/** Parses a fraction, from 0 up to, not including, 1. */
+export function fraction(text: string): number {
   const value = Number(text);
   if (text.trim() !== "" && value >= 0 && value < 1) return value;
   throw new InvalidArgumentError("expected a number from 0 up to, not including, 1");

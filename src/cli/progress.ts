@@ -13,7 +13,7 @@ export interface ProgressStream {
 export interface ProgressOptions {
   /** What is counted: `"clips"` (as in `12 clips/s`) or `"bytes"` (written as MB). Default: a bare number. */
   readonly unit?: string | undefined;
-  /** Where to write; `process.stderr` unless told. */
+  /** Where to write. Default: `process.stderr`. */
   readonly stream?: ProgressStream | undefined;
   /** Monotonic clock in milliseconds, for tests. */
   readonly now?: (() => number) | undefined;
@@ -31,8 +31,8 @@ export interface Progress {
 
 const redrawMs = 100;
 const plainLineMs = 10_000;
-/** Cells of the bar between its brackets; where there is no room for the fewest it is left out. */
-const barCells = { most: 20, fewest: 5 };
+/** Cells of the bar between its brackets; where there is no room for the minimum it is left out. */
+const barCells = { max: 20, min: 5 };
 /** Cells that are left of a long label when all else but the figures has given way. */
 const fewestLabelCells = 12;
 
@@ -75,8 +75,8 @@ export function createProgress(
     ].map(joined);
     const fits = (text: string): boolean => stringWidth(joined([label, text])) <= width;
     const figures = forms.find(fits) ?? forms.at(-1) ?? "";
-    const cells = Math.min(barCells.most, width - stringWidth(joined([label, "[]", figures])));
-    if (!stream.isTTY || share === undefined || cells < barCells.fewest) {
+    const cells = Math.min(barCells.max, width - stringWidth(joined([label, "[]", figures])));
+    if (!stream.isTTY || share === undefined || cells < barCells.min) {
       return labelled(label, figures, width);
     }
     return joined([label, bar(share, cells), figures]);
@@ -109,7 +109,7 @@ export function createProgress(
 }
 
 /**
- * Measures how fast counted work goes on. Give it the count as it grows: the answer is the count per second since
+ * Measures how fast counted work proceeds. Give it the count as it grows: the answer is the count per second since
  * the first call (so that what a resumed run skipped does not inflate it), 0 while it is not known.
  */
 export function measurePace(now: () => number = () => performance.now()): (done: number) => number {

@@ -19,7 +19,7 @@ let listening = false;
 
 /**
  * A signal that aborts on Ctrl-C (or SIGTERM), for a command to pass to the library. `kept` gives the
- * sentence that tells the user what was saved and how to go on. A second Ctrl-C ends at once.
+ * sentence that says what was saved and how to continue. A second Ctrl-C ends at once.
  */
 export function interruptSignal(kept: string | (() => string) = ""): AbortSignal {
   interruption.kept = typeof kept === "string" ? () => kept : kept;

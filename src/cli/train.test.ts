@@ -55,7 +55,7 @@ function avseg(
   });
 }
 
-test("Ctrl-C saves, says how to go on, and exits with 130; then the run goes on and evaluates", async () => {
+test("Ctrl-C saves, says how to continue, and exits with 130; then the run resumes and evaluates", async () => {
   const out = path.join(dir, "run");
   const { code, stderr } = await avseg(["train", "s4", file, "--out", out], (text, interrupt) => {
     if (text.includes("epoch 2/500")) interrupt();
@@ -63,7 +63,7 @@ test("Ctrl-C saves, says how to go on, and exits with 130; then the run goes on 
   assert.equal(code, 130, stderr);
   assert.match(
     stderr,
-    /avseg: interrupted\. All finished steps are saved in .*go on with: avseg train s4 .* --resume/,
+    /avseg: interrupted\. All finished steps are saved in .*continue with: avseg train s4 .* --resume/,
   );
   const { step, epoch } = (await readCheckpointInfo(path.join(out, "last.safetensors"))).progress;
   assert.ok(step >= 4 && epoch >= 2);
@@ -98,11 +98,11 @@ test("Ctrl-C saves, says how to go on, and exits with 130; then the run goes on 
   const page = await readFile(path.join(out, "eval-test", "report.html"), "utf8");
   const lossCurve = /<path class="line [^"]*" d="([^"]*)"/.exec(page)?.[1] ?? "";
   assert.equal(lossCurve.match(/[ML]/g)?.length, epoch + 1, "the curve reaches the last epoch");
-  const figures: unknown = JSON.parse(evaluated.stdout);
-  assert.ok(typeof figures === "object" && figures !== null && "miouPublishedPerBatch" in figures);
+  const metrics: unknown = JSON.parse(evaluated.stdout);
+  assert.ok(typeof metrics === "object" && metrics !== null && "miouPublishedPerBatch" in metrics);
 });
 
-test("a run's folder is refused, or gone on with by the same run only", async () => {
+test("a run's folder is refused, or resumed by the same run only", async () => {
   const out = path.join(dir, "kept");
   const best = path.join(out, "best.safetensors");
   await mkdir(out);
@@ -110,7 +110,7 @@ test("a run's folder is refused, or gone on with by the same run only", async ()
   await writeFile(path.join(out, ".tmp-notes"), "mine");
   const args = ["train", "s4", file, "--out", out];
   const again = await avseg(args);
-  assert.match(again.stderr, /has a run already .*best\.safetensors/);
+  assert.match(again.stderr, /it already holds a run .*best\.safetensors/);
   const other = await avseg([...args, "--resume", "--set", "training.seed=9"]);
   assert.match(other.stderr, /training\.seed: expected 123 as in .*best\.safetensors, found 9/);
   assert.deepEqual([again.code, other.code], [1, 1]);
@@ -241,7 +241,7 @@ test("what is wrong is one line, before anything is written", async () => {
     [["train", "s4", file, "--out", path.join(file, "run")], 1, /^avseg: cannot write .*\nhint: /],
     [["train", "s4", file, "--resume", "--overwrite"], 2, /^avseg: --resume .*--overwrite .*\nhint: /],
     [["export", file, "--out", file], 2, /^avseg: --out .* is the checkpoint itself.*\nhint: /],
-    [["eval", "s4", file, file, "--workers", "257"], 2, /expected a whole number, 0 to 256/],
+    [["eval", "s4", file, file, "--workers", "257"], 2, /expected an integer, 0 to 256/],
     [["eval", "s4", file, path.join(dir, "gone.safetensors")], 1, /gone\.safetensors: no such weight file/],
   ];
   for (const [args, code, stderr] of cases) {

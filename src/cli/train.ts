@@ -30,7 +30,7 @@ export function trainCommand(): Command {
     .argument("<config>", "YAML configuration, or a published Python one")
     .option("--set <key=value>", "override a configuration key (repeatable)", collect, [])
     .option("--out <dir>", "folder for checkpoints and logs (default: work_dir/<task>/<config name>)")
-    .option("--resume", "go on from the folder's last checkpoint, if there is one")
+    .option("--resume", "continue from the folder's last checkpoint, if there is one")
     .option("--overwrite", "start anew in a folder that has a run already")
     .addHelpText(
       "after",
@@ -45,8 +45,8 @@ Examples:
 
 async function train(task: Config["task"], file: string, options: TrainOptions): Promise<void> {
   if (options.resume && options.overwrite) {
-    throw new UsageError("--resume goes on with a run and --overwrite removes it", {
-      hint: "give one of the two",
+    throw new UsageError("--resume continues a run and --overwrite removes it", {
+      hint: "Give one of the two.",
     });
   }
   const { config, warnings, workDir: defaultDir } = await loadConfig(file, { task, set: options.set });
@@ -58,7 +58,7 @@ async function train(task: Config["task"], file: string, options: TrainOptions):
   let steps = 0;
   const signal = interruptSignal(() =>
     steps > 0
-      ? `All finished steps are saved in ${runFiles(workDir).last}; go on with: ${resume}`
+      ? `All finished steps are saved in ${runFiles(workDir).last}; continue with: ${resume}`
       : "No step was finished.",
   );
   const training = await openTraining({
@@ -137,10 +137,10 @@ export function epochView(
       progress?.shown.done();
       progress = undefined;
       const { epoch, loss, validation } = event.record;
-      const figures = validation
+      const metrics = validation
         ? `  mIoU ${validation.miou?.toFixed(4)}  F ${validation.fscore?.toFixed(4)}${event.best ? "  best so far" : ""}`
         : "";
-      print(`${ofEpochs(epoch)}  loss ${loss.toFixed(4)}${figures}`);
+      print(`${ofEpochs(epoch)}  loss ${loss.toFixed(4)}${metrics}`);
     }
   };
 }

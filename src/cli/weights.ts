@@ -8,7 +8,7 @@ import { convertWeights } from "../weights/node/convert.js";
 import { loadListing } from "../weights/node/load.js";
 import type { WeightListing } from "../weights/state-dict.js";
 import { summariseWeights } from "../weights/summary.js";
-import { whole } from "./options.js";
+import { integer } from "./options.js";
 import { oneLine, print, printJson } from "./print.js";
 import { createProgress, formatBytes } from "./progress.js";
 import { interruptSignal, UsageError } from "./run.js";
@@ -35,7 +35,7 @@ function inspectCommand(): Command {
     .description("Show what a checkpoint (torch or safetensors) holds. Nothing in it is executed.")
     .argument("<file>", "a .pth, .pt, .pkl or .safetensors file")
     .option("--keys", "list every key with its type and shape")
-    .option("--depth <n>", "parts of a key by which tensors are grouped", whole(1, 99), 1)
+    .option("--depth <n>", "parts of a key by which tensors are grouped", integer(1, 99), 1)
     .option("--json", "print JSON")
     .addHelpText("after", "\nExample:\n  avseg weights inspect pvt_v2_b5.pth --depth 2")
     .action(
@@ -118,7 +118,7 @@ async function pull(name: string, from: string | undefined): Promise<PulledWeigh
   return pulled;
 }
 
-const CHECKED: { readonly [C in PulledWeights["checkedAgainst"]]: string } = {
+const checked: { readonly [C in PulledWeights["checkedAgainst"]]: string } = {
   publisher: "agrees with the publisher's digits",
   record: "as recorded when it first came",
   nothing: "recorded now; the publisher gives none to compare with",
@@ -128,7 +128,7 @@ function report({ path: file, bytes, sha256, checkedAgainst, fromCache }: Pulled
   print([
     file,
     `  ${formatBytes(bytes)}${fromCache ? ", in the cache already" : ""}`,
-    `  SHA-256 ${sha256} (${CHECKED[checkedAgainst]})`,
+    `  SHA-256 ${sha256} (${checked[checkedAgainst]})`,
   ]);
 }
 

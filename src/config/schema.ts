@@ -80,7 +80,7 @@ const training = section({
   /** First epoch, counted from 0, after which the model is evaluated. */
   evaluateFrom: countFromZero,
   evaluateEvery: count().default(1),
-  /** The figure that makes a checkpoint the best, both as published: mIoU, or the mean of mIoU and F. */
+  /** The metric that makes a checkpoint the best, both as published: mIoU, or the mean of mIoU and F. */
   selectBy: oneOf(["miou", "miou+f"]).default("miou"),
   /** Split on which epochs are compared. The published S4 file says `test`, which leaks. */
   valSplit: oneOf(["val", "test", "train"]).default("val"),

@@ -1,5 +1,5 @@
 /**
- * Figures of the binary tasks (S4, MS3): the IoU and F-score of AVSBench's published evaluation, frame by
+ * Metrics of the binary tasks (S4, MS3): the IoU and F-score of AVSBench's published evaluation, frame by
  * frame, and the tally that averages them over a batch, a clip, a category or a whole dataset.
  */
 import { contourFscore } from "./contour-fscore.js";
@@ -21,7 +21,7 @@ export const FSCORE_THRESHOLDS: Float64Array = Float64Array.from({ length: THRES
   return Math.fround(fromStart ? step * i : 1 - step * (THRESHOLD_COUNT - 1 - i));
 });
 
-/** The figures of one frame. */
+/** The metrics of one frame. */
 export interface BinaryFrameScore {
   /** Whether the truth has a pixel that sounds. */
   readonly hasObject: boolean;
@@ -211,7 +211,7 @@ export class BinaryTally {
     };
   }
 
-  /** The sums as JSON, from which `new BinaryTally(state)` goes on exactly. */
+  /** The sums as JSON, from which `new BinaryTally(state)` continues exactly. */
   toJSON(): BinaryTallyState {
     return {
       frames: this.#frames,

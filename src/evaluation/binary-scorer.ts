@@ -2,7 +2,7 @@
 import type { Task } from "../datasets/clip.js";
 import { BinaryTally, type BinaryTallyState, scoreBinaryFrame } from "./binary-metrics.js";
 import type { PredictedClip } from "./predict-clips.js";
-import type { BinaryFigures, CategoryRow, ClipRow, EvaluationResult } from "./result.js";
+import type { BinaryMetrics, CategoryRow, ClipRow, EvaluationResult } from "./result.js";
 import type { ClipScorer } from "./scorer.js";
 
 /** Saved sums of a `BinaryScorer`. */
@@ -66,7 +66,7 @@ export class BinaryScorer implements ClipScorer<BinaryScorerState> {
     this.#clips.push({ id: clip.id, category: clip.category, ...row(own) });
   }
 
-  /** Ends a batch: the published figures average over batches. */
+  /** Ends a batch: the published metrics average over batches. */
   endBatch(): void {
     if (this.#batch.frames === 0) return;
     this.#batches++;
@@ -75,8 +75,8 @@ export class BinaryScorer implements ClipScorer<BinaryScorerState> {
     this.#batch = new BinaryTally();
   }
 
-  /** The published figures of the batches so far. */
-  get headline(): { miou: number; fscore: number } {
+  /** The published metrics of the batches so far. */
+  get summary(): { miou: number; fscore: number } {
     const batches = Math.max(1, this.#batches);
     return { miou: this.#miouOverBatches / batches, fscore: this.#fscoreOverBatches / batches };
   }
@@ -86,8 +86,8 @@ export class BinaryScorer implements ClipScorer<BinaryScorerState> {
     return {
       task: this.#task,
       batchSize,
-      headline: this.headline,
-      figures: this.#figures,
+      summary: this.summary,
+      metrics: this.#metrics,
       categories: [...this.#categories]
         .sort(([a], [b]) => (a < b ? -1 : 1))
         .map(([category, { clips, tally }]): CategoryRow => ({ category, clips, ...row(tally) })),
@@ -112,8 +112,8 @@ export class BinaryScorer implements ClipScorer<BinaryScorerState> {
     };
   }
 
-  get #figures(): BinaryFigures {
-    const { miou, fscore } = this.headline;
+  get #metrics(): BinaryMetrics {
+    const { miou, fscore } = this.summary;
     const all = this.#overall;
     const { fscore: fscorePerFrame, threshold } = all.best;
     return {

@@ -1,7 +1,7 @@
 /** F-score of mask outlines, as the DAVIS benchmark (Perazzi et al., CVPR 2016) measures them. */
 
 /** Distance that outlines may be apart, as a fraction of the image's diagonal. */
-const TOLERANCE = 0.008;
+const tolerance = 0.008;
 
 /**
  * F1 of two outlines: a pixel of one outline is right when a pixel of the other lies within 0.8% of the
@@ -17,7 +17,7 @@ export function contourFscore(predicted: Uint8Array, truth: Uint8Array, width: n
   const theirs = outline(truth, width, height);
   if (ours.length === 0 && theirs.length === 0) return 1;
   if (ours.length === 0 || theirs.length === 0) return 0;
-  const radius = Math.ceil(TOLERANCE * Math.hypot(width, height));
+  const radius = Math.ceil(tolerance * Math.hypot(width, height));
   const precision = shareWithin(ours, theirs, radius, width, height);
   const recall = shareWithin(theirs, ours, radius, width, height);
   return precision + recall === 0 ? 0 : (2 * precision * recall) / (precision + recall);

@@ -5,9 +5,9 @@ import type { ClipBatch, Predictor } from "../inference/predictor.js";
 import { Random } from "../random.js";
 import { f32, type TensorOf } from "../tensor.js";
 import { type EvaluationState, evaluateClips } from "./evaluate-clips.js";
-import { namedFigures } from "./result.js";
+import { namedMetrics } from "./result.js";
 
-const SIDE = 8;
+const side = 8;
 const STEPS = 2;
 
 /** A clip whose masks and frames are noise; `background` gives every frame of it no object. */
@@ -23,13 +23,13 @@ function makeClip(
   const bytes = (n: number, below: number): Uint8Array<ArrayBuffer> =>
     Uint8Array.from({ length: n }, () => random.integer(below));
   const { classes = 2, frameMask = [1, 1], background = false } = options;
-  const masks = bytes(STEPS * SIDE * SIDE, background ? 1 : classes);
+  const masks = bytes(STEPS * side * side, background ? 1 : classes);
   return {
     id: `clip-${index}`,
     category: index % 2 === 0 ? "dog" : "cat",
-    frames: { dtype: "u8", shape: [STEPS, SIDE, SIDE, 3], data: bytes(STEPS * SIDE * SIDE * 3, 256) },
+    frames: { dtype: "u8", shape: [STEPS, side, side, 3], data: bytes(STEPS * side * side * 3, 256) },
     logMel: f32(new Float32Array(STEPS * 96 * 64), [STEPS, 1, 96, 64]),
-    masks: { dtype: "u8", shape: [STEPS, SIDE, SIDE], data: masks },
+    masks: { dtype: "u8", shape: [STEPS, side, side], data: masks },
     labelled: [0, 1],
     frameMask: f32(frameMask, [STEPS]),
   };
@@ -39,13 +39,13 @@ function makeClip(
 function makePredictor(classes: number, log: number[] = [], clipsPerRun = 4): Predictor {
   return {
     frameCount: STEPS,
-    imageSize: SIDE,
+    imageSize: side,
     classes: Array.from({ length: classes }, (_, k) => `class ${k}`),
     clipsPerRun,
     predict: async ({ frames, frameMask }: ClipBatch): Promise<TensorOf<"f32">> => {
       const [steps = 0] = frames.shape;
       log.push(steps / STEPS);
-      const pixels = SIDE * SIDE;
+      const pixels = side * side;
       const logits = new Float32Array(steps * classes * pixels);
       for (let i = 0; i < logits.length; i++) {
         const frame = Math.floor(i / (classes * pixels));
@@ -54,7 +54,7 @@ function makePredictor(classes: number, log: number[] = [], clipsPerRun = 4): Pr
         logits[i] =
           ((frames.data[pixel * 3 + (k % 3)] ?? 0) / 64 - 2) * (1 - k / 10) * (frameMask.data[frame] ?? 0);
       }
-      return f32(logits, [steps, classes, SIDE, SIDE]);
+      return f32(logits, [steps, classes, side, side]);
     },
     close: async () => {},
   };
@@ -88,7 +88,7 @@ test("batches are those of batchSize, whatever groups the clips come in", async 
   assert.equal(one.clips[5]?.fscore, null); // no frame of it has an object
 });
 
-test("per-frame figures do not depend on the batch size, published ones do", async () => {
+test("per-frame metrics do not depend on the batch size, published ones do", async () => {
   const run = (batchSize: number) =>
     evaluateClips({
       predictor: makePredictor(1),
@@ -99,13 +99,13 @@ test("per-frame figures do not depend on the batch size, published ones do", asy
     });
   const [three, one] = [await run(3), await run(1)];
   assert.ok(three.task !== "avss" && one.task !== "avss");
-  assert.ok(Math.abs(three.figures.miouPerFrame - one.figures.miouPerFrame) < 1e-12);
-  assert.ok(Math.abs(three.figures.fscorePerFrame - one.figures.fscorePerFrame) < 1e-12);
-  assert.notEqual(three.figures.miouPublishedPerBatch, one.figures.miouPublishedPerBatch);
+  assert.ok(Math.abs(three.metrics.miouPerFrame - one.metrics.miouPerFrame) < 1e-12);
+  assert.ok(Math.abs(three.metrics.fscorePerFrame - one.metrics.fscorePerFrame) < 1e-12);
+  assert.notEqual(three.metrics.miouPublishedPerBatch, one.metrics.miouPublishedPerBatch);
   const meanOfClips = one.clips.reduce((sum, row) => sum + row.miou, 0) / 7;
-  assert.ok(Math.abs(one.figures.miouPublishedPerBatch - meanOfClips) < 1e-12);
-  assert.equal(one.headline.miou, one.figures.miouPublishedPerBatch);
-  assert.equal(namedFigures(one)[0]?.name, "miouPublishedPerBatch");
+  assert.ok(Math.abs(one.metrics.miouPublishedPerBatch - meanOfClips) < 1e-12);
+  assert.equal(one.summary.miou, one.metrics.miouPublishedPerBatch);
+  assert.equal(namedMetrics(one)[0]?.name, "miouPublishedPerBatch");
 });
 
 for (const task of ["ms3", "avss"] as const) {
@@ -174,30 +174,30 @@ for (const task of ["ms3", "avss"] as const) {
   });
 }
 
-test("avss: padded frames count in the published figures only", async () => {
+test("avss: padded frames count in the published metrics only", async () => {
   const clips = [makeClip(0, { classes: 3 }), makeClip(1, { classes: 3, frameMask: [1, 0] })];
-  clips[1]?.masks.data.fill(0, SIDE * SIDE);
+  clips[1]?.masks.data.fill(0, side * side);
   const log: number[] = [];
   const options = { predictor: makePredictor(3, log, 1), task: "avss", total: 2, batchSize: 2 } as const;
   const result = await evaluateClips({ ...options, clips: inGroups(clips, 2) });
   assert.deepEqual(log, [1, 1]);
   assert.ok(result.task === "avss");
-  assert.equal(result.figures.frames, 3);
-  assert.equal(result.figures.paddedFrames, 1);
+  assert.equal(result.metrics.frames, 3);
+  assert.equal(result.metrics.paddedFrames, 1);
   // The padded frame is background in truth and prediction, so it lifts the background's average.
-  assert.ok(result.figures.miouPublished > result.figures.miouPerImage);
+  assert.ok(result.metrics.miouPublished > result.metrics.miouPerImage);
   assert.equal(result.clips[1]?.frames, 1);
   assert.equal(result.classes.length, 3);
-  assert.equal(result.headline.miou, result.figures.miouPublished);
+  assert.equal(result.summary.miou, result.metrics.miouPublished);
 });
 
 test("avss: a padded frame without ground truth is background", async () => {
   const padded = makeClip(1, { classes: 3, frameMask: [1, 0] });
-  padded.masks.data.fill(0, SIDE * SIDE);
+  padded.masks.data.fill(0, side * side);
   const short: Clip = {
     ...padded,
     labelled: [0],
-    masks: { dtype: "u8", shape: [1, SIDE, SIDE], data: padded.masks.data.slice(0, SIDE * SIDE) },
+    masks: { dtype: "u8", shape: [1, side, side], data: padded.masks.data.slice(0, side * side) },
   };
   const run = (clip: Clip) =>
     evaluateClips({
@@ -219,7 +219,7 @@ test("masks are handed over clip by clip, every frame of them", async () => {
     batchSize: 2,
     clips: inGroups(binaryClips.slice(0, 2), 2),
     onMasks: (clip, masks) => {
-      assert.deepEqual(masks.shape, [STEPS, SIDE, SIDE]);
+      assert.deepEqual(masks.shape, [STEPS, side, side]);
       const red = Array.from(masks.data, (_, i) => ((clip.frames.data[i * 3] ?? 0) > 128 ? 1 : 0));
       assert.deepEqual([...masks.data], red);
       seen.push(clip.id);
@@ -244,7 +244,7 @@ test("what does not fit is named", async () => {
   await assert.rejects(evaluateClips({ ...base, clips: inGroups([], 1) }), /at least one clip/);
   for (const bad of [Number.NaN, Number.NEGATIVE_INFINITY]) {
     const predict = async (): Promise<TensorOf<"f32">> =>
-      f32(new Float32Array(STEPS * SIDE * SIDE).fill(bad, 70, 71), [STEPS, 1, SIDE, SIDE]);
+      f32(new Float32Array(STEPS * side * side).fill(bad, 70, 71), [STEPS, 1, side, side]);
     await assert.rejects(
       evaluateClips({ ...base, predictor: { ...makePredictor(1), predict }, clips: inGroups([clip], 1) }),
       { name: "AvsegError", message: "clip clip-0: the model's logits are not finite numbers" },

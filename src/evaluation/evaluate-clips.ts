@@ -37,7 +37,7 @@ export interface EvaluateClipsOptions {
   readonly clips: AsyncIterable<readonly Clip[]>;
   /** Clips in all, those before `resumeFrom.clips` included. */
   readonly total: number;
-  /** Clips per batch: the published binary figures are averages over batches. */
+  /** Clips per batch: the published binary metrics are averages over batches. */
   readonly batchSize: number;
   /** Resumes from a state that `onState` received. */
   readonly resumeFrom?: EvaluationState | undefined;
@@ -78,7 +78,7 @@ export async function evaluateClips(options: EvaluateClipsOptions): Promise<Eval
     }
     scorer.endBatch();
     done += batch.length;
-    options.onProgress?.({ done, total, ...scorer.headline });
+    options.onProgress?.({ done, total, ...scorer.summary });
     if (onState) unsaved = { clips: done, scores: scorer.toJSON() };
     if (++batches % stateEvery === 0) await save();
   };

@@ -23,8 +23,8 @@ export interface EvaluateOptions extends Pick<EvaluateClipsOptions, "onMasks" | 
  *
  * @example
  * const dataset = await openDataset({ task: "s4", root: "Single-source", split: "test", imageSize: 224, frameCount: 5 });
- * const { headline } = await evaluate(model, dataset);
- * console.log(headline.miou);
+ * const { summary } = await evaluate(model, dataset);
+ * console.log(summary.miou);
  */
 export async function evaluate(
   model: Predictor,

@@ -7,8 +7,8 @@ import { safeJoin, writeFileAtomic } from "../node/files.js";
 import type { TensorOf } from "../tensor.js";
 
 /** Size of the published AVSS masks, in pixels. */
-const SEMANTIC_WIDTH = 360;
-const SEMANTIC_HEIGHT = 240;
+const semanticWidth = 360;
+const semanticHeight = 240;
 
 /**
  * A function for `evaluate`'s `onMasks` that writes `<outDir>/pred_masks/<category>/<clip>/<clip>_<0-based
@@ -37,4 +37,4 @@ export function maskWriter(outDir: string, task: Task): (clip: Clip, masks: Tens
 }
 
 /** Resized by nearest neighbour, and before it is coloured: a blend of two colours would be that of a third class. */
-const semanticSize = (labels: Image): Image => resizeNearest(labels, SEMANTIC_HEIGHT, SEMANTIC_WIDTH);
+const semanticSize = (labels: Image): Image => resizeNearest(labels, semanticHeight, semanticWidth);

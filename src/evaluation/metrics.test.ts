@@ -31,7 +31,7 @@ function score(logits: Float32Array<ArrayBuffer>, truth: Uint8Array, width: numb
   return scoreBinaryFrame({ probabilities: probabilities.data, mask: masks.data, truth, width });
 }
 
-test("binary figures equal the published ones, whole and by batches of four", async (t) => {
+test("binary metrics equal the published ones, whole and by batches of four", async (t) => {
   const tensors = await golden();
   if (tensors === undefined) return t.skip("reference numbers absent");
   const logits = asF32(get(tensors, "logits"), "logits");
@@ -57,7 +57,7 @@ test("binary figures equal the published ones, whole and by batches of four", as
   assertClose(fscores, asF32(get(tensors, "fscore_per_batch_of_4"), "fscore").data, 1e-5, "fscore per batch");
 });
 
-test("class figures equal the published ones", async (t) => {
+test("class metrics equal the published ones", async (t) => {
   const tensors = await golden();
   if (tensors === undefined) return t.skip("reference numbers absent");
   const logits = asF32(get(tensors, "class_logits"), "class_logits");
@@ -74,17 +74,17 @@ test("class figures equal the published ones", async (t) => {
   assertClose(tally.iouSum, expected("iou_sum"), 1e-5, "iou sums");
   assertClose(tally.fscoreSum, expected("fscore_sum"), 1e-5, "fscore sums");
   assert.deepEqual([...tally.framesOf], [...expected("count")]);
-  const figures = tally.classes;
-  assertClose([meanOverAllClasses(figures, "iouPerImage")], expected("avss_miou"), 1e-5, "miou");
-  assertClose([meanOverAllClasses(figures, "fscorePerImage")], expected("avss_fscore"), 1e-5, "fscore");
+  const metrics = tally.classes;
+  assertClose([meanOverAllClasses(metrics, "iouPerImage")], expected("avss_miou"), 1e-5, "miou");
+  assertClose([meanOverAllClasses(metrics, "fscorePerImage")], expected("avss_fscore"), 1e-5, "fscore");
   assertClose(
-    [meanOverAllClasses(figures.slice(0, -1), "iouPerImage")],
+    [meanOverAllClasses(metrics.slice(0, -1), "iouPerImage")],
     expected("avss_miou_published_no_background"),
     1e-5,
     "published no background",
   );
   assertClose(
-    [meanOverAllClasses(figures.slice(1), "iouPerImage")],
+    [meanOverAllClasses(metrics.slice(1), "iouPerImage")],
     expected("avss_miou_without_class_0"),
     1e-5,
     "without class 0",
@@ -173,7 +173,7 @@ test("a tally saved in the middle goes on to the same sums", () => {
   assert.deepEqual(second.toJSON(), whole.toJSON());
 });
 
-test("pooled figures count pixels, per-image figures count frames", () => {
+test("pooled metrics count pixels, per-image metrics count frames", () => {
   const tally = new ClassTally(3);
   // Frame 1: class 1 fills 8 of 16 pixels and is found whole. Frame 2: 2 pixels, all missed.
   const truth1 = Uint8Array.from({ length: 16 }, (_, i) => (i < 8 ? 1 : 0));

@@ -1,8 +1,8 @@
-/** What an evaluation yields, and what each of its figures means. */
+/** What an evaluation yields, and what each of its metrics means. */
 import type { Task } from "../datasets/clip.js";
 
-/** Figures of the binary tasks, all in 0..1 but the counts. See `FIGURE_NOTES` for what each is. */
-export interface BinaryFigures {
+/** Metrics of the binary tasks, all in 0..1 but the counts. See `METRIC_NOTES` for what each is. */
+export interface BinaryMetrics {
   readonly miouPublishedPerBatch: number;
   readonly fscorePublishedPerBatch: number;
   readonly jAndFPublished: number;
@@ -18,8 +18,8 @@ export interface BinaryFigures {
   readonly framesWithObject: number;
 }
 
-/** Figures of the semantic task, all in 0..1 but the counts. See `FIGURE_NOTES` for what each is. */
-export interface SemanticFigures {
+/** Metrics of the semantic task, all in 0..1 but the counts. See `METRIC_NOTES` for what each is. */
+export interface SemanticMetrics {
   readonly miouPublished: number;
   readonly fscorePublished: number;
   readonly miouPublishedNoBackground: number;
@@ -39,7 +39,7 @@ export interface SemanticFigures {
   readonly classesCounted: number;
 }
 
-/** One clip's figures. */
+/** One clip's metrics. */
 export interface ClipRow {
   readonly id: string;
   readonly category: string;
@@ -51,7 +51,7 @@ export interface ClipRow {
   readonly fscore: number | null;
 }
 
-/** One category's figures, by the same averages as `ClipRow` over all its frames. */
+/** One category's metrics, by the same averages as `ClipRow` over all its frames. */
 export interface CategoryRow {
   readonly category: string;
   readonly clips: number;
@@ -60,7 +60,7 @@ export interface CategoryRow {
   readonly fscore: number | null;
 }
 
-/** One class's figures (AVSS), over real frames; `null` where it occurs in neither truth nor prediction. */
+/** One class's metrics (AVSS), over real frames; `null` where it occurs in neither truth nor prediction. */
 export interface ClassRow {
   readonly index: number;
   readonly name: string;
@@ -73,38 +73,38 @@ export interface ClassRow {
 
 /** What results of all tasks have. */
 export interface ResultBase {
-  /** Clips per batch: the published binary figures depend on it. */
+  /** Clips per batch: the published binary metrics depend on it. */
   readonly batchSize: number;
-  /** The two figures that the published evaluation prints, by which checkpoints are selected. */
-  readonly headline: { readonly miou: number; readonly fscore: number };
+  /** The two metrics that the published evaluation prints, by which checkpoints are selected. */
+  readonly summary: { readonly miou: number; readonly fscore: number };
   readonly categories: readonly CategoryRow[];
   readonly clips: readonly ClipRow[];
 }
 
 /** Everything that an evaluation measured. Plain data: it is written as JSON as it is. */
 export type EvaluationResult =
-  | (ResultBase & { readonly task: Exclude<Task, "avss">; readonly figures: BinaryFigures })
+  | (ResultBase & { readonly task: Exclude<Task, "avss">; readonly metrics: BinaryMetrics })
   | (ResultBase & {
       readonly task: "avss";
-      readonly figures: SemanticFigures;
+      readonly metrics: SemanticMetrics;
       readonly classes: readonly ClassRow[];
     });
 
-/** The name of any figure. */
-export type FigureName = keyof BinaryFigures | keyof SemanticFigures;
+/** The name of any metric. */
+export type MetricName = keyof BinaryMetrics | keyof SemanticMetrics;
 
-/** How a figure is averaged: as the published code does, as it should be, or a count. */
+/** How a metric is averaged: as the published code does, as it should be, or a count. */
 export type Protocol = "published" | "corrected" | "count";
 
-/** What a figure is called in print, which protocol it follows, and how it is computed. */
-export interface FigureNote {
+/** What a metric is called in print, which protocol it follows, and how it is computed. */
+export interface MetricNote {
   readonly label: string;
   readonly protocol: Protocol;
   readonly explanation: string;
 }
 
-/** Notes on every figure, in the order in which they are shown. */
-export const FIGURE_NOTES: Readonly<Record<FigureName, FigureNote>> = {
+/** Notes on every metric, in the order in which they are shown. */
+export const METRIC_NOTES: Readonly<Record<MetricName, MetricNote>> = {
   miouPublishedPerBatch: {
     label: "mIoU, per batch",
     protocol: "published",
@@ -120,7 +120,7 @@ export const FIGURE_NOTES: Readonly<Record<FigureName, FigureNote>> = {
   jAndFPublished: {
     label: "J&F, per batch",
     protocol: "published",
-    explanation: "Mean of the two figures above.",
+    explanation: "Mean of the two metrics above.",
   },
   miouPerFrame: {
     label: "mIoU, per frame",
@@ -136,7 +136,7 @@ export const FIGURE_NOTES: Readonly<Record<FigureName, FigureNote>> = {
   jAndFPerFrame: {
     label: "J&F, per frame",
     protocol: "corrected",
-    explanation: "Mean of the two figures above.",
+    explanation: "Mean of the two metrics above.",
   },
   fscoreThreshold: {
     label: "Threshold of the F-score",
@@ -163,7 +163,7 @@ export const FIGURE_NOTES: Readonly<Record<FigureName, FigureNote>> = {
   regionJAndContourF: {
     label: "J&F (region, contour)",
     protocol: "corrected",
-    explanation: "Mean of the two figures above.",
+    explanation: "Mean of the two metrics above.",
   },
   miouPublished: {
     label: "mIoU",
@@ -219,7 +219,7 @@ export const FIGURE_NOTES: Readonly<Record<FigureName, FigureNote>> = {
     label: "mIoU, pooled",
     protocol: "corrected",
     explanation:
-      "Pixels of all real frames counted together, as later papers report; never compare it with per-image figures.",
+      "Pixels of all real frames counted together, as later papers report; never compare it with per-image metrics.",
   },
   fscorePooled: {
     label: "F-score, pooled",
@@ -245,7 +245,7 @@ export const FIGURE_NOTES: Readonly<Record<FigureName, FigureNote>> = {
   paddedFrames: {
     label: "Padded frames",
     protocol: "count",
-    explanation: "Frames added to reach the model's length: in the published figures only.",
+    explanation: "Frames added to reach the model's length: in the published metrics only.",
   },
   classesCounted: {
     label: "Classes that occur",
@@ -254,13 +254,13 @@ export const FIGURE_NOTES: Readonly<Record<FigureName, FigureNote>> = {
   },
 };
 
-/** A result's figures in the order of `FIGURE_NOTES`, each with its note. */
-export function namedFigures(
+/** A result's metrics in the order of `METRIC_NOTES`, each with its note. */
+export function namedMetrics(
   result: EvaluationResult,
-): (FigureNote & { readonly name: FigureName; readonly value: number })[] {
-  const values = new Map<string, number>(Object.entries(result.figures));
-  return (Object.keys(FIGURE_NOTES) as FigureName[]).flatMap((name) => {
+): (MetricNote & { readonly name: MetricName; readonly value: number })[] {
+  const values = new Map<string, number>(Object.entries(result.metrics));
+  return (Object.keys(METRIC_NOTES) as MetricName[]).flatMap((name) => {
     const value = values.get(name);
-    return value === undefined ? [] : [{ name, value, ...FIGURE_NOTES[name] }];
+    return value === undefined ? [] : [{ name, value, ...METRIC_NOTES[name] }];
   });
 }

@@ -1,4 +1,4 @@
-/** Evaluations that go on where they were interrupted. */
+/** Evaluations that can be resumed after an interruption. */
 import { createHash } from "node:crypto";
 import { readFile, rm } from "node:fs/promises";
 import type { Clip } from "../datasets/clip.js";
@@ -13,17 +13,17 @@ export interface ResumableOptions extends Omit<EvaluateClipsOptions, "clips" | "
   readonly clipsFrom: (first: number) => AsyncIterable<readonly Clip[]>;
   /** Where the state is kept until the evaluation ends. */
   readonly stateFile: string;
-  /** What the result depends on (`fingerprintOf`): a state of another fingerprint is not gone on with. */
+  /** What the result depends on (`fingerprintOf`): a state with a different fingerprint is not resumed. */
   readonly fingerprint: string;
   /** The lock of the state's folder, checked before the state is written. */
   readonly lock?: { assertHeld(): Promise<void> } | undefined;
-  /** Told how many clips an earlier run had scored, when there was one. */
+  /** Called with the number of clips that an interrupted run had scored. */
   readonly onResume?: ((clips: number) => void) | undefined;
 }
 
 /**
- * Evaluates as `evaluateClips` does, keeping the state in a file; when called again after an interruption it goes
- * on from there and ends with the very same result. The file is removed at the end. Throws what `evaluateClips`
+ * Evaluates as `evaluateClips` does, keeping the state in a file; when called again after an interruption it
+ * continues from there and ends with the same result. The file is removed at the end. Throws what `evaluateClips`
  * throws, and `OutputError` when the state cannot be written.
  */
 export async function evaluateResumable(options: ResumableOptions): Promise<EvaluationResult> {
@@ -58,7 +58,7 @@ async function saveState(file: string, fingerprint: string, state: EvaluationSta
   await writeFileAtomic(file, JSON.stringify({ fingerprint, sha256: sha256(text), state: text }));
 }
 
-/** The state in `file`; `undefined` when there is none, it belongs to another evaluation or is damaged. */
+/** The state in `file`; `undefined` when it is missing, damaged or belongs to another evaluation. */
 async function loadState(file: string, fingerprint: string): Promise<EvaluationState | undefined> {
   try {
     const saved: unknown = JSON.parse(await readFile(file, "utf8"));

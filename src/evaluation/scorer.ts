@@ -6,10 +6,10 @@ import type { EvaluationResult } from "./result.js";
 export interface ClipScorer<State> {
   /** Scores one clip. */
   addClip(predicted: PredictedClip): void;
-  /** Ends a batch of clips: the published binary figures average over batches. */
+  /** Ends a batch of clips: the published binary metrics average over batches. */
   endBatch(): void;
-  /** The published figures so far. */
-  readonly headline: { readonly miou: number; readonly fscore: number };
+  /** The published metrics so far. */
+  readonly summary: { readonly miou: number; readonly fscore: number };
   /** Everything measured so far. */
   result(batchSize: number): EvaluationResult;
   /** The sums as JSON, at the end of a batch; a scorer made from them continues exactly. */

@@ -1,5 +1,5 @@
 /**
- * Figures of the semantic task (AVSS). Two protocols that differ by ten points on the same masks: *per image*
+ * Metrics of the semantic task (AVSS). Two protocols that differ by ten points on the same masks: *per image*
  * (as published): IoU and F-score of each frame and class, averaged over the frames in which the class
  * occurs; and *pooled* (as later papers report): pixels of the whole dataset counted together, per class.
  */
@@ -53,8 +53,8 @@ export interface ClassTallyState {
   readonly actual: readonly number[];
 }
 
-/** One class's figures in a `ClassTally`; `undefined` where the class occurs nowhere. */
-export interface ClassFigures {
+/** One class's metrics in a `ClassTally`; `undefined` where the class occurs nowhere. */
+export interface ClassMetrics {
   /** Frames in which the class occurs, in truth or prediction. */
   readonly frames: number;
   /** Mean IoU over those frames. */
@@ -80,7 +80,7 @@ export class ClassTally {
   readonly #predicted: Float64Array;
   readonly #actual: Float64Array;
 
-  /** An empty tally of `classCount` classes, or one that goes on from a saved state. */
+  /** An empty tally of `classCount` classes, or one that continues from a saved state. */
   constructor(classCount: number, state?: ClassTallyState) {
     const filled = (name: Exclude<keyof ClassTallyState, "frames">): Float64Array => {
       const values = new Float64Array(classCount);
@@ -117,8 +117,8 @@ export class ClassTally {
     }
   }
 
-  /** The figures of every class, by index. */
-  get classes(): ClassFigures[] {
+  /** The metrics of every class, by index. */
+  get classes(): ClassMetrics[] {
     return Array.from(this.framesOf, (frames, k) => {
       if (frames === 0) {
         const none = undefined;
@@ -135,7 +135,7 @@ export class ClassTally {
     });
   }
 
-  /** The sums as JSON, from which `new ClassTally(count, state)` goes on exactly. */
+  /** The sums as JSON, from which `new ClassTally(count, state)` continues exactly. */
   toJSON(): ClassTallyState {
     return {
       frames: this.#frames,
@@ -149,19 +149,19 @@ export class ClassTally {
   }
 }
 
-/** The per-class figures that can be averaged. */
-export type ClassFigureName = Exclude<keyof ClassFigures, "frames">;
+/** The per-class metrics that can be averaged. */
+export type ClassMetricName = Exclude<keyof ClassMetrics, "frames">;
 
 /** Mean over the given classes, those that occur nowhere counting as 0: the published average. */
-export function meanOverAllClasses(classes: readonly ClassFigures[], name: ClassFigureName): number {
-  const sum = classes.reduce((total, figures) => total + (figures[name] ?? 0), 0);
+export function meanOverAllClasses(classes: readonly ClassMetrics[], name: ClassMetricName): number {
+  const sum = classes.reduce((total, metrics) => total + (metrics[name] ?? 0), 0);
   return classes.length === 0 ? 0 : sum / classes.length;
 }
 
 /** Mean over those of the given classes that occur somewhere, in truth or prediction; 0 if none does. */
-export function meanOverOccurringClasses(classes: readonly ClassFigures[], name: ClassFigureName): number {
+export function meanOverOccurringClasses(classes: readonly ClassMetrics[], name: ClassMetricName): number {
   return meanOverAllClasses(
-    classes.filter((figures) => figures.frames > 0),
+    classes.filter((metrics) => metrics.frames > 0),
     name,
   );
 }

@@ -2,7 +2,7 @@
  * Scores clips of the semantic task and keeps their tallies: with and without padding, by category, by clip.
  */
 import type { PredictedClip } from "./predict-clips.js";
-import type { CategoryRow, ClassRow, ClipRow, EvaluationResult, SemanticFigures } from "./result.js";
+import type { CategoryRow, ClassRow, ClipRow, EvaluationResult, SemanticMetrics } from "./result.js";
 import type { ClipScorer } from "./scorer.js";
 import {
   ClassTally,
@@ -65,11 +65,11 @@ export class SemanticScorer implements ClipScorer<SemanticScorerState> {
     this.#clips.push({ id: clip.id, category: clip.category, ...row(own) });
   }
 
-  /** Nothing ends with a batch: these figures average over frames. */
+  /** Nothing ends with a batch: these metrics average over frames. */
   endBatch(): void {}
 
-  /** The published figures of the clips so far. */
-  get headline(): { miou: number; fscore: number } {
+  /** The published metrics of the clips so far. */
+  get summary(): { miou: number; fscore: number } {
     const { classes } = this.#withPadding;
     return {
       miou: meanOverAllClasses(classes, "iouPerImage"),
@@ -82,8 +82,8 @@ export class SemanticScorer implements ClipScorer<SemanticScorerState> {
     return {
       task: "avss",
       batchSize,
-      headline: this.headline,
-      figures: this.#figures,
+      summary: this.summary,
+      metrics: this.#metrics,
       classes: this.#classes,
       categories: [...this.#categories]
         .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -107,7 +107,7 @@ export class SemanticScorer implements ClipScorer<SemanticScorerState> {
     };
   }
 
-  get #figures(): SemanticFigures {
+  get #metrics(): SemanticMetrics {
     const padded = this.#withPadding.classes;
     const real = this.#real.classes;
     const objects = real.slice(1);
@@ -128,19 +128,19 @@ export class SemanticScorer implements ClipScorer<SemanticScorerState> {
       fscorePooledNoBackground: meanOverOccurringClasses(objects, "fscorePooled"),
       frames: this.#real.frames,
       paddedFrames: this.#withPadding.frames - this.#real.frames,
-      classesCounted: real.filter((figures) => figures.frames > 0).length,
+      classesCounted: real.filter((metrics) => metrics.frames > 0).length,
     };
   }
 
   get #classes(): ClassRow[] {
-    return this.#real.classes.map((figures, index) => ({
+    return this.#real.classes.map((metrics, index) => ({
       index,
       name: this.#names[index] ?? "",
-      frames: figures.frames,
-      iouPerImage: figures.iouPerImage ?? null,
-      fscorePerImage: figures.fscorePerImage ?? null,
-      iouPooled: figures.iouPooled ?? null,
-      fscorePooled: figures.fscorePooled ?? null,
+      frames: metrics.frames,
+      iouPerImage: metrics.iouPerImage ?? null,
+      fscorePerImage: metrics.fscorePerImage ?? null,
+      iouPooled: metrics.iouPooled ?? null,
+      fscorePooled: metrics.fscorePooled ?? null,
     }));
   }
 

@@ -28,7 +28,7 @@ export function swapPartners(
   if (categories.length < 2 || (options.differ && groups.size < 2)) {
     throw new DatasetError(
       `swapped sounds: expected clips of at least two ${options.differ ? "categories" : "sounds"}, found one`,
-      { hint: "evaluate a split with more clips" },
+      { hint: "Evaluate a split with more clips." },
     );
   }
   // With the categories side by side, a step of the largest one's length leads out of every category.

@@ -22,7 +22,7 @@ export function samplesOf(examples: number): number {
 
 /**
  * Log-mel examples of 16 kHz mono sound.  sound `f32[B,16000*examples]` -> `f32[B*examples,1,96,64]`
- * Example k starts at 0.96 k seconds, so the end of the sound is not heard, as in the published system.
+ * Example k starts at 0.96 k seconds, so the last 0.2 s of a five-second clip are dropped, as in the published system.
  *
  * In f64: beside a loud tone a quiet band is a small difference of large numbers, and the logarithm shows it.
  */
@@ -34,8 +34,8 @@ export function logMelOf(sound: Value, examples: number): Value {
   const hops = frames + hopsPerFrame - 1;
 
   // A frame is some whole hops and a part of the next one: hop f, hop f+1, the start of hop f+2.
-  const heard = slice(sound, [{ axis: 1, start: 0, end: hops * hopSamples }]);
-  const rows = reshape(cast(heard, "f64"), [batch, hops, hopSamples]);
+  const used = slice(sound, [{ axis: 1, start: 0, end: hops * hopSamples }]);
+  const rows = reshape(cast(used, "f64"), [batch, hops, hopSamples]);
   const parts = Array.from({ length: hopsPerFrame }, (_, k) =>
     slice(rows, [
       { axis: 1, start: k, end: k + frames },

@@ -29,8 +29,8 @@ export interface CompareExportOptions {
 export interface ComparedModel {
   readonly miou: number;
   readonly fscore: number;
-  /** All metrics of the evaluation; see `FIGURE_NOTES`. */
-  readonly figures: EvaluationResult["figures"];
+  /** All metrics of the evaluation; see `METRIC_NOTES`. */
+  readonly metrics: EvaluationResult["metrics"];
 }
 
 /** An exported precision against the full model. */
@@ -118,8 +118,8 @@ async function compare(
     const batch = toClipBatch([await dataset.load(0)]);
     const [fullSeconds, exportedSeconds] = await timeInTurns([fullModel, exportedModel], batch, signal);
     const [full, exported] = scorers.map((scorer): ComparedModel => {
-      const { headline, figures } = scorer.result(batchSize);
-      return { ...headline, figures };
+      const { summary, metrics } = scorer.result(batchSize);
+      return { ...summary, metrics };
     });
     if (!full || !exported) throw new Error("comparison: a model was not scored");
     return {

@@ -26,13 +26,13 @@ export interface ExportProgress extends Progress {
 export interface ExportOptions extends LoadModelOptions {
   /** The `.onnx` file to write; its folder is made if absent. */
   readonly out: string;
-  /** One clip, u8 frames and log-mels unless told. */
+  /** Default: one clip, u8 frames and log-mels. */
   readonly form?: Partial<ExportForm> | undefined;
-  /** `fp32` unless told. */
+  /** Default: `fp32`. */
   readonly precision?: Precision | undefined;
   /** Puts the weights into `<out>.data` beside the model. */
   readonly externalData?: boolean | undefined;
-  /** Told what the model is once it is read; when this fails, nothing is written. */
+  /** Called with the model once it is read; when this fails, nothing is written. */
   readonly onModel?: ((config: AvsModelConfig) => Promise<void>) | undefined;
   readonly onProgress?: ((progress: ExportProgress) => void) | undefined;
 }
@@ -149,7 +149,7 @@ function modelPieces(stored: StoredGraph, options: SerialiseOptions, out: string
     if (!(cause instanceof RangeError)) throw cause;
     throw new OutputError(`cannot write ${out}: one ONNX file holds 2 GiB at most`, {
       cause,
-      hint: "put the weights beside it with --external-data",
+      hint: "Put the weights beside it with --external-data.",
     });
   }
 }

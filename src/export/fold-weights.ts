@@ -8,13 +8,13 @@ import { constantsAsWeights, type StoredGraph } from "./stored-graph.js";
 export interface FoldOptions {
   readonly weights: StateDict;
   readonly runtime: Runtime;
-  /** Operators of the runtime's own; none unless told, so that any runtime can load the file. */
+  /** Operators of the runtime's own. Default: false, so that any runtime can load the file. */
   readonly contrib?: boolean | undefined;
 }
 
 /**
  * Emits the graph of `outputs` with every value that is fixed by the weights stored instead of computed. A stored
- * value has the state-dict key of the (first) parameter that it is made of, so that its part can be told.
+ * value has the state-dict key of the (first) parameter that it is made of, which identifies its part of the model.
  */
 export async function foldWeights(
   outputs: Readonly<Record<string, Value>>,

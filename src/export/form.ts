@@ -80,7 +80,7 @@ export function valueDocs(config: AvsModelConfig, form: ExportForm): Readonly<Re
     frames:
       form.frames === "u8"
         ? `RGB, 0 to 255, ${imageSize} x ${imageSize}; ${steps}`
-        : `RGB planes, (x / 255 - mean) / deviation with ImageNet's figures (see the metadata), ${imageSize} x ${imageSize}; ${steps}`,
+        : `RGB planes, (x / 255 - mean) / deviation with ImageNet's mean and deviation (see the metadata), ${imageSize} x ${imageSize}; ${steps}`,
     [audioInput[form.audio]]: sound[form.audio],
     frameMask: "1 for real frames, 0 for frames that pad a shorter clip",
     logits:

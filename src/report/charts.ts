@@ -1,7 +1,7 @@
 /** Charts as inline SVG; colours come from the page's style, so that they follow its light or dark theme. */
 import { type Html, html } from "./html.js";
 import {
-  formatShare,
+  formatFraction,
   type ReportBars,
   type ReportCurves,
   type ReportSeries,
@@ -11,12 +11,12 @@ import {
 const WIDTH = 520;
 const HEIGHT = 250;
 const LEFT = 44;
-const RIGHT = 104;
-const TOP = 14;
-const BOTTOM = 36;
-/** Points drawn per line: more cannot be told apart. */
-const MAX_POINTS = 260;
-const SERIES_COLORS = 5;
+const right = 104;
+const top = 14;
+const bottom = 36;
+/** Points drawn per line: more cannot be distinguished. */
+const maxPoints = 260;
+const seriesColors = 5;
 
 type Point = readonly [x: number, y: number];
 
@@ -34,8 +34,8 @@ export function curvesChart({ title, xLabel, series, marks = [] }: ReportCurves)
   const yTicks = ticks(Math.min(0, ...ys), Math.max(...ys), 5);
   const [x0, x1] = [Math.min(...xs), Math.max(...xs)];
   const [y0, y1] = [yTicks[0] ?? 0, yTicks.at(-1) ?? 1];
-  const px = (x: number): number => LEFT + ((x - x0) / (x1 - x0 || 1)) * (WIDTH - LEFT - RIGHT);
-  const py = (y: number): number => HEIGHT - BOTTOM - ((y - y0) / (y1 - y0 || 1)) * (HEIGHT - TOP - BOTTOM);
+  const px = (x: number): number => LEFT + ((x - x0) / (x1 - x0 || 1)) * (WIDTH - LEFT - right);
+  const py = (y: number): number => HEIGHT - bottom - ((y - y0) / (y1 - y0 || 1)) * (HEIGHT - top - bottom);
   const drawn = lines.map((line) => ({
     ...line,
     shown: line.smooth ? movingAverage(line.points) : line.points,
@@ -43,25 +43,25 @@ export function curvesChart({ title, xLabel, series, marks = [] }: ReportCurves)
   const labels = spread(drawn.map(({ shown }) => py(shown.at(-1)?.[1] ?? 0)));
   const svg = html`<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${title}">
 ${yTicks.map(
-  (y) => html`<line class="grid" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${r(py(y))}" y2="${r(py(y))}"/>
+  (y) => html`<line class="grid" x1="${LEFT}" x2="${WIDTH - right}" y1="${r(py(y))}" y2="${r(py(y))}"/>
 <text class="tick" x="${LEFT - 8}" y="${r(py(y) + 4)}" text-anchor="end">${tickText(y, yTicks)}</text>`,
 )}
 ${xTicks
   .filter((x) => x >= x0 && x <= x1)
   .map(
     (x) =>
-      html`<text class="tick" x="${r(px(x))}" y="${HEIGHT - BOTTOM + 18}" text-anchor="middle">${tickText(x, xTicks)}</text>`,
+      html`<text class="tick" x="${r(px(x))}" y="${HEIGHT - bottom + 18}" text-anchor="middle">${tickText(x, xTicks)}</text>`,
   )}
-<text class="axis" x="${(LEFT + WIDTH - RIGHT) / 2}" y="${HEIGHT - 3}" text-anchor="middle">${xLabel}</text>
+<text class="axis" x="${(LEFT + WIDTH - right) / 2}" y="${HEIGHT - 3}" text-anchor="middle">${xLabel}</text>
 ${marks.map(
   ({
     x,
     label,
-  }) => html`<line class="mark" x1="${r(px(x))}" x2="${r(px(x))}" y1="${TOP}" y2="${HEIGHT - BOTTOM}"/>
-<text class="tick" x="${r(px(x) - 5)}" y="${HEIGHT - BOTTOM - 6}" text-anchor="end">${label}</text>`,
+  }) => html`<line class="mark" x1="${r(px(x))}" x2="${r(px(x))}" y1="${top}" y2="${HEIGHT - bottom}"/>
+<text class="tick" x="${r(px(x) - 5)}" y="${HEIGHT - bottom - 6}" text-anchor="end">${label}</text>`,
 )}
 ${drawn.map(({ name, points, shown, smooth }, i) => {
-  const color = `s${i % SERIES_COLORS}`;
+  const color = `s${i % seriesColors}`;
   const [x, y] = shown.at(-1) ?? [x0, y0];
   return html`${smooth && html`<path class="line faint ${color}" d="${path(points, px, py)}"/>`}
 <path class="line ${color}" d="${path(shown, px, py)}"/>
@@ -77,8 +77,8 @@ export function barsChart({ title, bars, caption }: ReportBars): Html {
   const rows = bars.map(({ label, value, note }, i) => {
     const share = Math.round(Math.max(0, Math.min(1, value)) * 1000) / 10;
     return html`<div class="bar"><span class="bar-label">${label}${note !== undefined && html`<small>${note}</small>`}</span>
-<span class="bar-track"><span class="bar-fill f${i % SERIES_COLORS}" style="width:${share}%"></span></span>
-<span class="bar-value">${formatShare(value)}</span></div>`;
+<span class="bar-track"><span class="bar-fill f${i % seriesColors}" style="width:${share}%"></span></span>
+<span class="bar-value">${formatFraction(value)}</span></div>`;
   });
   return figure(title, html`<div class="bars">${rows}</div>`, caption);
 }
@@ -106,10 +106,10 @@ function path(points: readonly Point[], px: (x: number) => number, py: (y: numbe
   return points.map(([x, y], i) => `${i === 0 ? "M" : "L"}${r(px(x))},${r(py(y))}`).join("");
 }
 
-/** Averages runs of neighbouring points so that at most `MAX_POINTS` are left; the last one is kept. */
+/** Averages runs of neighbouring points so that at most `maxPoints` are left; the last one is kept. */
 function thin(points: readonly Point[]): readonly Point[] {
-  if (points.length <= MAX_POINTS) return points;
-  const run = Math.ceil(points.length / MAX_POINTS);
+  if (points.length <= maxPoints) return points;
+  const run = Math.ceil(points.length / maxPoints);
   const thinned: Point[] = [];
   for (let i = 0; i < points.length; i += run) {
     const group = points.slice(i, i + run);
@@ -159,7 +159,7 @@ function spread(ys: readonly number[]): number[] {
     const above = order[k - 1];
     if (above !== undefined) moved[i] = Math.max(moved[i] as number, (moved[above] as number) + gap);
   }
-  const overflow = Math.max(0, ...moved.map((y) => y - (HEIGHT - BOTTOM)));
+  const overflow = Math.max(0, ...moved.map((y) => y - (HEIGHT - bottom)));
   return moved.map((y) => y - overflow);
 }
 

@@ -10,11 +10,11 @@ import type { ReportClip, ReportSound } from "./report.js";
 
 const TRUTH = [18, 165, 148] as const;
 const PREDICTION = [247, 103, 7] as const;
-const JPEG_QUALITY = 82;
+const jpegQuality = 82;
 
 /** Options of `clipPictures`. */
 export interface ClipPictureOptions {
-  readonly figures: ReportClip["figures"];
+  readonly metrics: ReportClip["metrics"];
   /** Class names by index (AVSS): every class has its colour, and a legend names them. */
   readonly classes?: readonly string[] | undefined;
   /** Mono samples of the whole clip; without them the loudness is taken from the log-mel. */
@@ -28,7 +28,7 @@ export interface ClipPictureOptions {
 export async function clipPictures(
   clip: Clip,
   masks: TensorOf<"u8">,
-  { figures, classes, samples }: ClipPictureOptions,
+  { metrics, classes, samples }: ClipPictureOptions,
 ): Promise<ReportClip> {
   const seen = new Set<number>();
   const picture = async (frame: Image, labels: Image, color: Color): Promise<string> => {
@@ -54,7 +54,7 @@ export async function clipPictures(
   return {
     id: clip.id,
     category: clip.category,
-    figures,
+    metrics,
     frames,
     sound: samples ? waveform(samples) : loudness(clip.logMel, steps),
     ...(legend.length > 0 && { legend }),
@@ -101,7 +101,7 @@ function slice(tensor: TensorOf<"u8">, index: number): Image {
 async function jpegAddress(image: Image): Promise<string> {
   const [height = 1, width = 1] = image.shape;
   const jpeg = await sharp(image.data, { raw: { width, height, channels: 3 } })
-    .jpeg({ quality: JPEG_QUALITY, chromaSubsampling: "4:4:4" })
+    .jpeg({ quality: jpegQuality, chromaSubsampling: "4:4:4" })
     .toBuffer();
   return `data:image/jpeg;base64,${jpeg.toString("base64")}`;
 }

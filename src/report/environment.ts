@@ -1,4 +1,4 @@
-/** Where and how a figure came about. */
+/** Where and how a metric came about. */
 import { createRequire } from "node:module";
 import os from "node:os";
 

@@ -1,7 +1,7 @@
 /** An evaluation's result as a report. */
-import { type EvaluationResult, namedFigures, type Protocol } from "../evaluation/result.js";
+import { type EvaluationResult, namedMetrics, type Protocol } from "../evaluation/result.js";
 import {
-  formatShare,
+  formatFraction,
   type Report,
   type ReportBars,
   type ReportCurves,
@@ -16,7 +16,7 @@ export interface ChartedEpoch {
   readonly epoch: number;
   /** Mean training loss. */
   readonly loss: number;
-  /** Figures on the validation split, `miou` and `fscore` among them, where the epoch was evaluated. */
+  /** Metrics on the validation split, `miou` and `fscore` among them, where the epoch was evaluated. */
   readonly validation?: Readonly<Record<string, number>> | undefined;
 }
 
@@ -90,7 +90,7 @@ export function evaluationReport(
   return {
     title: options.title,
     lead: options.lead,
-    tiles: [...headlineTiles(result), ...(options.tiles ?? [])],
+    tiles: [...summaryTiles(result), ...(options.tiles ?? [])],
     charts: [...(options.charts ?? []), distribution(result)],
     galleries: options.galleries ?? [],
     tables: [figuresTable(result), ...categoryTable(result), ...classTable(result), clipTable(result)],
@@ -98,12 +98,12 @@ export function evaluationReport(
   };
 }
 
-function headlineTiles({ headline, clips, batchSize, task }: EvaluationResult): ReportTile[] {
+function summaryTiles({ summary, clips, batchSize, task }: EvaluationResult): ReportTile[] {
   const note = task === "avss" ? "published, per image" : `published, batches of ${batchSize}`;
   const frames = clips.reduce((sum, clip) => sum + clip.frames, 0);
   return [
-    { label: "mIoU", value: formatShare(headline.miou), note },
-    { label: "F-score", value: formatShare(headline.fscore), note },
+    { label: "mIoU", value: formatFraction(summary.miou), note },
+    { label: "F-score", value: formatFraction(summary.fscore), note },
     { label: "Clips", value: String(clips.length), note: `${frames} frames` },
   ];
 }
@@ -124,7 +124,7 @@ function distribution({ clips }: EvaluationResult): ReportCurves {
   };
 }
 
-const PROTOCOL_TEXT: Readonly<Record<Protocol, string>> = {
+const protocolText: Readonly<Record<Protocol, string>> = {
   published: "published",
   corrected: "corrected",
   count: "",
@@ -132,10 +132,10 @@ const PROTOCOL_TEXT: Readonly<Record<Protocol, string>> = {
 
 function figuresTable(result: EvaluationResult): ReportTable {
   return {
-    title: "Every figure, and what it is",
-    note: "“Published” figures repeat the published evaluation, flaws included, to compare with its tables; “corrected” ones mend them. Compare like with like only.",
+    title: "Every metric, and what it is",
+    note: "“Published” metrics repeat the published evaluation, flaws included, to compare with its tables; “corrected” ones fix them. Compare like with like only.",
     columns: ["Figure", "Value", "Protocol", "How it is computed"],
-    rows: namedFigures(result).map((f) => [f.label, f.value, PROTOCOL_TEXT[f.protocol], f.explanation]),
+    rows: namedMetrics(result).map((f) => [f.label, f.value, protocolText[f.protocol], f.explanation]),
   };
 }
 

@@ -1,4 +1,4 @@
-/** HTML by template, escaped unless it is HTML already: names of clips and categories come from strangers. */
+/** HTML by template, escaped unless it is HTML already: names of clips and categories are untrusted input. */
 
 /** Text that is HTML already; made by `html`, or from text of our own such as a style sheet. */
 export class Html {
@@ -26,7 +26,7 @@ function write(part: HtmlPart): string {
   return escapeText(String(part));
 }
 
-const ENTITIES: Readonly<Record<string, string>> = {
+const entities: Readonly<Record<string, string>> = {
   "&": "&amp;",
   "<": "&lt;",
   ">": "&gt;",
@@ -35,5 +35,5 @@ const ENTITIES: Readonly<Record<string, string>> = {
 };
 
 function escapeText(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => ENTITIES[character] as string);
+  return text.replace(/[&<>"']/g, (character) => entities[character] as string);
 }

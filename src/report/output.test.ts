@@ -16,17 +16,17 @@ import { Random } from "../random.js";
 import { f32 } from "../tensor.js";
 import { writeResult } from "./write-result.js";
 
-const SIDE = 8;
+const side = 8;
 
 function makeClip(index: number, id = `clip-${index}`): Clip {
   const random = new Random(index, 5);
-  const masks = Uint8Array.from({ length: SIDE * SIDE * 2 }, () => random.integer(2));
+  const masks = Uint8Array.from({ length: side * side * 2 }, () => random.integer(2));
   return {
     id,
     category: index % 2 === 0 ? 'say "hi", dog' : "cat",
-    frames: { dtype: "u8", shape: [2, SIDE, SIDE, 3], data: new Uint8Array(SIDE * SIDE * 6).fill(index) },
+    frames: { dtype: "u8", shape: [2, side, side, 3], data: new Uint8Array(side * side * 6).fill(index) },
     logMel: f32(new Float32Array(2 * 96 * 64), [2, 1, 96, 64]),
-    masks: { dtype: "u8", shape: [2, SIDE, SIDE], data: masks },
+    masks: { dtype: "u8", shape: [2, side, side], data: masks },
     labelled: [0, 1],
     frameMask: f32([1, 1], [2]),
   };
@@ -45,14 +45,14 @@ const dataset: AvsDataset = {
 
 const predictor: Predictor = {
   frameCount: 2,
-  imageSize: SIDE,
+  imageSize: side,
   classes: ["sounding"],
   clipsPerRun: 1,
   predict: async ({ frames }) => {
     const [steps = 0] = frames.shape;
     const random = new Random(frames.data[0] ?? 0, 9);
-    const data = Float32Array.from({ length: steps * SIDE * SIDE }, () => random.normal());
-    return f32(data, [steps, 1, SIDE, SIDE]);
+    const data = Float32Array.from({ length: steps * side * side }, () => random.normal());
+    return f32(data, [steps, 1, side, side]);
   },
   close: async () => {},
 };
@@ -68,7 +68,7 @@ async function scratch(t: TestContext): Promise<string> {
   return dir;
 }
 
-test("tables are written with quoted names, and the JSON explains its figures", async (t) => {
+test("tables are written with quoted names, and the JSON explains its metrics", async (t) => {
   const dir = await scratch(t);
   const result = await evaluateClips({
     predictor,
@@ -80,7 +80,7 @@ test("tables are written with quoted names, and the JSON explains its figures", 
   const files = await writeResult(dir, result, { checkpoint: "c.safetensors" });
   assert.deepEqual(
     files.map((file) => path.basename(file)),
-    ["figures.csv", "per-category.csv", "per-clip.csv", "evaluation.json"],
+    ["metrics.csv", "per-category.csv", "per-clip.csv", "evaluation.json"],
   );
   const categories = await readFile(path.join(dir, "per-category.csv"), "utf8");
   assert.match(
@@ -98,21 +98,21 @@ test("tables are written with quoted names, and the JSON explains its figures", 
 test("binary masks are PNG files of 0 and 255, named from frame 0", async (t) => {
   const dir = await scratch(t);
   const clip = clips[1] as Clip;
-  await maskWriter(dir, "s4")(clip, { dtype: "u8", shape: [2, SIDE, SIDE], data: clip.masks.data });
+  await maskWriter(dir, "s4")(clip, { dtype: "u8", shape: [2, side, side], data: clip.masks.data });
   const folder = path.join(dir, "pred_masks", "cat", "clip-1");
   assert.deepEqual((await readdir(folder)).sort(), ["clip-1_0.png", "clip-1_1.png"]);
   const second = await readGray(path.join(folder, "clip-1_1.png"));
   assert.deepEqual(
     second.data,
-    clip.masks.data.slice(SIDE * SIDE).map((v) => v * 255),
+    clip.masks.data.slice(side * side).map((v) => v * 255),
   );
 });
 
 test("semantic masks have the palette's colours at 360x240, and no padded frames", async (t) => {
   const dir = await scratch(t);
   const clip: Clip = { ...makeClip(0), category: "v2", frameMask: f32([1, 0], [2]) };
-  const masks = new Uint8Array(2 * SIDE * SIDE).fill(70, 0, SIDE * 4);
-  await maskWriter(dir, "avss")(clip, { dtype: "u8", shape: [2, SIDE, SIDE], data: masks });
+  const masks = new Uint8Array(2 * side * side).fill(70, 0, side * 4);
+  await maskWriter(dir, "avss")(clip, { dtype: "u8", shape: [2, side, side], data: masks });
   const folder = path.join(dir, "pred_masks", "v2", "clip-0");
   assert.deepEqual(await readdir(folder), ["clip-0_0.png"]);
   const image = await readRgb(path.join(folder, "clip-0_0.png"));
@@ -124,7 +124,7 @@ test("semantic masks have the palette's colours at 360x240, and no padded frames
 test("a clip whose name leads out of the folder is refused", async (t) => {
   const dir = await scratch(t);
   const evil = makeClip(1, "../../../evil");
-  const write = maskWriter(dir, "s4")(evil, { dtype: "u8", shape: [2, SIDE, SIDE], data: evil.masks.data });
+  const write = maskWriter(dir, "s4")(evil, { dtype: "u8", shape: [2, side, side], data: evil.masks.data });
   await assert.rejects(write, { name: "OutputError" });
   assert.deepEqual(await readdir(dir), []);
 });

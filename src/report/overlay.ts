@@ -6,7 +6,7 @@ export type Color = readonly [red: number, green: number, blue: number];
 
 /** How much of the frame's light is left outside the mask, and how much of its colour. */
 const DIM = 0.72;
-const COLOR_LEFT = 0.3;
+const colorLeft = 0.3;
 /** How much of the label's colour covers the frame inside the mask. */
 const COVER = 0.42;
 /** Width of the outline, in pixels of a picture of 224. */
@@ -40,9 +40,9 @@ export function overlay(
       pixels[3 * i + 2] as number,
     ];
     if (label === 0) {
-      const grey = (1 - COLOR_LEFT) * (0.299 * red + 0.587 * green + 0.114 * blue);
+      const grey = (1 - colorLeft) * (0.299 * red + 0.587 * green + 0.114 * blue);
       out.set(
-        [red, green, blue].map((light) => DIM * (COLOR_LEFT * light + grey)),
+        [red, green, blue].map((light) => DIM * (colorLeft * light + grey)),
         3 * i,
       );
       continue;

@@ -1,7 +1,13 @@
 /** A report as one self-contained HTML file: no scripts, no addresses outside it. */
 import { barsChart, curvesChart, soundChart } from "./charts.js";
 import { Html, type HtmlPart, html } from "./html.js";
-import { formatShare, type Report, type ReportClip, type ReportGallery, type ReportTable } from "./report.js";
+import {
+  formatFraction,
+  type Report,
+  type ReportClip,
+  type ReportGallery,
+  type ReportTable,
+} from "./report.js";
 import { STYLE } from "./style.js";
 
 /** Pictures are taken over only as base64 of these kinds: no other address gets into the page. */
@@ -44,13 +50,13 @@ function gallery({ title, note, clips }: ReportGallery): Html {
 <div class="clips">${clips.map(clipCard)}</div></section>`;
 }
 
-function clipCard({ id, category, figures, frames, sound, legend = [] }: ReportClip): Html {
+function clipCard({ id, category, metrics, frames, sound, legend = [] }: ReportClip): Html {
   const hasTruth = frames.some(({ truth }) => truth !== undefined);
   const row = (name: HtmlPart, content: HtmlPart): Html =>
     html`<div class="row-name">${name}</div><div>${content}</div>`;
   return html`<article class="clip">
 <div class="clip-head"><b>${id}</b><span class="category">${category}</span>
-<span class="figures">${figures.map(([label, value]) => html` &nbsp; ${label}<strong>${value}</strong>`)}</span></div>
+<span class="metrics">${metrics.map(([label, value]) => html` &nbsp; ${label}<strong>${value}</strong>`)}</span></div>
 <div class="film">
 ${hasTruth && row(html`${legend.length === 0 && html`<i class="truth"></i>`}truth`, html`<div class="frames">${frames.map(({ truth, seconds }) => picture(truth, `truth at ${seconds} s`))}</div>`)}
 ${row(html`${legend.length === 0 && html`<i class="prediction"></i>`}predicted`, html`<div class="frames">${frames.map(({ prediction, seconds }) => picture(prediction, `prediction at ${seconds} s`))}</div>`)}
@@ -93,11 +99,11 @@ function classOf(name: string): Html | undefined {
 function cell(value: string | number | null, numeric: boolean, meter: boolean): Html {
   if (meter && (typeof value === "number" || value === null)) {
     const share = Math.round(Math.max(0, Math.min(1, value ?? 0)) * 1000) / 10;
-    return html`<td class="meter"><div class="meter-in"><span class="rail"><span style="width:${share}%"></span></span><span>${formatShare(value)}</span></div></td>`;
+    return html`<td class="meter"><div class="meter-in"><span class="rail"><span style="width:${share}%"></span></span><span>${formatFraction(value)}</span></div></td>`;
   }
   if (value === "published" || value === "corrected") {
     return html`<td><span class="tag ${value}">${value}</span></td>`;
   }
-  const text = typeof value === "number" && !Number.isInteger(value) ? formatShare(value) : (value ?? "–");
+  const text = typeof value === "number" && !Number.isInteger(value) ? formatFraction(value) : (value ?? "–");
   return html`<td${classOf(numeric ? "number" : "")}>${text}</td>`;
 }

@@ -10,14 +10,14 @@ import { renderReport } from "./render-report.js";
 import type { Report } from "./report.js";
 import { pickShowcase } from "./showcase.js";
 
-const EVIL = `<img src=x onerror="alert('1')">&`;
-const PIXEL = "data:image/png;base64,iVBORw0KGgo=";
+const evil = `<img src=x onerror="alert('1')">&`;
+const pixel = "data:image/png;base64,iVBORw0KGgo=";
 
 const result: EvaluationResult = {
   task: "s4",
   batchSize: 4,
-  headline: { miou: 0.5, fscore: 0.6 },
-  figures: {
+  summary: { miou: 0.5, fscore: 0.6 },
+  metrics: {
     miouPublishedPerBatch: 0.5,
     fscorePublishedPerBatch: 0.6,
     jAndFPublished: 0.55,
@@ -33,11 +33,11 @@ const result: EvaluationResult = {
     framesWithObject: 9,
   },
   categories: [
-    { category: EVIL, clips: 1, frames: 5, miou: 0.2, fscore: null },
+    { category: evil, clips: 1, frames: 5, miou: 0.2, fscore: null },
     { category: "dog", clips: 1, frames: 5, miou: 0.8, fscore: 0.9 },
   ],
   clips: Array.from({ length: 7 }, (_, i) => ({
-    id: `${EVIL}${i}`,
+    id: `${evil}${i}`,
     category: "dog",
     frames: 5,
     miou: [0.3, 0.9, 0.1, 0.5, 0.7, 0.2, 0.6][i] ?? 0,
@@ -47,7 +47,7 @@ const result: EvaluationResult = {
 
 function makeReport(parts: Partial<Report> = {}): Report {
   const report = evaluationReport(result, {
-    title: EVIL,
+    title: evil,
     lead: "lead",
     charts: [
       ...trainingCharts({
@@ -63,17 +63,17 @@ function makeReport(parts: Partial<Report> = {}): Report {
         title: "Worst",
         clips: [
           {
-            id: EVIL,
-            category: EVIL,
-            figures: [["mIoU", "0.100"]],
-            frames: [{ seconds: 1, prediction: PIXEL }],
-            sound: { envelope: [0, 0, 0], source: EVIL },
-            legend: [{ name: EVIL, color: "#ff0000" }],
+            id: evil,
+            category: evil,
+            metrics: [["mIoU", "0.100"]],
+            frames: [{ seconds: 1, prediction: pixel }],
+            sound: { envelope: [0, 0, 0], source: evil },
+            legend: [{ name: evil, color: "#ff0000" }],
           },
         ],
       },
     ],
-    environment: [["Command", EVIL]],
+    environment: [["Command", evil]],
   });
   return { ...report, ...parts };
 }
@@ -83,7 +83,7 @@ test("nothing that comes from outside is read as HTML", () => {
   assert.ok(!page.includes("<img src=x"));
   assert.ok(!page.includes('onerror="alert'));
   assert.ok(page.includes("&lt;img src=x onerror=&quot;alert(&#39;1&#39;)&quot;&gt;&amp;"));
-  assert.equal(html`<p title="${EVIL}">${["a", 1, false, undefined]}</p>`.text.match(/[<>]/g)?.length, 4);
+  assert.equal(html`<p title="${evil}">${["a", 1, false, undefined]}</p>`.text.match(/[<>]/g)?.length, 4);
 });
 
 test("the page refers to nothing outside itself and has no scripts", () => {
@@ -96,7 +96,7 @@ test("pictures and colours that are not what they should be are refused", () => 
   const clip = {
     id: "c",
     category: "",
-    figures: [],
+    metrics: [],
     frames: [{ seconds: 1, prediction: "https://example.org/a.png" }],
   };
   const gallery = (c: Report["galleries"][number]["clips"][number]) =>
@@ -113,7 +113,7 @@ test("curves without a finite point say so; others have no broken coordinates", 
   assert.equal(empty.match(/Nothing was recorded/g)?.length, 2);
 });
 
-test("every figure is listed with its protocol, and a missing one as a dash", () => {
+test("every metric is listed with its protocol, and a missing one as a dash", () => {
   const page = renderReport(makeReport());
   assert.match(page, />best clip <tspan/);
   assert.match(page, /mIoU, per batch<\/td><td class="number">0\.500<\/td><td><span class="tag published">/);
@@ -183,7 +183,7 @@ test("a clip's pictures leave out padded frames and name the classes seen", asyn
     logMel: filled([3, 1, 96, 64]),
     frameMask: f32([1, 1, 0], [3]),
   };
-  const pictures = await clipPictures(clip, masks, { figures: [], classes: ["background", "dog", "cat"] });
+  const pictures = await clipPictures(clip, masks, { metrics: [], classes: ["background", "dog", "cat"] });
   assert.equal(pictures.frames.length, 2);
   assert.ok(pictures.frames[0]?.truth?.startsWith("data:image/jpeg;base64,"));
   assert.equal(pictures.frames[1]?.truth, undefined);

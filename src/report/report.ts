@@ -1,6 +1,6 @@
 /** What a report shows; `renderReport` turns it into one HTML file. */
 
-/** A figure in large type. */
+/** A metric in large type. */
 export interface ReportTile {
   readonly label: string;
   readonly value: string;
@@ -45,11 +45,11 @@ export interface ReportClip {
   readonly id: string;
   readonly category: string;
   /** E.g. `[["mIoU", "0.812"], ["F-score", "0.901"]]`. */
-  readonly figures: readonly (readonly [label: string, value: string])[];
+  readonly metrics: readonly (readonly [label: string, value: string])[];
   /** One per second. */
   readonly frames: readonly {
     readonly seconds: number;
-    /** The frame with its ground truth; absent where there is none. */
+    /** The frame with its ground truth; absent where the frame is not labelled. */
     readonly truth?: string | undefined;
     /** The frame with the predicted mask. */
     readonly prediction: string;
@@ -99,7 +99,7 @@ export interface Report {
   readonly environment: readonly (readonly [name: string, value: string])[];
 }
 
-/** A share in 0..1 as figures are printed: three decimals, `–` where there is none. */
-export function formatShare(value: number | null): string {
+/** A fraction in 0..1 as it is printed: three decimals, `–` for `null`. */
+export function formatFraction(value: number | null): string {
   return value === null || !Number.isFinite(value) ? "–" : value.toFixed(3);
 }

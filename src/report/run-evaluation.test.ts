@@ -9,18 +9,18 @@ import type { ClipBatch, Predictor } from "../inference/predictor.js";
 import { f32 } from "../tensor.js";
 import { runEvaluation } from "./run-evaluation.js";
 
-const SIDE = 64;
+const side = 64;
 
 /** Finds bright pixels, more of them the louder the sound. */
 function brightness(frameCount: number, classes: readonly string[]): Predictor {
   return {
     frameCount,
-    imageSize: SIDE,
+    imageSize: side,
     classes: classes.length > 2 ? classes : ["sounding"],
     clipsPerRun: 4,
     predict: async ({ frames, logMel, frameMask }: ClipBatch) => {
       const [steps = 0] = frames.shape;
-      const pixels = SIDE * SIDE;
+      const pixels = side * side;
       const outputs = classes.length > 2 ? classes.length : 1;
       const logits = new Float32Array(steps * outputs * pixels);
       for (let t = 0; t < steps; t++) {
@@ -31,7 +31,7 @@ function brightness(frameCount: number, classes: readonly string[]): Predictor {
           logits[at] = ((green - 128) / 40 + loud / 4) * (frameMask.data[t] ?? 0);
         }
       }
-      return f32(logits, [steps, outputs, SIDE, SIDE]);
+      return f32(logits, [steps, outputs, side, side]);
     },
     close: async () => {},
   };
@@ -42,12 +42,12 @@ for (const [task, frameCount] of [
   ["ms3", 5],
   ["avss", 10],
 ] as const) {
-  test(`${task}: a dataset on disk gives figures, tables, masks and report`, async (t) => {
+  test(`${task}: a dataset on disk gives metrics, tables, masks and report`, async (t) => {
     const root = sharedPath("minibench");
     if (root === undefined) return t.skip("minibench absent");
     const outDir = await mkdtemp(path.join(tmpdir(), "avseg-evaluation-"));
     t.after(() => rm(outDir, { recursive: true }));
-    const dataset = await openDataset({ task, root, split: "test", imageSize: SIDE });
+    const dataset = await openDataset({ task, root, split: "test", imageSize: side });
     const predictor = brightness(frameCount, dataset.classes);
     const common = { predictor, dataset, batchSize: 4, workers: 1, context: { checkpoint: "fake" } };
     const { result, files } = await runEvaluation({
@@ -57,19 +57,19 @@ for (const [task, frameCount] of [
       report: { title: "T <1>" },
     });
     assert.equal(result.clips.length, dataset.entries.length);
-    assert.ok(result.headline.miou > 0 && result.headline.miou < 1);
+    assert.ok(result.summary.miou > 0 && result.summary.miou < 1);
     assert.deepEqual(
       (await readdir(outDir)).sort(),
       [...files.map((file) => path.basename(file)), "pred_masks"].sort(),
     );
     const masks = (await readdir(outDir, { recursive: true })).filter((file) => file.endsWith(".png"));
-    assert.equal(masks.length, result.figures.frames);
+    assert.equal(masks.length, result.metrics.frames);
     const page = await readFile(path.join(outDir, "report.html"), "utf8");
     assert.match(page, /<h1>T &lt;1&gt;<\/h1>/);
     assert.ok(dataset.entries.every(({ id }) => page.includes(id)));
 
     const swapped = await runEvaluation({ ...common, outDir: path.join(outDir, "swapped"), swapSounds: 1 });
-    assert.notDeepEqual(swapped.result.figures, result.figures);
+    assert.notDeepEqual(swapped.result.metrics, result.metrics);
     const again = await runEvaluation({ ...common, outDir: path.join(outDir, "swapped"), swapSounds: 1 });
     assert.deepEqual(again.result, swapped.result);
   });
@@ -78,7 +78,7 @@ for (const [task, frameCount] of [
 test("an output folder that cannot be made is found out before the model runs", async (t) => {
   const root = sharedPath("minibench");
   if (root === undefined) return t.skip("minibench absent");
-  const dataset = await openDataset({ task: "ms3", root, split: "test", imageSize: SIDE });
+  const dataset = await openDataset({ task: "ms3", root, split: "test", imageSize: side });
   let runs = 0;
   const predictor: Predictor = {
     ...brightness(5, dataset.classes),

@@ -1,5 +1,5 @@
 /**
- * A whole evaluation with its files: figures, tables, masks and report, gone on with after an interruption.
+ * An evaluation with its files: metrics, tables, masks and report; resumable after an interruption.
  */
 import path from "node:path";
 import type { AvsDataset } from "../datasets/clip.js";
@@ -26,12 +26,12 @@ export type ReportParts = Partial<Pick<Report, "title" | "lead" | "tiles" | "cha
 export interface RunEvaluationOptions {
   readonly predictor: Predictor;
   readonly dataset: AvsDataset;
-  /** Clips per batch: the published binary figures are averages over batches. */
+  /** Clips per batch: the published binary metrics are averages over batches. */
   readonly batchSize: number;
   readonly outDir: string;
   /**
-   * What else decides the result and tells people what was evaluated: the hashes of the checkpoint, its encoders
-   * and all settings. An interrupted evaluation is gone on with only if all of this is the same.
+   * What else decides the result and documents what was evaluated: the hashes of the checkpoint, its encoders
+   * and all settings. An interrupted evaluation is resumed only if all of this is the same.
    */
   readonly context: Readonly<Record<string, unknown>>;
   /** Gives every clip the sound of another, drawn by this seed. */
@@ -43,7 +43,7 @@ export interface RunEvaluationOptions {
   /** Decoding threads; see `ClipLoader`. */
   readonly workers?: number | undefined;
   readonly onProgress?: ((progress: EvaluationProgress) => void) | undefined;
-  /** Told how many clips an interrupted run had scored. */
+  /** Called with the number of clips that an interrupted run had scored. */
   readonly onResume?: ((clips: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }

@@ -5,7 +5,7 @@ import { predictClips } from "../evaluation/predict-clips.js";
 import type { EvaluationResult } from "../evaluation/result.js";
 import type { Predictor } from "../inference/predictor.js";
 import { clipPictures } from "./clip-pictures.js";
-import { formatShare, type ReportClip, type ReportGallery } from "./report.js";
+import { formatFraction, type ReportClip, type ReportGallery } from "./report.js";
 
 /** Positions in `result.clips` of the `count` worst, middle and best clips, none of them twice. */
 export function pickShowcase(
@@ -61,9 +61,9 @@ async function showClip(options: Parameters<typeof showcase>[0], index: number):
   const [row] = scorer.result(1).clips;
   const samples = await dataset.loadWaveform?.(index);
   return clipPictures(clip, predicted.masks, {
-    figures: [
-      ["mIoU", formatShare(row?.miou ?? null)],
-      ["F-score", formatShare(row?.fscore ?? null)],
+    metrics: [
+      ["mIoU", formatFraction(row?.miou ?? null)],
+      ["F-score", formatFraction(row?.fscore ?? null)],
     ],
     ...(dataset.task === "avss" && { classes: dataset.classes }),
     samples,

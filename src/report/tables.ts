@@ -1,14 +1,14 @@
 /** An evaluation's tables as CSV text (RFC 4180). */
 import { formatTable } from "../datasets/avsbench/table.js";
-import { type EvaluationResult, namedFigures } from "../evaluation/result.js";
+import { type EvaluationResult, namedMetrics } from "../evaluation/result.js";
 
 type Cell = string | number | null;
 
-/** Every figure: `name,label,protocol,value,explanation`. */
-export function figuresCsv(result: EvaluationResult): string {
+/** Every metric: `name,label,protocol,value,explanation`. */
+export function metricsCsv(result: EvaluationResult): string {
   return csv(
     ["name", "label", "protocol", "value", "explanation"],
-    namedFigures(result).map((f) => [f.name, f.label, f.protocol, f.value, f.explanation]),
+    namedMetrics(result).map((f) => [f.name, f.label, f.protocol, f.value, f.explanation]),
   );
 }
 

@@ -1,12 +1,12 @@
-/** An evaluation's figures and tables on disk. */
+/** An evaluation's metrics and tables on disk. */
 import path from "node:path";
-import { type EvaluationResult, FIGURE_NOTES, namedFigures } from "../evaluation/result.js";
+import { type EvaluationResult, METRIC_NOTES, namedMetrics } from "../evaluation/result.js";
 import { writeFileAtomic } from "../node/files.js";
-import { categoriesCsv, classesCsv, clipsCsv, figuresCsv } from "./tables.js";
+import { categoriesCsv, classesCsv, clipsCsv, metricsCsv } from "./tables.js";
 
 /**
- * Writes `evaluation.json` (everything, with a note on every figure and `context`: checkpoint, dataset, ...),
- * `figures.csv`, `per-category.csv`, `per-clip.csv` and, for AVSS, `per-class.csv` into `outDir`. Returns the
+ * Writes `evaluation.json` (everything, with a note on every metric and `context`: checkpoint, dataset, ...),
+ * `metrics.csv`, `per-category.csv`, `per-clip.csv` and, for AVSS, `per-class.csv` into `outDir`. Returns the
  * paths written. Throws `OutputError`.
  */
 export async function writeResult(
@@ -14,9 +14,9 @@ export async function writeResult(
   result: EvaluationResult,
   context: Readonly<Record<string, unknown>> = {},
 ): Promise<string[]> {
-  const notes = Object.fromEntries(namedFigures(result).map(({ name }) => [name, FIGURE_NOTES[name]]));
+  const notes = Object.fromEntries(namedMetrics(result).map(({ name }) => [name, METRIC_NOTES[name]]));
   const files: [name: string, text: string | undefined][] = [
-    ["figures.csv", figuresCsv(result)],
+    ["metrics.csv", metricsCsv(result)],
     ["per-category.csv", categoriesCsv(result)],
     ["per-clip.csv", clipsCsv(result)],
     ["per-class.csv", classesCsv(result)],

@@ -4,7 +4,7 @@ import { type Shape, sizeOf } from "../tensor.js";
 
 /**
  * Floating-point operations of the matrix products and convolutions among `nodes`, a multiply-add counting as
- * two, as published figures count them; what is elementwise is left out.
+ * two, as published metrics count them; what is elementwise is left out.
  */
 export function countFlops(nodes: ReturnType<typeof reachable>): number {
   let total = 0;

@@ -24,12 +24,12 @@ export interface OpenTrainingOptions {
   readonly config: Config;
   readonly workDir: string;
   /**
-   * What to do with a run that the folder has already: `resume` goes on from it (or starts, where there is
-   * none), `replace` starts anew, `refuse` (the default) throws.
+   * What to do with a run that the folder has already: `resume` continues it (or starts, where there is
+   * no run), `replace` starts anew, `refuse` (the default) throws.
    */
   readonly existing?: "resume" | "replace" | "refuse" | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Told what is worth knowing although the run goes on. */
+  /** Receives what is worth knowing but does not stop the run. */
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
@@ -116,7 +116,7 @@ async function openLocked(options: OpenTrainingOptions, lock: Lock): Promise<Tra
           onProgress,
           signal: stop,
         });
-        return { ...result.headline };
+        return { ...result.summary };
       },
     });
     const summary = {
@@ -140,7 +140,7 @@ function open(config: Config, split: Config["training"]["valSplit"]): Promise<Av
 }
 
 /**
- * The checkpoint to go on from. Throws `ConfigError` for a folder in use, unless told what to do with it, and for a
+ * The checkpoint to resume from. Throws `ConfigError` for a folder with a run when `existing` is `refuse`, and for a
  * run of another configuration.
  */
 async function existingRun(
@@ -151,8 +151,8 @@ async function existingRun(
   const found = [last, best].find((file) => existsSync(file));
   if (found === undefined || existing === "replace") return undefined;
   if (existing === "refuse") {
-    throw new ConfigError(`${workDir}: has a run already (${found})`, {
-      hint: "Go on with --resume, start anew with --overwrite, or choose another folder with --out.",
+    throw new ConfigError(`${workDir}: it already holds a run (${found})`, {
+      hint: "Continue it with --resume, start anew with --overwrite, or choose another folder with --out.",
     });
   }
   // A run killed between its first two checkpoints left the best alone, and makes it again.

@@ -8,7 +8,7 @@ export interface LogLine {
   readonly kind: "step" | "epoch";
   /** Steps done. */
   readonly step: number;
-  readonly [figure: string]: unknown;
+  readonly [metric: string]: unknown;
 }
 
 /** An append-only file of log lines. */

@@ -1,11 +1,10 @@
-/** Whether a checkpoint can go on under a configuration. */
-
+/** Whether a checkpoint can be resumed under a configuration. */
 import type { Config } from "../config/schema.js";
 import { firstDifference } from "../diff.js";
 import { ConfigError } from "../errors.js";
 
 /** Keys that change neither what a step computes nor which epoch is the best, or that extend a run. */
-const free = [
+const ignoredKeys = [
   /^description$/,
   /^workDir$/,
   /^data\.(root|workers|testBatchSize|audioCache)$/,
@@ -16,10 +15,14 @@ const free = [
 
 /**
  * Throws `ConfigError` naming the first key in which the run of checkpoint `file` differs from `current` in a
- * way that would make it another run.
+ * way that would make it a different run.
  */
 export function requireSameRun(saved: Config, current: Config, file: string): void {
-  const difference = firstDifference(saved, current, (key) => !free.some((pattern) => pattern.test(key)));
+  const difference = firstDifference(
+    saved,
+    current,
+    (key) => !ignoredKeys.some((pattern) => pattern.test(key)),
+  );
   if (difference === undefined) return;
   const {
     key,

@@ -60,7 +60,7 @@ export interface TrainerOptions {
   readonly config: Config;
   readonly model: TrainableModel;
   readonly clips: ClipSource;
-  /** Figures of the model on the validation split; `miou` and `fscore` are used to choose the best epoch. */
+  /** Metrics of the model on the validation split; `miou` and `fscore` are used to choose the best epoch. */
   readonly validate: (
     predictor: Predictor,
     options: {
@@ -70,7 +70,7 @@ export interface TrainerOptions {
   ) => Promise<Readonly<Record<string, number>>>;
   /** Receives `last.safetensors`, `best.safetensors` and `metrics.jsonl`. */
   readonly workDir: string;
-  /** Where to go on; without it the run starts anew. */
+  /** The checkpoint to resume from. Default: the run starts anew. */
   readonly resumeFrom?: Checkpoint | undefined;
   /** The lock of `workDir`, checked before every checkpoint. */
   readonly lock?: { assertHeld(): Promise<void> } | undefined;
@@ -132,9 +132,12 @@ export class Trainer {
     if (!resumeFrom) return;
     overwriteWeights(model.weights, resumeFrom.parameters, this.#files.last);
     if (!resumeFrom.optimizer) {
-      throw new CheckpointError(`${this.#files.last}: it has no optimiser state, so the run cannot go on`, {
-        hint: "Start a new run from its weights with --set training.init=FILE.",
-      });
+      throw new CheckpointError(
+        `${this.#files.last}: it has no optimizer state, so the run cannot be resumed`,
+        {
+          hint: "Start a new run from its weights with --set training.init=FILE.",
+        },
+      );
     }
     this.#optimizer.restore(resumeFrom.optimizer);
   }
@@ -218,7 +221,7 @@ export class Trainer {
       learningRate,
       validation,
     };
-    const value = validation && this.#figure(validation);
+    const value = validation && this.#selectionMetric(validation);
     const isBest = value !== undefined && (best === null || value > best.value);
     this.#progress = {
       epoch: epoch + 1,
@@ -284,7 +287,7 @@ export class Trainer {
     return (epoch - evaluateFrom) % evaluateEvery === 0 || epoch === epochs - 1;
   }
 
-  #figure(validation: Readonly<Record<string, number>>): number {
+  #selectionMetric(validation: Readonly<Record<string, number>>): number {
     const { miou = 0, fscore = 0 } = validation;
     return this.#options.config.training.selectBy === "miou" ? miou : (miou + fscore) / 2;
   }

@@ -42,7 +42,7 @@ export async function openModel(options: OpenModelOptions): Promise<LoadedPredic
     (["visual", "audio", "pca"] as const).flatMap((part) => {
       const file = encoders[part];
       if (file === undefined) return [];
-      // Files of one name are told apart by their part.
+      // Files with equal names are distinguished by their part.
       const fallback = `${part} encoder`;
       const own = files.has(nameOf(file, fallback)) ? fallback : nameOf(file, fallback);
       files.set(own, file);

@@ -14,10 +14,10 @@ import { type TimeOffsets, timeOffsets } from "./time-zero.js";
 import { blobOf, nameOf, type WebFile } from "./web-file.js";
 
 /** Silence goes before sound that starts later than this, and into gaps, or out of overlaps, longer than that. */
-const START_TOLERANCE_SECONDS = 0.001;
-const GAP_TOLERANCE_SECONDS = 0.1;
+const startToleranceSeconds = 0.001;
+const gapToleranceSeconds = 0.1;
 
-const UNPLAYABLE = "Check that it plays; if not, convert it to MP4 (H.264 and AAC).";
+const unplayable = "Check that it plays; if not, convert it to MP4 (H.264 and AAC).";
 
 /**
  * Segments a video file, one frame per second, at its displayed size. Throws `MediaError` when it cannot be fetched, is
@@ -56,7 +56,7 @@ export async function* segmentVideo(
 function asMediaError(cause: unknown, name: string, signal: AbortSignal | undefined): unknown {
   if (cause instanceof MediaError || signal?.aborted) return cause;
   const reason = cause instanceof Error ? cause.message : String(cause);
-  return new MediaError(`${name}: the browser cannot decode it: ${reason}`, { cause, hint: UNPLAYABLE });
+  return new MediaError(`${name}: the browser cannot decode it: ${reason}`, { cause, hint: unplayable });
 }
 
 /** What `source` gives; what it throws becomes a `MediaError`. */
@@ -87,7 +87,7 @@ async function open(input: Input, blob: Blob, name: string): Promise<OpenedVideo
   const video = await input.getPrimaryVideoTrack().catch((cause: unknown) => {
     throw new MediaError(`${name}: not a video that browsers read, or a damaged one`, {
       cause,
-      hint: UNPLAYABLE,
+      hint: unplayable,
     });
   });
   if (!video) throw new MediaError(`${name}: it has no video track`);
@@ -141,7 +141,7 @@ async function* framesOf(
     index++;
   }
   if (index === 0) {
-    throw new MediaError(`${name}: not one frame could be decoded`, { hint: UNPLAYABLE });
+    throw new MediaError(`${name}: not one frame could be decoded`, { hint: unplayable });
   }
 }
 
@@ -169,12 +169,12 @@ async function* monoPieces(
     }
     sample.close();
     const start = Math.round((timestamp + offset) * sampleRateHz);
-    if (start - at > sampleRateHz * (at === 0 ? START_TOLERANCE_SECONDS : GAP_TOLERANCE_SECONDS)) {
+    if (start - at > sampleRateHz * (at === 0 ? startToleranceSeconds : gapToleranceSeconds)) {
       for (; at < start; at = Math.min(at + sampleRateHz, start)) {
         yield new Float32Array(Math.min(sampleRateHz, start - at));
       }
     }
-    const overlaps = at - start > (at === 0 ? 0 : sampleRateHz * GAP_TOLERANCE_SECONDS);
+    const overlaps = at - start > (at === 0 ? 0 : sampleRateHz * gapToleranceSeconds);
     const late = overlaps ? Math.min(mono.length, at - start) : 0;
     if (late < mono.length) yield mono.subarray(late);
     at += mono.length - late;

@@ -9,9 +9,9 @@ const digestBytes = 32;
 
 /** Options of an `EmbeddingCache`. */
 export interface EmbeddingCacheOptions {
-  /** `audio-embeddings` in the shared cache folder unless told. */
+  /** Default: `audio-embeddings` in the shared cache folder. */
   readonly dir?: string | undefined;
-  /** Told once, when embeddings cannot be written; from then on they are only read. */
+  /** Called once, when embeddings cannot be written; from then on they are only read. */
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
@@ -37,7 +37,7 @@ export class EmbeddingCache {
     );
   }
 
-  /** The embedding of an input; `undefined` when there is none or its file is damaged. */
+  /** The embedding of an input; `undefined` when it is missing or its file is damaged. */
   async read(encoder: string, input: string): Promise<Float32Array | undefined> {
     const bytes = await readFile(this.#file(encoder, input)).catch(() => undefined);
     const values = bytes?.subarray(digestBytes);
