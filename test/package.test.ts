@@ -1,33 +1,125 @@
-/** What `npm pack` puts into the package: everything that is needed to use it, and nothing else. */
+/** The package as users get it: packed from a fresh copy of the repository, installed into an empty folder, and run. */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { homedir, tmpdir } from "node:os";
 import path from "node:path";
-import test from "node:test";
+import test, { after, before } from "node:test";
 import { z } from "zod";
+import { writeClipVideo } from "../src/datasets/sound-shapes/video.js";
 import { root } from "./support.js";
 
-const packed = z.tuple([
-  z.object({ size: z.number(), files: z.array(z.object({ path: z.string(), size: z.number() })) }),
-]);
 const manifest = z.object({
   bin: z.record(z.string(), z.string()),
   types: z.string(),
   exports: z.record(z.string(), z.union([z.string(), z.record(z.string(), z.string())])),
 });
 
-const [{ size, files }] = packed.parse(
-  JSON.parse(
-    execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
-      cwd: root,
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "ignore"],
-    }),
-  ),
-);
-const names = new Set(files.map((file) => file.path));
+let dir = "";
+let copy = "";
+before(async () => {
+  dir = await mkdtemp(path.join(tmpdir(), "avseg-package-"));
+  copy = path.join(dir, "repository");
+  const listed = run("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], root);
+  for (const name of listed.stdout.split("\0")) {
+    if (name !== "" && existsSync(path.join(root, name))) {
+      cpSync(path.join(root, name), path.join(copy, name), { recursive: true });
+    }
+  }
+});
+after(() => rm(dir, { recursive: true, force: true }));
 
-test("everything that package.json names is in the package", () => {
+/** Runs a program as a user would, whose own npm settings turn scripts off. */
+function run(
+  command: string,
+  args: readonly string[],
+  cwd: string,
+  env: Readonly<Record<string, string>> = {},
+) {
+  const settings = path.join(dir, "user-npmrc");
+  const personal = path.join(homedir(), ".npmrc");
+  const own = existsSync(personal) ? readFileSync(personal, "utf8") : "";
+  writeFileSync(settings, `${own}\nignore-scripts=true\n`);
+  // What `npm test` sets for its own scripts is not what a user's shell has.
+  const clean = Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name));
+  return spawnSync(command, args, {
+    cwd,
+    encoding: "utf8",
+    env: { ...Object.fromEntries(clean), NPM_CONFIG_USERCONFIG: settings, ...env },
+  });
+}
+
+const tarballs = (): string[] => readdirSync(copy).filter((name) => name.endsWith(".tgz"));
+
+test("where the code cannot be built, nothing is packed or published", () => {
+  assert.ok(!existsSync(path.join(copy, "node_modules")) && !existsSync(path.join(copy, "dist")));
+  for (const args of [["pack"], ["publish", "--dry-run"]]) {
+    const { status, stderr } = run("npm", args, copy, { PATH: pathWithout("tsc") });
+    assert.notEqual(status, 0, args.join(" "));
+    assert.match(stderr, /tsc/);
+    assert.deepEqual(tarballs(), []);
+  }
+});
+
+/** The search path without folders that hold `program`, e.g. the `node_modules/.bin` that npm adds. */
+function pathWithout(program: string): string {
+  const folders = (process.env.PATH ?? "").split(path.delimiter);
+  return folders.filter((folder) => !existsSync(path.join(folder, program))).join(path.delimiter);
+}
+
+test("a plain `npm pack` of a fresh copy is complete: it installs into an empty folder and runs the README's example", async (t) => {
+  symlinkSync(path.join(root, "node_modules"), path.join(copy, "node_modules"), "dir");
+  const packing = run("npm", ["pack"], copy);
+  assert.equal(packing.status, 0, packing.stderr);
+  const [tarball = "", ...others] = tarballs();
+  assert.deepEqual(others, []);
+  assert.ok(statSync(path.join(copy, tarball)).size < 25e6);
+
+  const user = path.join(dir, "user");
+  mkdirSync(user);
+  const readme = readFileSync(path.join(root, "README.md"), "utf8");
+  const [, variable = "", value = ""] = /`(\w+)=(\w+) npm install avseg`/.exec(readme) ?? [];
+  assert.ok(variable, "the README says how to install avseg");
+  const install = ["install", "--prefer-offline", path.join(copy, tarball)];
+  const installing = run("npm", install, user, { [variable]: value, npm_config_ignore_scripts: "false" });
+  if (/EAI_AGAIN|ENOTFOUND|ECONNREFUSED/.test(installing.stderr) && !/nuget/.test(installing.stderr)) {
+    return t.skip("the npm registry cannot be reached");
+  }
+  assert.equal(installing.status, 0, installing.stderr);
+  const installed = path.join(user, "node_modules", "avseg");
+  const names = new Set(
+    readdirSync(installed, { recursive: true, encoding: "utf8" }).map((name) =>
+      name.split(path.sep).join("/"),
+    ),
+  );
+  checkContents(names);
+
+  await writeClipVideo(
+    { task: "s4", split: "test", index: 0, seed: 1, imageSize: 64 },
+    path.join(user, "my.mp4"),
+  );
+  const code = /```ts\n([^`]*from "avseg"[^`]*)```/.exec(readme)?.[1];
+  assert.ok(code, "the README has an example");
+  writeFileSync(path.join(user, "example.mjs"), code);
+  const example = run(process.execPath, ["example.mjs"], user);
+  assert.equal(example.status, 0, example.stderr);
+  assert.equal(example.stdout.match(/^\d\.\d\d \[/gm)?.length, 5, example.stdout);
+  const command = path.join(user, "node_modules", ".bin", "avseg");
+  const segmenting = run(command, ["segment", "my.mp4", "--no-overlay"], user);
+  assert.equal(segmenting.status, 0, segmenting.stderr);
+});
+
+function checkContents(names: ReadonlySet<string>): void {
   const { bin, types, exports } = manifest.parse(
     JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")),
   );
@@ -35,29 +127,19 @@ test("everything that package.json names is in the package", () => {
     types,
     ...Object.values(bin),
     ...Object.values(exports).flatMap((e) => (typeof e === "string" ? [e] : Object.values(e))),
+    // Workers are started by their paths, which no export names.
+    "dist/src/runtime/node/worker.js",
+    "dist/src/runtime/web/worker.js",
+    "dist/src/datasets/loader-worker.js",
   ].map((target) => path.posix.normalize(target));
-  assert.deepEqual(
-    targets.filter((target) => !names.has(target)),
-    [],
-  );
-  // The workers are started by their paths, which no import shows.
-  for (const worker of ["runtime/node/worker.js", "runtime/web/worker.js", "datasets/loader-worker.js"]) {
-    assert.ok(names.has(`dist/src/${worker}`), worker);
-  }
-});
-
-test("nothing superfluous is in the package", () => {
+  const missing = targets.filter((target) => !names.has(target));
+  assert.deepEqual(missing, []);
   const foreign = [...names].filter(
-    (name) => !/^(dist\/src|assets|config|docs)\/|^[A-Z]+(\.md)?$|^package\.json$/.test(name),
+    (name) => !/^(dist|assets|config|docs)(\/|$)|^[A-Z]+(\.md)?$|^package\.json$/.test(name),
   );
   assert.deepEqual(foreign, []);
-  const idle = [...names].filter((name) => /\.test\.|\.map$|\.tsbuildinfo$|^docs\/api\//.test(name));
-  assert.deepEqual(idle, []);
-  // Builds leave what was renamed or removed: in a package it would be dead weight.
-  const stale = [...names].filter((name) => {
-    const source = /^dist\/(src\/.*?)(\.d)?\.[jt]s$/.exec(name)?.[1];
-    return source !== undefined && !existsSync(path.join(root, `${source}.ts`));
-  });
-  assert.deepEqual(stale, [], "remove dist/ and build again");
-  assert.ok(size < 25e6, `${size} bytes packed`);
-});
+  const superfluous = [...names].filter((name) =>
+    /\.test\.|\.map$|\.tsbuildinfo$|^docs\/api\/|^dist\/(?!src)/.test(name),
+  );
+  assert.deepEqual(superfluous, []);
+}
