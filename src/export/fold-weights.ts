@@ -1,5 +1,5 @@
 /** Computes ahead of time what depends on weights alone: merged maps, folded norms, adapters, kernels as matrices. */
-import { emitOnnx, fixedValues, leafName, reachable, type Value } from "../graph/index.js";
+import { constantValues, emitOnnx, parameterName, topologicalOrder, type Value } from "../graph/index.js";
 import type { Runtime } from "../runtime/runtime.js";
 import type { StateDict, Tensor } from "../tensor.js";
 import { constantsAsWeights, type StoredGraph } from "./stored-graph.js";
@@ -21,7 +21,7 @@ export async function foldWeights(
   { weights, runtime, contrib = false }: FoldOptions,
 ): Promise<StoredGraph> {
   const values = Object.values(outputs);
-  const fixed = fixedValues(values);
+  const fixed = constantValues(values);
   const given = nameFixed(values, fixed);
   const target = { contrib };
   const graph = emitOnnx(outputs, { given, target });
@@ -60,8 +60,8 @@ export async function foldWeights(
 function nameFixed(outputs: readonly Value[], fixed: readonly Value[]): Map<Value, string> {
   const known = new Set(fixed);
   const taken = new Set(
-    reachable(outputs, known).flatMap(({ op, outputs: [y] }) =>
-      op === "parameter" && y !== undefined ? [leafName(y)] : [],
+    topologicalOrder(outputs, known).flatMap(({ op, outputs: [y] }) =>
+      op === "parameter" ? [parameterName(y)] : [],
     ),
   );
   return new Map(
@@ -77,14 +77,14 @@ function nameFixed(outputs: readonly Value[], fixed: readonly Value[]): Map<Valu
 
 /** The key of the first parameter that `value` is made of. */
 function originOf(value: Value): string | undefined {
-  const leaf = reachable([value]).find(({ op }) => op === "parameter")?.outputs[0];
-  return leaf && leafName(leaf);
+  const leaf = topologicalOrder([value]).find(({ op }) => op === "parameter")?.outputs[0];
+  return leaf && parameterName(leaf);
 }
 
 /** The data of a value that only gives a parameter another shape. */
 function sameElements(value: Value, weights: StateDict): Tensor | undefined {
   const [source] = value.node.inputs;
   if (value.node.op !== "Reshape" || source?.node.op !== "parameter") return undefined;
-  const tensor = weights.get(leafName(source));
+  const tensor = weights.get(parameterName(source));
   return tensor && { ...tensor, shape: value.shape };
 }

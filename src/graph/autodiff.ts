@@ -4,10 +4,9 @@
  */
 import { filled } from "../tensor.js";
 import { add } from "./ops/elementwise.js";
-import { expand } from "./ops/layout.js";
 import { constant } from "./ops/leaves.js";
 import { sumTo } from "./ops/reduce.js";
-import { reachable, type Value } from "./value.js";
+import { topologicalOrder, type Value } from "./value.js";
 
 /**
  * Gradients of `sum(seed_i * y_i)` with respect to each of `wanted`, in their order and shapes.
@@ -16,7 +15,7 @@ import { reachable, type Value } from "./value.js";
  * @throws `Error` naming the op when a gradient has to pass through an op that has none.
  */
 export function gradients(ys: readonly { y: Value; seed?: Value }[], wanted: readonly Value[]): Value[] {
-  const nodes = reachable(ys.map(({ y }) => y));
+  const nodes = topologicalOrder(ys.map(({ y }) => y));
   const active = new Set<Value>(wanted);
   for (const node of nodes) {
     // Integers and booleans carry no gradient, so they do not spread the need for one.
@@ -40,20 +39,17 @@ export function gradients(ys: readonly { y: Value; seed?: Value }[], wanted: rea
   for (const node of nodes.reverse()) {
     const needed = node.inputs.map((v) => active.has(v));
     if (!needed.includes(true)) continue;
-    const gs = node.outputs.map((y) => total.get(y));
-    if (gs.every((g) => g === undefined)) continue;
+    const g = total.get(node.outputs[0]);
+    if (g === undefined) continue;
     if (node.vjp === "none") {
       throw new Error(`gradients: ${node.op} has no gradient, but a trained value reaches it`);
     }
-    const results = node.vjp(gs);
+    const results = node.vjp(g);
     node.inputs.forEach((v, i) => {
       const result = results[i];
       if (!needed[i] || result === null || result === undefined) return;
       accumulate(v, typeof result === "function" ? result() : result);
     });
   }
-  return wanted.map((v) => {
-    const g = total.get(v);
-    return g === undefined ? constant(filled(v.shape)) : expand(g, v.shape);
-  });
+  return wanted.map((v) => total.get(v) ?? constant(filled(v.shape)));
 }

@@ -1,7 +1,7 @@
 /** The graph: values, ops, differentiation, ONNX. */
 export * from "./autodiff.js";
 export { opNames } from "./define-op.js";
-export { fixedValues } from "./onnx/constant-values.js";
+export { constantValues } from "./onnx/constant-values.js";
 export { elementType, type StoredType } from "./onnx/element-type.js";
 export * from "./onnx/emit.js";
 export type { OnnxAttribute, OnnxNode, OnnxValue, StoredValue } from "./onnx/emitter.js";
@@ -18,4 +18,4 @@ export * from "./ops/reduce.js";
 export * from "./ops/resize.js";
 export { dim, shape3, shape4 } from "./shapes.js";
 export type { Value } from "./value.js";
-export { reachable } from "./value.js";
+export { topologicalOrder } from "./value.js";

@@ -1,6 +1,6 @@
 /** Checks a graph before it is emitted, so that a bad rule is named here and not by the runtime. */
 import { sameShape } from "./shapes.js";
-import { reachable, type Value } from "./value.js";
+import { topologicalOrder, type Value } from "./value.js";
 
 /**
  * Throws `Error` unless every node's inputs precede it, its rules give the types it was made with,
@@ -8,7 +8,7 @@ import { reachable, type Value } from "./value.js";
  */
 export function verify(outputs: readonly Value[]): void {
   const leaves = new Map<string, Value>();
-  for (const node of reachable(outputs)) {
+  for (const node of topologicalOrder(outputs)) {
     const where = `graph: ${node.op} of [${node.inputs.map((v) => v.shape.join("x")).join("; ")}]`;
     const types = node.infer();
     node.outputs.forEach((y, i) => {
@@ -24,7 +24,7 @@ export function verify(outputs: readonly Value[]): void {
     });
     const [y] = node.outputs;
     const { name } = node.attrs;
-    if ((node.op === "input" || node.op === "parameter") && typeof name === "string" && y !== undefined) {
+    if ((node.op === "input" || node.op === "parameter") && typeof name === "string") {
       const before = leaves.get(name);
       if (before !== undefined && (before.dtype !== y.dtype || !sameShape(before.shape, y.shape))) {
         throw new Error(`graph: "${name}" is both [${before.shape}] and [${y.shape}]`);

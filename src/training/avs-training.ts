@@ -2,7 +2,7 @@
 import type { Config } from "../config/schema.js";
 import type { Clip } from "../datasets/clip.js";
 import { toClipBatch } from "../datasets/clip-batch.js";
-import { input, leafName, reachable } from "../graph/index.js";
+import { input, parameterName, topologicalOrder } from "../graph/index.js";
 import { modelPredictor } from "../inference/model-predictor.js";
 import { AudioEmbedder } from "../inference/node/audio-embedder.js";
 import type { EmbeddingCache } from "../inference/node/embedding-cache.js";
@@ -159,9 +159,9 @@ interface PlainForm {
  */
 function plainForm(model: AvsModel): PlainForm {
   const logits = forwardOf(model, 1, new Pass({ rewrites: false }));
-  const nodes = reachable([logits]);
+  const nodes = topologicalOrder([logits]);
   const leaves = nodes.filter((node) => node.op === "parameter").flatMap((node) => node.outputs);
-  return { used: new Set(leaves.map(leafName)), flops: countFlops(nodes) };
+  return { used: new Set(leaves.map(parameterName)), flops: countFlops(nodes) };
 }
 
 interface StepOptions extends Pick<Parts, "config" | "model" | "runtime" | "store"> {

@@ -1,17 +1,17 @@
 /** Nominal work of a graph. */
-import type { reachable } from "../graph/index.js";
+import type { topologicalOrder } from "../graph/index.js";
 import { type Shape, sizeOf } from "../tensor.js";
 
 /**
  * Floating-point operations of the matrix products and convolutions among `nodes`, a multiply-add counting as
  * two, as published metrics count them; what is elementwise is left out.
  */
-export function countFlops(nodes: ReturnType<typeof reachable>): number {
+export function countFlops(nodes: ReturnType<typeof topologicalOrder>): number {
   let total = 0;
   for (const { op, inputs, outputs, attrs } of nodes) {
     const [a, b] = inputs.map((value) => value.shape);
-    const out = outputs[0]?.shape;
-    if (!a || !b || !out) continue;
+    const out = outputs[0].shape;
+    if (!a || !b) continue;
     total += 2 * sizeOf(out) * innerSize(op, a, b, attrs.transA === true);
   }
   return total;
@@ -25,7 +25,6 @@ function innerSize(op: string, a: Shape, b: Shape, transA: boolean): number {
     case "Gemm":
       return a[a.length - 1] ?? 0;
     case "Conv":
-    case "ConvBias":
       return sizeOf(b.slice(1));
     default:
       return 0;

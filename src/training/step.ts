@@ -3,7 +3,7 @@
  * new running statistics; then the optimiser, over flat arrays, on this thread.
  */
 import { DivergenceError } from "../errors.js";
-import { emitOnnx, gradients, leafName, reachable, type Value } from "../graph/index.js";
+import { emitOnnx, gradients, parameterName, topologicalOrder, type Value } from "../graph/index.js";
 import { discard } from "../runtime/discard.js";
 import type { Runtime, Tensors } from "../runtime/runtime.js";
 import { asF32, type TensorOf } from "../tensor.js";
@@ -52,16 +52,16 @@ export async function compileStep(
   store: WeightStore,
   definition: StepDefinition,
 ): Promise<TrainingStep> {
-  const trainedKeys = definition.trainable.map(leafName);
+  const trainedKeys = definition.trainable.map(parameterName);
   const outputs: Record<string, Value> = { loss: definition.loss };
   for (const [name, value] of definition.reports) outputs[`report:${name}`] = value;
   for (const [key, value] of definition.updates) outputs[updateOf(key)] = value;
   // A parameter that the loss does not depend on has no gradient, but still decays.
-  const involved = new Set(reachable([definition.loss]));
+  const involved = new Set(topologicalOrder([definition.loss]));
   const differentiated = definition.trainable.filter(({ node }) => involved.has(node));
   gradients([{ y: definition.loss }], differentiated).forEach((value, i) => {
     const leaf = differentiated[i];
-    if (leaf) outputs[gradientOf(leafName(leaf))] = value;
+    if (leaf) outputs[gradientOf(parameterName(leaf))] = value;
   });
   const fed = new Set([...trainedKeys, ...definition.updates.keys()]);
   const graph = emitOnnx(outputs, { fed, target: { contrib: runtime.provider === "cpu" } });

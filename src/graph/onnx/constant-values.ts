@@ -1,14 +1,14 @@
 /** The part of a graph that is the same at every run: what depends on weights and constants alone. */
-import { type Node, reachable, type Value } from "../value.js";
+import { type GraphNode, topologicalOrder, type Value } from "../value.js";
 
 /**
  * The computed values (merged weights, reshaped kernels) that depend on parameters and constants only and are used
- * by something that does not. Give them to `emitOnnx` as `given` to have them computed once, ahead of time.
+ * by something that does not. Give them to `emitOnnx` as `precomputed` to have them computed once, ahead of time.
  */
-export function fixedValues(outputs: readonly Value[]): Value[] {
-  const fixed = new Set<Node>();
+export function constantValues(outputs: readonly Value[]): Value[] {
+  const fixed = new Set<GraphNode>();
   const edge = new Set<Value>();
-  for (const node of reachable(outputs)) {
+  for (const node of topologicalOrder(outputs)) {
     if (isLeaf(node) || (node.inputs.length > 0 && node.inputs.every((v) => fixed.has(v.node)))) {
       fixed.add(node);
       continue;
@@ -18,6 +18,6 @@ export function fixedValues(outputs: readonly Value[]): Value[] {
   return [...edge];
 }
 
-function isLeaf(node: Node): boolean {
+function isLeaf(node: GraphNode): boolean {
   return node.op === "parameter" || node.op === "constant";
 }

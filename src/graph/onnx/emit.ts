@@ -1,7 +1,7 @@
 /** From outputs to an ONNX model: walks the graph once and collects its parts. */
 import type { Shape, StateDict } from "../../tensor.js";
-import { leafName } from "../ops/leaves.js";
-import { reachable, type Value } from "../value.js";
+import { parameterName } from "../ops/leaves.js";
+import { topologicalOrder, type Value } from "../value.js";
 import { verify } from "../verify.js";
 import { type EmitTarget, Emitter, type OnnxNode, type OnnxValue, type StoredValue } from "./emitter.js";
 
@@ -42,7 +42,7 @@ export function emitOnnx(
   const names = new Map<Value, string>();
   const inputs = new Map<string, OnnxValue>();
   const parameters = new Map<string, StoredValue>();
-  for (const node of reachable(values, given)) {
+  for (const node of topologicalOrder(values, given)) {
     if (node.outputs.some((y) => given.has(y))) {
       for (const y of node.outputs) {
         const name = given.get(y);
@@ -58,8 +58,8 @@ export function emitOnnx(
       names.set(y, produced[i] ?? missing(y));
     });
     const [leaf] = node.outputs;
-    if (leaf !== undefined && (node.op === "input" || node.op === "parameter")) {
-      const name = leafName(leaf);
+    if (node.op === "input" || node.op === "parameter") {
+      const name = parameterName(leaf);
       const asInput = node.op === "input" || fed.has(name);
       (asInput ? inputs : parameters).set(name, { name, dtype: leaf.dtype, shape: leaf.shape });
     }

@@ -5,7 +5,7 @@
 import type { DType, Shape, Tensor } from "../../tensor.js";
 import type { StoredType } from "./element-type.js";
 
-/** Value of an ONNX attribute; whole numbers and lists of them are INT and INTS unless boxed. */
+/** Value of an ONNX attribute, under the name of its type: INT, FLOAT, STRING, INTS or FLOATS. */
 export type OnnxAttribute =
   | { readonly i: number }
   | { readonly f: number }
@@ -42,13 +42,25 @@ export interface EmitTarget {
   readonly contrib: boolean;
 }
 
+/** A node to be added. */
+export interface EmittedNode {
+  readonly op: string;
+  readonly inputs: readonly string[];
+  /** Default: none. */
+  readonly attributes?: OnnxNode["attributes"] | undefined;
+  /** Default: ONNX's own operators. */
+  readonly domain?: string | undefined;
+  /** How many outputs it has. Default: 1. */
+  readonly outputs?: number | undefined;
+}
+
 /** What an op's `onnx` rule writes to. */
 export class Emitter {
   readonly nodes: OnnxNode[] = [];
   /** Constants stored inside the model, by name. */
   readonly constants = new Map<string, Tensor>();
   readonly target: EmitTarget;
-  readonly #merged = new Map<string, readonly string[]>();
+  readonly #merged = new Map<string, readonly [string, ...string[]]>();
   readonly #constantNames = new Map<string, string>();
   #count = 0;
 
@@ -56,34 +68,28 @@ export class Emitter {
     this.target = target;
   }
 
-  /** Adds a node with one output and returns its name; an equal node is reused. */
-  op(
-    op: string,
-    inputs: readonly string[],
-    attributes: Readonly<Record<string, OnnxAttribute>> = {},
-    domain = "",
-  ): string {
-    const [name] = this.multi(op, inputs, 1, attributes, domain);
-    if (name === undefined) throw new Error(`${op}: no output`);
-    return name;
+  /** Adds a node with one output and returns the output's name; an equal node is reused. */
+  op(op: string, inputs: readonly string[], attributes: OnnxNode["attributes"] = {}): string {
+    return this.node({ op, inputs, attributes })[0];
   }
 
-  /** Adds a node with `count` outputs and returns their names; an equal node is reused. */
-  multi(
-    op: string,
-    inputs: readonly string[],
-    count: number,
-    attributes: Readonly<Record<string, OnnxAttribute>> = {},
+  /** Adds a node and returns the names of its outputs; an equal node is reused. */
+  node({
+    op,
+    inputs,
+    attributes = {},
     domain = "",
-  ): readonly string[] {
-    const key = JSON.stringify([op, domain, inputs, count, Object.entries(attributes).sort()]);
+    outputs = 1,
+  }: EmittedNode): readonly [string, ...string[]] {
+    const key = JSON.stringify([op, domain, inputs, outputs, Object.entries(attributes).sort()]);
     const known = this.#merged.get(key);
     if (known !== undefined) return known;
-    const outputs = Array.from({ length: count }, (_, i) => `${op}_${this.#count}${i === 0 ? "" : `_${i}`}`);
-    this.#count++;
-    this.nodes.push({ op, domain, inputs, outputs, attributes });
-    this.#merged.set(key, outputs);
-    return outputs;
+    const first = `${op}_${this.#count++}`;
+    const others = Array.from({ length: outputs - 1 }, (_, i) => `${first}_${i + 1}`);
+    const names = [first, ...others] as const;
+    this.nodes.push({ op, domain, inputs, outputs: names, attributes });
+    this.#merged.set(key, names);
+    return names;
   }
 
   /** Name of a constant of this content; small equal constants are stored once. */

@@ -1,6 +1,5 @@
 /** Two-dimensional convolution, its transpose, and the weight gradient made of ordinary ops. */
 import { defineOp } from "../define-op.js";
-import type { Emitter } from "../onnx/emitter.js";
 import { dim, shape4 } from "../shapes.js";
 import type { Value } from "../value.js";
 import { concat, pad, reshape, reverse, slice, transpose } from "./layout.js";
@@ -17,7 +16,7 @@ export interface ConvOptions {
 }
 
 type ConvAttrs = Required<ConvOptions>;
-type ConvInputs = readonly [x: Value, w: Value];
+type ConvInputs = readonly [x: Value, w: Value, ...bias: Value[]];
 
 /** Pixels from the first tap of a kernel to its last, both counted. */
 function extent(kernel: number, { dilation }: ConvAttrs): number {
@@ -38,18 +37,16 @@ function onnxAttributes({ stride, padding, groups, dilation }: ConvAttrs) {
   };
 }
 
-/** The ONNX form, with or without a bias. */
-function emitConv(e: Emitter, names: readonly string[], attrs: ConvAttrs): string {
-  return e.op("Conv", names, onnxAttributes(attrs));
-}
-
 const convOp = defineOp<ConvInputs, ConvAttrs>({
   name: "Conv",
-  shape: ([x, w], attrs) => {
+  shape: ([x, w, b], attrs) => {
     const [batch, channels, height, width] = shape4(x, "Conv");
     const [out, perGroup, kernelHeight, kernelWidth] = shape4(w, "Conv");
     if (perGroup * attrs.groups !== channels || out % attrs.groups !== 0) {
       throw new RangeError(`Conv: weights [${w.shape}] in ${attrs.groups} groups do not fit [${x.shape}]`);
+    }
+    if (b !== undefined && (b.shape.length !== 1 || dim(b, 0) !== out)) {
+      throw new RangeError(`Conv: bias [${b.shape}] does not fit weights [${w.shape}]`);
     }
     const size = [outputSize(height, kernelHeight, attrs), outputSize(width, kernelWidth, attrs)];
     if (size.some((d) => d < 1)) throw new RangeError(`Conv: [${x.shape}] is smaller than the kernel`);
@@ -58,8 +55,9 @@ const convOp = defineOp<ConvInputs, ConvAttrs>({
   grad: ({ g, inputs: [x, w], attrs }) => [
     () => convInputGradient(g, w, x, attrs),
     () => convWeightGradient(g, w, x, attrs),
+    () => sum(g, { axes: [0, 2, 3] }),
   ],
-  onnx: (e, names, attrs) => emitConv(e, names, attrs),
+  onnx: (e, names, attrs) => e.op("Conv", names, onnxAttributes(attrs)),
 });
 
 /**
@@ -69,24 +67,8 @@ const convOp = defineOp<ConvInputs, ConvAttrs>({
 export function conv2d(x: Value, w: Value, b: Value | undefined, options: ConvOptions = {}): Value {
   const { stride = 1, padding = 0, groups = 1, dilation = 1 } = options;
   const attrs = { stride, padding, groups, dilation };
-  return b === undefined ? convOp([x, w], attrs) : convWithBiasOp([x, w, b], attrs);
+  return convOp(b === undefined ? [x, w] : [x, w, b], attrs);
 }
-
-const convWithBiasOp = defineOp<readonly [x: Value, w: Value, b: Value], ConvAttrs>({
-  name: "ConvBias",
-  shape: ([x, w, b], attrs) => {
-    if (b.shape.length !== 1 || dim(b, 0) !== dim(w, 0)) {
-      throw new RangeError(`Conv: bias [${b.shape}] does not fit weights [${w.shape}]`);
-    }
-    return convOp([x, w], attrs).shape;
-  },
-  grad: ({ g, inputs: [x, w], attrs }) => [
-    () => convInputGradient(g, w, x, attrs),
-    () => convWeightGradient(g, w, x, attrs),
-    () => sum(g, { axes: [0, 2, 3] }),
-  ],
-  onnx: (e, names, attrs) => emitConv(e, names, attrs),
-});
 
 type TransposeAttrs = ConvAttrs & { readonly height: number; readonly width: number };
 

@@ -1,18 +1,16 @@
 /** Where graphs begin: inputs fed at every run, parameters by state-dict key, constants. */
 import { type DType, type Shape, sizeOf, type Tensor } from "../../tensor.js";
-import { makeNode, onlyOutput, type Value } from "../value.js";
+import { GraphNode, type Value } from "../value.js";
 
 function leaf(op: "input" | "parameter", name: string, shape: Shape, dtype: DType): Value {
-  return onlyOutput(
-    makeNode({
-      op,
-      inputs: [],
-      attrs: { name },
-      infer: () => [{ shape, dtype }],
-      vjp: "none",
-      emit: () => [name],
-    }),
-  );
+  return new GraphNode({
+    op,
+    inputs: [],
+    attrs: { name },
+    infer: () => [{ shape, dtype }],
+    vjp: "none",
+    emit: () => [name],
+  }).outputs[0];
 }
 
 /** A tensor fed at every run under `name`. */
@@ -33,16 +31,14 @@ export function constant(tensor: Tensor): Value {
   if (tensor.data.length !== sizeOf(tensor.shape)) {
     throw new RangeError(`constant: ${tensor.data.length} values do not fill [${tensor.shape}]`);
   }
-  return onlyOutput(
-    makeNode({
-      op: "constant",
-      inputs: [],
-      attrs: { tensor },
-      infer: () => [{ shape: tensor.shape, dtype: tensor.dtype }],
-      vjp: "none",
-      emit: (e) => [e.constant(tensor)],
-    }),
-  );
+  return new GraphNode({
+    op: "constant",
+    inputs: [],
+    attrs: { tensor },
+    infer: () => [{ shape: tensor.shape, dtype: tensor.dtype }],
+    vjp: "none",
+    emit: (e) => [e.constant(tensor)],
+  }).outputs[0];
 }
 
 /** A scalar constant of `dtype` (f32 unless told), shape `[]`. */
@@ -52,8 +48,8 @@ export function scalar(value: number, dtype: "f32" | "i32" = "f32"): Value {
     : constant({ dtype, shape: [], data: Int32Array.of(value) });
 }
 
-/** The name of a leaf made by `input` or `parameter`. Throws `TypeError` for any other value. */
-export function leafName(v: Value): string {
+/** The name of a value made by `parameter` or `input`. Throws `TypeError` for any other value. */
+export function parameterName(v: Value): string {
   const { name } = v.node.attrs;
   if ((v.node.op !== "input" && v.node.op !== "parameter") || typeof name !== "string") {
     throw new TypeError(`graph: expected an input or parameter, got the output of ${v.node.op}`);

@@ -3,7 +3,7 @@ import { defineOp } from "../define-op.js";
 import { broadcastShapes, dim } from "../shapes.js";
 import type { Value } from "../value.js";
 import { reshape } from "./layout.js";
-import { sum, sumTo } from "./reduce.js";
+import { sum } from "./reduce.js";
 
 /** Options of `matmul`: y = alpha * op(a) op(b), op transposing the last two axes where told. */
 export interface MatmulOptions {
@@ -28,28 +28,22 @@ const matmulOp = defineOp<readonly [Value, Value], MatmulAttrs>({
   },
   grad: ({ g, inputs: [a, b], attrs: { transA, transB, alpha } }) => [
     () =>
-      sumTo(
-        transA
-          ? matmul(b, g, { transA: transB, transB: true, alpha })
-          : matmul(g, b, { transB: !transB, alpha }),
-        a.shape,
-      ),
+      transA
+        ? matmul(b, g, { transA: transB, transB: true, alpha })
+        : matmul(g, b, { transB: !transB, alpha }),
     () =>
-      sumTo(
-        transB
-          ? matmul(g, a, { transA: true, transB: transA, alpha })
-          : matmul(a, g, { transA: !transA, alpha }),
-        b.shape,
-      ),
+      transB
+        ? matmul(g, a, { transA: true, transB: transA, alpha })
+        : matmul(a, g, { transA: !transA, alpha }),
   ],
   onnx: (e, [a, b], { transA, transB, alpha }, inputs) => {
     if (e.target.contrib && (transA || transB || alpha !== 1)) {
-      return e.op(
-        "FusedMatMul",
-        [a, b],
-        { transA: { i: transA ? 1 : 0 }, transB: { i: transB ? 1 : 0 }, alpha: { f: alpha } },
-        "com.microsoft",
-      );
+      return e.node({
+        op: "FusedMatMul",
+        domain: "com.microsoft",
+        inputs: [a, b],
+        attributes: { transA: { i: transA ? 1 : 0 }, transB: { i: transB ? 1 : 0 }, alpha: { f: alpha } },
+      });
     }
     const swapLast = (name: string, rank: number) =>
       e.op("Transpose", [name], {
@@ -68,10 +62,9 @@ export function matmul(a: Value, b: Value, options: MatmulOptions = {}): Value {
   return matmulOp([a, b], { transA, transB, alpha });
 }
 
-const gemmOp = defineOp<readonly Value[], Record<string, never>>({
+const gemmOp = defineOp<readonly [x: Value, w: Value, ...bias: Value[]], Record<string, never>>({
   name: "Gemm",
   shape: ([x, w, b]) => {
-    if (x === undefined || w === undefined) throw new RangeError("Gemm: expected x and w");
     if (x.shape.length !== 2 || w.shape.length !== 2 || dim(x, 1) !== dim(w, 1)) {
       throw new RangeError(`Gemm: x [${x.shape}] does not fit weights [${w.shape}]`);
     }
@@ -80,12 +73,11 @@ const gemmOp = defineOp<readonly Value[], Record<string, never>>({
     }
     return [dim(x, 0), dim(w, 0)];
   },
-  grad: ({ g, inputs }) => {
-    const [x, w, b] = inputs;
-    if (x === undefined || w === undefined) return [];
-    const gradients = [() => matmul(g, w), () => matmul(g, x, { transA: true })];
-    return b === undefined ? gradients : [...gradients, () => sum(g, { axes: [0] })];
-  },
+  grad: ({ g, inputs: [x, w] }) => [
+    () => matmul(g, w),
+    () => matmul(g, x, { transA: true }),
+    () => sum(g, { axes: [0] }),
+  ],
   onnx: (e, names) => e.op("Gemm", names, { transB: { i: 1 } }),
 });
 

@@ -1,8 +1,8 @@
 /** Softmax, layer normalization and group normalization. */
 import { filled } from "../../tensor.js";
-import { defineMultiOp, defineOp } from "../define-op.js";
+import { defineOp } from "../define-op.js";
 import { dim, normalAxis, shape4 } from "../shapes.js";
-import type { Value } from "../value.js";
+import type { Value, ValueType } from "../value.js";
 import { add, div, exp, mul, sqrt, sub } from "./elementwise.js";
 import { reshape } from "./layout.js";
 import { mean, sum } from "./reduce.js";
@@ -33,24 +33,26 @@ export function logSoftmax(x: Value, axis: number): Value {
   return logSoftmaxOp([x], { axis: normalAxis("LogSoftmax", x.shape.length, axis) });
 }
 
-// The second and third outputs are the mean and the inverse deviation, which the gradient needs.
-const layerNormOp = defineMultiOp<readonly [Value, Value, Value], { epsilon: number }>({
+type NormInputs = readonly [x: Value, weight: Value, bias: Value];
+type RowStatistics = readonly [average: Value, inverseDeviation: Value];
+
+const layerNormOp = defineOp<NormInputs, { epsilon: number }, RowStatistics>({
   name: "LayerNormalization",
-  outputs: ([x, weight, bias]) => {
+  shape: ([x, weight, bias]) => {
     const width = dim(x, -1);
     for (const p of [weight, bias]) {
       if (p.shape.length !== 1 || dim(p, 0) !== width) {
         throw new RangeError(`LayerNormalization: [${p.shape}] does not fit the last axis of [${x.shape}]`);
       }
     }
-    const row = { dtype: x.dtype, shape: [...x.shape.slice(0, -1), 1] };
-    return [{ dtype: x.dtype, shape: x.shape }, row, row];
+    return x.shape;
+  },
+  saved: ([x]) => {
+    const row: ValueType = { dtype: x.dtype, shape: [...x.shape.slice(0, -1), 1] };
+    return [row, row];
   },
   // With n = (x - mean) * inverse and h = g * weight:  dL/dx = inverse * (h - mean(h) - n * mean(h * n))
-  grad: ({ gs: [g], ys: [, average, inverse], inputs: [x, weight] }) => {
-    if (g === undefined || average === undefined || inverse === undefined) {
-      throw new Error("LayerNormalization: only the first output has a gradient");
-    }
+  grad: ({ g, inputs: [x, weight], saved: [average, inverse] }) => {
     const n = mul(sub(x, average), inverse);
     const last = { axes: [-1], keepDims: true };
     const lead = { axes: x.shape.slice(0, -1).map((_, i) => i) };
@@ -64,19 +66,22 @@ const layerNormOp = defineMultiOp<readonly [Value, Value, Value], { epsilon: num
     ];
   },
   onnx: (e, names, { epsilon }) =>
-    e.multi("LayerNormalization", names, 3, { axis: { i: -1 }, epsilon: { f: epsilon } }),
+    e.node({
+      op: "LayerNormalization",
+      inputs: names,
+      outputs: 3,
+      attributes: { axis: { i: -1 }, epsilon: { f: epsilon } },
+    }),
 });
 
 /** Layer normalisation over the last axis.  x `[...,C]`, weight and bias `[C]`. */
 export function layerNorm(x: Value, weight: Value, bias: Value, epsilon: number): Value {
-  const [y] = layerNormOp([x, weight, bias], { epsilon });
-  if (y === undefined) throw new Error("LayerNormalization: no output");
-  return y;
+  return layerNormOp([x, weight, bias], { epsilon });
 }
 
 type GroupNormAttrs = { readonly groups: number; readonly epsilon: number };
 
-const groupNormOp = defineOp<readonly [x: Value, weight: Value, bias: Value], GroupNormAttrs>({
+const groupNormOp = defineOp<NormInputs, GroupNormAttrs>({
   name: "GroupNormalization",
   shape: ([x, weight, bias], { groups }) => {
     const [, channels] = shape4(x, "GroupNormalization");
