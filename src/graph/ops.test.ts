@@ -1,385 +1,377 @@
 /**
- * The contract of every op: the inferred shape is the runtime's, equal ones with and without
- * contrib operators, and the gradient is the directional central difference. An op without a case fails.
+ * The contract of every op: its values are PyTorch's or NumPy's, with and without contrib operators; its gradient is
+ * PyTorch's, and the central difference of its values. An op without a case, or a case without expected values, fails.
  */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import test, { after } from "node:test";
+import { z } from "zod";
+import { root } from "../../test/support.js";
 import { Random } from "../random.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
-import { asF32, type Shape, sizeOf, type Tensor } from "../tensor.js";
+import type { Session, Tensors } from "../runtime/runtime.js";
+import { f32, filled, type Shape, type Tensor } from "../tensor.js";
 import * as g from "./index.js";
 
 const runtime = nodeRuntime({ threads: 1 });
 after(() => runtime.close());
 
+/** Inputs of a case and what is expected for them. */
+interface Reference {
+  readonly inputs: readonly Tensor[];
+  readonly expect: Tensor;
+  /** The gradient that flows into the output; random where the reference has none. */
+  readonly seed?: Tensor | undefined;
+  /** Expected gradients of the inputs; `null` for an input without one. */
+  readonly gradients?: readonly (readonly number[] | null)[] | undefined;
+}
+
 interface Case {
-  readonly op: string;
-  /** Shapes of the f32 inputs; `low` and `high` bound their values. */
-  readonly shapes: readonly Shape[];
-  readonly low?: number;
-  readonly high?: number;
-  readonly build: (...xs: g.Value[]) => g.Value;
-  /** Indices of inputs that carry a gradient; all unless told. */
+  /** The op's application; inputs beyond those of the reference repeat the first. */
+  readonly build: (a: g.Value, b: g.Value, c: g.Value) => g.Value;
+  /** Inputs and expected values. Default: those of the case's name in `test/reference/ops.json`. */
+  readonly reference?: Reference;
+  /** Indices of the inputs that are differentiated. Default: all of `f32`. */
   readonly wrt?: readonly number[];
 }
 
-const index = (values: readonly number[], shape: Shape = [values.length]) =>
-  g.constant({ dtype: "i64", shape, data: BigInt64Array.from(values, (v) => BigInt(v)) });
-const first = (x: g.Value | undefined): g.Value => {
-  if (x === undefined) throw new Error("case: missing input");
-  return x;
-};
-const two = (f: (a: g.Value, b: g.Value) => g.Value) => (a?: g.Value, b?: g.Value) => f(first(a), first(b));
+const ints = (dtype: "i32" | "i64", values: readonly number[], shape: Shape = [values.length]): Tensor =>
+  dtype === "i32"
+    ? { dtype, shape, data: Int32Array.from(values) }
+    : { dtype, shape, data: BigInt64Array.from(values, BigInt) };
+const bools = (values: readonly number[], shape: Shape = [values.length]): Tensor => ({
+  dtype: "bool",
+  shape,
+  data: Uint8Array.from(values),
+});
 
-const unaryCases: Case[] = [
-  { op: "Neg", f: g.neg },
-  { op: "Exp", f: g.exp },
-  { op: "Log", f: g.log, low: 0.5, high: 2 },
-  { op: "Sqrt", f: g.sqrt, low: 0.5, high: 2 },
-  { op: "Abs", f: g.abs },
-  { op: "Erf", f: g.erf },
-  { op: "Tanh", f: g.tanh },
-  { op: "Sigmoid", f: g.sigmoid },
-  { op: "Softplus", f: g.softplus },
-  { op: "Relu", f: g.relu },
-  { op: "Gelu", f: g.gelu, low: -4, high: 4 },
-].map(({ op, f, ...range }) => ({ op, shapes: [[3, 5]], build: (x) => f(first(x)), ...range }));
+const [left, right] = [f32([1, 2, 3, -1], [4]), f32([2, 2, 2, -1.5], [4])];
 
-const cases: Case[] = [
-  ...unaryCases,
-  { op: "Sign", shapes: [[4]], build: (x) => g.sign(first(x)), wrt: [] },
-  // The gradient is that of the fraction x - floor(x), which is 1.
-  { op: "Floor", shapes: [[6]], low: -3, high: 3, build: (x) => g.sub(first(x), g.floor(first(x))) },
-  { op: "Round", shapes: [[4]], low: -3, high: 3, build: (x) => g.round(first(x)), wrt: [] },
-  {
-    op: "Add",
-    shapes: [
-      [2, 3, 4],
-      [3, 1],
-    ],
-    build: two(g.add),
+/** By op, followed by what the case is about. Literal values are NumPy's, whose function is named. */
+const cases: Readonly<Record<string, Case>> = {
+  Neg: { build: g.neg },
+  Exp: { build: g.exp },
+  Log: { build: g.log },
+  Sqrt: { build: g.sqrt },
+  Abs: { build: g.abs },
+  Floor: { build: g.floor },
+  Erf: { build: g.erf },
+  Tanh: { build: g.tanh },
+  Sigmoid: { build: g.sigmoid },
+  "Sigmoid: far from zero": { build: g.sigmoid, wrt: [] },
+  Softplus: { build: g.softplus },
+  "Softplus: far from zero": { build: g.softplus, wrt: [] },
+  Relu: { build: g.relu },
+  Gelu: { build: g.gelu },
+  // np.sign
+  Sign: {
+    build: g.sign,
+    reference: { inputs: [f32([-2.5, -0, 0, 0.25, 7], [5])], expect: f32([-1, 0, 0, 1, 1], [5]) },
+    wrt: [],
   },
-  {
-    op: "Sub",
-    shapes: [
-      [3, 1],
-      [2, 3, 4],
-    ],
-    build: two(g.sub),
-  },
-  { op: "Mul", shapes: [[2, 3, 4], [4]], build: two(g.mul) },
-  {
-    op: "Div",
-    shapes: [
-      [2, 3],
-      [2, 1],
-    ],
-    low: 0.5,
-    high: 2,
-    build: two(g.div),
-  },
-  {
-    op: "Max",
-    shapes: [
-      [3, 4],
-      [3, 4],
-    ],
-    build: two(g.maximum),
-  },
-  {
-    op: "Min",
-    shapes: [
-      [3, 4],
-      [3, 4],
-    ],
-    build: two(g.minimum),
-  },
-  { op: "Less", shapes: [[5], [5]], build: two((a, b) => g.cast(g.less(a, b), "f32")), wrt: [] },
-  { op: "Greater", shapes: [[5], [5]], build: two((a, b) => g.cast(g.greater(a, b), "f32")), wrt: [] },
-  { op: "Equal", shapes: [[5], [5]], build: two((a, b) => g.cast(g.equal(a, b), "f32")), wrt: [] },
-  {
-    op: "BitwiseXor",
-    shapes: [[5]],
-    build: (x) => {
-      const bits = g.bitwiseXor(g.cast(g.mul(first(x), 1000), "i32"), g.scalar(12345, "i32"));
-      return g.cast(bits, "f32");
+  // np.round: half to even
+  Round: {
+    build: g.round,
+    reference: {
+      inputs: [f32([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 2.4, 2.6], [2, 4])],
+      expect: f32([-2, -2, 0, 0, 2, 2, 2, 3], [2, 4]),
     },
     wrt: [],
   },
-  {
-    op: "Where",
-    shapes: [[2, 3], [3], [2, 1]],
-    build: (c, a, b) => g.where(g.greater(first(c), 0), first(a), first(b)),
-    wrt: [1, 2],
+  "Add: broadcast": { build: g.add },
+  "Sub: broadcast": { build: g.sub },
+  "Mul: broadcast": { build: g.mul },
+  "Div: broadcast": { build: g.div },
+  Max: { build: g.maximum },
+  "Min: broadcast": { build: g.minimum },
+  // np.less, np.greater, np.equal
+  Less: { build: g.less, reference: { inputs: [left, right], expect: bools([1, 0, 0, 0]) }, wrt: [] },
+  Greater: { build: g.greater, reference: { inputs: [left, right], expect: bools([0, 0, 1, 1]) }, wrt: [] },
+  Equal: { build: g.equal, reference: { inputs: [left, right], expect: bools([0, 1, 0, 0]) }, wrt: [] },
+  // np.bitwise_xor
+  BitwiseXor: {
+    build: g.bitwiseXor,
+    reference: {
+      inputs: [ints("i32", [5, -6, 0, 2147483647]), ints("i32", [3, 3, -1, 1])],
+      expect: ints("i32", [6, -7, -1, 2147483646]),
+    },
   },
-  { op: "Cast", shapes: [[4]], build: (x) => g.cast(g.cast(first(x), "i32"), "f32"), wrt: [] },
-  { op: "Clip", shapes: [[20]], low: -2, high: 2, build: (x) => g.clip(first(x), -1, 1) },
-  { op: "Reshape", shapes: [[2, 6]], build: (x) => g.reshape(first(x), [3, -1]) },
-  { op: "Transpose", shapes: [[2, 3, 4]], build: (x) => g.transpose(first(x), [2, 0, 1]) },
-  { op: "Expand", shapes: [[3, 1]], build: (x) => g.expand(first(x), [2, 3, 4]) },
-  {
-    op: "Slice",
-    shapes: [[7, 6]],
+  // np.ndarray.astype: towards zero
+  "Cast: f32 to i32": {
+    build: (x) => g.cast(x, "i32"),
+    reference: { inputs: [f32([-1.7, -0.2, 0.9, 2.5], [4])], expect: ints("i32", [-1, 0, 0, 2]) },
+    wrt: [],
+  },
+  "Cast: bool to f32": {
+    build: (x) => g.cast(x, "f32"),
+    reference: { inputs: [bools([0, 1, 1], [3, 1])], expect: f32([0, 1, 1], [3, 1]) },
+  },
+  "Cast: i64 to f32": {
+    build: (x) => g.cast(x, "f32"),
+    reference: { inputs: [ints("i64", [-3, 0, 16777216])], expect: f32([-3, 0, 16777216], [3]) },
+  },
+  "Where: broadcast": { build: g.where },
+  Clip: { build: (x) => g.clip(x, -1, 1) },
+  Reshape: { build: (x) => g.reshape(x, [3, -1]) },
+  Transpose: { build: (x) => g.transpose(x, [2, 0, 1]) },
+  Expand: { build: (x) => g.expand(x, [2, 3, 4]) },
+  "Slice: steps forwards and backwards": {
     build: (x) =>
-      g.slice(first(x), [
+      g.slice(x, [
         { axis: 0, start: 1, end: 7, step: 3 },
         { axis: 1, start: 5, end: -1, step: -2 },
       ]),
   },
-  {
-    op: "Pad",
-    shapes: [[2, 3]],
+  "Pad: one side cropped": {
     build: (x) =>
-      g.pad(first(x), [
+      g.pad(x, [
         { axis: 0, before: 1, after: 2 },
         { axis: 1, before: 2, after: -1 },
       ]),
   },
-  {
-    op: "Concat",
-    shapes: [
-      [2, 3],
-      [2, 1],
-      [2, 2],
-    ],
-    build: (...xs) => g.concat(xs, 1),
+  Concat: { build: (a, b, c) => g.concat([a, b, c], 1) },
+  ReduceSum: { build: (x) => g.sum(x, { axes: [0, 2] }) },
+  "ReduceMean: axis kept": { build: (x) => g.mean(x, { axes: [-1], keepDims: true }) },
+  ReduceMax: { build: (x) => g.max(x, { axes: [1, 2] }) },
+  "MatMul: broadcast": { build: (a, b) => g.matmul(a, b) },
+  "MatMul: first transposed": { build: (a, b) => g.matmul(a, b, { transA: true }) },
+  "MatMul: second transposed": { build: (a, b) => g.matmul(a, b, { transB: true }) },
+  "MatMul: both transposed, scaled": {
+    build: (a, b) => g.matmul(a, b, { transA: true, transB: true, alpha: 0.5 }),
   },
-  { op: "ReduceSum", shapes: [[2, 3, 4]], build: (x) => g.sum(first(x), { axes: [0, 2] }) },
-  { op: "ReduceMean", shapes: [[2, 3, 4]], build: (x) => g.mean(first(x), { axes: [-1], keepDims: true }) },
-  { op: "ReduceMax", shapes: [[2, 3, 4]], build: (x) => g.max(first(x), { axes: [1, 2] }) },
-  {
-    op: "MatMul",
-    shapes: [
-      [2, 3, 4],
-      [4, 5],
-    ],
-    build: two(g.matmul),
+  "Gemm: with bias": { build: g.affine },
+  "Gemm: without bias": { build: (x, w) => g.affine(x, w) },
+  Softmax: { build: (x) => g.softmax(x, 1) },
+  "Softmax: large values": { build: (x) => g.softmax(x, -1), wrt: [] },
+  LogSoftmax: { build: (x) => g.logSoftmax(x, 1) },
+  "LogSoftmax: large values": { build: (x) => g.logSoftmax(x, -1), wrt: [] },
+  LayerNormalization: { build: (x, w, b) => g.layerNorm(x, w, b, 1e-5) },
+  "LayerNormalization: large epsilon": { build: (x, w, b) => g.layerNorm(x, w, b, 0.3) },
+  GroupNormalization: { build: (x, w, b) => g.groupNorm(x, w, b, { groups: 3, epsilon: 0.01 }) },
+  "Conv: padded": conv({ padding: 1 }),
+  "Conv: stride 2, with bias": convWithBias({ stride: 2, padding: 1 }),
+  "Conv: depthwise": conv({ padding: 1, groups: 4 }),
+  "Conv: depthwise, stride 2": conv({ stride: 2, padding: 1, groups: 4 }),
+  "Conv: two groups, stride 2": conv({ stride: 2, groups: 2 }),
+  "Conv: large kernel, stride 4": conv({ stride: 4, padding: 3 }),
+  "Conv: dilated, two groups": conv({ padding: 2, dilation: 2, groups: 2 }),
+  "Conv: dilated beyond the map, with bias": convWithBias({ padding: 6, dilation: 6 }),
+  "Conv: dilated, stride 2": conv({ stride: 2, padding: 1, dilation: 3 }),
+  "Conv: kernel of unequal sides": convWithBias({}),
+  ConvTranspose: {
+    build: (x, w) => g.convTranspose2d(x, w, { stride: 2, padding: 1, height: 6, width: 7 }),
   },
-  ...[
-    { transA: true, a: [2, 4, 3], b: [2, 4, 5] },
-    { transB: true, a: [2, 3, 4], b: [5, 4] },
-    { transA: true, transB: true, alpha: 0.5, a: [4, 3], b: [2, 5, 4] },
-  ].map(
-    ({ a, b, ...options }): Case => ({
-      op: "MatMul",
-      shapes: [a, b],
-      build: two((x, y) => g.matmul(x, y, options)),
-    }),
-  ),
-  { op: "Gemm", shapes: [[2, 3, 4], [5, 4], [5]], build: (x, w, b) => g.affine(first(x), first(w), b) },
-  {
-    op: "Gemm",
-    shapes: [
-      [3, 4],
-      [5, 4],
-    ],
-    build: (x, w) => g.affine(first(x), first(w)),
+  MaxPool: { build: (x) => g.maxPool2d(x, { kernel: 2, stride: 2 }) },
+  "MaxPool: padded": { build: (x) => g.maxPool2d(x, { kernel: 3, stride: 2, padding: 1 }) },
+  ScatterElements: { build: (x, index) => g.scatterSum(x, index, [2, 3]) },
+  Gather: { build: g.gatherRows },
+  GatherElements: { build: g.gather },
+  // np.eye(4)[index], and zeros for an index beyond
+  OneHot: {
+    build: (index) => g.oneHot(index, 4),
+    reference: {
+      inputs: [ints("i64", [2, 0, 3, 4], [2, 2])],
+      expect: f32([0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0], [2, 2, 4]),
+    },
   },
-  { op: "Softmax", shapes: [[2, 3, 4]], build: (x) => g.softmax(first(x), 1) },
-  { op: "LogSoftmax", shapes: [[2, 3, 4]], build: (x) => g.logSoftmax(first(x), 1) },
-  {
-    op: "LayerNormalization",
-    shapes: [[2, 3, 8], [8], [8]],
-    build: (x, w, b) => g.layerNorm(first(x), first(w), first(b), 1e-5),
-  },
-  {
-    op: "GroupNormalization",
-    shapes: [[2, 6, 3, 4], [6], [6]],
-    build: (x, w, b) => g.groupNorm(first(x), first(w), first(b), { groups: 3, epsilon: 1e-5 }),
-  },
-  {
-    op: "Conv",
-    shapes: [
-      [2, 3, 6, 5],
-      [4, 3, 3, 3],
-    ],
-    build: two((x, w) => g.conv2d(x, w, undefined, { padding: 1 })),
-  },
-  {
-    op: "ConvBias",
-    shapes: [[2, 3, 7, 8], [4, 3, 3, 3], [4]],
-    build: (x, w, b) => g.conv2d(first(x), first(w), b, { stride: 2, padding: 1 }),
-  },
-  {
-    op: "Conv",
-    shapes: [
-      [2, 4, 5, 5],
-      [4, 1, 3, 3],
-    ],
-    build: two((x, w) => g.conv2d(x, w, undefined, { padding: 1, groups: 4 })),
-  },
-  {
-    op: "Conv",
-    shapes: [
-      [2, 4, 6, 5],
-      [4, 1, 3, 3],
-    ],
-    build: two((x, w) => g.conv2d(x, w, undefined, { stride: 2, padding: 1, groups: 4 })),
-  },
-  {
-    op: "Conv",
-    shapes: [
-      [1, 4, 5, 5],
-      [6, 2, 3, 3],
-    ],
-    build: two((x, w) => g.conv2d(x, w, undefined, { stride: 2, groups: 2 })),
-  },
-  {
-    op: "Conv",
-    shapes: [
-      [1, 2, 9, 9],
-      [3, 2, 7, 7],
-    ],
-    build: two((x, w) => g.conv2d(x, w, undefined, { stride: 4, padding: 3 })),
-  },
-  {
-    op: "Conv",
-    shapes: [
-      [2, 4, 7, 6],
-      [6, 2, 3, 3],
-    ],
-    build: two((x, w) => g.conv2d(x, w, undefined, { padding: 2, dilation: 2, groups: 2 })),
-  },
-  {
-    op: "ConvBias",
-    shapes: [[1, 2, 4, 5], [3, 2, 3, 3], [3]],
-    build: (x, w, b) => g.conv2d(first(x), first(w), b, { padding: 6, dilation: 6 }),
-  },
-  {
-    op: "Conv",
-    shapes: [
-      [1, 2, 9, 8],
-      [3, 2, 3, 3],
-    ],
-    build: two((x, w) => g.conv2d(x, w, undefined, { stride: 2, padding: 1, dilation: 3 })),
-  },
-  {
-    op: "ConvTranspose",
-    shapes: [
-      [2, 4, 3, 4],
-      [4, 3, 3, 3],
-    ],
-    build: two((x, w) => g.convTranspose2d(x, w, { stride: 2, padding: 1, height: 6, width: 7 })),
-  },
-  { op: "MaxPool", shapes: [[2, 2, 4, 6]], build: (x) => g.maxPool2d(first(x), { kernel: 2, stride: 2 }) },
-  {
-    op: "MaxPool",
-    shapes: [[1, 2, 7, 7]],
-    build: (x) => g.maxPool2d(first(x), { kernel: 3, stride: 2, padding: 1 }),
-  },
-  { op: "ScatterElements", shapes: [[4]], build: (x) => g.scatterSum(first(x), index([5, 0, 5, 2]), [2, 3]) },
-  {
-    op: "Gather",
-    shapes: [[4, 3]],
-    build: (x) => g.gatherRows(first(x), g.cast(index([3, 0, 3, 2, 1, 3], [2, 3]), "i32")),
-  },
-  { op: "GatherElements", shapes: [[6]], build: (x) => g.gather(first(x), index([5, 0, 5, 2])) },
-  {
-    op: "OneHot",
-    shapes: [[3, 4]],
-    build: (x) => g.mul(first(x), g.oneHot(index([2, 0, 3]), 4)),
-  },
-  ...(["nearest", "bilinear", "bilinear-corners"] as const).flatMap((mode) =>
-    [
-      { height: 8, width: 12 },
-      { height: 3, width: 2 },
-      { height: 7, width: 5 },
-    ].map(
-      (size): Case => ({
-        op: "Resize",
-        shapes: [[2, 2, 4, 6]],
-        build: (x) => g.resize(first(x), { mode, ...size }),
-      }),
+  ...Object.fromEntries(
+    (["nearest", "bilinear", "bilinear-corners"] as const).flatMap((mode) =>
+      [
+        { height: 8, width: 12 },
+        { height: 3, width: 2 },
+        { height: 7, width: 5 },
+        { height: 1, width: 1 },
+      ].map((size): [string, Case] => [
+        `Resize: ${mode} to ${size.height}x${size.width}`,
+        { build: (x) => g.resize(x, { mode, ...size }) },
+      ]),
     ),
   ),
-];
+};
 
-test("every op has a case", () => {
+function conv(options: g.ConvOptions): Case {
+  return { build: (x, w) => g.conv2d(x, w, undefined, options) };
+}
+function convWithBias(options: g.ConvOptions): Case {
+  return { build: (x, w, b) => g.conv2d(x, w, b, options) };
+}
+
+const numbers = z.array(z.number());
+const tensorSchema = z
+  .strictObject({ dtype: z.enum(["f32", "i32", "i64", "bool"]), shape: numbers, data: numbers })
+  .transform(({ dtype, shape, data }): Tensor => {
+    if (dtype === "f32") return f32(data, shape);
+    return dtype === "bool" ? bools(data, shape) : ints(dtype, data, shape);
+  });
+const references = z
+  .record(
+    z.string(),
+    z.strictObject({
+      inputs: z.array(tensorSchema),
+      y: tensorSchema,
+      seed: numbers.optional(),
+      gradients: z.array(numbers.nullable()).optional(),
+    }),
+  )
+  .parse(JSON.parse(readFileSync(path.join(root, "test", "reference", "ops.json"), "utf8")));
+
+function referenceOf(name: string): Reference {
+  const found = references[name];
+  if (found === undefined) throw new Error(`${name}: no expected values; see "reference" of a case`);
+  const { inputs, y, seed, gradients } = found;
+  return { inputs, expect: y, seed: seed && f32(seed, y.shape), gradients };
+}
+
+test("every op has a case, and every reference is used", () => {
   const leaves = ["constant", "input", "parameter"];
-  const covered = new Set(cases.map((c) => c.op));
+  const covered = new Set(Object.keys(cases).map(opOf));
   assert.deepEqual(
     g.opNames().filter((name) => !covered.has(name) && !leaves.includes(name)),
     [],
   );
+  const unused = Object.keys(references).filter((name) => cases[name] === undefined || cases[name].reference);
+  assert.deepEqual(unused, []);
 });
 
-const step = 1e-3;
+function opOf(name: string): string {
+  return name.split(":")[0] ?? name;
+}
 
-cases.forEach((c, number) => {
-  test(`${c.op} (case ${number}): shape, targets and gradient`, async () => {
-    const random = new Random(number, 7);
-    const draw = (shape: Shape, low = -1, high = 1): Tensor => ({
-      dtype: "f32",
-      shape,
-      data: Float32Array.from({ length: sizeOf(shape) }, () => random.uniform(low, high)),
-    });
-    const xs = c.shapes.map((shape, i) => g.parameter(`x${i}`, shape));
-    const values = c.shapes.map((shape) => draw(shape, c.low, c.high));
-    const y = c.build(...xs);
-    const seed = g.input("seed", y.shape);
-    const wrt = c.wrt ?? xs.map((_, i) => i);
-    const wanted = wrt.map((i) => first(xs[i]));
+/** How far each element is moved for a central difference. */
+const step = 2e-3;
+
+for (const [name, { build, reference, wrt }] of Object.entries(cases)) {
+  test(`${name}: shape, values and gradients`, async (t) => {
+    const { inputs, expect, seed, gradients } = reference ?? referenceOf(name);
+    const xs = inputs.map((x, i) => g.input(`x${i}`, x.shape, x.dtype));
+    const [a, b = a, c = a] = xs;
+    assert.ok(a && b && c);
+    const y = build(a, b, c);
+    assert.ok(
+      g.topologicalOrder([y]).some(({ op }) => op === opOf(name)),
+      `${name}: the graph has no such op`,
+    );
+    assert.deepEqual(y.shape, expect.shape);
+
+    const wanted = wrt ?? inputs.flatMap(({ dtype }, i) => (dtype === "f32" ? [i] : []));
     const outputs: Record<string, g.Value> = { y };
-    g.gradients([{ y, seed }], wanted).forEach((dx, k) => {
-      outputs[`d${wrt[k]}`] = dx;
-    });
-    const fed = new Set(xs.map((_, i) => `x${i}`));
-    const feeds = (at: readonly Tensor[]) => Object.fromEntries(at.map((t, i) => [`x${i}`, t]));
-    const seedValue = draw(y.shape);
-
-    const forward = await runtime.createSession({ graph: g.emitOnnx({ y }, { fed }), weights: new Map() });
-    const yAt = async (at: readonly Tensor[]) => {
-      const { y: out } = await forward.run(feeds(at));
-      assert.ok(out !== undefined);
-      return asF32(out, "y");
-    };
-    const base = await yAt(values);
-    assert.deepEqual(base.shape, y.shape);
-
-    const plain = await runtime.createSession({
-      graph: g.emitOnnx(outputs, { fed, target: { contrib: false } }),
-      weights: new Map(),
-    });
-    const seeds = wrt.length > 0 ? { seed: seedValue } : {};
-    const results = await plain.run({ ...feeds(values), ...seeds });
-    assert.ok(results.y !== undefined);
-    assertAllClose(asF32(results.y, "y").data, base.data);
-
-    const objective = (t: Tensor) => {
-      let total = 0;
-      t.data.forEach((v: number | bigint, k: number) => {
-        total += Number(v) * Number(seedValue.data[k]);
-      });
-      return total;
-    };
-    for (const i of wrt) {
-      const value = first2(values[i]);
-      const direction = draw(value.shape);
-      const moved = (sign: number) =>
-        values.map((t, k) =>
-          k === i
-            ? { ...value, data: value.data.map((v, e) => v + sign * step * Number(direction.data[e])) }
-            : t,
-        );
-      const numeric = (objective(await yAt(moved(1))) - objective(await yAt(moved(-1)))) / (2 * step);
-      const analytic = asF32(results[`d${i}`] ?? base, "gradient");
-      assert.deepEqual(analytic.shape, value.shape);
-      const symbolic = analytic.data.reduce((total, v, e) => total + v * Number(direction.data[e]), 0);
-      const scale = Math.max(1, Math.abs(numeric), Math.sqrt(base.data.length));
-      assert.ok(Math.abs(symbolic - numeric) < 3e-3 * scale, `d${i}: ${symbolic}, numerically ${numeric}`);
+    if (wanted.length > 0) {
+      const flowing = g.input("seed", y.shape);
+      const results = g.gradients(
+        [{ y, seed: flowing }],
+        wanted.map((i) => xs[i] ?? assert.fail(`${name}: no input ${i}`)),
+      );
+      for (const [k, i] of wanted.entries()) outputs[`d${i}`] = results[k] ?? assert.fail(`no gradient ${i}`);
     }
-    await forward.close();
-    await plain.close();
+    const seedValue = seed ?? drawn(y.shape);
+    const feeds: Tensors = { seed: seedValue, ...Object.fromEntries(inputs.map((x, i) => [`x${i}`, x])) };
+    const open = async (values: Record<string, g.Value>, contrib: boolean): Promise<Session> => {
+      const graph = g.emitOnnx(values, { target: { contrib } });
+      const session = await runtime.createSession({ graph, weights: new Map() });
+      t.after(() => session.close());
+      return session;
+    };
+
+    for (const contrib of [true, false]) {
+      const found = await (await open(outputs, contrib)).run(feeds);
+      assertClose(found.y, expect, 1e-6, "y");
+      for (const i of wanted) {
+        const expected = gradients?.[i];
+        if (expected) assertClose(found[`d${i}`], f32(expected, inputs[i]?.shape ?? []), 1e-5, `d${i}`);
+      }
+    }
+
+    const forward = await open({ y }, true);
+    const plain = await (await open(outputs, false)).run(feeds);
+    for (const i of wanted) {
+      const slope = await centralDifference(forward, { feeds, key: `x${i}`, seed: seedValue });
+      assertClose(plain[`d${i}`], slope, 2e-3, `d${i} against the central difference`);
+    }
+  });
+}
+
+function drawn(shape: Shape): Tensor {
+  const random = new Random(shape.length, 7);
+  const { data } = filled(shape);
+  return f32(
+    data.map(() => random.uniform(-1, 1)),
+    shape,
+  );
+}
+
+/** Slope of the sum of seed * y along each element of the input `key`, summed in float64. */
+async function centralDifference(
+  forward: Session,
+  { feeds, key, seed }: { readonly feeds: Tensors; readonly key: string; readonly seed: Tensor },
+): Promise<Tensor> {
+  const x = feeds[key];
+  assert.ok(x?.dtype === "f32");
+  const objective = async (element: number, moved: number): Promise<number> => {
+    const data = x.data.slice();
+    data[element] = moved;
+    const { y } = await forward.run({ ...feeds, [key]: { ...x, data } });
+    assert.ok(y);
+    let total = 0;
+    y.data.forEach((v: number | bigint, k: number) => {
+      total += Number(v) * Number(seed.data[k]);
+    });
+    return total;
+  };
+  const slopes: number[] = [];
+  for (const [element, v] of x.data.entries()) {
+    const [above, below] = [Math.fround(v + step), Math.fround(v - step)];
+    const difference = (await objective(element, above)) - (await objective(element, below));
+    slopes.push(difference / (above - below));
+  }
+  return f32(slopes, x.shape);
+}
+
+/** Fails unless every element is within `tolerance` of the expected one, relative to the largest expected one. */
+function assertClose(actual: Tensor | undefined, expected: Tensor, tolerance: number, what: string): void {
+  assert.ok(actual, `${what} is missing`);
+  assert.deepEqual([actual.dtype, actual.shape], [expected.dtype, expected.shape], what);
+  const [found, wanted] = [actual, expected].map(({ data }) =>
+    Array.from<number | bigint, number>(data, Number),
+  );
+  const largest = Math.max(...(wanted ?? []).map(Math.abs));
+  wanted?.forEach((v, i) => {
+    const distance = Math.abs((found?.[i] ?? Number.NaN) - v);
+    assert.ok(distance <= tolerance * largest, `${what}: element ${i} is ${found?.[i]}, expected ${v}`);
+  });
+}
+
+test("where values are equal or at a limit, the gradient goes where the docstrings say", async () => {
+  const [a, b] = [g.input("a", [3]), g.input("b", [3])];
+  const map = g.input("map", [1, 1, 2, 2]);
+  const outputs: Record<string, g.Value> = {};
+  const differentiate = (name: string, y: g.Value, x: g.Value) => {
+    outputs[name] = g.gradients([{ y: g.sum(y) }], [x])[0] ?? assert.fail(name);
+  };
+  differentiate("maximum a", g.maximum(a, b), a);
+  differentiate("maximum b", g.maximum(a, b), b);
+  differentiate("minimum a", g.minimum(a, b), a);
+  differentiate("minimum b", g.minimum(a, b), b);
+  differentiate("max", g.max(a), a);
+  differentiate("abs", g.abs(a), a);
+  differentiate("relu", g.relu(a), a);
+  differentiate("clip", g.clip(a, -1, 1), a);
+  differentiate("pool", g.maxPool2d(map, { kernel: 2, stride: 2 }), map);
+  const session = await runtime.createSession({ graph: g.emitOnnx(outputs), weights: new Map() });
+  const found = await session.run({
+    a: f32([0, 1, 1], [3]),
+    b: f32([0, 1, 2], [3]),
+    map: f32([1, 3, 3, 3], [1, 1, 2, 2]),
+  });
+  assert.deepEqual(Object.fromEntries(Object.entries(found).map(([name, { data }]) => [name, [...data]])), {
+    "maximum a": [1, 1, 0],
+    "maximum b": [0, 0, 1],
+    "minimum a": [1, 1, 1],
+    "minimum b": [0, 0, 0],
+    max: [0, 0.5, 0.5],
+    abs: [0, 1, 1],
+    relu: [0, 1, 1],
+    clip: [1, 1, 1],
+    pool: [0, 1, 0, 0],
   });
 });
-
-function first2(t: Tensor | undefined) {
-  if (t === undefined) throw new Error("case: missing value");
-  return asF32(t, "case");
-}
-
-function assertAllClose(actual: Float32Array, expected: Float32Array): void {
-  expected.forEach((v, i) => {
-    assert.ok(Math.abs((actual[i] ?? Number.NaN) - v) <= 1e-5 * Math.max(1, Math.abs(v)), `element ${i}`);
-  });
-}

@@ -1,46 +1,51 @@
+/** Resizing by nearest against PyTorch, from any size to any: ONNX Runtime's own rule differs for some of them. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import test from "node:test";
+import { z } from "zod";
 import { evaluate } from "../../test/graphs.js";
+import { root } from "../../test/support.js";
+import { f32 } from "../tensor.js";
 import { input, matmul, resize } from "./index.js";
 import { interpolation } from "./ops/resize.js";
 
-test("nearest takes the same pixels in the runtime, in the gradient and in PyTorch, from any size to any", async () => {
-  const sizes = Array.from({ length: 36 }, (_, i) => i + 1);
-  for (const from of sizes) {
+/** `[n - 1][to - 1]`: which of a row's `n` pixels PyTorch takes for each of `to` (tools/reference/ops.py). */
+const nearest = z
+  .array(z.array(z.array(z.int())))
+  .parse(JSON.parse(readFileSync(path.join(root, "test", "reference", "resize.json"), "utf8")));
+
+const numbered = (size: number) => Array.from({ length: size }, (_, i) => i);
+
+test("nearest takes PyTorch's pixels in the runtime and in the gradient, from any size to any", async () => {
+  assert.equal(nearest.length, 36);
+  for (const [i, rows] of nearest.entries()) {
+    const from = i + 1;
+    assert.equal(rows.length, 36);
     const x = input("x", [1, 1, 1, from]);
-    const data = Float32Array.from({ length: from }, (_, i) => i);
-    const others = sizes.filter((to) => to !== from);
+    // Resizing to the same size is no op.
+    const others = rows.map((expected, k) => ({ to: k + 1, expected })).filter(({ to }) => to !== from);
     const resized = await evaluate(
       Object.fromEntries(
-        others.flatMap((to) => [
+        others.flatMap(({ to }) => [
           [`resized ${to}`, resize(x, { mode: "nearest", height: 1, width: to })],
           [`product ${to}`, matmul(x, interpolation("nearest", from, to), { transB: true })],
         ]),
       ),
-      { x: { dtype: "f32", shape: x.shape, data } },
+      { x: f32(numbered(from), x.shape) },
     );
-    for (const to of others) {
-      // PyTorch: min(floor(i * scale), from - 1), in single precision.
-      const scale = Math.fround(from / to);
-      const expected = Float32Array.from({ length: to }, (_, i) =>
-        Math.min(Math.floor(Math.fround(i * scale)), from - 1),
-      );
-      assert.deepEqual(resized[`resized ${to}`]?.data, expected, `${from} to ${to}`);
-      assert.deepEqual(resized[`product ${to}`]?.data, expected, `gradient of ${from} to ${to}`);
+    for (const { to, expected } of others) {
+      assert.deepEqual([...(resized[`resized ${to}`]?.data ?? [])], expected, `${from} to ${to}`);
+      assert.deepEqual([...(resized[`product ${to}`]?.data ?? [])], expected, `gradient of ${from} to ${to}`);
     }
   }
 });
 
-test("14 to 4 is what PyTorch gives", async () => {
+test("14x14 to 4x4 takes PyTorch's pixels on both axes", async () => {
   const x = input("x", [1, 1, 14, 14]);
-  const data = Float32Array.from({ length: 196 }, (_, i) => i);
-  const { y } = await evaluate(
-    { y: resize(x, { mode: "nearest", height: 4, width: 4 }) },
-    { x: { dtype: "f32", shape: x.shape, data } },
-  );
+  const y = resize(x, { mode: "nearest", height: 4, width: 4 });
+  const out = await evaluate({ y }, { x: f32(numbered(196), x.shape) });
   const picked = [0, 3, 7, 10];
-  assert.deepEqual(
-    [...(y?.data ?? [])],
-    picked.flatMap((row) => picked.map((column) => 14 * row + column)),
-  );
+  const expected = picked.flatMap((row) => picked.map((column) => 14 * row + column));
+  assert.deepEqual([...(out.y?.data ?? [])], expected);
 });
