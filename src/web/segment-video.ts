@@ -90,8 +90,11 @@ async function open(input: Input, blob: Blob, name: string): Promise<OpenedVideo
       hint: unplayable,
     });
   });
-  if (!video) throw new MediaError(`${name}: it has no video track`);
   const audio = await input.getPrimaryAudioTrack();
+  if (!video) {
+    const what = audio ? "a sound file: it has no picture" : "it has neither picture nor sound";
+    throw new MediaError(`${name}: ${what}`, { hint: "Give a video file." });
+  }
   for (const track of [video, audio]) {
     if (track === null || (await track.canDecode())) continue;
     throw new MediaError(

@@ -153,7 +153,29 @@ test("what is no video is refused in one line", { skip }, async (t) => {
   await assert.rejects(ffmpegBackend.info(path.join(dir, "missing.mp4")), /no such video file/);
   await assert.rejects(ffmpegBackend.info(dir), /found a folder/);
   const sound = make(path.join(dir, "sound.m4a"), "-f lavfi -i sine=d=0.2 -c:a aac");
-  await assert.rejects(ffmpegBackend.info(sound), /expected a video stream, found audio/);
+  await assert.rejects(ffmpegBackend.info(sound), /sound\.m4a: a sound file: it has no picture$/);
+});
+
+test("the cover of a sound file is not a video, and does not stand in the way of one", {
+  skip,
+}, async (t) => {
+  const dir = await folder(t);
+  const cover = make(path.join(dir, "cover.png"), "-f lavfi -i color=red:s=32x32 -frames:v 1");
+  const withCover = `-f lavfi -i sine=d=0.3 -i ${cover} -map 0:a -map 1:v -c:v copy -disposition:v attached_pic`;
+  for (const name of ["song.mp3", "song.m4a", "song.flac"]) {
+    const song = make(path.join(dir, name), withCover);
+    await assert.rejects(ffmpegBackend.info(song), (error: unknown) => {
+      assert.ok(error instanceof MediaError);
+      assert.equal(error.message, `${song}: a sound file: it has no picture but its cover`);
+      assert.equal(error.hint, "Give a video file.");
+      return true;
+    });
+  }
+  const streams = `-f lavfi -i testsrc=s=64x48:d=1 -f lavfi -i sine=d=1 -i ${cover}`;
+  const maps = `-map 2:v -map 0:v -map 1:a -c:v:0 copy -disposition:v:0 attached_pic -c:v:1 libx264 -pix_fmt yuv420p`;
+  const info = await ffmpegBackend.info(make(path.join(dir, "video.mp4"), `${streams} ${maps}`));
+  assert.deepEqual([info.width, info.height, info.codec], [64, 48, "h264"]);
+  assert.ok(info.audioTrack);
 });
 
 test("a tool that stalls, is aborted or is missing ends with a reason", { skip }, async (t) => {

@@ -38,7 +38,7 @@ const reportSchema = z.object({
   }),
 });
 
-/** `30000/1001` or `4:3` as two positive whole numbers, or `undefined`. */
+/** `30000/1001` or `4:3` as two positive integers, or `undefined`. */
 function fraction(text: string | undefined): { numerator: number; denominator: number } | undefined {
   const [, a, b] = /^(\d+)[/:](\d+)$/.exec(text ?? "") ?? [];
   const [numerator, denominator] = [Number(a), Number(b)];
@@ -46,9 +46,19 @@ function fraction(text: string | undefined): { numerator: number; denominator: n
 }
 
 function chooseVideo(streams: readonly Stream[]): Stream | undefined {
-  // Cover pictures of sound files are video streams too, of one frame.
+  // The cover picture of a sound file is a video stream of one frame, too.
   const videos = streams.filter((s) => s.codec_type === "video" && s.disposition.attached_pic !== 1);
   return videos.find((s) => s.disposition.default === 1) ?? videos[0];
+}
+
+/** What a file without a video stream is: a picture attached to a sound file is its cover, not a video. */
+function withoutVideo(streams: readonly Stream[]): string {
+  if (streams.some((s) => s.codec_type === "audio")) {
+    const cover = streams.some((s) => s.disposition.attached_pic === 1);
+    return `a sound file: it has no picture${cover ? " but its cover" : ""}`;
+  }
+  const kinds = [...new Set(streams.map((s) => s.codec_type ?? "unknown"))].join(", ");
+  return `expected a video stream, found ${kinds || "no stream"}`;
 }
 
 function describeTrack(s: Stream): AudioTrack {
@@ -95,10 +105,7 @@ export async function probeVideo(file: string, { signal }: Cancellable = {}): Pr
 
   const video = chooseVideo(report.streams);
   if (!video || video.width < 1 || video.height < 1) {
-    const kinds = report.streams.map((s) => s.codec_type ?? "unknown").join(", ") || "nothing";
-    throw new MediaError(`${file}: expected a video stream, found ${kinds}`, {
-      hint: "Give a file with a picture.",
-    });
+    throw new MediaError(`${file}: ${withoutVideo(report.streams)}`, { hint: "Give a video file." });
   }
   const pixelAspectRatio = aspectRatio(video);
   const turn = video.side_data_list.find((d) => d.rotation !== undefined)?.rotation ?? 0;
