@@ -1,4 +1,7 @@
-/** A training run killed at random moments and resumed ends with the very bytes of an uninterrupted one. */
+/**
+ * A training run that is killed and resumed ends with the very bytes of an uninterrupted one. The moments of the kills
+ * follow from a seed, which failures name; set AVSEG_RESUME_SEED to repeat them.
+ */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
@@ -7,8 +10,10 @@ import path from "node:path";
 import test, { after, before } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { writeSoundShapes } from "../src/datasets/sound-shapes/write.js";
+import { hashText, Random } from "../src/random.js";
 import { root } from "./support.js";
 
+const seed = Number(process.env.AVSEG_RESUME_SEED ?? Math.floor(Math.random() * 2 ** 32));
 const main = path.join(root, "dist", "src", "cli", "main.js");
 let dir = "";
 before(async () => {
@@ -30,13 +35,14 @@ training:
   { epochs: 2, evaluateFrom: 0, optimizer: { learningRate: 1.0e-3 }, checkpointEverySteps: 1 }
 `;
 
-/** Runs the command, killing it `delayMs` after it has renewed its checkpoint `killAfter` times; the exit code. */
-async function train(
-  args: string[],
-  workDir: string,
-  killAfter = Infinity,
-  delayMs = 0,
-): Promise<number | null> {
+/** When to kill a run: some time after it has renewed its checkpoint a number of times. */
+interface Kill {
+  readonly checkpoints: number;
+  readonly delayMs: number;
+}
+
+/** Runs the command, to its end or until it is killed; returns whether it was killed. */
+async function train(args: string[], workDir: string, kill?: Kill): Promise<boolean> {
   const child = spawn(process.execPath, [main, "train", ...args, "--out", workDir], {
     stdio: ["ignore", "ignore", "pipe"],
     // The uninterrupted run fills the cache of audio embeddings, the others read from it.
@@ -46,25 +52,29 @@ async function train(
   child.stderr.on("data", (chunk: Buffer) => {
     errors += String(chunk);
   });
-  const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
   let running = true;
-  void ended.then(() => {
-    running = false;
+  const ended = new Promise<void>((resolve) => {
+    child.once("exit", () => {
+      running = false;
+      resolve();
+    });
   });
-  const inode = async () => (await stat(path.join(workDir, "last.safetensors")).catch(() => undefined))?.ino;
-  let seen = await inode();
-  for (let renewed = 0; running && renewed < killAfter; await sleep(5)) {
-    const now = await inode();
-    if (now !== seen) renewed++;
-    seen = now;
-  }
-  if (running) {
-    await sleep(delayMs);
+  if (kill) {
+    const inode = async () =>
+      (await stat(path.join(workDir, "last.safetensors")).catch(() => undefined))?.ino;
+    let last = await inode();
+    for (let renewed = 0; running && renewed < kill.checkpoints; await sleep(5)) {
+      const now = await inode();
+      if (now !== last) renewed++;
+      last = now;
+    }
+    if (running) await sleep(kill.delayMs);
     child.kill("SIGKILL");
   }
-  const code = await ended;
-  assert.ok(code === 0 || child.killed, `ended by ${child.signalCode ?? `code ${code}`}: ${errors}`);
-  return code;
+  await ended;
+  const killed = child.signalCode === "SIGKILL";
+  assert.ok(killed || child.exitCode === 0, `ended by ${child.signalCode ?? child.exitCode}: ${errors}`);
+  return killed;
 }
 
 const cases = [
@@ -80,22 +90,30 @@ for (const { task, freezeEpochs, what } of cases) {
     const file = path.join(dir, `${task}.yaml`);
     await writeFile(file, config(task, freezeEpochs));
     const [whole, parts] = [path.join(dir, `${task}-whole`), path.join(dir, `${task}-parts`)];
-    assert.equal(await train([task, file], whole), 0);
+    await train([task, file], whole);
+    const random = new Random(seed, hashText(task));
     const moments: string[] = [];
-    for (let kills = 0; kills < 3; kills++) {
-      const after = 1 + Math.floor(Math.random() * 2);
-      const delayMs = Math.random() < 0.5 ? Math.random() * 20 : Math.random() * 300;
-      moments.push(`${delayMs.toFixed(1)} ms after ${after}`);
-      if ((await train([task, file, "--resume"], parts, after, delayMs)) === 0) break;
+    let kills = 0;
+    // A run that is over before its kill says nothing: it begins anew, and is killed sooner.
+    for (let tries = 0, longest = 300; kills < 3 && tries < 8; tries++) {
+      const delayMs = random.uniform() < 0.5 ? random.uniform(0, 20) : random.uniform(0, longest);
+      const kill = { checkpoints: random.uniform() < 0.5 ? 1 : 2, delayMs };
+      if (await train([task, file, "--resume"], parts, kill)) {
+        kills++;
+        moments.push(`${delayMs.toFixed(1)} ms after ${kill.checkpoints} checkpoints`);
+      } else if (kills > 0) break;
+      else {
+        longest /= 2;
+        await rm(parts, { recursive: true, force: true });
+      }
     }
-    t.diagnostic(`killed ${moments.join(", ")} checkpoints`);
-    assert.equal(await train([task, file, "--resume"], parts), 0);
+    const history = `AVSEG_RESUME_SEED=${seed}: killed ${moments.join(", ")}`;
+    t.diagnostic(history);
+    assert.ok(kills >= 1, `no run was killed before its end (${history})`);
+    await train([task, file, "--resume"], parts);
     for (const name of ["last.safetensors", "best.safetensors", "metrics.jsonl"]) {
       const [expected, found] = await Promise.all([whole, parts].map((d) => readFile(path.join(d, name))));
-      assert.ok(
-        expected && found?.equals(expected),
-        `${name} differs (killed ${moments.join(", ")} checkpoints)`,
-      );
+      assert.ok(expected && found?.equals(expected), `${name} differs (${history})`);
     }
   });
 }
