@@ -49,8 +49,9 @@ async function train(task: Config["task"], file: string, options: TrainOptions):
       hint: "Give one of the two.",
     });
   }
-  const { config, warnings, workDir: defaultDir } = await loadConfig(file, { task, set: options.set });
-  for (const warning of warnings) warn(warning);
+  const loaded = await loadConfig(file, { task, set: options.set });
+  const { config, workDir: defaultDir } = loaded;
+  for (const warning of [...loaded.warnings, ...loaded.trainingWarnings]) warn(warning);
   const workDir = options.out ?? defaultDir;
   const set = options.set.flatMap((assignment) => ["--set", assignment]);
   const out = options.out === undefined ? [] : ["--out", options.out];

@@ -3,6 +3,7 @@ import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import test from "node:test";
+import { publishedConfig } from "../../test/published-configs.js";
 import { root } from "../../test/support.js";
 import { loadConfig } from "./load.js";
 import { checkConfig } from "./validate.js";
@@ -44,6 +45,22 @@ test("a file of another task, or none, is refused", async () => {
   await assert.rejects(loadConfig(root), /: it is a folder$/);
 });
 
+test("that the best epoch is chosen on val is a warning for training only, and only where it is so", async (t) => {
+  const dir = await mkdtemp(path.join(os.tmpdir(), "avseg-config-"));
+  t.after(() => rm(dir, { recursive: true, force: true }));
+  const file = path.join(dir, "s4.py");
+  await writeFile(file, publishedConfig("s4", "pvt2"));
+  const { warnings, trainingWarnings } = await loadConfig(file);
+  assert.deepEqual(warnings, []);
+  assert.equal(trainingWarnings.length, 1);
+  assert.match(
+    trainingWarnings[0] ?? "",
+    /s4\.py: the published recipe chooses .*--set training\.valSplit=test/,
+  );
+  const published = await loadConfig(file, { set: ["training.valSplit=test"] });
+  assert.deepEqual(published.trainingWarnings, []);
+});
+
 test("a device is not read, and a file full of foreign keys warns a few times", async (t) => {
   await assert.rejects(loadConfig("/dev/zero"), /\/dev\/zero: expected a file, found a pipe or a device/);
   const dir = await mkdtemp(path.join(os.tmpdir(), "avseg-config-"));
@@ -52,5 +69,5 @@ test("a device is not read, and a file full of foreign keys warns a few times", 
   await writeFile(file, Array.from({ length: 1000 }, (_, i) => `x${i} = 1\n`).join(""));
   const { warnings } = await loadConfig(file, { task: "s4" });
   assert.equal(warnings.length, 21);
-  assert.match(warnings.at(-1) ?? "", /many\.py: and 980 more/);
+  assert.match(warnings.at(-1) ?? "", /many\.py: 980 more warnings of this kind/);
 });

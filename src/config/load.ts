@@ -11,10 +11,15 @@ import { parseYamlConfig, withAssignments } from "./yaml.js";
 
 const maxBytes = 1_000_000;
 
+const valWarning =
+  "the published recipe chooses the best epoch on the test split; using val (--set training.valSplit=test for the published choice)";
+
 /** A checked configuration and what the user should know about how it was read. */
 export interface LoadedConfig {
   readonly config: Config;
   readonly warnings: readonly string[];
+  /** What matters for training only. */
+  readonly trainingWarnings: readonly string[];
   /** The folder for what a run writes: `workDir`, else `work_dir/<task>/<file name>`. */
   readonly workDir: string;
 }
@@ -44,13 +49,15 @@ export async function loadConfig(
   return {
     config,
     warnings: atMost(20, published?.warnings ?? []).map((warning) => `${file}: ${warning}`),
+    trainingWarnings:
+      published?.selectsOnTest && config.training.valSplit !== "test" ? [`${file}: ${valWarning}`] : [],
     workDir: config.workDir ?? path.join("work_dir", config.task, name),
   };
 }
 
-function atMost(most: number, warnings: readonly string[]): readonly string[] {
-  if (warnings.length <= most) return warnings;
-  return [...warnings.slice(0, most), `and ${warnings.length - most} more of the kind`];
+function atMost(max: number, warnings: readonly string[]): readonly string[] {
+  if (warnings.length <= max) return warnings;
+  return [...warnings.slice(0, max), `${warnings.length - max} more warnings of this kind`];
 }
 
 async function readText(name: string): Promise<string> {

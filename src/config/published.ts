@@ -11,6 +11,8 @@ import type { KeyPath, Source } from "./validate.js";
 export interface PublishedConfig {
   readonly source: Source;
   readonly warnings: readonly string[];
+  /** Whether the published recipe chooses its best epoch on the test split. */
+  readonly selectsOnTest: boolean;
 }
 
 /** What a published value may be called, and where it goes. A `*` in a name stands for any one key. */
@@ -185,14 +187,9 @@ export function parsePublishedConfig(text: string, file: string, task?: string):
   const outputs = get("model.head.mask_dim") ?? get("model.head.num_classes");
   if (values.get("task") === "avss") set("model.classes", outputs, lineOf("model.head.mask_dim"));
   translateLosses(leaves, values.get("task"), set);
-  if (get("dataset.val.split") === "test") {
-    warnings.push(
-      "the file compares epochs on the test split, as published; using val (--set training.valSplit=test for the published choice)",
-    );
-  }
   if (/res(net)?_?50/i.test(file.replace(/.*[\\/]/, "")) && values.get("model.visual.kind") !== "resnet50") {
     const backbone = JSON.stringify(get("model.backbone.type"));
-    warnings.push(`its name says ResNet-50, its backbone is ${backbone}, as published; using the latter`);
+    warnings.push(`the name says ResNet-50, the backbone is ${backbone}, as published; using the backbone`);
   }
   for (const name of leaves.keys()) {
     if (!used.has(name) && !silent.some((pattern) => pattern.test(name)))
@@ -204,7 +201,7 @@ export function parsePublishedConfig(text: string, file: string, task?: string):
     const exact = lines.get(key) ?? [...lines].find(([name]) => name.startsWith(`${key}.`))?.[1];
     return exact === undefined ? file : `${file} line ${exact}`;
   };
-  return { source: { value, where }, warnings };
+  return { source: { value, where }, warnings, selectsOnTest: get("dataset.val.split") === "test" };
 }
 
 /** The per-pixel loss of each task. The published files call its weight `focal_loss` in all three. */
