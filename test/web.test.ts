@@ -264,7 +264,10 @@ test("what cannot be opened says why and what to do", { skip }, async () => {
   assert.match(await failureOf("segmentVideo", "/none.mp4", "address"), /MediaError: .*answered 404/);
   assert.match(await failureOf("segmentVideo", "/words.mp4", "bytes"), /MediaError: video: not a video/);
   assert.match(await failureOf("segmentVideo", "/cut.webm", "address"), /MediaError: .*not one frame/);
-  assert.match(await failureOf("segmentVideo", "/sound.wav", "address"), /MediaError: .*a sound file: it has no picture/);
+  assert.match(
+    await failureOf("segmentVideo", "/sound.wav", "address"),
+    /MediaError: .*a sound file: it has no picture/,
+  );
   assert.match(await failureOf("segmentVideo", "/short.mp4", "aborted"), /^Error: enough$/);
 });
 

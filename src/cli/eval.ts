@@ -77,7 +77,7 @@ async function evaluateCheckpoint(
   const checkpointFile = await findWeightFile(checkpoint);
   const outDir = options.out ?? path.join(folderOf(checkpointFile, workDir), nameOf(checkpointFile, options));
   const { root, imageSize, audio, audioCache, frameCount, batchSize, testBatchSize } = config.data;
-  const dataset = await openDataset({ task, root, split, imageSize, audio, frameCount });
+  const dataset = await openDataset({ task, root, split, imageSize, audio, frameCount, onWarning: warn });
   const described = await configuredModel(config);
   const predictor = await openPredictor({
     checkpoint: checkpointFile,

@@ -18,7 +18,7 @@ import { configuredModel } from "./configured-model.js";
 import { integer } from "./options.js";
 import { print } from "./print.js";
 import { createProgress, formatBytes } from "./progress.js";
-import { interruptSignal, UsageError } from "./run.js";
+import { interruptSignal, UsageError, warn } from "./run.js";
 
 interface ExportCommandOptions {
   readonly out: string;
@@ -149,7 +149,7 @@ async function dataOf(
     () => false,
   );
   const named = isFolder ? { root: data } : (await loadConfig(data, { task })).config.data;
-  return openDataset({ ...named, task, split, imageSize, frameCount });
+  return openDataset({ ...named, task, split, imageSize, frameCount, onWarning: warn });
 }
 
 function describeExport({ files, inputs, outputs }: ExportedModel): string[] {

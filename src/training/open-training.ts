@@ -77,7 +77,7 @@ async function openLocked(options: OpenTrainingOptions, lock: Lock): Promise<Tra
   const { config, workDir, existing = "refuse", signal, onWarning } = options;
   const resumeFrom = await existingRun(options, existing);
   const { valSplit, seed } = config.training;
-  const [trainSet, valSet] = [await open(config, "train"), await open(config, valSplit)];
+  const [trainSet, valSet] = [await open(options, "train"), await open(options, valSplit)];
   signal?.throwIfAborted();
   const runtime = nodeRuntime({
     provider: config.runtime.provider,
@@ -134,9 +134,12 @@ async function openLocked(options: OpenTrainingOptions, lock: Lock): Promise<Tra
   }
 }
 
-function open(config: Config, split: Config["training"]["valSplit"]): Promise<AvsDataset> {
+function open(
+  { config, onWarning }: OpenTrainingOptions,
+  split: Config["training"]["valSplit"],
+): Promise<AvsDataset> {
   const { root, imageSize, audio, frameCount } = config.data;
-  return openDataset({ task: config.task, root, split, imageSize, audio, frameCount });
+  return openDataset({ task: config.task, root, split, imageSize, audio, frameCount, onWarning });
 }
 
 /**

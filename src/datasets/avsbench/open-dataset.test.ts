@@ -98,6 +98,24 @@ test("a folder that is no dataset, and tables that lead nowhere", async (t) => {
   await assert.rejects(open(folder), datasetError("line 2", "../shapes_val_00000"));
 });
 
+test("a clip that the table repeats is used once, with a warning that names the lines", async (t) => {
+  const folder = await made(t);
+  const [first, again] = ["shapes_test_00000,test", "shapes_val_00000,val"];
+  await writeFile(
+    path.join(folder, "ms3_meta_data.csv"),
+    `name,split\n${[first, again, first, again, first].join("\n")}\n`,
+  );
+  const warnings: string[] = [];
+  const onWarning = (message: string) => void warnings.push(message);
+  const options = { task: "ms3", root: folder, split: "test", imageSize: 8 } as const;
+  const { entries } = await openDataset({ ...options, onWarning });
+  assert.deepEqual(entries, [{ id: "shapes_test_00000", category: "" }]);
+  assert.deepEqual(warnings, [
+    `${path.join(folder, "ms3_meta_data.csv")}: line 4 repeats clip shapes_test_00000 of line 2; ` +
+      "line 6 repeats clip shapes_test_00000 of line 2; each clip is used once",
+  ]);
+});
+
 test("a row without its frames is found on opening, with the line of the table", async (t) => {
   const folder = await made(t);
   await rm(path.join(folder, "ms3_data/visual_frames/shapes_test_00000/shapes_test_00000.mp4_3.png"));

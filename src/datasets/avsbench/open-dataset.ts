@@ -2,7 +2,7 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
-import { DatasetError } from "../../errors.js";
+import { DatasetError, listSome } from "../../errors.js";
 import { readFailure } from "../../node/system-error.js";
 import type { AvsDataset, Split, Task } from "../clip.js";
 import { mapConcurrent } from "../concurrent.js";
@@ -22,17 +22,20 @@ export interface OpenOptions {
   readonly audio?: AudioSource | undefined;
   /** Steps per clip, T; default as published: 5, for AVSS 10. */
   readonly frameCount?: number | undefined;
+  /** Called with what a user should know although the split can be used. */
+  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 /**
- * Opens one split. The clips come in the order of the metadata table.
+ * Opens one split. The clips come in the order of the metadata table; a clip that the table repeats comes once.
  * Throws `DatasetError` for a missing or malformed table, an empty split, or a row without its files.
  */
 export async function openDataset(options: OpenOptions): Promise<AvsDataset> {
   const { task, split } = options;
   const folder = await taskFolder(task, options.root);
   const table = await readTable(task, folder);
-  const files = filesOfTable(task, table).filter((clip) => clip.split === split);
+  const rows = filesOfTable(task, table).filter((clip) => clip.split === split);
+  const files = withoutRepeats(rows, (message) => options.onWarning?.(`${table.source}: ${message}`));
   if (files.length === 0) {
     throw new DatasetError(`${table.source}: no row has the split "${split}"`, {
       hint: "Choose another split, or add its clips.",
@@ -72,6 +75,20 @@ export async function openDataset(options: OpenOptions): Promise<AvsDataset> {
     load: async (index, decode = loadClip) => decode(requestOf(index)),
     loadWaveform: async (index) => loadWaveform(requestOf(index)),
   };
+}
+
+/** One entry per clip: of rows that name the same clip, the first. Scores would otherwise count it several times. */
+function withoutRepeats(rows: readonly ClipFiles[], onWarning: (message: string) => void): ClipFiles[] {
+  const first = new Map<string, ClipFiles>();
+  const repeats: string[] = [];
+  for (const row of rows) {
+    const key = `${row.category}/${row.id}`;
+    const earlier = first.get(key);
+    if (earlier === undefined) first.set(key, row);
+    else repeats.push(`line ${row.line} repeats clip ${row.id} of line ${earlier.line}`);
+  }
+  if (repeats.length > 0) onWarning(`${listSome(repeats, 3, "; ")}; each clip is used once`);
+  return [...first.values()];
 }
 
 /** The folder of a task below `root`, or `root` if it is that folder. Throws `DatasetError` if it is neither. */
