@@ -166,6 +166,7 @@ const cases: Readonly<Record<string, Case>> = {
   "MaxPool: padded": { build: (x) => g.maxPool2d(x, { kernel: 3, stride: 2, padding: 1 }) },
   ScatterElements: { build: (x, index) => g.scatterSum(x, index, [2, 3]) },
   Gather: { build: g.gatherRows },
+  WeightedRows: { build: g.weightedRows },
   GatherElements: { build: g.gather },
   // np.eye(4)[index], and zeros for an index beyond
   OneHot: {

@@ -185,6 +185,8 @@ def pools():
 def gathers():
     rows = torch.tensor([[3, 0, 3], [2, 1, 3]], dtype=torch.int32)
     case("Gather", lambda x, i: x[i.long()], drawn(4, 3), rows)
+    weighted = lambda x, i, w: (x[i.long()] * w[..., None]).sum(1)
+    case("WeightedRows", weighted, drawn(4, 3), rows, drawn(2, 3))
     elements = torch.tensor([5, 0, 5, 2])
     case("GatherElements", lambda x, i: x[i], drawn(6), elements)
     case(

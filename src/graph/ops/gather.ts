@@ -1,11 +1,12 @@
 /** Elements and rows by index, and the scatter that is the adjoint. */
 import { type Shape, sizeOf } from "../../tensor.js";
 import { defineOp } from "../define-op.js";
-import { dim } from "../shapes.js";
+import { dim, sameShape } from "../shapes.js";
 import type { Value } from "../value.js";
 import { add, mul } from "./elementwise.js";
 import { reshape } from "./layout.js";
 import { constant } from "./leaves.js";
+import { matmul } from "./matmul.js";
 
 const scatterOp = defineOp<readonly [Value, Value], { size: number }>({
   name: "ScatterElements",
@@ -49,6 +50,45 @@ const gatherRowsOp = defineOp<readonly [Value, Value], Record<string, never>>({
 /** Rows of `x` `[R,D]` at the `i32` positions `index` `[...]`, which must lie inside -> `[...,D]`. */
 export function gatherRows(x: Value, index: Value): Value {
   return gatherRowsOp([x, index], {});
+}
+
+const weightedRowsOp = defineOp<readonly [x: Value, index: Value, weights: Value], Record<string, never>>({
+  name: "WeightedRows",
+  shape: ([x, index, weights]) => {
+    if (x.shape.length !== 2)
+      throw new RangeError(`WeightedRows: expected a matrix of rows, got [${x.shape}]`);
+    if (index.dtype !== "i32") throw new TypeError(`WeightedRows: the index is ${index.dtype}, expected i32`);
+    if (index.shape.length !== 2 || !sameShape(index.shape, weights.shape)) {
+      throw new RangeError(`WeightedRows: weights [${weights.shape}] do not fit the index [${index.shape}]`);
+    }
+    return [dim(index, 0), dim(x, 1)];
+  },
+  grad: ({ g, inputs: [x, index, weights] }) => {
+    const [count, each, width] = [dim(index, 0), dim(index, 1), dim(x, 1)];
+    return [
+      () => {
+        const shares = mul(reshape(weights, [count, each, 1]), reshape(g, [count, 1, width])); // [B,K,D]
+        return scatterSum(shares, elementsOfRows(index, width), x.shape);
+      },
+      null,
+      () => reshape(matmul(gatherRows(x, index), reshape(g, [count, width, 1])), [count, each]),
+    ];
+  },
+  onnx: (e, [x, index, weights], _, [, shape]) => {
+    const [count, each] = [dim(shape, 0), dim(shape, 1)];
+    // Another name of axis 0: an equal node would be merged with the gather in the gradient, and its many rows kept.
+    const rows = e.op("Gather", [x, index], { axis: { i: -2 } }); // [B,K,D]
+    const sums = e.op("MatMul", [e.op("Reshape", [weights, e.ints([count, 1, each])]), rows]); // [B,1,D]
+    return e.op("Reshape", [sums, e.ints([count, -1])]);
+  },
+});
+
+/**
+ * Weighted sums of rows: y_b = sum over k of weights_bk x[index_bk].  x `[R,D]`, index `i32[B,K]` (inside), weights
+ * `[B,K]` -> `[B,D]`. The gradient gathers the rows again instead of keeping them.
+ */
+export function weightedRows(x: Value, index: Value, weights: Value): Value {
+  return weightedRowsOp([x, index, weights], {});
 }
 
 /** Flat positions of the elements of rows of `width`: index `i32[...]` -> `i32[...,width]`. */
