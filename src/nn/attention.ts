@@ -16,8 +16,8 @@ import {
 } from "../graph/index.js";
 import { filled } from "../tensor.js";
 import { dropoutMask } from "./dropout.js";
-import { xavierUniform, zeros } from "./init.js";
-import { type AffineMap, attentionOutput, composed, linearOf, outputsOf, stacked } from "./linear.js";
+import { type Initialiser, xavierUniform, zeros } from "./init.js";
+import { composed, type LinearMap, linear, linearOf, outputsOf, projection, stacked } from "./linear.js";
 import type { Pass } from "./pass.js";
 import type { Scope } from "./scope.js";
 
@@ -97,23 +97,36 @@ export interface AttentionCall {
   readonly query: Value;
   readonly source: Value;
   /** A map C -> 2C applied to the source first: its first half gives keys, its second values. */
-  readonly before?: AffineMap | undefined;
+  readonly before?: LinearMap | undefined;
   readonly pass: Pass;
 }
 
 /** Multi-head attention -> `[B,L,C]`, or `[B,1,C]` to broadcast where all rows agree (a source of one row). */
 export type MultiHeadAttention = (call: AttentionCall) => Value;
 
+/** Sizes and options of `multiHeadAttention`. */
+export interface AttentionOptions {
+  readonly width: number;
+  readonly heads: number;
+  /** Rate at which attention weights are dropped in training. Default: 0. */
+  readonly dropout?: number | undefined;
+  /** Whether the projections have biases. Default: true. */
+  readonly bias?: boolean | undefined;
+  /** Initial weights of the output projection. Default: PyTorch's. */
+  readonly outputInit?: Initialiser | undefined;
+}
+
 /** `torch.nn.MultiheadAttention`: `in_proj_weight [3C,C]`, `in_proj_bias`, `out_proj`; dropout on the weights. */
 export function multiHeadAttention(
   scope: Scope,
-  { width, heads, dropout }: { readonly width: number; readonly heads: number; readonly dropout: number },
+  { width, heads, dropout = 0, bias = true, outputInit }: AttentionOptions,
 ): MultiHeadAttention {
   const packed = {
     weight: scope.param("in_proj_weight", [3 * width, width], xavierUniform(width, 3 * width)),
-    bias: scope.param("in_proj_bias", [3 * width], zeros),
+    bias: bias ? scope.param("in_proj_bias", [3 * width], zeros) : undefined,
   };
-  const out = attentionOutput(scope.at("out_proj"), width);
+  const output = { weightInit: outputInit, biasInit: zeros };
+  const out = (bias ? linear : projection)(scope.at("out_proj"), width, width, output);
   const drop = { path: `${scope.path}.attention`, rate: dropout };
 
   return ({ query, source, before, pass }) => {
@@ -126,7 +139,7 @@ export function multiHeadAttention(
       if (mask === undefined) return out(v);
       // In training the dropout of that 1 remains. The output projection comes before values are spread.
       const spread = matmul(reshape(mask, [batch, rows, heads]), affine(headBlocks(v, heads), out.weight));
-      return add(spread, out.bias);
+      return out.bias === undefined ? spread : add(spread, out.bias);
     }
     if (query === source && before === undefined) {
       const [q, k, v] = split(linearOf(packed)(query), 2, [width, width, width]) as [Value, Value, Value];
@@ -139,20 +152,20 @@ export function multiHeadAttention(
 }
 
 /** `outer` after the optional `inner`, as one map where weights may be merged. */
-function through(outer: AffineMap, inner: AffineMap | undefined, x: Value, pass: Pass): Value {
+function through(outer: LinearMap, inner: LinearMap | undefined, x: Value, pass: Pass): Value {
   if (inner === undefined) return linearOf(outer)(x);
   return pass.mergesWeights ? linearOf(composed(outer, inner))(x) : linearOf(outer)(linearOf(inner)(x));
 }
 
 /** Keys and values `[B,S,C]` of a source: `packed` has the 2C outputs of both. */
 function keysAndValues(
-  packed: AffineMap,
-  before: AffineMap | undefined,
+  packed: LinearMap,
+  before: LinearMap | undefined,
   source: Value,
   pass: Pass,
 ): readonly [Value, Value] {
   const width = dim(packed.weight, 0) / 2;
-  const halves = (m: AffineMap) => [outputsOf(m, 0, width), outputsOf(m, width, 2 * width)] as const;
+  const halves = (m: LinearMap) => [outputsOf(m, 0, width), outputsOf(m, width, 2 * width)] as const;
   if (before !== undefined && !pass.mergesWeights) {
     const [forKeys, forValues] = halves(packed);
     const [a, b] = split(linearOf(before)(source), 2, [width, width]) as [Value, Value];

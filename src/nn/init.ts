@@ -2,11 +2,12 @@
 import { hashText, Random } from "../random.js";
 import { filled, type Shape, sizeOf, type TensorOf } from "../tensor.js";
 
-/** How a parameter starts: one value, uniform in `[-bound, bound)`, or normal around 0. */
+/** How a parameter starts: one value, uniform in `[-bound, bound)`, normal around 0, or values in row-major order. */
 export type Initialiser =
   | { readonly kind: "constant"; readonly value: number }
   | { readonly kind: "uniform"; readonly bound: number }
-  | { readonly kind: "normal"; readonly deviation: number };
+  | { readonly kind: "normal"; readonly deviation: number }
+  | { readonly kind: "values"; readonly values: readonly number[] };
 
 /** Every element is `value`. */
 export function constantInit(value: number): Initialiser {
@@ -21,6 +22,11 @@ export const ones: Initialiser = constantInit(1);
 /** Normal around 0. Truncation at +-2, as published for the deviation 0.02, never happens. */
 export function normalInit(deviation: number): Initialiser {
   return { kind: "normal", deviation };
+}
+
+/** The given values, in row-major order. */
+export function valuesInit(values: readonly number[]): Initialiser {
+  return { kind: "values", values };
 }
 
 /** Kaiming-uniform with negative slope `a`: bound sqrt(6 / ((1 + a^2) fanIn)) (He et al. 2015). */
@@ -41,6 +47,11 @@ export function xavierUniform(fanIn: number, fanOut: number): Initialiser {
 /** The initial tensor of parameter `key`. */
 export function initialTensor(key: string, shape: Shape, init: Initialiser, seed: number): TensorOf<"f32"> {
   if (init.kind === "constant") return filled(shape, init.value);
+  if (init.kind === "values") {
+    const data = Float32Array.from(init.values);
+    if (data.length === sizeOf(shape)) return { dtype: "f32", shape, data };
+    throw new RangeError(`${key}: ${data.length} initial values do not fill [${shape}]`);
+  }
   const random = new Random(seed, hashText(key));
   const size = sizeOf(shape);
   const data = new Float32Array(size);

@@ -1,16 +1,23 @@
 /** Linear layers, and arithmetic on their weights. */
 import { add, affine, concat, dim, matmul, reshape, slice, type Value } from "../graph/index.js";
-import { type Initialiser, torchDefault, zeros } from "./init.js";
+import { type Initialiser, torchDefault } from "./init.js";
 import type { Scope } from "./scope.js";
 
-/** An affine map: weight `[out,in]`, bias `[out]`. */
-export interface AffineMap {
+/** A linear map, with or without a bias: weight `[out,in]`, bias `[out]`. */
+export interface LinearMap {
   readonly weight: Value;
+  readonly bias: Value | undefined;
+}
+
+/** An affine map: weight `[out,in]`, bias `[out]`. */
+export interface AffineMap extends LinearMap {
   readonly bias: Value;
 }
 
+/** The layer of a map: x `[...,in]` -> `[...,out]`. */
+export type LayerOf<M extends LinearMap> = M & ((x: Value) => Value);
 /** A linear layer: x `[...,in]` -> `[...,out]`. */
-export type Linear = AffineMap & ((x: Value) => Value);
+export type Linear = LayerOf<AffineMap>;
 
 /** Options of `linear`; PyTorch's defaults unless told. */
 export interface LinearOptions {
@@ -33,35 +40,33 @@ export function projection(
   inputs: number,
   outputs: number,
   options: Pick<LinearOptions, "weightInit"> = {},
-): (x: Value) => Value {
+): LayerOf<LinearMap> {
   const weight = scope.param("weight", [outputs, inputs], options.weightInit ?? torchDefault(inputs));
-  return (x) => affine(x, weight);
+  return linearOf({ weight, bias: undefined });
 }
 
-/** The layer of an affine map. */
-export function linearOf({ weight, bias }: AffineMap): Linear {
-  return Object.assign((x: Value) => affine(x, weight, bias), { weight, bias });
+/** The layer of a map. */
+export function linearOf<M extends LinearMap>(map: M): LayerOf<M> {
+  return Object.assign((x: Value) => affine(x, map.weight, map.bias), map);
 }
 
-/** Weights as PyTorch's `MultiheadAttention` starts its output projection. */
-export function attentionOutput(scope: Scope, width: number): Linear {
-  return linear(scope, width, width, { biasInit: zeros });
-}
-
-/** Outputs `start..end` of an affine map. */
-export function outputsOf({ weight, bias }: AffineMap, start: number, end: number): AffineMap {
+/** Outputs `start..end` of a map. */
+export function outputsOf({ weight, bias }: LinearMap, start: number, end: number): LinearMap {
   const range = [{ axis: 0, start, end }];
-  return { weight: slice(weight, range), bias: slice(bias, range) };
+  return { weight: slice(weight, range), bias: bias && slice(bias, range) };
 }
 
 /** `outer` after `inner` as one map: W = Wo Wi, b = Wo bi + bo. */
-export function composed(outer: AffineMap, inner: AffineMap): AffineMap {
+export function composed(outer: LinearMap, inner: LinearMap): LinearMap {
   const weight = matmul(outer.weight, inner.weight);
-  const moved = reshape(matmul(outer.weight, reshape(inner.bias, [-1, 1])), [dim(outer.weight, 0)]);
-  return { weight, bias: add(moved, outer.bias) };
+  const moved =
+    inner.bias && reshape(matmul(outer.weight, reshape(inner.bias, [-1, 1])), [dim(outer.weight, 0)]);
+  return { weight, bias: moved && outer.bias ? add(moved, outer.bias) : (moved ?? outer.bias) };
 }
 
-/** Two maps of one input side by side: outputs of `a`, then of `b`. */
-export function stacked(a: AffineMap, b: AffineMap): AffineMap {
-  return { weight: concat([a.weight, b.weight], 0), bias: concat([a.bias, b.bias], 0) };
+/** Two maps of one input side by side: outputs of `a`, then of `b`. Both have a bias, or neither has. */
+export function stacked(a: LinearMap, b: LinearMap): LinearMap {
+  if ((a.bias === undefined) !== (b.bias === undefined)) throw new RangeError("stacked: one map has no bias");
+  const bias = a.bias && b.bias && concat([a.bias, b.bias], 0);
+  return { weight: concat([a.weight, b.weight], 0), bias };
 }
