@@ -192,7 +192,7 @@ def main():
     parser.add_argument("out", nargs="?")
     parser.add_argument("--check")
     args = parser.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     if args.check:
         return check(args.check)
     out: dict = {}

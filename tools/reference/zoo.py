@@ -19,9 +19,15 @@ KEPT = {
         "s4_res50_vv": {"logits": (1, 1, 7, 7), **TPAVI_MAPS},
         "avss_res50": {"logits_every_16th": (1, 3, 2, 2), "argmax": (1, 4, 4), "tpavi4_audio": (1, 1, 1)},
     },
+    "avsegformer": {
+        "s4_pvt2": {"logits": (1, 1, 7, 7), "mask_feature": (1, 1, 2, 2)},
+        "s4_pvt2_512": {"logits_every_4th": (1, 1, 4, 4), "mask_feature": (1, 1, 2, 2)},
+        "avss_res50": {"logits_every_16th": (1, 3, 2, 2), "argmax": (1, 4, 4)},
+    },
 }
 ENCODERS = {
     "tpavi": ("encoder_backbone.", "resnet.", "vggish."),
+    "avsegformer": ("backbone.", "vggish."),
 }
 
 
@@ -32,8 +38,8 @@ def thin(source: Path, system: str, out: dict, steps: dict):
             for key, step in tensors.items():
                 value = file.get_tensor(key)[tuple(slice(None, None, s) for s in step)]
                 out[f"{case}:{key}"] = value.copy()
-                total = [a * b for a, b in zip(before.get(key, [1] * len(step)), step)]
-                steps[f"{case}:{key}"] = [16 * s if "16th" in key and i > 1 else s for i, s in enumerate(total)]
+                own = {"16th": (1, 1, 16, 16), "_4th": (1, 1, 4, 4)}.get(key[-4:], (1,) * len(step))
+                steps[f"{case}:{key}"] = [a * b for a, b in zip(before.get(key, own), step)]
 
 
 def main():
