@@ -1,0 +1,165 @@
+/** A training step of small models of other published systems against PyTorch's: losses, gradients, statistics. */
+import assert from "node:assert/strict";
+import test from "node:test";
+import { evaluate, inputLike } from "../../test/graphs.js";
+import { assertClose, relativeError, seededInput, seededUniform } from "../../test/support.js";
+import { zooReference } from "../../test/zoo.js";
+import { add, cast, gradients, greater, mul, reshape, type Value } from "../graph/index.js";
+import type { AvsInputs } from "../models/avs-model.js";
+import { avsegformerSchema, buildAvsegformer } from "../models/avsegformer/avsegformer.js";
+import { pvtV2Config } from "../models/pvt-v2.js";
+import { buildTpavi, tpaviSchema } from "../models/tpavi.js";
+import { Pass } from "../nn/index.js";
+import { asF32, type Tensor } from "../tensor.js";
+import { lossOf } from "./losses.js";
+import { matchingLoss } from "./matching-loss.js";
+import { mixLoss } from "./mix-loss.js";
+
+/** What a family's step consists of. */
+interface Step {
+  readonly values: ReadonlyMap<string, Value>;
+  readonly losses: readonly [main: Value, auxiliary: Value];
+  readonly auxiliaryWeight: number;
+}
+
+/** Ground truth of the step: classes, or 0 and 1, `u8[N,64,64]`, and the frames that have it. */
+interface Truth {
+  readonly target: Value;
+  readonly counts: Value;
+}
+
+const side = 64;
+const base = (avss: boolean) => ({
+  task: avss ? "avss" : "ms3",
+  classes: avss ? ["background", "dog", "piano"] : ["sounding object"],
+  frameCount: avss ? 10 : 5,
+  imageSize: side,
+  visual: pvtV2Config("pvt-v2-b0", {
+    dims: [16, 32, 40, 64],
+    depths: [1, 1, 1, 1],
+    mlpRatios: [4, 4, 4, 4],
+    dropPath: 0,
+  }),
+});
+
+function tpavi(name: string, inputs: AvsInputs, { target, counts }: Truth, pass: Pass): Step {
+  const avss = name === "avss";
+  const config = { kind: "tpavi", ...base(avss), channels: 16, attendVisual: name === "ms3_vv" };
+  const model = buildTpavi(tpaviSchema.parse(config));
+  const outputs = model.outputs(inputs, pass);
+  const main = lossOf(outputs.logits, target, counts, avss ? { crossEntropy: 1 } : { bce: 1 });
+  return { values: model.values, losses: [main.total, matchingLoss(outputs, counts)], auxiliaryWeight: 0.5 };
+}
+
+function avsegformer(name: string, inputs: AvsInputs, { target, counts }: Truth, pass: Pass): Step {
+  const avss = name === "avss";
+  const layers = { generatorLayers: 2, encoderLayers: 2, decoderLayers: 2 };
+  const widths = { width: 32, generatorHidden: 16, hidden: 24, headHidden: 20 };
+  const counted = { heads: 4, queries: 6, points: 2, groups: 4, dropout: 0 };
+  const config = { kind: "avsegformer", ...base(avss), ...layers, ...widths, ...counted };
+  const model = buildAvsegformer(avsegformerSchema.parse(config));
+  const outputs = model.outputs(inputs, pass);
+  const main = lossOf(outputs.logits, target, counts, avss ? { crossEntropy: 1 } : { dice: 1 });
+  const sounding = reshape(cast(greater(cast(target, "f32"), 0), "f32"), [-1, 1, side, side]);
+  return {
+    values: model.values,
+    losses: [main.total, mixLoss(outputs, sounding, counts)],
+    auxiliaryWeight: 0.1,
+  };
+}
+
+const flags = (n: number, ones: number): Tensor => ({
+  dtype: "f32",
+  shape: [n],
+  data: Float32Array.from({ length: n }, (_, i) => (i < ones ? 1 : 0)),
+});
+
+/** Frames of a case, which of them are real, and which have ground truth. */
+interface Sizes {
+  readonly frames: string;
+  readonly n: number;
+  readonly real: number;
+  readonly labelled: number;
+}
+
+const five: Sizes = { frames: "frames", n: 5, real: 5, labelled: 5 };
+const ten: Sizes = { frames: "frames", n: 10, real: 7, labelled: 5 };
+const two: Sizes = { frames: "frames5", n: 2, real: 2, labelled: 2 };
+const three: Sizes = { frames: "frames5", n: 3, real: 2, labelled: 1 };
+const cases = [
+  { family: "tpavi", name: "ms3", build: tpavi, sizes: five },
+  { family: "tpavi", name: "ms3_vv", build: tpavi, sizes: five },
+  { family: "tpavi", name: "avss", build: tpavi, sizes: ten },
+  { family: "avsegformer", name: "ms3", build: avsegformer, sizes: two },
+  { family: "avsegformer", name: "avss", build: avsegformer, sizes: three },
+];
+for (const { family, name, build, sizes } of cases) {
+  test(`${family} ${name}: losses, gradients and running statistics of a step`, async (t) => {
+    const reference = await zooReference(`${family}_gradients`);
+    const avss = name === "avss";
+    const { n } = sizes;
+    const u = seededUniform("input:target", n * side * side);
+    const target = Uint8Array.from(u, (v) => (avss ? Math.trunc((v + 1) * 1.5) : v > 0.3 ? 1 : 0));
+    const embedding = seededInput("embedding", [n, 128]);
+    const feeds = {
+      frames: seededInput(sizes.frames, [n, 3, side, side], 2),
+      embedding: { ...embedding, data: embedding.data.map((v) => v + 1) },
+      frameMask: flags(n, sizes.real),
+      counts: flags(n, sizes.labelled),
+      target: { dtype: "u8", shape: [n, side, side], data: target },
+    } as const;
+    const pass = new Pass({ training: true });
+    const inputs = {
+      frames: inputLike("frames", feeds.frames),
+      embedding: inputLike("embedding", feeds.embedding),
+      frameMask: inputLike("frameMask", feeds.frameMask),
+    };
+    const truth = { target: inputLike("target", feeds.target), counts: inputLike("counts", feeds.counts) };
+    const { values, losses, auxiliaryWeight } = build(name, inputs, truth, pass);
+
+    const start = `${name}:grad:`;
+    const keys = reference
+      .keys(name)
+      .flatMap((key) => (key.startsWith(start) ? [key.slice(start.length)] : []));
+    const trained = [...values].filter(([key]) => keys.includes(key));
+    assert.equal(trained.length, keys.length);
+    const [main, auxiliary] = losses;
+    const wanted: Record<string, Value> = { main, auxiliary };
+    const slopes = gradients(
+      [{ y: add(main, mul(auxiliary, auxiliaryWeight)) }],
+      trained.map(([, value]) => value),
+    );
+    slopes.forEach((g, i) => {
+      wanted[`grad:${trained[i]?.[0]}`] = g;
+    });
+    for (const [key, value] of pass.updates) wanted[`after:${key}`] = value;
+    const found = await evaluate(wanted, feeds);
+    const of = (key: string) => asF32(found[key] ?? assert.fail(key), key).data;
+    const expected = (key: string) => asF32(reference.tensor(`${name}:${key}`), key).data;
+
+    assertClose([...of("main"), ...of("auxiliary")], expected("losses"), 1e-5, "losses");
+    let worst = 0;
+    for (const key of keys) {
+      const gradient = of(`grad:${key}`);
+      const norm = Math.hypot(...gradient);
+      if ((expected(`norm:${key}`)[0] ?? 0) < 1e-9) {
+        // A bias in front of a batch norm: its gradient is zero but for rounding.
+        assert.ok(norm < 1e-4, `${key}: norm ${norm}, expected 0`);
+        continue;
+      }
+      assertClose([norm], expected(`norm:${key}`), 1e-4, `norm of ${key}`);
+      const step = Math.ceil(gradient.length / 64);
+      const error = relativeError(
+        gradient.filter((_, i) => i % step === 0),
+        expected(`grad:${key}`),
+      );
+      assert.ok(error <= 1e-4, `${key}: relative error ${error}`);
+      worst = Math.max(worst, error);
+    }
+    const statistics = reference.keys(`${name}:after`);
+    const updated = [...pass.updates.keys()];
+    assert.deepEqual(updated.map((key) => `${name}:after:${key}`).sort(), statistics.sort());
+    for (const key of updated) assertClose(of(`after:${key}`), expected(`after:${key}`), 1e-5, key);
+    t.diagnostic(`${keys.length} gradients, largest difference ${worst}`);
+  });
+}
