@@ -81,8 +81,8 @@ export function scoreBinaryFrame({ probabilities, mask, truth, width }: BinaryFr
     actual += sounds;
     hits += marked & sounds;
     const t = highestThresholdReached(probability);
-    reachedBy[t] = (reachedBy[t] as number) + 1;
-    objectReachedBy[t] = (objectReachedBy[t] as number) + sounds;
+    reachedBy[t]! += 1;
+    objectReachedBy[t]! += sounds;
   }
   const union = predicted + actual - hits;
   const hasObject = actual > 0;
@@ -162,7 +162,7 @@ export class BinaryTally {
     this.#framesWithObject++;
     this.#fscoreAtHalf += score.fscoreAtHalf ?? 0;
     for (let t = 0; t < THRESHOLD_COUNT; t++) {
-      this.#fscores[t] = (this.#fscores[t] as number) + (score.fscores[t] as number);
+      this.#fscores[t]! += score.fscores[t]!;
     }
   }
 

@@ -35,9 +35,9 @@ export function countClasses(predicted: Uint8Array, truth: Uint8Array, classCoun
     if (p >= classCount || t >= classCount) {
       throw new RangeError(`semantic metrics: class ${Math.max(p, t)}, expected less than ${classCount}`);
     }
-    counts.predicted[p] = (counts.predicted[p] as number) + 1;
-    counts.actual[t] = (counts.actual[t] as number) + 1;
-    if (p === t) counts.hits[t] = (counts.hits[t] as number) + 1;
+    counts.predicted[p]! += 1;
+    counts.actual[t]! += 1;
+    if (p === t) counts.hits[t]! += 1;
   }
   return counts;
 }
@@ -108,12 +108,12 @@ export class ClassTally {
       const [h, p, a] = [hits[k] as number, predicted[k] as number, actual[k] as number];
       const union = p + a - h;
       if (union === 0) continue;
-      this.iouSum[k] = (this.iouSum[k] as number) + h / union;
-      this.fscoreSum[k] = (this.fscoreSum[k] as number) + fscoreOfCounts(h, p, a);
-      this.framesOf[k] = (this.framesOf[k] as number) + 1;
-      this.#hits[k] = (this.#hits[k] as number) + h;
-      this.#predicted[k] = (this.#predicted[k] as number) + p;
-      this.#actual[k] = (this.#actual[k] as number) + a;
+      this.iouSum[k]! += h / union;
+      this.fscoreSum[k]! += fscoreOfCounts(h, p, a);
+      this.framesOf[k]! += 1;
+      this.#hits[k]! += h;
+      this.#predicted[k]! += p;
+      this.#actual[k]! += a;
     }
   }
 

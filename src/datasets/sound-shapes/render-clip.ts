@@ -144,7 +144,7 @@ function addVoice(out: Float32Array, kind: Kind, key: number, gate: (seconds: nu
     const end = Math.min(out.length, start + block);
     for (let i = start; i < end; i++) {
       level += 0.01 * (target - level);
-      out[i] = (out[i] as number) + loudness * level * (voice[i] as number);
+      out[i]! += loudness * level * (voice[i] as number);
     }
   }
 }

@@ -28,7 +28,7 @@ export function addNoiseFloor(out: Float32Array, level: number, random: Random):
   for (let i = 0; i < out.length; i++) {
     const white = noise();
     low += 0.2 * (white - low);
-    out[i] = (out[i] as number) + level * (0.7 * white + 2 * low);
+    out[i]! += level * (0.7 * white + 2 * low);
   }
 }
 
@@ -182,7 +182,7 @@ function waveTable(amplitudes: readonly number[]): Float32Array {
   const table = new Float32Array(tableSize + 1);
   amplitudes.forEach((amplitude, h) => {
     for (let i = 0; i <= tableSize; i++) {
-      table[i] = (table[i] as number) + amplitude * Math.sin((2 * Math.PI * (h + 1) * i) / tableSize);
+      table[i]! += amplitude * Math.sin((2 * Math.PI * (h + 1) * i) / tableSize);
     }
   });
   const peak = table.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
@@ -207,7 +207,7 @@ function oscillate(
       const whole = phase | 0;
       const a = table[whole] as number;
       const value = a + (phase - whole) * ((table[whole + 1] as number) - a);
-      out[i] = (out[i] as number) + level * value;
+      out[i]! += level * value;
       level += slope;
       phase += step;
       if (phase >= tableSize) phase -= tableSize;
