@@ -12,15 +12,15 @@ import {
   configFromObject,
   evaluate,
   importDataset,
-  loadModel,
   openDataset,
+  openModel,
   openTraining,
   readCheckpointInfo,
 } from "avseg";
 
 /** The mean IoU of a checkpoint on a dataset. */
 async function miouOf(checkpoint, dataset, signal) {
-  const model = await loadModel({ checkpoint, signal });
+  const model = await openModel({ checkpoint, signal });
   try {
     const { metrics } = await evaluate(model, dataset, { batchSize: 1, signal });
     return metrics.miouPerFrame;

@@ -13,7 +13,7 @@ import path from "node:path";
 import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
-import { AvsegError, classNameOf, loadModel, segmentVideo } from "avseg";
+import { AvsegError, classNameOf, openModel } from "avseg";
 
 const maxBytes = 500e6;
 
@@ -46,7 +46,7 @@ async function segment(request, response, model) {
   try {
     const file = path.join(dir, "video");
     await pipeline(request, limited(maxBytes), createWriteStream(file));
-    for await (const frame of segmentVideo(file, model, { signal: stop.signal })) {
+    for await (const frame of model.segment(file, { signal: stop.signal })) {
       if (!response.headersSent) response.writeHead(200, { "Content-Type": "application/x-ndjson" });
       response.write(lineOf(frame, model.classes));
     }
@@ -79,7 +79,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [checkpoint, port = "8080"] = process.argv.slice(2);
   let model;
   try {
-    model = await loadModel(checkpoint ? { checkpoint } : {});
+    model = await openModel(checkpoint ? { checkpoint } : {});
     await startServer(model, Number(port));
     console.log(`POST a video to http://localhost:${port}/segment`);
   } catch (error) {

@@ -3,7 +3,7 @@
  *
  *     node examples/segment-video.mjs VIDEO [CHECKPOINT]
  */
-import { AvsegError, classNameOf, loadModel, segmentVideo } from "avseg";
+import { AvsegError, classNameOf, openModel } from "avseg";
 
 const [video, checkpoint] = process.argv.slice(2);
 if (!video) {
@@ -16,11 +16,11 @@ process.once("SIGINT", () => stop.abort());
 let model;
 try {
   const { signal } = stop;
-  model = await loadModel(checkpoint ? { checkpoint, signal } : { signal });
-  for await (const { index, mask } of segmentVideo(video, model, { signal })) {
+  model = await openModel(checkpoint ? { checkpoint, signal } : { signal });
+  for await (const { index, mask } of model.segment(video, { signal })) {
     const regions = mask.regions.map(({ index: label, area, box, confidence }) => {
-      const share = ((100 * area) / (mask.width * mask.height)).toFixed(1);
-      return `${classNameOf(model.classes, label)}: ${share}% of the frame in [${box}], ${confidence.toFixed(2)} sure`;
+      const percent = ((100 * area) / (mask.width * mask.height)).toFixed(1);
+      return `${classNameOf(model.classes, label)}: ${percent}% of the frame in [${box}], ${confidence.toFixed(2)} sure`;
     });
     console.log(`${index} s  ${regions.join("; ") || "nothing sounds"}`);
   }

@@ -98,16 +98,65 @@ export function readApi(entry: string, sources: string): ApiEntry[] {
   return found.sort((a, b) => a.name.localeCompare(b.name, "en"));
 }
 
+/** Types that a declaration mentions; comments, strings and its own type parameters are left out. */
+export function mentionedTypes({ name, declaration }: ApiEntry): string[] {
+  const code = declaration.replace(/\/\*[\s\S]*?\*\/|"[^"]*"/g, " ");
+  const parameters = /^\w+ \w+<([^>]*)>/.exec(code)?.[1]?.split(/\W+/) ?? [];
+  const inner = [...code.matchAll(/[<,[]\s*(?:const )?(\w+) (?:extends|in)\b/g)].map((m) => m[1]);
+  const own = new Set([name, ...parameters, ...inner]);
+  const types = [...code.matchAll(/(?<![.\w])[A-Z]\w*(?!\w*\??:)/g)].map(([type]) => type);
+  return [...new Set(types)].filter((type) => !own.has(type));
+}
+
+/**
+ * The types that public declarations mention without being exported by the entry, and those that these mention. They
+ * are documented, but cannot be imported.
+ */
+export function supportingTypes(entries: readonly ApiEntry[], sources: string): ApiEntry[] {
+  const known = new Set(entries.map(({ name }) => name));
+  const found: ApiEntry[] = [];
+  const pending = [...entries];
+  for (let entry = pending.pop(); entry; entry = pending.pop()) {
+    for (const name of mentionedTypes(entry)) {
+      if (known.has(name)) continue;
+      const file = declaringFile(path.join(sources, entry.file), name);
+      if (file === undefined) continue; // a type of the platform or of a package
+      known.add(name);
+      const type = readApi(file, sources).find((candidate) => candidate.name === name);
+      if (type === undefined) continue;
+      found.push(type);
+      pending.push(type);
+    }
+  }
+  return found.sort((a, b) => a.name.localeCompare(b.name, "en"));
+}
+
+/** The declaration file in which `name`, as mentioned in `file`, is declared and exported. */
+function declaringFile(file: string, name: string): string | undefined {
+  const text = readFileSync(file, "utf8");
+  if ([...text.matchAll(declarations)].some((m) => m[1] === name)) return file;
+  for (const [, names = "", from = ""] of text.matchAll(
+    /^import (?:type )?\{([^}]*)\} from "(\.[^"]+)";/gms,
+  )) {
+    if (!names.split(",").some((part) => part.trim().replace(/^type /, "") === name)) continue;
+    const target = path.join(path.dirname(file), from.replace(/\.js$/, ".d.ts"));
+    return exportsOf(target).get(name)?.file;
+  }
+  return undefined;
+}
+
 /** Headings of the parts of the library, by source folder, in the order in which they are shown. */
 const parts: Readonly<Record<string, string>> = {
   segment: "Segmentation",
   web: "In the browser",
   models: "Models",
+  inference: "Predictors",
   runtime: "Runtime",
   training: "Training",
   config: "Configurations",
   datasets: "Datasets",
   evaluation: "Evaluation and metrics",
+  report: "Evaluation with its files",
   export: "Export",
   weights: "Weight files",
   media: "Pictures and sound",
@@ -120,13 +169,24 @@ function partOf({ file }: ApiEntry): string {
 }
 
 /** The reference as Markdown; `intro` is the entry's own docstring. */
-export function renderApi(title: string, intro: string, entries: readonly ApiEntry[]): string {
+export function renderApi(
+  title: string,
+  intro: string,
+  entries: readonly ApiEntry[],
+  supporting: readonly ApiEntry[] = [],
+): string {
   const lines = [`# ${title}`, "", intro.replace(/\n?@module.*/, "").trim()];
   for (const [folder, heading] of Object.entries(parts)) {
     const own = entries.filter((entry) => partOf(entry) === folder);
     if (own.length === 0) continue;
     lines.push("", `## ${heading}`);
     for (const { name, doc, declaration } of own) {
+      lines.push("", `### ${name}`, "", doc, "", "```ts", declaration, "```");
+    }
+  }
+  if (supporting.length > 0) {
+    lines.push("", "## Types that these mention", "", "They cannot be imported by name.");
+    for (const { name, doc, declaration } of supporting) {
       lines.push("", `### ${name}`, "", doc, "", "```ts", declaration, "```");
     }
   }
@@ -154,7 +214,7 @@ async function main(): Promise<void> {
     const source = readFileSync(path.join(root, "src", entry.replace(/\.d\.ts$/, ".ts")), "utf8");
     const intro = docBefore(source, source.indexOf("*/") + 2);
     const file = path.join(out, `${name.replace("/", "-")}.md`);
-    await writeFile(file, renderApi(name, intro, entries));
+    await writeFile(file, renderApi(name, intro, entries, supportingTypes(entries, sources)));
     console.log(`${path.relative(root, file)}: ${entries.length} exports`);
   }
 }

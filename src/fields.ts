@@ -1,5 +1,5 @@
 /** Building blocks of schemas for untrusted settings. Every message completes the sentence "expected ...". */
-import { z } from "zod";
+import * as z from "zod";
 
 /** Passes `what` to `make` as the message of every check. */
 export function expecting<S>(what: string, make: (message: string) => S): S {

@@ -62,7 +62,7 @@ export function loadInPage(
 ): Promise<JSHandle<Predictor>> {
   return page.evaluateHandle(
     async ({ library: from, checkpoint: address, provider: runOn }) => {
-      const { loadModel: load }: Web = await import(from);
+      const { openModel: load }: Web = await import(from);
       return load({ checkpoint: address, runtime: { provider: runOn, wasmFolder: "/ort/" } });
     },
     { library, checkpoint, provider },

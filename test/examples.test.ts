@@ -13,7 +13,7 @@ import { writeClipVideo } from "../src/datasets/sound-shapes/video.js";
 import { exportModel } from "../src/export/export-model.js";
 import {
   configFromObject,
-  loadModel,
+  openModel,
   openTraining,
   type Predictor,
   segmentVideo,
@@ -107,7 +107,7 @@ interface HttpExample {
 
 test("the HTTP endpoint streams a JSON line per second, and says what is wrong with other files", async (t) => {
   const { startServer }: HttpExample = await import(path.join(root, example("http-server.mjs")));
-  const model = await loadModel({ checkpoint: tiny, runtime: { threads: 1 } });
+  const model = await openModel({ checkpoint: tiny, runtime: { threads: 1 } });
   t.after(() => model.close());
   const server = await startServer(model);
   t.after(() => server.close());
@@ -193,7 +193,7 @@ test("the exported model runs in Python", async (t) => {
   await run("ffmpeg", ["-v", "error", "-i", video, "-an", "-c", "copy", mute]);
   assert.match(segment(out, mute), /^.*mute\.mp4: ffmpeg finds no sound in it\n$/);
   assert.match(segment(out, path.join(dir, "gone.mp4")), /^.*gone\.mp4: there is no such file\n$/);
-  const model = await loadModel({ checkpoint: tiny, runtime: { threads: 1 } });
+  const model = await openModel({ checkpoint: tiny, runtime: { threads: 1 } });
   t.after(() => model.close());
   const shares: number[] = [];
   for await (const { mask } of segmentVideo(video, model)) {

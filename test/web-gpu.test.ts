@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import test from "node:test";
-import { loadModel } from "../src/index.js";
+import { openModel } from "../src/index.js";
 import { browserPath, hasSoftwareGpu, openPage } from "./browser.js";
 import { clipInNode, clipInPage, differing, loadInPage, writeClip } from "./browser-clip.js";
 import { tinyClip, tinyConfig, writeTinyModel } from "./tiny-model.js";
@@ -17,7 +17,7 @@ test("WebGPU finds the same masks as Node", async (t) => {
   const checkpoint = path.join(dir, "tiny.safetensors");
   await writeTinyModel(checkpoint);
   await writeClip(dir, tinyClip(tinyConfig.frameCount));
-  const here = await loadModel({ checkpoint, runtime: { threads: 1 } });
+  const here = await openModel({ checkpoint, runtime: { threads: 1 } });
   const expected = await clipInNode(dir, here);
   await here.close();
 

@@ -10,7 +10,7 @@ import { promisify } from "node:util";
 import { build } from "esbuild";
 import type { JSHandle, Page } from "playwright-core";
 import { writeClipVideo } from "../src/datasets/sound-shapes/video.js";
-import { type ExportOptions, exportModel, loadModel, type Predictor, segmentVideo } from "../src/index.js";
+import { type ExportOptions, exportModel, openModel, type Predictor, segmentVideo } from "../src/index.js";
 import { browserPath, library, type OpenPage, openPage, type Web } from "./browser.js";
 import { clipInNode, clipInPage, differing, loadInPage, writeClip } from "./browser-clip.js";
 import { type Given, givenOf, labelsOf } from "./recorder.js";
@@ -23,7 +23,7 @@ const recorder = "/recorder.js";
 const skip = browserPath === undefined && "Chromium is not installed";
 
 test("the web entry needs no Node module and nothing but onnxruntime-web beside it", async () => {
-  const entries = ["src/web/index.js", "src/runtime/web-worker.js"];
+  const entries = ["src/web/index.js", "src/runtime/web/worker.js"];
   const { metafile } = await build({
     entryPoints: entries.map((entry) => path.join(root, "dist", entry)),
     bundle: true,
@@ -37,7 +37,7 @@ test("the web entry needs no Node module and nothing but onnxruntime-web beside 
   });
   const inputs = Object.keys(metafile.inputs);
   assert.deepEqual(
-    inputs.filter((file) => /\.node\.js$|^node:|onnxruntime-node|sharp/.test(file)),
+    inputs.filter((file) => /[/\\\\]node[/\\\\](?!.*node_modules)|^node:|onnxruntime-node|sharp/.test(file)),
     [],
   );
   const outside = Object.values(metafile.outputs).flatMap((output) => output.imports.map((i) => i.path));
@@ -100,7 +100,7 @@ before(async () => {
   });
   page = browser.page;
   inPage = await loadInPage(page, "/model");
-  inNode = await loadModel({ checkpoint, runtime: { threads: 1 } });
+  inNode = await openModel({ checkpoint, runtime: { threads: 1 } });
 });
 
 after(async () => {
@@ -214,7 +214,7 @@ function meanDifference(a: readonly number[], b: readonly number[]): number {
 test("every precision and weights beside the model give Node's masks", { skip }, async () => {
   for (const name of ["half.onnx", "int8.onnx", "apart.onnx"]) {
     const [here, there] = await Promise.all([
-      loadModel({ checkpoint: inDir(name), runtime: { threads: 1 } }),
+      openModel({ checkpoint: inDir(name), runtime: { threads: 1 } }),
       loadInPage(page, `/${name}`),
     ]);
     const [expected, found] = await Promise.all([clipInNode(dir, here), clipInPage(page, there)]);
@@ -226,18 +226,18 @@ test("every precision and weights beside the model give Node's masks", { skip },
 
 /** What `work` in the page throws, as a line. */
 const failureOf = (
-  call: "loadModel" | "segmentVideo",
+  call: "openModel" | "segmentVideo",
   address: string,
   as: "address" | "bytes" | "aborted",
 ) =>
   page.evaluate(
     async ({ library: from, call: name, address: file, as: form, model }) => {
-      const { loadModel: load, segmentVideo: segment }: Web = await import(from);
+      const { openModel: load, segmentVideo: segment }: Web = await import(from);
       const given = form === "bytes" ? new Uint8Array(await (await fetch(file)).arrayBuffer()) : file;
       const signal = form === "aborted" ? AbortSignal.abort(new Error("enough")) : undefined;
       const options = signal ? { signal } : {};
       try {
-        if (name === "loadModel")
+        if (name === "openModel")
           await load({ checkpoint: given, runtime: { provider: "wasm" }, ...options });
         else for await (const _ of segment(given, model, options));
         return "nothing";
@@ -253,14 +253,14 @@ const failureOf = (
 test("what cannot be opened says why and what to do", { skip }, async () => {
   const inputs =
     /CheckpointError: .*expected the inputs frames u8 and logMel f32, found .* \(Export it again/;
-  assert.match(await failureOf("loadModel", "/sound.onnx", "address"), inputs);
+  assert.match(await failureOf("openModel", "/sound.onnx", "address"), inputs);
   assert.match(
-    await failureOf("loadModel", "/apart.onnx", "bytes"),
+    await failureOf("openModel", "/apart.onnx", "bytes"),
     /CheckpointError: checkpoint: its weights lie in another file, apart.onnx.data \(Give that as `externalData`/,
   );
-  assert.match(await failureOf("loadModel", "/none.onnx", "address"), /CheckpointError: .*answered 404/);
-  assert.match(await failureOf("loadModel", "/words.mp4", "bytes"), /CheckpointError: /);
-  assert.match(await failureOf("loadModel", "/model", "aborted"), /^Error: enough$/);
+  assert.match(await failureOf("openModel", "/none.onnx", "address"), /CheckpointError: .*answered 404/);
+  assert.match(await failureOf("openModel", "/words.mp4", "bytes"), /CheckpointError: /);
+  assert.match(await failureOf("openModel", "/model", "aborted"), /^Error: enough$/);
   assert.match(await failureOf("segmentVideo", "/none.mp4", "address"), /MediaError: .*answered 404/);
   assert.match(await failureOf("segmentVideo", "/words.mp4", "bytes"), /MediaError: video: not a video/);
   assert.match(await failureOf("segmentVideo", "/cut.webm", "address"), /MediaError: .*not one frame/);

@@ -1,5 +1,5 @@
 /** The browser page: choose a video and watch it with its masks. Nothing leaves the computer. */
-import { classNameOf, interpolate, loadModel, overlayColor, paint, segmentVideo } from "/avseg-web.js";
+import { classNameOf, interpolate, openModel, overlayColor, paint } from "/avseg-web.js";
 
 const ids = ["file", "status", "result", "video", "overlay", "seconds"];
 const [input, status, result, video, overlay, seconds] = ids.map((id) => document.getElementById(id));
@@ -9,7 +9,7 @@ function tell({ message, hint }) {
   status.textContent = [message, hint].filter(Boolean).join(". ");
 }
 
-const model = await loadModel({
+const model = await openModel({
   checkpoint: "/model",
   runtime: { wasmFolder: "/ort/" },
   onProgress: ({ done }) => {
@@ -77,7 +77,7 @@ input.addEventListener("change", async () => {
   result.hidden = false;
   status.textContent = "looking and listening";
   try {
-    for await (const frame of segmentVideo(file, model, { signal })) {
+    for await (const frame of model.segment(file, { signal })) {
       found.push(frame);
       seconds.append(barOf(frame));
       draw();

@@ -27,7 +27,7 @@ async function bundle() {
   const { outputFiles } = await build({
     entryPoints: {
       "avseg-web": library,
-      "web-worker": path.join(path.dirname(library), "..", "runtime", "web-worker.js"),
+      worker: path.join(path.dirname(library), "..", "runtime", "web", "worker.js"),
     },
     bundle: true,
     format: "esm",

@@ -2,7 +2,7 @@
  * What a configuration holds. Every key is checked and unknown keys are refused; every default is the
  * published recipe's. Keys are camelCase; see `published.ts` for the names of the published files.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { count, expecting, flag, fraction, integer, oneOf, section } from "../fields.js";
 import { decoderSchema } from "../models/decoder.js";
 import { messengerSchema } from "../models/messenger.js";

@@ -1,5 +1,5 @@
 /** From untyped input to a `Config`, with errors that name the key, the file and the line. */
-import { z } from "zod";
+import * as z from "zod";
 import { ConfigError } from "../errors.js";
 import { complaintOf, valueAt } from "../fields.js";
 import { modelProblem } from "./model-from-config.js";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import test from "node:test";
-import { z } from "zod";
+import * as z from "zod";
 import { root } from "../../test/support.js";
 import { seededWeights, tinyS4 } from "../../test/tiny-models.js";
 import type { StateDict } from "../tensor.js";

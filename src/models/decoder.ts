@@ -2,7 +2,7 @@
  * The decoder: fuses audio and visual features stage by stage, joins the stages from coarse to fine and predicts
  * the logits at the size of the frames ("A simple baseline for parameter efficient audio-visual segmentation").
  */
-import type { z } from "zod";
+import type * as z from "zod";
 import { count, flag, fraction, perStage, section } from "../fields.js";
 import { add, affine, conv2d, dim, matmul, mul, relu, reshape, shape3, type Value } from "../graph/index.js";
 import {

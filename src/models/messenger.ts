@@ -5,7 +5,7 @@
  *
  * Shapes: N = B*T frames, Q queries, L visual tokens of C channels, D the width of the queries.
  */
-import type { z } from "zod";
+import type * as z from "zod";
 import { count, fraction, section } from "../fields.js";
 import {
   add,

@@ -3,7 +3,7 @@
  * checkpoints and exported models hold it, so that a file alone rebuilds its model. Each part's settings are defined
  * once, in the part's own file; configuration files are composed of the same schemas.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { firstDifference } from "../diff.js";
 import { CheckpointError } from "../errors.js";
 import { complaintOf, expecting, integer, oneOf, section } from "../fields.js";

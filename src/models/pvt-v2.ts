@@ -2,7 +2,7 @@
  * PVTv2, a pyramid of vision transformers (Wang et al. 2022, "PVT v2: Improved baselines with pyramid
  * vision transformer"). State-dict keys as in the published checkpoints. N frames, L tokens, C channels.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { fraction, integer, perStage, section } from "../fields.js";
 import {
   add,

@@ -2,7 +2,7 @@
  * ResNet-50 (He et al. 2016; the stride is in the 3x3 convolution), the other published visual encoder.
  * Its last two stages exist twice in checkpoints; the second copies are unused, as published.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { flag, section } from "../fields.js";
 import { add, conv2d, maxPool2d, mul, relu, reshape, type Value } from "../graph/index.js";
 import { batchNorm, normalInit, type Pass, type Scope, toTokens } from "../nn/index.js";

@@ -5,7 +5,7 @@
  *
  * N frames, five in a row are a group of T; C decoder channels, H and W those of a stage.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { count, expecting, flag, section } from "../fields.js";
 import {
   add,

@@ -2,7 +2,7 @@
  * VGGish, the audio encoder (Hershey et al. 2017, "CNN architectures for large-scale audio classification").
  * State-dict keys as in the published PyTorch port.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { count, expecting, flag, section } from "../fields.js";
 import {
   add,

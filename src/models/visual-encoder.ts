@@ -1,5 +1,5 @@
 /** The visual encoders: what the Messenger Blocks need of one, and the table of those there are. */
-import { z } from "zod";
+import * as z from "zod";
 import type { Value } from "../graph/index.js";
 import { type Pass, type Scope, type TokenGrid, toMap } from "../nn/index.js";
 import { inferPvt, pvtSchema, pvtV2 } from "./pvt-v2.js";

@@ -10,7 +10,7 @@ import { existsSync } from "node:fs";
 import { type FileHandle, link, open, readFile, rm, rmdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { z } from "zod";
+import * as z from "zod";
 import { LockedError } from "../errors.js";
 import { ensureWritableDir, temporaryPath } from "./files.js";
 import { isRunning, ownIdentity } from "./process.js";

@@ -31,7 +31,9 @@ export function startThread<Request, Reply>(
   workerData: unknown,
   { reply, fail }: ThreadListener<Reply>,
 ): Thread<Request> {
-  const worker = new Worker(url, { workerData });
+  // A script given with --eval has a type of its own, which files must not inherit.
+  const execArgv = process.execArgv.filter((option) => !option.startsWith("--input-type"));
+  const worker = new Worker(url, { workerData, execArgv });
   const exited = once(worker, "exit");
   const holds = { loading: true, busy: false, ending: false };
   const hold = (change: Partial<typeof holds>): void => {

@@ -1,17 +1,18 @@
 /**
  * avseg/web, the library for browsers: the same models and the same masks, over onnxruntime-web in a worker. The
- * package `onnxruntime-web` must be installed beside it, and `mediabunny` where `segmentVideo` is used.
+ * package `onnxruntime-web` must be installed beside it, and `mediabunny` where videos are decoded.
  *
  * ```ts
- * import { loadModel, segmentFrames } from "avseg/web";
+ * import { openModel } from "avseg/web";
  *
- * const model = await loadModel({ checkpoint: "model.safetensors" });
- * for await (const { index, mask } of segmentFrames({ frames, audio }, model)) draw(index, mask);
- * await model.close();
+ * const model = await openModel({ checkpoint: "model.safetensors" });
+ * for await (const { index, mask } of model.segment(file)) draw(index, mask);
+ * await model.close(); // or declare it with `await using`
  * ```
  * @module avseg/web
  */
 
+// Tensors, errors, progress
 export {
   AvsegError,
   CheckpointError,
@@ -21,33 +22,28 @@ export {
   OutOfMemoryError,
   OutputError,
 } from "../errors.js";
+// Models
 export type { InferenceHints } from "../inference/infer-config.js";
 export type { ClipBatch, Predictor } from "../inference/predictor.js";
+// Pictures and sound
 export { fitExamples, logMelExamples, VGGISH_RATE_HZ } from "../media/log-mel.js";
-export { type Image, imageSize, resizeBilinear, resizeNearest } from "../media/resize.js";
-export { type Audio, encodeWav, readWav, type Samples, toMono } from "../media/wav.js";
-export type { DecoderConfig } from "../models/decoder.js";
-export type { MessengerConfig } from "../models/messenger.js";
+export { type Image, resizeBilinear } from "../media/resize.js";
+export { type Audio, encodeWav, readWav, toMono } from "../media/wav.js";
 export type { AvsModelConfig, Task } from "../models/model-config.js";
-export type { PvtConfig } from "../models/pvt-v2.js";
-export type { ResNetConfig } from "../models/resnet50.js";
-export type { VggishConfig } from "../models/vggish.js";
-export type { PerStage } from "../models/visual-encoder.js";
+export type { Progress } from "../progress.js";
 export type { WebRuntimeOptions as RuntimeOptions } from "../runtime/web/web-runtime.js";
-export { type Box, classNameOf, type Mask, maskOf, type Region } from "../segment/mask.js";
-export { type Color, overlayColor, paint } from "../segment/overlay-picture.js";
-export { enlarge, interpolate, type ProbabilityMap, type RowVisitor } from "../segment/probability-map.js";
+// Segmentation
+export { type Box, classNameOf, type Mask, type Region } from "../segment/mask.js";
+export type { Model } from "../segment/model.js";
+export { overlayColor, paint } from "../segment/overlay-picture.js";
+export { interpolate } from "../segment/probability-map.js";
 export {
   type FramesInput,
   type SegmentedFrame,
-  type SegmentFramesOptions,
+  type SegmentFramesOptions as SegmentOptions,
   segmentFrames,
 } from "../segment/segment-frames.js";
-export type { DataFor, DataOf, DType, Shape, Tensor, TensorOf } from "../tensor.js";
-export {
-  type EncoderFiles,
-  type OpenModelOptions as LoadModelOptions,
-  openModel as loadModel,
-} from "./open-model.js";
+export type { Tensor, TensorOf } from "../tensor.js";
+export { type EncoderFiles, type OpenModelOptions, openModel } from "./open-model.js";
 export { segmentVideo } from "./segment-video.js";
 export type { DownloadOptions, DownloadProgress, WebFile } from "./web-file.js";

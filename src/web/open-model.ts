@@ -1,8 +1,9 @@
-/** A model ready to segment with, in a browser: the `loadModel` of `avseg/web`. */
+/** A model ready to segment with, in a browser. */
 import { type OpenPredictorOptions, openPredictor } from "../inference/open-predictor.js";
-import type { LoadedPredictor } from "../inference/predictor.js";
 import { type WebRuntimeOptions, webRuntime } from "../runtime/web/web-runtime.js";
+import { type Model, segmentingModel } from "../segment/model.js";
 import { webFiles } from "./model-files.js";
+import { segmentVideo } from "./segment-video.js";
 import { type DownloadOptions, nameOf, type WebFile } from "./web-file.js";
 
 /** The frozen encoders that a checkpoint of `avseg train` leaves out. */
@@ -34,7 +35,7 @@ export interface OpenModelOptions
  * Opens a model in a worker of its own; close it when it is no longer needed. Throws `CheckpointError` when a file
  * cannot be fetched, is damaged, does not fit, or is another encoder than the checkpoint was trained on.
  */
-export async function openModel(options: OpenModelOptions): Promise<LoadedPredictor> {
+export async function openModel(options: OpenModelOptions): Promise<Model<WebFile>> {
   const { checkpoint, externalData, encoders = {}, runtime, signal, onProgress, ...rest } = options;
   const name = nameOf(checkpoint, "checkpoint");
   const files = new Map<string, WebFile>([[name, checkpoint]]);
@@ -51,11 +52,12 @@ export async function openModel(options: OpenModelOptions): Promise<LoadedPredic
   );
   const isAddress = typeof checkpoint === "string" || checkpoint instanceof URL;
   const address = isAddress ? new URL(checkpoint, globalThis.location.href) : undefined;
-  return openPredictor(
+  const predictor = await openPredictor(
     { ...rest, checkpoint: name, encoders: named, signal },
     {
       files: webFiles({ files, externalData, address, signal, onProgress }),
       startRuntime: () => webRuntime(runtime),
     },
   );
+  return segmentingModel(predictor, segmentVideo);
 }

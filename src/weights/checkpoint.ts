@@ -7,7 +7,7 @@
  * Metadata: `format`, and as JSON `model`, `config`, `frozen` and `progress`. What `model` and `config` hold is for the
  * layers above to check.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { CheckpointError } from "../errors.js";
 import type { StateDict, Tensor } from "../tensor.js";
 

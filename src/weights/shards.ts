@@ -1,5 +1,5 @@
 /** Weights split over several files, as Hugging Face's libraries save large models: an index in JSON and its shards. */
-import { z } from "zod";
+import * as z from "zod";
 import { CheckpointError } from "../errors.js";
 import { complaintOf } from "../fields.js";
 import type { ByteSource } from "./byte-source.js";

@@ -1,7 +1,7 @@
 /** Opens a split of AVSBench (or of anything in its layout) and checks that its files are there. */
 import { readdir, readFile, stat } from "node:fs/promises";
 import path from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { DatasetError, listSome } from "../../errors.js";
 import { readFailure } from "../../node/system-error.js";
 import type { AvsDataset, Split, Task } from "../clip.js";

@@ -1,7 +1,7 @@
 /** Writes SoundShapes to disk in AVSBench's layout, so that it is read by the same code as AVSBench. */
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { OutputError } from "../../errors.js";
 import { encodeFrame, encodePng } from "../../media/node/image-file.js";
 import { labelPicture } from "../../media/palette.js";

@@ -1,5 +1,5 @@
 /** What a video file holds, by `ffprobe`. */
-import { z } from "zod";
+import * as z from "zod";
 import { MediaError } from "../../errors.js";
 import type { AudioTrack, Cancellable, VideoInfo } from "../video.js";
 import { inputArguments, startTool } from "./ffmpeg-process.js";

@@ -35,7 +35,7 @@ test("without a checkpoint it is the demo model of the package, wherever the pro
   t.after(() => rm(dir, { recursive: true }));
   await writeFileAtomic(path.join(dir, "work_dir/demo/train/best.safetensors"), "not the demo model");
   const script = `
-    import { openModel } from ${JSON.stringify(import.meta.resolve("./open-model.node.js"))};
+    import { openModel } from ${JSON.stringify(import.meta.resolve("./open-model.js"))};
     const model = await openModel();
     console.log(model.imageSize);
     await model.close();`;

@@ -173,7 +173,7 @@ test("nothing is left behind on failure or abort, and earlier results stay", { s
 
   // Killed in the middle of the work.
   const script = `
-    import { segmentVideo } from ${JSON.stringify(import.meta.resolve("./segment-video.node.js"))};
+    import { segmentVideo } from ${JSON.stringify(import.meta.resolve("./write-segmentation.js"))};
     const kill = () => process.kill(process.pid, "SIGKILL");
     const predictor = { frameCount: 5, imageSize: ${side}, classes: ["sounding"], predict: kill };
     await segmentVideo(${JSON.stringify(video)}, predictor, { outDir: ${JSON.stringify(outDir)} });`;
