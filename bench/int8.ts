@@ -9,7 +9,7 @@
 import { availableParallelism } from "node:os";
 import * as ort from "onnxruntime-node";
 import { type Precision, prepareExport } from "../src/export/prepare.js";
-import { serialiseOnnx } from "../src/graph/index.js";
+import { serializeOnnx } from "../src/graph/index.js";
 import { buildAvsModel } from "../src/models/avs-model.js";
 import { publishedModel } from "../src/models/model-config.js";
 import { pvtV2Config } from "../src/models/pvt-v2.js";
@@ -38,11 +38,11 @@ async function open(precision: Precision): Promise<ort.InferenceSession> {
   const form = { clips: 1, frames: "u8", audio: "log-mel" } as const;
   const stored = await prepareExport({ model, weights, form, precision, runtime });
   await runtime.close();
-  const bytes = serialiseOnnx(stored.graph, {
+  const bytes = serializeOnnx(stored.graph, {
     parameter: ({ name }) => {
       const data = stored.weights.get(name);
       if (data === undefined) throw new Error(`bench: "${name}" has no data`);
-      return { data };
+      return { bytes: data.data };
     },
   });
   return ort.InferenceSession.create(bytes, {

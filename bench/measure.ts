@@ -17,7 +17,7 @@ import { pvtV2Config } from "../src/models/pvt-v2.js";
 import { initialState } from "../src/nn/index.js";
 import { nodeRuntime } from "../src/runtime/node/node-runtime.js";
 import type { Runtime, Session } from "../src/runtime/runtime.js";
-import { filled } from "../src/tensor.js";
+import { full } from "../src/tensor.js";
 import { openTrainingModel } from "../src/training/avs-training.js";
 import { createOptimizer } from "../src/training/optimizers.js";
 import { WeightStore } from "../src/weights/weight-store.js";
@@ -70,7 +70,7 @@ function randomClip(id: number): Clip {
       data: randomBytes([imageSize * imageSize]).data.map((v) => v & 1),
     },
     labelled: [0],
-    frameMask: filled([frameCount], 1),
+    frameMask: full([frameCount], 1),
   };
 }
 
@@ -93,7 +93,7 @@ async function prepare(kind: string, clips: number, runtime: Runtime): Promise<W
     const n = clips * frameCount;
     const frames = randomBytes([n, imageSize, imageSize, 3]);
     const logMel = noise([n, 1, 96, 64], 3);
-    const frameMask = filled([n], 1);
+    const frameMask = full([n], 1);
     return { run: () => predictor.predict({ frames, logMel, frameMask }), compileSeconds };
   }
   if (kind !== "step") throw new Error(`measure: expected forward or step, got ${kind}`);

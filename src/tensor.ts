@@ -54,7 +54,7 @@ export function f32(data: Float32Array<ArrayBuffer> | readonly number[], shape: 
 }
 
 /** An `f32` tensor of one repeated value. Default: 0. */
-export function filled(shape: Shape, value = 0): TensorOf<"f32"> {
+export function full(shape: Shape, value = 0): TensorOf<"f32"> {
   return { dtype: "f32", shape, data: new Float32Array(sizeOf(shape)).fill(value) };
 }
 

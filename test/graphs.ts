@@ -17,7 +17,7 @@ export async function evaluate(
   weights?: StateDict,
 ): Promise<Record<string, Tensor>> {
   runtime ??= nodeRuntime();
-  const graph = emitOnnx(outputs);
+  const graph = emitOnnx(outputs, { target: runtime.supports });
   const seeded = new Map(graph.parameters.map((p) => [p.name, seededParameter(p.name, p.shape)]));
   const session = await runtime.createSession({ graph, weights: weights ?? seeded, name: "test" });
   const results = await session.run(feeds);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { AvsDataset, Task } from "../datasets/clip.js";
-import { f32, filled } from "../tensor.js";
+import { f32, full } from "../tensor.js";
 import { swapPartners, withSwappedSounds } from "./swap-sounds.js";
 
 /** A dataset whose clip i has log-mels of the value i. */
@@ -16,7 +16,7 @@ function fakeDataset(task: Task, categories: readonly string[]): AvsDataset {
       id: `clip-${i}`,
       category: categories[i] ?? "",
       frames: { dtype: "u8", shape: [1, 1, 1, 3], data: new Uint8Array(3) },
-      logMel: filled([1, 1, 96, 64], i),
+      logMel: full([1, 1, 96, 64], i),
       masks: { dtype: "u8", shape: [1, 1, 1], data: new Uint8Array(1) },
       labelled: [0],
       frameMask: f32([1], [1]),

@@ -1,7 +1,7 @@
 /** From a checkpoint to an ONNX file that any runtime can load. */
 import path from "node:path";
 import { OutputError } from "../errors.js";
-import { type OnnxValue, type SerialiseOptions, serialisePieces } from "../graph/index.js";
+import { ModelSizeError, type OnnxValue, type SerializeOptions, serializePieces } from "../graph/index.js";
 import { type LoadedModel, type LoadModelOptions, loadModel } from "../inference/load-model.js";
 import { diskFiles } from "../inference/node/model-files.js";
 import type { AvsModelConfig } from "../models/model-config.js";
@@ -109,14 +109,14 @@ async function originOf(
 
 async function writeModel(
   stored: StoredGraph,
-  texts: Omit<SerialiseOptions, "parameter">,
+  texts: Omit<SerializeOptions, "parameter">,
   { out, externalData: apart, signal, onProgress }: ExportOptions,
 ): Promise<ExportedModel["files"]> {
   const external = apart ? externalData(stored, `${path.basename(out)}.data`) : undefined;
-  const inside: SerialiseOptions["parameter"] = ({ name }) => {
+  const inside: SerializeOptions["parameter"] = ({ name }) => {
     const data = stored.weights.get(name);
     if (data === undefined) throw new Error(`export: "${name}" has no data`);
-    return { data };
+    return { bytes: data.data };
   };
   const pieces = modelPieces(stored, { ...texts, parameter: external?.at ?? inside }, out);
   const modelBytes = pieces.reduce((n, piece) => n + piece.length, 0);
@@ -142,11 +142,11 @@ async function writeModel(
   ];
 }
 
-function modelPieces(stored: StoredGraph, options: SerialiseOptions, out: string): readonly Uint8Array[] {
+function modelPieces(stored: StoredGraph, options: SerializeOptions, out: string): readonly Uint8Array[] {
   try {
-    return serialisePieces(stored.graph, options);
+    return serializePieces(stored.graph, options);
   } catch (cause) {
-    if (!(cause instanceof RangeError)) throw cause;
+    if (!(cause instanceof ModelSizeError)) throw cause;
     throw new OutputError(`cannot write ${out}: one ONNX file holds 2 GiB at most`, {
       cause,
       hint: "Put the weights beside it with --external-data.",

@@ -8,8 +8,6 @@ import { constantsAsWeights, type StoredGraph } from "./stored-graph.js";
 export interface FoldOptions {
   readonly weights: StateDict;
   readonly runtime: Runtime;
-  /** Operators of the runtime's own. Default: false, so that any runtime can load the file. */
-  readonly contrib?: boolean | undefined;
 }
 
 /**
@@ -18,17 +16,16 @@ export interface FoldOptions {
  */
 export async function foldWeights(
   outputs: Readonly<Record<string, Value>>,
-  { weights, runtime, contrib = false }: FoldOptions,
+  { weights, runtime }: FoldOptions,
 ): Promise<StoredGraph> {
   const values = Object.values(outputs);
   const fixed = constantValues(values);
-  const given = nameFixed(values, fixed);
-  const target = { contrib };
-  const graph = emitOnnx(outputs, { given, target });
+  const precomputed = nameFixed(values, fixed);
+  const graph = emitOnnx(outputs, { precomputed });
 
   const data = new Map<string, Tensor>();
   const computed: [name: string, value: Value][] = [];
-  for (const [value, name] of given) {
+  for (const [value, name] of precomputed) {
     const same = sameElements(value, weights);
     if (same === undefined) computed.push([name, value]);
     else data.set(name, same);
@@ -37,7 +34,7 @@ export async function foldWeights(
     // Outputs go by number: their own names are those of the parameters that they are made of.
     const numbered = Object.fromEntries(computed.map(([, value], i) => [`merged_${i}`, value]));
     const session = await runtime.createSession({
-      graph: emitOnnx(numbered, { target: { contrib: runtime.provider === "cpu" } }),
+      graph: emitOnnx(numbered, { target: runtime.supports }),
       weights,
       name: "merged weights",
     });

@@ -61,7 +61,7 @@ async function run(stored: StoredGraph, feeds: Tensors): Promise<Record<string, 
 }
 
 async function plain(config: AvsModelConfig, form = plainForm): Promise<Record<string, Float32Array>> {
-  const outputs = exportOutputs(buildAvsModel(config), form, new Pass({ rewrites: false }));
+  const outputs = exportOutputs(buildAvsModel(config), form, new Pass({ fused: false }));
   return run({ graph: emitOnnx(outputs), weights: seededWeights(config) }, feedsOf(config, form));
 }
 
@@ -85,7 +85,7 @@ for (const [name, config] of Object.entries({ tinyS4, tinyAvss, tinyResNet })) {
 
 for (const [name, config] of Object.entries({ tinyS4, tinyAvss, tinyResNet })) {
   test(`${name}: the form made for 8 bits gives the plain form's logits before it is quantised`, async () => {
-    const outputs = exportOutputs(buildAvsModel(config), plainForm, new Pass({ matrices: true }));
+    const outputs = exportOutputs(buildAvsModel(config), plainForm, new Pass({ preferMatmul: true }));
     const folded = await foldWeights(outputs, { weights: seededWeights(config), runtime });
     const found = await run(folded, feedsOf(config, plainForm));
     const worst = relativeError(found.logits ?? [], (await plain(config)).logits ?? []);

@@ -31,7 +31,7 @@ export interface PrepareOptions {
  */
 export async function prepareExport(options: PrepareOptions): Promise<StoredGraph> {
   const { model, weights, form, precision, runtime } = options;
-  const outputs = exportOutputs(model, form, new Pass({ matrices: precision === "int8" }));
+  const outputs = exportOutputs(model, form, new Pass({ preferMatmul: precision === "int8" }));
   const folded = await foldWeights(outputs, { weights, runtime });
   switch (precision) {
     case "fp32":

@@ -2,7 +2,7 @@
  * Reverse-mode differentiation: a graph in, the graph of its gradients out. The walk visits only
  * what a wanted value reaches, so nothing is computed for frozen parts below the first trained one.
  */
-import { filled } from "../tensor.js";
+import { full } from "../tensor.js";
 import { add } from "./ops/elementwise.js";
 import { constant } from "./ops/leaves.js";
 import { sumTo } from "./ops/reduce.js";
@@ -33,7 +33,7 @@ export function gradients(ys: readonly { y: Value; seed?: Value }[], wanted: rea
     if (seed === undefined && y.shape.some((d) => d !== 1)) {
       throw new RangeError(`gradients: an output of shape [${y.shape}] needs the gradient flowing into it`);
     }
-    accumulate(y, seed ?? constant(filled(y.shape, 1)));
+    accumulate(y, seed ?? constant(full(y.shape, 1)));
   }
 
   for (const node of nodes.reverse()) {
@@ -51,5 +51,5 @@ export function gradients(ys: readonly { y: Value; seed?: Value }[], wanted: rea
       accumulate(v, typeof result === "function" ? result() : result);
     });
   }
-  return wanted.map((v) => total.get(v) ?? constant(filled(v.shape)));
+  return wanted.map((v) => total.get(v) ?? constant(full(v.shape)));
 }

@@ -11,7 +11,7 @@ import { root } from "../../test/support.js";
 import { Random } from "../random.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import type { Session, Tensors } from "../runtime/runtime.js";
-import { f32, filled, type Shape, type Tensor } from "../tensor.js";
+import { f32, full, type Shape, type Tensor } from "../tensor.js";
 import * as g from "./index.js";
 
 const runtime = nodeRuntime({ threads: 1 });
@@ -294,7 +294,7 @@ for (const [name, { build, reference, wrt }] of Object.entries(cases)) {
 
 function drawn(shape: Shape): Tensor {
   const random = new Random(shape.length, 7);
-  const { data } = filled(shape);
+  const { data } = full(shape);
   return f32(
     data.map(() => random.uniform(-1, 1)),
     shape,

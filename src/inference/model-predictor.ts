@@ -1,5 +1,5 @@
 /** A model with its weights as a predictor. */
-import { emitOnnx, type OnnxGraph } from "../graph/index.js";
+import { type EmitTarget, emitOnnx, type OnnxGraph } from "../graph/index.js";
 import type { AvsModel } from "../models/avs-model.js";
 import { forwardOf } from "../models/forward.js";
 import { Pass } from "../nn/index.js";
@@ -10,22 +10,22 @@ import { batchedPredictor, type Predictor } from "./predictor.js";
 
 /** Variants of the inference graph. */
 export interface InferenceGraphOptions {
-  /** Operators of the runtime's own. Default: true. */
-  readonly contrib?: boolean | undefined;
+  /** Operators that the graph may use. Default: those of the ONNX standard. */
+  readonly target?: EmitTarget | undefined;
   /** The audio comes as embeddings instead of log-mels. */
   readonly embedded?: boolean | undefined;
-  /** Parameters that are inputs of every run, because they still train. */
-  readonly fed?: ReadonlySet<string> | undefined;
+  /** Parameters that are inputs of every run, because they still train. Default: none. */
+  readonly asInputs?: ReadonlySet<string> | undefined;
 }
 
 /** The inference graph for `clips` clips: the inputs of `forwardOf`, and the output `logits` `f32[B*T,K,H,W]`. */
 export function inferenceGraph(
   model: AvsModel,
   clips: number,
-  { contrib = true, embedded = false, fed = new Set() }: InferenceGraphOptions = {},
+  { embedded = false, ...options }: InferenceGraphOptions = {},
 ): OnnxGraph {
   const logits = forwardOf(model, clips, new Pass(), { embedded });
-  return emitOnnx({ logits }, { fed, target: { contrib } });
+  return emitOnnx({ logits }, options);
 }
 
 /** Options of `modelPredictor`. */
@@ -53,9 +53,9 @@ export async function modelPredictor({
 }: ModelPredictorOptions): Promise<Predictor> {
   const live = store.resident;
   const graph = inferenceGraph(model, clipsPerRun, {
-    contrib: runtime.provider === "cpu" || runtime.provider === "wasm",
+    target: runtime.supports,
     embedded: embed !== undefined,
-    fed: new Set(live.keys()),
+    asInputs: new Set(live.keys()),
   });
   const weights = await store.take(graph.parameters.map(({ name }) => name));
   const session: Session = await runtime.createSession({ graph, weights, name: "model" });

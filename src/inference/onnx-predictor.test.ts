@@ -3,7 +3,7 @@ import test, { after } from "node:test";
 import { assertClose, seededInput, seededParameter, seededUniform } from "../../test/support.js";
 import { tinyConfig } from "../../test/tiny-model.js";
 import type { CheckpointError } from "../errors.js";
-import { serialiseOnnx } from "../graph/index.js";
+import { serializeOnnx } from "../graph/index.js";
 import { type OnnxModel, type OnnxValue, readOnnx } from "../graph/onnx/read.js";
 import { buildAvsModel } from "../models/avs-model.js";
 import { modelConfigToJson } from "../models/model-config.js";
@@ -21,9 +21,9 @@ const bytesBeside = () => assert.fail("the file holds its weights");
 
 /** The tiny model as a file of `clips` clips per run. */
 function exported(clips: number, metadata: Record<string, string>): OnnxModel {
-  const bytes = serialiseOnnx(inferenceGraph(model, clips), {
+  const bytes = serializeOnnx(inferenceGraph(model, clips), {
     metadata,
-    parameter: ({ name }) => ({ data: weights.get(name) ?? assert.fail(name) }),
+    parameter: ({ name }) => ({ bytes: (weights.get(name) ?? assert.fail(name)).data }),
   });
   return readOnnx(bytes, "tiny.onnx");
 }

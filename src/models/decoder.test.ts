@@ -10,8 +10,8 @@ import { decoder } from "./decoder.js";
 for (const project of [false, true]) {
   for (const channel of [false, true]) {
     const file = `decoder${project ? "_project" : ""}${channel ? "_channel" : ""}`;
-    for (const rewrites of [true, false]) {
-      test(`${file}: logits and every gradient${rewrites ? "" : " in the plain form"}`, async (t) => {
+    for (const fused of [true, false]) {
+      test(`${file}: logits and every gradient${fused ? "" : " in the plain form"}`, async (t) => {
         const ref = await golden(file);
         if (ref === undefined) return t.skip("reference numbers absent");
         const scope = new Scope();
@@ -36,7 +36,7 @@ for (const project of [false, true]) {
           };
           return { audio: take(`audio${i}`), visual: toTokens(take(`visual${i}`)) };
         });
-        const logits = decode(stages, new Pass({ rewrites }));
+        const logits = decode(stages, new Pass({ fused }));
         for (const [key, value] of scope.values()) wanted.set(`grad:${key}`, value);
         assert.deepEqual(
           [...wanted.keys()].filter((k) => !k.includes("channel") || ref.has(k)).toSorted(),

@@ -6,7 +6,7 @@ import type * as z from "zod";
 import { count, flag, fraction, perStage, section } from "../fields.js";
 import { add, affine, conv2d, dim, matmul, mul, relu, reshape, shape3, type Value } from "../graph/index.js";
 import {
-  addEnlarged,
+  addUpsampled,
   dropout,
   kaimingUniform,
   layerNorm,
@@ -87,7 +87,7 @@ export function decoder(scope: Scope, dims: PerStage, classes: number, config: D
     }
     // Weights times transposed tokens: the 1x1 convolution and the change to channels-first in one.
     const fused = stage.fuse({ audio, visual }, pass);
-    if (pass.matrices) return toMap({ tokens: affine(fused, adapter), height, width });
+    if (pass.preferMatmul) return toMap({ tokens: affine(fused, adapter), height, width });
     return reshape(matmul(adapter, fused, { transB: true }), [batch, convDim, height, width]);
   };
 
@@ -99,7 +99,7 @@ export function decoder(scope: Scope, dims: PerStage, classes: number, config: D
       if (stage === undefined || feature === undefined)
         throw new RangeError(`decoder: no features of stage ${i}`);
       const map = lateral(stage, feature, pass);
-      const sum = joined === undefined ? map : addEnlarged(map, joined, pass);
+      const sum = joined === undefined ? map : addUpsampled(map, joined, pass);
       joined = relu(conv2d(sum, stage.join, undefined, { padding: 1 }));
     }
     if (joined === undefined) throw new RangeError("decoder: no stages");

@@ -13,8 +13,8 @@ const cases = [
 ];
 
 for (const { channels, frames } of cases) {
-  for (const rewrites of [true, false]) {
-    const form = rewrites ? "" : " in the plain form";
+  for (const fused of [true, false]) {
+    const form = fused ? "" : " in the plain form";
     test(`messenger of ${channels} channels: outputs and every gradient${form}`, async (t) => {
       const ref = await golden(`messenger_${channels}`);
       if (ref === undefined) return t.skip("reference numbers absent");
@@ -28,7 +28,7 @@ for (const { channels, frames } of cases) {
       const block = messenger(scope, channels, { queries: 5, width: 128, heads: 8, frames, dropout: 0.1 });
       const audio = inputLike("audio", feeds.audio);
       const visual = inputLike("visual", feeds.visual);
-      const out = block({ audio, visual }, new Pass({ rewrites }));
+      const out = block({ audio, visual }, new Pass({ fused }));
       const parameters = [...scope.values()];
       const grads = gradients(
         [
@@ -43,7 +43,7 @@ for (const { channels, frames } of cases) {
       const results = await evaluate({ audio_out: out.audio, visual_out: out.visual, ...outputs }, feeds);
       for (const [key, { data }] of Object.entries(results)) {
         // The plain form loses digits where scores hardly differ between keys; the default centres the keys.
-        const tolerance = key.startsWith("grad") ? (rewrites ? 1e-4 : 2e-4) : 1e-5;
+        const tolerance = key.startsWith("grad") ? (fused ? 1e-4 : 2e-4) : 1e-5;
         assertClose(data as Float32Array, ref.tensor(key).data, tolerance, key);
       }
     });

@@ -81,7 +81,7 @@ export function messenger(scope: Scope, channels: number, config: MessengerConfi
   /** Message Deliver, of the visual tokens: softmax(q k^T / sqrt(D/heads)) u per head, `[N,L,C]` -> `[N,Q,D]`. */
   function deliverVisual(visualQueries: Value, visual: Value, pass: Pass): Value {
     const features = visNorm(visFeatProj(visual)); // [N,L,2D]: k and u side by side
-    if (!pass.rewrites) {
+    if (!pass.fused) {
       const [k, v] = halves(features);
       const q = concat(
         Array.from({ length: dim(features, 0) }, () => visualQueries),
@@ -113,13 +113,13 @@ export function messenger(scope: Scope, channels: number, config: MessengerConfi
   /** Message Receive, by the audio token: attention over the visual messages.  -> `[N,1,D]` */
   function receiveAudio(audio: Value, visualMessages: Value, pass: Pass): Value {
     const [k, v] = halves(visQueryProj(visualMessages));
-    return attend({ q: audioQProj(audio), k: pass.rewrites ? centered(k) : k, v, heads, pass });
+    return attend({ q: audioQProj(audio), k: pass.fused ? centered(k) : k, v, heads, pass });
   }
 
   /** Message Receive, by the visual tokens: vis_out(attention over the audio messages).  -> `[N,L,C]` */
   function receiveVisual(visual: Value, audioMessages: Value, pass: Pass): Value {
     const [k, v] = halves(audioQueryProj(audioMessages));
-    if (!pass.rewrites) return visOut(attend({ q: visualQProj(visual), k, v, heads, pass }));
+    if (!pass.fused) return visOut(attend({ q: visualQProj(visual), k, v, heads, pass }));
     // Both projections of the many tokens move to the few queries: (x Wq + b) k = x (Wq k) + b k.
     const blocks = headBlocks(centered(k), heads); // [N,heads*Q,D]
     const alpha = 1 / Math.sqrt(width / heads);

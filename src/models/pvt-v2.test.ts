@@ -12,13 +12,13 @@ const cases: { file: string; name: PvtName; b5?: true | undefined }[] = [
 ];
 
 for (const { file, name, b5 } of cases) {
-  for (const rewrites of b5 ? [true] : [true, false]) {
-    test(`${name} gives the reference stages${rewrites ? "" : " in the plain form"}`, async (t) => {
+  for (const fused of b5 ? [true] : [true, false]) {
+    test(`${name} gives the reference stages${fused ? "" : " in the plain form"}`, async (t) => {
       const ref = await golden(file);
       if (ref === undefined) return t.skip("reference numbers absent");
       const frames = b5 ? seededInput("pvt_b5", [1, 3, 224, 224], 2) : ref.tensor("frames");
       const encoder = pvtV2(new Scope(), pvtV2Config(name));
-      const stages = encodeFrames(encoder, inputLike("frames", frames), new Pass({ rewrites }));
+      const stages = encodeFrames(encoder, inputLike("frames", frames), new Pass({ fused }));
       const outputs = Object.fromEntries(stages.map(({ tokens }, i) => [`stage${i + 1}`, tokens]));
       const out = await evaluate(outputs, { frames });
       for (const key of Object.keys(outputs)) {

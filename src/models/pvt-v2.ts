@@ -176,7 +176,7 @@ function mlp(scope: Scope, width: number, hidden: number) {
   const second = linear(scope.at("fc2"), hidden, width, linearInit);
   const mix = (map: Value) => conv2d(map, depthwise.weight, depthwise.bias, { padding: 1, groups: hidden });
   return (grid: TokenGrid, pass: Pass): Value => {
-    if (!pass.rewrites || (pass.matrices && width >= wideEnough)) {
+    if (!pass.fused || (pass.preferMatmul && width >= wideEnough)) {
       const map = toMap({ ...grid, tokens: first(grid.tokens) }); // [N,4C,H,W]
       return second(gelu(toTokens(mix(map)).tokens));
     }

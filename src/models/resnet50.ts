@@ -40,7 +40,8 @@ function convNorm(conv: Scope, norm: Scope, sizes: ConvSizes, { freezeBatchNorm 
   const bn = batchNorm(norm, outputs, { frozen: freezeBatchNorm });
   const options = { stride, padding: (kernel - 1) / 2 };
   return (x, pass) => {
-    if (bn.usesBatch(pass) || !pass.rewrites) return bn.apply(conv2d(x, weight, undefined, options), pass);
+    if (bn.usesBatchStatistics(pass) || !pass.fused)
+      return bn.apply(conv2d(x, weight, undefined, options), pass);
     const { scale, shift } = bn.running();
     return conv2d(x, mul(weight, reshape(scale, [outputs, 1, 1, 1])), shift, options);
   };

@@ -108,8 +108,8 @@ test("the product without scores gives what the published order gives, for audio
   };
   for (const [form, changes] of Object.entries(forms)) {
     const model = buildTpavi(small(changes));
-    const outputs = (rewrites: boolean) => {
-      const { logits, maps } = model.outputs(ten, new Pass({ rewrites }));
+    const outputs = (fused: boolean) => {
+      const { logits, maps } = model.outputs(ten, new Pass({ fused }));
       return Object.fromEntries([["logits", logits], ...maps.map((map, i) => [`map ${i}`, map])]);
     };
     const [short, long] = [await evaluate(outputs(true), {}), await evaluate(outputs(false), {})];

@@ -190,7 +190,7 @@ function contextModule(scope: Scope, inputs: number, outputs: number) {
     branches
       .map(({ dilation, conv }) => {
         const reaches = dilation < Math.max(dim(map, 2), dim(map, 3));
-        return reaches || !pass.rewrites ? conv(map) : centerTap(conv.weight, conv.bias, map);
+        return reaches || !pass.fused ? conv(map) : centerTap(conv.weight, conv.bias, map);
       })
       .reduce((a, b) => add(a, b));
 }
@@ -232,11 +232,13 @@ function tpaviBlock(scope: Scope, config: TpaviConfig) {
     const positions = groupSize * pixels;
     const rows = (v: Value): Value => reshape(v, [groups, positions, -1]);
     const tokens = rows(x); // [G,P,C]
-    const mixed = pass.rewrites
+    const mixed = pass.fused
       ? regrouped(x, source)
       : published(tokens, rows(expand(source, x.shape)), positions);
     const widened =
-      outNorm.usesBatch(pass) || !pass.rewrites ? outNorm.apply(through(out, mixed), pass) : folded(mixed);
+      outNorm.usesBatchStatistics(pass) || !pass.fused
+        ? outNorm.apply(through(out, mixed), pass)
+        : folded(mixed);
     return norm(add(widened, tokens)); // [G,P,C]
   };
 

@@ -14,9 +14,9 @@ import {
   transpose,
   type Value,
 } from "../graph/index.js";
-import { filled } from "../tensor.js";
+import { full } from "../tensor.js";
 import { dropoutMask } from "./dropout.js";
-import { type Initialiser, xavierUniform, zeros } from "./init.js";
+import { type Initializer, xavierUniform, zeros } from "./init.js";
 import { composed, type LinearMap, linear, linearOf, outputsOf, projection, stacked } from "./linear.js";
 import type { Pass } from "./pass.js";
 import type { Scope } from "./scope.js";
@@ -51,13 +51,13 @@ export function attend({ q, k, v, heads, pass, drop }: AttentionInputs): Value {
 
   if (heads === 1) return matmul(dropped(softmax(matmul(q, k, { transB: true, alpha }), -1)), v);
 
-  if (pass.rewrites && keys <= 8 && rows >= manyRows) {
+  if (pass.fused && keys <= 8 && rows >= manyRows) {
     const blocks = headBlocks(k, heads);
     const scores = reshape(matmul(q, blocks, { transB: true, alpha }), [batch, rows, heads, keys]);
     const weights = reshape(dropped(softmax(scores, -1)), [batch, rows, heads * keys]);
     return matmul(weights, headBlocks(v, heads));
   }
-  if (pass.rewrites && rows <= 8 && keys >= manyRows) {
+  if (pass.fused && rows <= 8 && keys >= manyRows) {
     const scores = matmul(headBlocks(q, heads), k, { transB: true, alpha }); // [B,heads*L,S]
     return fromHeadBlocks(matmul(dropped(softmax(scores, -1)), v), heads);
   }
@@ -69,7 +69,7 @@ export function attend({ q, k, v, heads, pass, drop }: AttentionInputs): Value {
 
 /** `[C/heads]` ones per head on a block diagonal: `[heads,1,C]`. */
 function headMask(width: number, heads: number): Value {
-  const t = filled([heads, 1, width]);
+  const t = full([heads, 1, width]);
   const size = width / heads;
   for (let h = 0; h < heads; h++) t.data.fill(1, h * width + h * size, h * width + (h + 1) * size);
   return constant(t);
@@ -113,7 +113,7 @@ export interface AttentionOptions {
   /** Whether the projections have biases. Default: true. */
   readonly bias?: boolean | undefined;
   /** Initial weights of the output projection. Default: PyTorch's. */
-  readonly outputInit?: Initialiser | undefined;
+  readonly outputInit?: Initializer | undefined;
 }
 
 /** `torch.nn.MultiheadAttention`: `in_proj_weight [3C,C]`, `in_proj_bias`, `out_proj`; dropout on the weights. */
@@ -130,7 +130,7 @@ export function multiHeadAttention(
   const drop = { path: `${scope.path}.attention`, rate: dropout };
 
   return ({ query, source, before, pass }) => {
-    if (dim(source, 1) === 1 && pass.rewrites) {
+    if (dim(source, 1) === 1 && pass.fused) {
       // The softmax over a single key is 1 whatever the query, so the value is broadcast.
       const first = before && outputsOf(before, width, 2 * width);
       const v = through(outputsOf(packed, 2 * width, 3 * width), first, source, pass); // [B,1,C]

@@ -1,6 +1,6 @@
 /** Convolution layers. */
 import { conv2d, type Value } from "../graph/index.js";
-import { type Initialiser, torchDefault } from "./init.js";
+import { type Initializer, torchDefault } from "./init.js";
 import type { AffineMap } from "./linear.js";
 import type { Scope } from "./scope.js";
 
@@ -16,7 +16,7 @@ export interface ConvolutionOptions {
   /** Distance between neighboring taps. Default: 1. */
   readonly dilation?: number | undefined;
   /** Default: PyTorch's, for weights and bias. */
-  readonly weightInit?: Initialiser | undefined;
+  readonly weightInit?: Initializer | undefined;
 }
 
 /** A convolution with the parameters `weight [O,I,k,k]` and `bias [O]`. */

@@ -1,52 +1,52 @@
 /** Initial values of parameters, as pure functions of (seed, key): the same run starts the same everywhere. */
 import { hashText, Random } from "../random.js";
-import { filled, type Shape, sizeOf, type TensorOf } from "../tensor.js";
+import { full, type Shape, sizeOf, type TensorOf } from "../tensor.js";
 
 /** How a parameter starts: one value, uniform in `[-bound, bound)`, normal around 0, or values in row-major order. */
-export type Initialiser =
+export type Initializer =
   | { readonly kind: "constant"; readonly value: number }
   | { readonly kind: "uniform"; readonly bound: number }
   | { readonly kind: "normal"; readonly deviation: number }
   | { readonly kind: "values"; readonly values: readonly number[] };
 
 /** Every element is `value`. */
-export function constantInit(value: number): Initialiser {
+export function constantInit(value: number): Initializer {
   return { kind: "constant", value };
 }
 
 /** Zeros. */
-export const zeros: Initialiser = constantInit(0);
+export const zeros: Initializer = constantInit(0);
 /** Ones. */
-export const ones: Initialiser = constantInit(1);
+export const ones: Initializer = constantInit(1);
 
 /** Normal around 0. Truncation at +-2, as published for the deviation 0.02, never happens. */
-export function normalInit(deviation: number): Initialiser {
+export function normalInit(deviation: number): Initializer {
   return { kind: "normal", deviation };
 }
 
 /** The given values, in row-major order. */
-export function valuesInit(values: readonly number[]): Initialiser {
+export function valuesInit(values: readonly number[]): Initializer {
   return { kind: "values", values };
 }
 
 /** Kaiming-uniform with negative slope `a`: bound sqrt(6 / ((1 + a^2) fanIn)) (He et al. 2015). */
-export function kaimingUniform(fanIn: number, a: number): Initialiser {
+export function kaimingUniform(fanIn: number, a: number): Initializer {
   return { kind: "uniform", bound: Math.sqrt(6 / ((1 + a * a) * fanIn)) };
 }
 
 /** PyTorch's default for weights and biases of linear layers and convolutions: bound 1 / sqrt(fanIn). */
-export function torchDefault(fanIn: number): Initialiser {
+export function torchDefault(fanIn: number): Initializer {
   return { kind: "uniform", bound: 1 / Math.sqrt(fanIn) };
 }
 
 /** Xavier-uniform: bound sqrt(6 / (fanIn + fanOut)) (Glorot and Bengio 2010). */
-export function xavierUniform(fanIn: number, fanOut: number): Initialiser {
+export function xavierUniform(fanIn: number, fanOut: number): Initializer {
   return { kind: "uniform", bound: Math.sqrt(6 / (fanIn + fanOut)) };
 }
 
 /** The initial tensor of parameter `key`. */
-export function initialTensor(key: string, shape: Shape, init: Initialiser, seed: number): TensorOf<"f32"> {
-  if (init.kind === "constant") return filled(shape, init.value);
+export function initialTensor(key: string, shape: Shape, init: Initializer, seed: number): TensorOf<"f32"> {
+  if (init.kind === "constant") return full(shape, init.value);
   if (init.kind === "values") {
     const data = Float32Array.from(init.values);
     if (data.length === sizeOf(shape)) return { dtype: "f32", shape, data };

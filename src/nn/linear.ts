@@ -1,6 +1,6 @@
 /** Linear layers, and arithmetic on their weights. */
 import { add, affine, concat, dim, matmul, reshape, slice, type Value } from "../graph/index.js";
-import { type Initialiser, torchDefault } from "./init.js";
+import { type Initializer, torchDefault } from "./init.js";
 import type { Scope } from "./scope.js";
 
 /** A linear map, with or without a bias: weight `[out,in]`, bias `[out]`. */
@@ -21,8 +21,8 @@ export type Linear = LayerOf<AffineMap>;
 
 /** Options of `linear`; PyTorch's defaults unless told. */
 export interface LinearOptions {
-  readonly weightInit?: Initialiser | undefined;
-  readonly biasInit?: Initialiser | undefined;
+  readonly weightInit?: Initializer | undefined;
+  readonly biasInit?: Initializer | undefined;
 }
 
 /** A linear layer with the parameters `weight [out,in]` and `bias [out]`. */

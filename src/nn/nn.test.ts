@@ -35,9 +35,9 @@ async function sameInBothForms(
   tolerance = 1e-5,
 ): Promise<void> {
   const results = await Promise.all(
-    [true, false].map(async (rewrites) => {
+    [true, false].map(async (fused) => {
       const inputs = Object.fromEntries(Object.entries(feeds).map(([k, t]) => [k, inputLike(k, t)]));
-      const { y, wanted = [] } = build(inputs, new Pass({ rewrites }));
+      const { y, wanted = [] } = build(inputs, new Pass({ fused }));
       const weight = inputLike("seed", seededInput("seed", y.shape));
       const loss = sum(mul(y, weight));
       const gs = gradients([{ y: loss }], [...Object.values(inputs), ...wanted]);

@@ -12,7 +12,7 @@ import {
   type Value,
 } from "../graph/index.js";
 import { sizeOf } from "../tensor.js";
-import { type Initialiser, ones, zeros } from "./init.js";
+import { type Initializer, ones, zeros } from "./init.js";
 import type { Pass } from "./pass.js";
 import type { Scope } from "./scope.js";
 
@@ -37,7 +37,7 @@ export interface BatchNorm {
   /** The affine map per channel of the running statistics: y = x * scale + shift, both `[C]`. */
   running(): { readonly scale: Value; readonly shift: Value };
   /** True when `apply` uses batch statistics in this pass. */
-  usesBatch(pass: Pass): boolean;
+  usesBatchStatistics(pass: Pass): boolean;
 }
 
 /** Options of `batchNorm`. */
@@ -48,7 +48,7 @@ export interface BatchNormOptions {
   /** Share of the batch's statistics in the new running ones. */
   readonly momentum?: number | undefined;
   /** Default: ones. */
-  readonly weightInit?: Initialiser | undefined;
+  readonly weightInit?: Initializer | undefined;
 }
 
 /**
@@ -63,18 +63,18 @@ export function batchNorm(scope: Scope, channels: number, options: BatchNormOpti
   const runningMean = scope.buffer("running_mean", [channels], zeros);
   const runningVar = scope.buffer("running_var", [channels], ones);
   scope.counter("num_batches_tracked");
-  const usesBatch = (pass: Pass) => pass.training && !frozen;
+  const usesBatchStatistics = (pass: Pass) => pass.training && !frozen;
   const running = () => {
     const scale = div(weight, sqrt(add(runningVar, epsilon)));
     return { scale, shift: sub(bias, mul(runningMean, scale)) };
   };
   return {
-    usesBatch,
+    usesBatchStatistics,
     running,
     apply(x, pass) {
       const tokens = x.shape.length === 3;
       const perChannel = (v: Value) => reshape(v, tokens ? [1, 1, channels] : [1, channels, 1, 1]);
-      if (!usesBatch(pass)) {
+      if (!usesBatchStatistics(pass)) {
         const { scale, shift } = running();
         return add(mul(x, perChannel(scale)), perChannel(shift));
       }

@@ -1,4 +1,4 @@
-/** One pass over a model: how layers behave in it, and what it collects besides its output. */
+/** One pass over a model: how layers behave in it, and what it collects besides the output. */
 import type { Value } from "../graph/index.js";
 
 /** A place that draws random numbers at every step; see `randomFeeds`. */
@@ -6,7 +6,7 @@ export interface RandomSite {
   /** Prefix of its graph inputs; unique within a pass. */
   readonly name: string;
   readonly kind: "dropout" | "drop-path";
-  /** Dropout: the leading axes flattened and the last axis. Drop path: samples and 1. */
+  /** Dropout: the size of all axes but the last, and that of the last. Drop path: the number of samples, and 1. */
   readonly rows: number;
   readonly columns: number;
   /** Probability of zero. */
@@ -15,44 +15,44 @@ export interface RandomSite {
 
 /** How a pass runs. */
 export interface PassOptions {
-  /** Dropout, drop path and batch statistics are on; off unless told. */
+  /** Turns on dropout, drop path and batch statistics. Default: false. */
   readonly training?: boolean | undefined;
-  /** Exact rewrites of the published formulas into faster ones; on unless told. Tests compare both. */
-  readonly rewrites?: boolean | undefined;
+  /** Uses faster forms that equal the published formulas exactly; tests compare both. Default: true. */
+  readonly fused?: boolean | undefined;
   /**
-   * Linear maps over tokens stay matrix products where a 1x1 convolution would serve as well, and what lies between
-   * them keeps its channels last; off unless told. What is to run in 8 bits needs it: the runtime has fast integer
-   * products and no fast integer convolutions.
+   * Computes linear maps over tokens as matrix products where a 1x1 convolution would serve as well, with channels last
+   * in between. Models in 8 bits need it: the runtime has fast integer matrix products, but no fast integer
+   * convolutions. Default: false.
    */
-  readonly matrices?: boolean | undefined;
+  readonly preferMatmul?: boolean | undefined;
 }
 
-/** State of one pass, handed to every layer. A pass belongs to one graph and is used once. */
+/** State of one pass, which every layer receives. A pass belongs to one graph and is used once. */
 export class Pass {
   readonly training: boolean;
-  readonly rewrites: boolean;
-  readonly matrices: boolean;
-  /** Random sites met so far: what the host has to feed. */
+  readonly fused: boolean;
+  readonly preferMatmul: boolean;
+  /** Random sites so far; `randomFeeds` makes their inputs. */
   readonly sites: RandomSite[] = [];
   /** New values of running statistics by buffer key: further outputs of a training graph. */
   readonly updates = new Map<string, Value>();
   readonly #uses = new Map<string, number>();
 
-  constructor({ training = false, rewrites = true, matrices = false }: PassOptions = {}) {
+  constructor({ training = false, fused = true, preferMatmul = false }: PassOptions = {}) {
     this.training = training;
-    this.rewrites = rewrites;
-    this.matrices = matrices;
+    this.fused = fused;
+    this.preferMatmul = preferMatmul;
   }
 
   /**
-   * Two linear maps in a row may become one by multiplying their weights, which the runtime does once
-   * when they are frozen. In training their weights change, and the product would be the larger work.
+   * Whether two linear maps in a row become one by multiplying their weights, which the runtime does once when they are
+   * frozen. In training the weights change, and their product costs more than it saves.
    */
   get mergesWeights(): boolean {
-    return this.rewrites && !this.training;
+    return this.fused && !this.training;
   }
 
-  /** Registers a random site at `path`; one that draws several times per pass gets a number. */
+  /** Registers a random site at `path`; the second draw of a pass at one path is named `path#1`, and so on. */
   site(path: string, site: Omit<RandomSite, "name">): RandomSite {
     const use = this.#uses.get(path) ?? 0;
     this.#uses.set(path, use + 1);

@@ -40,7 +40,7 @@ export function toMap({ tokens, height, width }: TokenGrid): Value {
  * The patches do not overlap, so it is a reordering and one matrix product.
  */
 export function patchLinear(grid: TokenGrid, weight: Value, bias: Value, size: number, pass: Pass): Value {
-  if (!pass.rewrites) return toTokens(conv2d(toMap(grid), weight, bias, { stride: size })).tokens;
+  if (!pass.fused) return toTokens(conv2d(toMap(grid), weight, bias, { stride: size })).tokens;
   const [batch, , channels] = shape3(grid.tokens, "patchLinear");
   const rows = Math.floor(grid.height / size);
   const columns = Math.floor(grid.width / size);
@@ -55,10 +55,10 @@ export function patchLinear(grid: TokenGrid, weight: Value, bias: Value, size: n
 }
 
 /** `fine` `[B,C,H,W]` and, enlarged to its size by nearest, `coarse` `[B,C,h,w]`. */
-export function addEnlarged(fine: Value, coarse: Value, pass: Pass): Value {
-  const [batch, channels, height, width] = shape4(fine, "addEnlarged");
-  const [, , rows, columns] = shape4(coarse, "addEnlarged");
-  if (!pass.matrices || height % rows !== 0 || width % columns !== 0) {
+export function addUpsampled(fine: Value, coarse: Value, pass: Pass): Value {
+  const [batch, channels, height, width] = shape4(fine, "addUpsampled");
+  const [, , rows, columns] = shape4(coarse, "addUpsampled");
+  if (!pass.preferMatmul || height % rows !== 0 || width % columns !== 0) {
     return add(fine, resize(coarse, { mode: "nearest", height, width }));
   }
   // Channels last, where every pixel of the coarse map is broadcast to a patch of the fine one.

@@ -1,14 +1,14 @@
 /** Parameters by scope: the path of a scope is the prefix of its state-dict keys. */
 import { parameter, type Value } from "../graph/index.js";
 import type { Shape, Tensor } from "../tensor.js";
-import { type Initialiser, initialTensor } from "./init.js";
+import { type Initializer, initialTensor } from "./init.js";
 
 /** What a state dict holds under one key. */
 export interface ParameterSpec {
   readonly key: string;
   readonly shape: Shape;
   readonly dtype: "f32" | "i64";
-  readonly init: Initialiser;
+  readonly init: Initializer;
   /** A buffer (running statistics) is saved but never trained. */
   readonly kind: "parameter" | "buffer";
 }
@@ -41,12 +41,12 @@ export class Scope {
   }
 
   /** A trainable weight; the same key gives the same value. Throws `Error` if its shape differs from before. */
-  param(name: string, shape: Shape, init: Initialiser): Value {
+  param(name: string, shape: Shape, init: Initializer): Value {
     return this.#enter({ key: this.#key(name), shape, dtype: "f32", init, kind: "parameter" });
   }
 
   /** A tensor that is saved with the weights and not trained. */
-  buffer(name: string, shape: Shape, init: Initialiser): Value {
+  buffer(name: string, shape: Shape, init: Initializer): Value {
     return this.#enter({ key: this.#key(name), shape, dtype: "f32", init, kind: "buffer" });
   }
 

@@ -29,17 +29,17 @@ export function upsampledConv(x: Value, weight: Value, bias: Value, factor: numb
   const [batch, channels, height, width] = shape4(x, "upsampledConv");
   const classes = dim(weight, 0);
   const size = { height: factor * height, width: factor * width };
-  if (!pass.rewrites) return conv2d(resize(x, { mode: "bilinear", ...size }), weight, bias, { padding: 1 });
+  if (!pass.fused) return conv2d(resize(x, { mode: "bilinear", ...size }), weight, bias, { padding: 1 });
 
   const kernel = reshape(transpose(weight, [0, 2, 3, 1]), [9 * classes, channels]); // K, row u, column v
-  const low = pass.matrices
+  const low = pass.preferMatmul
     ? matmul(kernel, toTokens(x).tokens, { transB: true })
     : matmul(kernel, reshape(x, [batch, channels, height * width])); // [B,K*9,H*W]
   const parts = reshape(low, [batch * classes * 3, 3, height, width]); // (B,K,u), v
   const columns = reshape(transpose(parts, [0, 2, 1, 3]), [batch * classes * 3 * height, 3 * width]);
-  const wide = matmul(columns, shiftedEnlargement(width, factor), { transB: true }); // [(B,K,u,H),W']
+  const wide = matmul(columns, shiftedUpsampling(width, factor), { transB: true }); // [(B,K,u,H),W']
   const stacked = reshape(wide, [batch * classes, 3 * height, size.width]);
-  const full = matmul(shiftedEnlargement(height, factor), stacked); // [(B,K),H',W']
+  const full = matmul(shiftedUpsampling(height, factor), stacked); // [(B,K),H',W']
   return add(reshape(full, [batch, classes, size.height, size.width]), reshape(bias, [1, classes, 1, 1]));
 }
 
@@ -47,7 +47,7 @@ export function upsampledConv(x: Value, weight: Value, bias: Value, factor: numb
  * `[factor*n, 3n]`: column block u enlarges an axis and shifts it by u - 1, zeros moving in, so that
  * output i reads the enlarged axis at i + u - 1.
  */
-function shiftedEnlargement(n: number, factor: number): Value {
+function shiftedUpsampling(n: number, factor: number): Value {
   const large = factor * n;
   const enlarge = interpolation("bilinear", n, large);
   const down = slice(enlarge, [{ axis: 0, start: 0, end: large - 1 }]);

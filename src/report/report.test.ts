@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { EvaluationResult } from "../evaluation/result.js";
-import { f32, filled } from "../tensor.js";
+import { f32, full } from "../tensor.js";
 import { clipPictures, loudness, waveform } from "./clip-pictures.js";
 import { evaluationReport, swapChart, trainingCharts } from "./evaluation-report.js";
 import { html } from "./html.js";
@@ -152,7 +152,7 @@ test("overlays tint the mask, outline it and dim the rest", () => {
 });
 
 test("loudness is silent for silence, and peaks where the sound does", () => {
-  const silent = filled([2, 1, 96, 64], Math.log(0.01));
+  const silent = full([2, 1, 96, 64], Math.log(0.01));
   assert.ok(loudness(silent, [0, 1]).envelope.every((v) => v === 0));
   const loud = f32(silent.data.slice(), [2, 1, 96, 64]);
   loud.data.fill(1, (96 + 10) * 64, (96 + 11) * 64);
@@ -180,7 +180,7 @@ test("a clip's pictures leave out padded frames and name the classes seen", asyn
     frames,
     masks: { dtype: "u8" as const, shape: [1, 16, 16], data: new Uint8Array(256).fill(1) },
     labelled: [0],
-    logMel: filled([3, 1, 96, 64]),
+    logMel: full([3, 1, 96, 64]),
     frameMask: f32([1, 1, 0], [3]),
   };
   const pictures = await clipPictures(clip, masks, { metrics: [], classes: ["background", "dog", "cat"] });

@@ -1,6 +1,7 @@
 /** Between our tensors and ONNX Runtime's; the same for its Node and web packages. */
 import type { InferenceSession, Tensor as OrtTensor, TensorConstructor } from "onnxruntime-common";
 import type { Shape, Tensor } from "../tensor.js";
+import type { Provider } from "./runtime.js";
 
 /** Our tensor as ONNX Runtime's, without a copy. */
 export function toOrt(Ctor: TensorConstructor, t: Tensor): OrtTensor {
@@ -41,10 +42,7 @@ export function fromOrt(t: OrtTensor): Tensor {
 }
 
 /** Session options that all runtimes share. */
-export function sessionOptions(
-  provider: "cpu" | "webgpu" | "wasm",
-  threads: number,
-): InferenceSession.SessionOptions {
+export function sessionOptions(provider: Provider, threads: number): InferenceSession.SessionOptions {
   return {
     executionProviders: provider === "webgpu" ? ["webgpu", "cpu"] : [provider],
     graphOptimizationLevel: "all",

@@ -3,11 +3,12 @@ import test from "node:test";
 import { AvsegError, OutOfMemoryError } from "../errors.js";
 import { serializeError } from "../serialize-error.js";
 import { remoteRuntime } from "./remote.js";
+import type { Provider } from "./runtime.js";
 
 const onnx = { bytes: new Uint8Array(0), inputs: [], outputs: [], metadata: {}, weightFiles: [] };
 
 /** A runtime whose worker refuses everything for `reason`. */
-function refusing(provider: string, reason: string) {
+function refusing(provider: Provider, reason: string) {
   return remoteRuntime(provider, ({ reply }) => ({
     post: ({ call }) => reply({ call, error: serializeError(new Error(reason)) }),
     end() {},

@@ -3,7 +3,7 @@
  * calls it. Node and browsers differ only in how a worker is started; results cross without a copy.
  */
 import { AvsegError, isOutOfMemory, OutOfMemoryError } from "../errors.js";
-import { serialiseOnnx } from "../graph/index.js";
+import { serializeOnnx } from "../graph/index.js";
 import type { OnnxValue } from "../graph/onnx/read.js";
 import { deserializeError } from "../serialize-error.js";
 import { describe, type Tensor } from "../tensor.js";
@@ -11,6 +11,7 @@ import type { ExternalData, WorkerReply, WorkerRequest, WorkerTask } from "./pro
 import {
   type ModelSource,
   OwnedWeights,
+  type Provider,
   type Runtime,
   type Session,
   type SessionSource,
@@ -41,7 +42,10 @@ interface Pending {
 type Send = (request: WorkerTask, transfer?: ArrayBuffer[]) => Promise<WorkerReply>;
 
 /** Makes a runtime of a worker that answers requests; `connect` starts it. */
-export function remoteRuntime(provider: string, connect: (listener: WorkerListener) => WorkerPort): Runtime {
+export function remoteRuntime(
+  provider: Provider,
+  connect: (listener: WorkerListener) => WorkerPort,
+): Runtime {
   const pending = new Map<number, Pending>();
   let failure: Error | undefined;
   let nextCall = 0;
@@ -74,6 +78,8 @@ export function remoteRuntime(provider: string, connect: (listener: WorkerListen
     });
   return {
     provider,
+    // ONNX Runtime has them for processors, natively and in WASM; its WebGPU kernels lack FusedMatMul.
+    supports: { contrib: provider !== "webgpu" },
     createSession: (source) => openSession(send, source),
     close: async () => {
       failure ??= new Error("runtime: it is closed");
@@ -84,7 +90,7 @@ export function remoteRuntime(provider: string, connect: (listener: WorkerListen
 }
 
 /** The error of a request that the worker refused: a failed allocation and a missing adapter get a hint. */
-function refusal(provider: string, request: WorkerTask, cause: Error): Error {
+function refusal(provider: Provider, request: WorkerTask, cause: Error): Error {
   if (provider === "webgpu" && request.kind === "create") {
     const what = /Failed to get .*adapter/.test(cause.message)
       ? "expected a graphics adapter, found none that it can use"
@@ -144,7 +150,7 @@ function ready({ onnx: { bytes, inputs, outputs }, weightFiles = new Map() }: Mo
 
 function serialised({ graph, weights }: SessionSource, name: string): Prepared {
   const needed = weightsOf(graph, weights instanceof OwnedWeights ? weights.tensors : weights);
-  const model = serialiseOnnx(graph, {
+  const model = serializeOnnx(graph, {
     name,
     parameter: ({ name: key }) => {
       const length = needed.get(key)?.data.byteLength ?? 0;

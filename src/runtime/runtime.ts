@@ -1,5 +1,5 @@
 /** One interface over the engines that run ONNX graphs. Web and Node implement it. */
-import type { OnnxGraph } from "../graph/index.js";
+import type { EmitTarget, OnnxGraph } from "../graph/index.js";
 import type { OnnxModel } from "../graph/onnx/read.js";
 import type { Shape, Tensor } from "../tensor.js";
 
@@ -9,7 +9,7 @@ export type Tensors = Readonly<Record<string, Tensor>>;
 /** How a runtime executes. */
 export interface RuntimeOptions {
   /** Execution provider; `cpu` unless told. */
-  readonly provider?: "cpu" | "webgpu" | "wasm" | undefined;
+  readonly provider?: Provider | undefined;
   /** Threads inside one operator; the machine's cores unless told. */
   readonly threads?: number | undefined;
 }
@@ -57,9 +57,14 @@ export interface Session {
   close(): Promise<void>;
 }
 
+/** Where operators run: ONNX Runtime's kernels for processors, for WebGPU, or for processors in WebAssembly. */
+export type Provider = "cpu" | "webgpu" | "wasm";
+
 /** An engine. Closing it closes its sessions. */
 export interface Runtime {
-  readonly provider: string;
+  readonly provider: Provider;
+  /** Operators beyond the ONNX standard that its kernels have; the `target` of `emitOnnx`. */
+  readonly supports: EmitTarget;
   createSession(source: SessionSource | ModelSource): Promise<Session>;
   close(): Promise<void>;
 }

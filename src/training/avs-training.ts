@@ -158,7 +158,7 @@ interface PlainForm {
  * (queries and keys over a single key) still decays, one that they never use (a spare ResNet branch) does not.
  */
 function plainForm(model: AvsModel): PlainForm {
-  const logits = forwardOf(model, 1, new Pass({ rewrites: false }));
+  const logits = forwardOf(model, 1, new Pass({ fused: false }));
   const nodes = topologicalOrder([logits]);
   const leaves = nodes.filter((node) => node.op === "parameter").flatMap((node) => node.outputs);
   return { used: new Set(leaves.map(parameterName)), flops: countFlops(nodes) };

@@ -76,7 +76,7 @@ test("the loss curve, gradients and final weights of training_micro", async (t) 
 
   const derivatives = gradients([{ y: loss.total }], trainable);
   const outputs = Object.fromEntries(derivatives.map((value, i) => [`gradient:${keys[i]}`, value]));
-  const graph = emitOnnx({ logits, ...outputs }, { fed: new Set(keys) });
+  const graph = emitOnnx({ logits, ...outputs }, { asInputs: new Set(keys), target: runtime.supports });
   const session = await runtime.createSession({ graph, weights });
   const differentiate = () =>
     session.run({ ...feeds, ...Object.fromEntries(keys.map((key) => [key, weights.get(key) as Tensor])) });

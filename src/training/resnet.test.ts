@@ -19,7 +19,7 @@ import { normalizeFrames } from "../models/normalize-frames.js";
 import { initialState, Pass } from "../nn/index.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import type { Tensors } from "../runtime/runtime.js";
-import { asF32, f32, filled, type StateDict, sizeOf, type Tensor, type TensorOf } from "../tensor.js";
+import { asF32, f32, full, type StateDict, sizeOf, type Tensor, type TensorOf } from "../tensor.js";
 import { openTrainingModel } from "./avs-training.js";
 import { loadCheckpoint } from "./checkpoint.js";
 import { startingWeights } from "./starting-weights.js";
@@ -64,7 +64,7 @@ function clip(index: number): Clip {
     logMel: seededInput(`log-mel ${index}`, [5, 1, 96, 64], 3),
     masks: noise("masks", [5, side, side], (u) => (u > 0.3 ? 1 : 0)),
     labelled: [0, 1, 2, 3, 4],
-    frameMask: filled([5], 1),
+    frameMask: full([5], 1),
   };
 }
 const clips = [clip(0), clip(1)] as const;

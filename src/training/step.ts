@@ -63,8 +63,8 @@ export async function compileStep(
     const leaf = differentiated[i];
     if (leaf) outputs[gradientOf(parameterName(leaf))] = value;
   });
-  const fed = new Set([...trainedKeys, ...definition.updates.keys()]);
-  const graph = emitOnnx(outputs, { fed, target: { contrib: runtime.provider === "cpu" } });
+  const asInputs = new Set([...trainedKeys, ...definition.updates.keys()]);
+  const graph = emitOnnx(outputs, { asInputs, target: runtime.supports });
   const weights = await store.take(graph.parameters.map(({ name }) => name));
   const session = await runtime.createSession({ graph, weights, name: "training step" });
   const inputs = new Set(graph.inputs.map(({ name }) => name));

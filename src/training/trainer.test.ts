@@ -12,7 +12,7 @@ import { cast, input, matmul, mean, mul, parameter, reshape, sub } from "../grap
 import type { Predictor } from "../inference/predictor.js";
 import { Random } from "../random.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
-import { f32, filled, type TensorOf } from "../tensor.js";
+import { f32, full, type TensorOf } from "../tensor.js";
 import { WeightStore } from "../weights/weight-store.js";
 import { loadCheckpoint } from "./checkpoint.js";
 import { readLog } from "./run-log.js";
@@ -50,10 +50,10 @@ function clip(index: number): Clip {
       shape: [1, 1, 4],
       data: Uint8Array.from({ length: 4 }, () => random.integer(256)),
     },
-    logMel: filled([1, 1, 96, 64]),
+    logMel: full([1, 1, 96, 64]),
     masks: { dtype: "u8", shape: [1, 1, 1], data: Uint8Array.of(random.integer(2)) },
     labelled: [0],
-    frameMask: filled([1], 1),
+    frameMask: full([1], 1),
   };
 }
 

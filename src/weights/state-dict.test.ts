@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { CheckpointError } from "../errors.js";
-import { f32, filled, type StateDict, type Tensor } from "../tensor.js";
+import { f32, full, type StateDict, type Tensor } from "../tensor.js";
 import { bytesSource } from "./byte-source.js";
 import { encodeSafetensors } from "./safetensors.js";
 import { listWeights, matchStateDict, readStateDict } from "./state-dict.js";
 
 const found: StateDict = new Map<string, Tensor>([
-  ["encoder.b", filled([3], 2)],
+  ["encoder.b", full([3], 2)],
   ["encoder.a", { dtype: "f64", shape: [2], data: Float64Array.of(0.1, 2) }],
-  ["encoder.head.weight", filled([1])],
-  ["other", filled([1])],
+  ["encoder.head.weight", full([1])],
+  ["other", full([1])],
 ]);
 const expected = [
   { key: "a", shape: [2] },

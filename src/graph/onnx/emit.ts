@@ -1,51 +1,57 @@
-/** From outputs to an ONNX model: walks the graph once and collects its parts. */
+/** From outputs to an ONNX graph: walks the values once and collects the graph's parts. */
 import type { Shape, StateDict } from "../../tensor.js";
 import { parameterName } from "../ops/leaves.js";
 import { topologicalOrder, type Value } from "../value.js";
 import { verify } from "../verify.js";
 import { type EmitTarget, Emitter, type OnnxNode, type OnnxValue, type StoredValue } from "./emitter.js";
 
-/** An ONNX graph before serialisation. */
+/** An ONNX graph before serialization. */
 export interface OnnxGraph {
   readonly nodes: readonly OnnxNode[];
   readonly inputs: readonly OnnxValue[];
   readonly outputs: readonly OnnxValue[];
   /** Tensors stored inside the model. */
   readonly constants: StateDict;
-  /** Frozen parameters, whose data is given when the model is serialised or loaded. */
+  /** Frozen parameters. Their data is passed when the model is serialized or loaded. */
   readonly parameters: readonly StoredValue[];
   /** Shapes of all values by name. */
   readonly shapes: ReadonlyMap<string, Shape>;
 }
 
-/** What to emit and how. */
+/** Options of `emitOnnx`. */
 export interface EmitOptions {
-  /** Parameters (by key) that are fed as inputs at every run instead of being frozen into the model. */
-  readonly fed?: ReadonlySet<string>;
-  /** Operators allowed; the CPU provider's by default. */
-  readonly target?: EmitTarget;
-  /** Values known already (see `fixedValues`): emitted as parameters of these names, not computed. */
-  readonly given?: ReadonlyMap<Value, string>;
+  /** Parameters (by key) that become inputs of every run instead of being frozen into the model. Default: none. */
+  readonly asInputs?: ReadonlySet<string> | undefined;
+  /** Operators that the graph may use. Default: those of the ONNX standard, which every runtime has. */
+  readonly target?: EmitTarget | undefined;
+  /** Values computed ahead of time (see `constantValues`): emitted as parameters of these names. Default: none. */
+  readonly precomputed?: ReadonlyMap<Value, string> | undefined;
 }
 
 /**
- * Emits the graph that `outputs` (by public name) reach: dead code is never visited, equal nodes are merged.
- * @throws `Error` from the verifier, or when two inputs share a name.
+ * Emits the graph of `outputs`, named by their keys. Only what the outputs depend on is visited; equal nodes are merged.
+ *
+ * ```ts
+ * const x = input("x", [8, 2]);
+ * const y = relu(affine(x, parameter("fc.weight", [4, 2])));
+ * const graph = emitOnnx({ y }); // one input "x", one frozen parameter "fc.weight", one output "y"
+ * const trainable = emitOnnx({ y }, { asInputs: new Set(["fc.weight"]) }); // both are inputs of every run
+ * ```
+ *
+ * @throws `Error` from the verifier, or when two inputs of different types share a name.
  */
-export function emitOnnx(
-  outputs: Readonly<Record<string, Value>>,
-  { fed = new Set(), target = { contrib: true }, given = new Map() }: EmitOptions = {},
-): OnnxGraph {
+export function emitOnnx(outputs: Readonly<Record<string, Value>>, options: EmitOptions = {}): OnnxGraph {
+  const { asInputs = new Set(), target = { contrib: false }, precomputed = new Map() } = options;
   const values = Object.values(outputs);
   verify(values);
   const emitter = new Emitter(target);
   const names = new Map<Value, string>();
   const inputs = new Map<string, OnnxValue>();
   const parameters = new Map<string, StoredValue>();
-  for (const node of topologicalOrder(values, given)) {
-    if (node.outputs.some((y) => given.has(y))) {
+  for (const node of topologicalOrder(values, precomputed)) {
+    if (node.outputs.some((y) => precomputed.has(y))) {
       for (const y of node.outputs) {
-        const name = given.get(y);
+        const name = precomputed.get(y);
         if (name === undefined) continue;
         names.set(y, name);
         parameters.set(name, { name, dtype: y.dtype, shape: y.shape });
@@ -57,11 +63,11 @@ export function emitOnnx(
     node.outputs.forEach((y, i) => {
       names.set(y, produced[i] ?? missing(y));
     });
-    const [leaf] = node.outputs;
     if (node.op === "input" || node.op === "parameter") {
+      const [leaf] = node.outputs;
       const name = parameterName(leaf);
-      const asInput = node.op === "input" || fed.has(name);
-      (asInput ? inputs : parameters).set(name, { name, dtype: leaf.dtype, shape: leaf.shape });
+      const isInput = node.op === "input" || asInputs.has(name);
+      (isInput ? inputs : parameters).set(name, { name, dtype: leaf.dtype, shape: leaf.shape });
     }
   }
   return {
@@ -94,7 +100,7 @@ function publish(
   const used = new Set([...[...nodes, ...copies].flatMap((n) => n.inputs), ...renamed.keys()]);
   const finalName = (n: string) => renamed.get(n) ?? n;
   const final = [...nodes, ...copies].map((n) => {
-    // Optional outputs that nobody reads (the statistics of a layer norm) are left out.
+    // Saved outputs that no gradient reads (the statistics of a layer norm) are left out.
     const last = n.outputs.findLastIndex((o, i) => i === 0 || used.has(o));
     return { ...n, inputs: n.inputs.map(finalName), outputs: n.outputs.slice(0, last + 1).map(finalName) };
   });

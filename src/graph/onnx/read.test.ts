@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { CheckpointError } from "../../errors.js";
-import { emitOnnx, input, mul, parameter, serialiseOnnx } from "../index.js";
+import { emitOnnx, input, mul, parameter, serializeOnnx } from "../index.js";
 import { readOnnx } from "./read.js";
 
-test("inputs, outputs and metadata are read back from a serialised model", () => {
+test("inputs, outputs and metadata are read back from a serialized model", () => {
   const graph = emitOnnx({ y: mul(input("x", [2, 300], "f32"), 2) });
-  const bytes = serialiseOnnx(graph, {
+  const bytes = serializeOnnx(graph, {
     metadata: { classes: "[]", "a key": "ü" },
     parameter: () => assert.fail("no parameters"),
   });
@@ -21,13 +21,13 @@ test("files that hold the weights are named", () => {
   const sides = [parameter("a", [3]), parameter("b", [3])] as const;
   const graph = emitOnnx({ y: mul(mul(input("x", [3]), sides[0]), sides[1]) });
   const parameterData = (location: string) => ({ parameter: () => ({ location, offset: 0, length: 12 }) });
-  const apart = serialiseOnnx(graph, parameterData("model.onnx.data"));
+  const apart = serializeOnnx(graph, parameterData("model.onnx.data"));
   assert.deepEqual(readOnnx(apart, "model.onnx").weightFiles, ["model.onnx.data"]);
-  const inside = serialiseOnnx(graph, { parameter: () => ({ data: { data: new Float32Array(3) } }) });
+  const inside = serializeOnnx(graph, { parameter: () => ({ bytes: new Float32Array(3) }) });
   assert.deepEqual(readOnnx(inside, "model.onnx").weightFiles, []);
 });
 
-test("what is no model is refused, whatever it is", () => {
+test("a file that is not an ONNX model is refused", () => {
   const text = new TextEncoder().encode("version https://git-lfs.github.com/spec/v1");
   const random = Uint8Array.from({ length: 500 }, (_, i) => (i * 7919) % 251);
   for (const bytes of [new Uint8Array(0), text, random]) {

@@ -1,39 +1,46 @@
-/** Serialises an ONNX graph to the bytes of a `ModelProto` (field numbers from onnx.proto3, IR version 10). */
+/** Serializes an ONNX graph to the bytes of a `ModelProto` (field numbers from onnx.proto3, IR version 10). */
 import { PbfWriter } from "pbf";
 import { elementType, storedElementType } from "./element-type.js";
 import type { OnnxGraph } from "./emit.js";
 import type { OnnxAttribute, OnnxNode, OnnxValue, StoredValue } from "./emitter.js";
 
+const irVersion = 10;
 const opsetVersion = 20;
+const contribDomain = "com.microsoft";
 const contribVersion = 1;
 
 /** Protobuf's limit on one message. */
-const MAX_MODEL_BYTES = 2 ** 31 - 1;
+const maxModelBytes = 2 ** 31 - 1;
 
-/** Where the data of a frozen parameter is: in the model, or a range of a file beside it. */
+/** Where the data of a frozen parameter is: in the model, or in a range of a file beside it. */
 export type ParameterData =
-  | { readonly data: { readonly data: ArrayBufferView<ArrayBuffer> } }
+  | { readonly bytes: ArrayBufferView<ArrayBuffer> }
   | { readonly location: string; readonly offset: number; readonly length: number };
 
-/** What to write beside the graph itself. */
-export interface SerialiseOptions {
-  /** Data of each parameter by key. Throws `Error` (from the caller's function) for an unknown one. */
+/** Options of `serializeOnnx`: the parameters' data, and descriptions. */
+export interface SerializeOptions {
+  /** Returns the data of a parameter. Throws `Error` for an unknown one. */
   readonly parameter: (value: StoredValue) => ParameterData;
-  /** Name of the graph. */
-  readonly name?: string;
-  /** Documentation of the model. */
-  readonly doc?: string;
-  /** Key-value metadata of the model. */
-  readonly metadata?: Readonly<Record<string, string>>;
-  /** Documentation of inputs and outputs by name. */
-  readonly valueDocs?: Readonly<Record<string, string>>;
+  /** Name of the graph. Default: `avseg`. */
+  readonly name?: string | undefined;
+  /** Documentation of the model. Default: none. */
+  readonly doc?: string | undefined;
+  /** Key-value metadata of the model. Default: none. */
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  /** Documentation of inputs and outputs by name. Default: none. */
+  readonly valueDocs?: Readonly<Record<string, string>> | undefined;
+}
+
+/** A model that is too large for one ONNX file. */
+export class ModelSizeError extends RangeError {
+  override readonly name = "ModelSizeError";
 }
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** The bytes of the model in one array. Throws `RangeError` above protobuf's limit of 2 GiB. */
-export function serialiseOnnx(graph: OnnxGraph, options: SerialiseOptions): Bytes {
-  const pieces = serialisePieces(graph, options);
+/** The bytes of the model in one array. Throws `ModelSizeError` above protobuf's limit of 2 GiB. */
+export function serializeOnnx(graph: OnnxGraph, options: SerializeOptions): Bytes {
+  const pieces = serializePieces(graph, options);
   const bytes = new Uint8Array(sizeOfPieces(pieces));
   let position = 0;
   for (const piece of pieces) {
@@ -43,28 +50,32 @@ export function serialiseOnnx(graph: OnnxGraph, options: SerialiseOptions): Byte
   return bytes;
 }
 
-/** The bytes of the model in pieces; weights are not copied. Throws `RangeError` above protobuf's limit of 2 GiB. */
-export function serialisePieces(graph: OnnxGraph, options: SerialiseOptions): readonly Bytes[] {
+/** The bytes of the model in pieces; weights are not copied. Throws `ModelSizeError` above protobuf's limit of 2 GiB. */
+export function serializePieces(graph: OnnxGraph, options: SerializeOptions): readonly Bytes[] {
   const head = written((w) => {
-    w.writeVarintField(1, 10); // ir_version
+    w.writeVarintField(1, irVersion);
     w.writeStringField(2, "avseg");
     if (options.doc !== undefined) w.writeStringField(6, options.doc);
   });
   const tail = written((w) => {
-    writeOpset(w, "", opsetVersion);
-    if (graph.nodes.some((n) => n.domain === "com.microsoft")) writeOpset(w, "com.microsoft", contribVersion);
+    w.writeMessage(8, writeOpset, { domain: "", version: opsetVersion });
+    if (graph.nodes.some((n) => n.domain === contribDomain)) {
+      w.writeMessage(8, writeOpset, { domain: contribDomain, version: contribVersion });
+    }
     for (const [key, value] of Object.entries(options.metadata ?? {})) {
       w.writeMessage(14, writePair, { key, value });
     }
   });
   const body = [
     written((w) => writeGraph({ graph, options }, w)),
-    ...[...graph.constants].flatMap(([name, data]) => tensorPieces({ ...data, name }, { data })),
+    ...[...graph.constants].flatMap(([name, { dtype, shape, data }]) =>
+      tensorPieces({ name, dtype, shape }, { bytes: data }),
+    ),
     ...graph.parameters.flatMap((value) => tensorPieces(value, options.parameter(value))),
   ];
   const pieces = [head, lengthPrefix(7, sizeOfPieces(body)), ...body, tail];
-  if (sizeOfPieces(pieces) > MAX_MODEL_BYTES) {
-    throw new RangeError("onnx: the model is larger than 2 GiB, the limit of its format");
+  if (sizeOfPieces(pieces) > maxModelBytes) {
+    throw new ModelSizeError("onnx: the model is larger than 2 GiB, the limit of its format");
   }
   return pieces;
 }
@@ -87,15 +98,9 @@ function lengthPrefix(tag: number, length: number): Bytes {
   });
 }
 
-function writeOpset(w: PbfWriter, domain: string, version: number): void {
-  w.writeMessage(
-    8,
-    (opset: { domain: string; version: number }, p) => {
-      p.writeStringField(1, opset.domain);
-      p.writeVarintField(2, opset.version);
-    },
-    { domain, version },
-  );
+function writeOpset({ domain, version }: { domain: string; version: number }, w: PbfWriter): void {
+  w.writeStringField(1, domain);
+  w.writeVarintField(2, version);
 }
 
 function writePair({ key, value }: { key: string; value: string }, w: PbfWriter): void {
@@ -103,16 +108,15 @@ function writePair({ key, value }: { key: string; value: string }, w: PbfWriter)
   w.writeStringField(2, value);
 }
 
-/** Everything of the graph but its tensors. */
-function writeGraph({ graph, options }: { graph: OnnxGraph; options: SerialiseOptions }, w: PbfWriter): void {
+/** The graph without its tensors. */
+function writeGraph({ graph, options }: { graph: OnnxGraph; options: SerializeOptions }, w: PbfWriter): void {
   graph.nodes.forEach((node, i) => {
     w.writeMessage(1, writeNode, { node, name: `n${i}_${node.op}` });
   });
   w.writeStringField(2, options.name ?? "avseg");
-  for (const value of graph.inputs)
-    w.writeMessage(11, writeValue, { value, doc: options.valueDocs?.[value.name] });
-  for (const value of graph.outputs)
-    w.writeMessage(12, writeValue, { value, doc: options.valueDocs?.[value.name] });
+  const described = (value: OnnxValue) => ({ value, doc: options.valueDocs?.[value.name] });
+  for (const value of graph.inputs) w.writeMessage(11, writeValue, described(value));
+  for (const value of graph.outputs) w.writeMessage(12, writeValue, described(value));
 }
 
 function writeNode({ node, name }: { node: OnnxNode; name: string }, w: PbfWriter): void {
@@ -146,48 +150,46 @@ function writeAttribute({ key, attribute }: { key: string; attribute: OnnxAttrib
   }
 }
 
-/** An initializer of the graph: its description, then its data where that is in the model. */
-function tensorPieces({ name, dtype, shape }: StoredValue, from: ParameterData): Bytes[] {
+/** An input or output: its name, its type, its documentation. */
+function writeValue({ value, doc }: { value: OnnxValue; doc: string | undefined }, w: PbfWriter): void {
+  w.writeStringField(1, value.name);
+  w.writeMessage(2, writeType, value);
+  if (doc !== undefined) w.writeStringField(3, doc);
+}
+
+function writeType(value: OnnxValue, w: PbfWriter): void {
+  w.writeMessage(1, writeTensorType, value);
+}
+
+function writeTensorType({ dtype, shape }: OnnxValue, w: PbfWriter): void {
+  w.writeVarintField(1, elementType[dtype]);
+  w.writeMessage(2, writeShape, shape);
+}
+
+function writeShape(shape: OnnxValue["shape"], w: PbfWriter): void {
+  for (const size of shape) w.writeMessage(1, writeDimension, size);
+}
+
+function writeDimension(size: number, w: PbfWriter): void {
+  w.writeVarintField(1, size);
+}
+
+/** An initializer of the graph: its description, then its data if the model holds it. */
+function tensorPieces({ name, dtype, shape }: StoredValue, source: ParameterData): Bytes[] {
   const description = written((w) => {
     for (const d of shape) w.writeVarintField(1, d);
     w.writeVarintField(2, storedElementType[dtype]);
     w.writeStringField(8, name);
-    if ("data" in from) return;
-    w.writeMessage(13, writePair, { key: "location", value: from.location });
-    w.writeMessage(13, writePair, { key: "offset", value: String(from.offset) });
-    w.writeMessage(13, writePair, { key: "length", value: String(from.length) });
+    if ("bytes" in source) return;
+    w.writeMessage(13, writePair, { key: "location", value: source.location });
+    w.writeMessage(13, writePair, { key: "offset", value: String(source.offset) });
+    w.writeMessage(13, writePair, { key: "length", value: String(source.length) });
     w.writeVarintField(14, 1); // data_location: EXTERNAL
   });
   const fields = [description];
-  if ("data" in from) {
-    const { buffer, byteOffset, byteLength } = from.data.data;
+  if ("bytes" in source) {
+    const { buffer, byteOffset, byteLength } = source.bytes;
     fields.push(lengthPrefix(9, byteLength), new Uint8Array(buffer, byteOffset, byteLength));
   }
   return [lengthPrefix(5, sizeOfPieces(fields)), ...fields];
-}
-
-function writeValue({ value, doc }: { value: OnnxValue; doc: string | undefined }, w: PbfWriter): void {
-  w.writeStringField(1, value.name);
-  w.writeMessage(
-    2,
-    (v: OnnxValue, type) => {
-      type.writeMessage(
-        1,
-        (t: OnnxValue, p) => {
-          p.writeVarintField(1, elementType[t.dtype]);
-          p.writeMessage(
-            2,
-            (dims: OnnxValue, s) => {
-              for (const d of dims.shape)
-                s.writeMessage(1, (size: number, q) => q.writeVarintField(1, size), d);
-            },
-            t,
-          );
-        },
-        v,
-      );
-    },
-    value,
-  );
-  if (doc !== undefined) w.writeStringField(3, doc);
 }

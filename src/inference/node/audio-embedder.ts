@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import os from "node:os";
 import { env } from "onnxruntime-common";
-import { emitOnnx, input, type OnnxGraph, serialisePieces } from "../../graph/index.js";
+import { emitOnnx, input, type OnnxGraph, serializePieces } from "../../graph/index.js";
 import type { AvsModel } from "../../models/avs-model.js";
 import { audioWidth } from "../../models/vggish.js";
 import { type Runtime, type Session, weightsOf } from "../../runtime/runtime.js";
@@ -39,7 +39,7 @@ export class AudioEmbedder {
     const { model, runtime } = options;
     const embedding = model.embedAudio(input("log_mel", [model.config.frameCount, 1, 96, 64]));
     this.#options = options;
-    this.#graph = emitOnnx({ embedding }, { target: { contrib: runtime.provider === "cpu" } });
+    this.#graph = emitOnnx({ embedding }, { target: runtime.supports });
     this.#keys = this.#graph.parameters.map(({ name }) => name);
   }
 
@@ -105,9 +105,9 @@ export class AudioEmbedder {
     const parameter = ({ name }: { name: string }) => {
       const tensor = data.get(name);
       if (!tensor) throw new Error(`audio encoder: no weight ${name}`);
-      return { data: tensor };
+      return { bytes: tensor.data };
     };
-    for (const piece of serialisePieces(this.#graph, { parameter })) hash.update(piece);
+    for (const piece of serializePieces(this.#graph, { parameter })) hash.update(piece);
     return hash.digest("hex");
   }
 }

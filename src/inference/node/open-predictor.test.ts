@@ -46,7 +46,7 @@ async function expected(batch: ClipBatch): Promise<Float32Array> {
       frames: normalizeFrames(inputLike("frames", batch.frames)),
       embedding: model.embedAudio(inputLike("logMel", batch.logMel)),
     },
-    new Pass({ rewrites: false }),
+    new Pass({ fused: false }),
   );
   const out = await evaluate({ logits }, { frames: batch.frames, logMel: batch.logMel });
   return out.logits?.data as Float32Array;

@@ -125,7 +125,7 @@ test("the rewritten form gives what the published order gives", async () => {
   };
   for (const [form, changes] of Object.entries(forms)) {
     const model = buildAvsegformer(small(changes));
-    const outputs = (rewrites: boolean) => ({ ...model.outputs(inputs, new Pass({ rewrites })) });
+    const outputs = (fused: boolean) => ({ ...model.outputs(inputs, new Pass({ fused })) });
     const [short, long] = [await evaluate(outputs(true), {}), await evaluate(outputs(false), {})];
     for (const [key, { data }] of Object.entries(short)) {
       assertClose(data as Float32Array, long[key]?.data as Float32Array, 1e-5, `${form}: ${key}`);

@@ -70,7 +70,7 @@ export function mixer(scope: Scope, width: number, heads: number) {
   const out = dense(scope.at("proj"), width, width);
 
   const attended = (map: Value, audio: Value, pass: Pass): Value => {
-    if (!pass.rewrites) {
+    if (!pass.fused) {
       const [k, v] = split(keyValue(toTokens(map).tokens), 2, [width, width]) as [Value, Value];
       return attend({ q: query(audio), k, v, heads, pass });
     }
@@ -117,7 +117,7 @@ export function maskHead(scope: Scope, { width, queries, hidden, classes }: Mask
   const firstLayer = (query: Value, feature: Value, pass: Pass): Value => {
     const [batch, , height, columns] = shape4(feature, "mask head");
     const pixels = reshape(feature, [batch, width, height * columns]);
-    if (!pass.rewrites) return first(reshape(matmul(query, pixels), [batch, queries, height, columns]));
+    if (!pass.fused) return first(reshape(matmul(query, pixels), [batch, queries, height, columns]));
     const merged = matmul(reshape(first.weight, [hidden, queries]), query); // [N,hidden,C]
     const y = add(matmul(merged, pixels), reshape(first.bias, [hidden, 1]));
     return reshape(y, [batch, hidden, height, columns]);

@@ -23,7 +23,7 @@ export function queryGenerator(scope: Scope, options: GeneratorOptions): QueryGe
   const layers = Array.from({ length: options.layers }, (_, i) => layer(scope.at("layers").at(i), options));
   return (audio, pass) => {
     // The first self-attention is the same for all frames; the audio spreads the queries over them.
-    const frames = pass.rewrites ? 1 : dim(audio, 0);
+    const frames = pass.fused ? 1 : dim(audio, 0);
     const start = expand(reshape(learned, [1, queries, width]), [frames, queries, width]);
     return layers.reduce((query, apply) => apply(query, audio, pass), start);
   };

@@ -9,12 +9,12 @@ import path from "node:path";
 import test from "node:test";
 import { CheckpointError, ConfigError, LockedError, OutputError } from "../../errors.js";
 import { lockBeside, withLock } from "../../node/lock.js";
-import { filled } from "../../tensor.js";
+import { full } from "../../tensor.js";
 import { encodeSafetensors } from "../safetensors.js";
 import { cacheDir, cachedWeights, pullWeights } from "./cache.js";
 
 /** A weight file of half a megabyte; the format of what is pulled is found out by its content. */
-const content = Buffer.concat([...encodeSafetensors(new Map([["w", filled([128, 1024], 0.5)]]))]);
+const content = Buffer.concat([...encodeSafetensors(new Map([["w", full([128, 1024], 0.5)]]))]);
 const sha256 = createHash("sha256").update(content).digest("hex");
 const etag = '"v1"';
 
@@ -162,7 +162,7 @@ test("a file that changed meanwhile is not glued to the old beginning", async ()
     await withServer(async ({ url, dir, behaviour }) => {
       Object.assign(behaviour, { dropAfter: 300_000, ignoreRange: true });
       await assert.rejects(pullWeights("pvt_v2_b0", { ...quick, from: url, cacheDir: dir }));
-      const changed = Buffer.concat([...encodeSafetensors(new Map([["w", filled([128, 1024], 0.25)]]))]);
+      const changed = Buffer.concat([...encodeSafetensors(new Map([["w", full([128, 1024], 0.25)]]))]);
       Object.assign(behaviour, {
         body: changed,
         etag: '"v2"',
@@ -201,7 +201,7 @@ test("wrong bytes are refused and not kept", () =>
     // Once recorded, another content is refused.
     delete behaviour.body;
     const { path: file } = await pullWeights("pvt_v2_b0", { ...quick, from: url, cacheDir: dir });
-    behaviour.body = Buffer.concat([...encodeSafetensors(new Map([["w", filled([2])]]))]);
+    behaviour.body = Buffer.concat([...encodeSafetensors(new Map([["w", full([2])]]))]);
     const options = { ...quick, from: url, cacheDir: dir };
     await assert.rejects(pullWeights("pvt_v2_b0", options), new RegExp(sha256.slice(0, 8)));
     assert.deepEqual(await readFile(file), content);

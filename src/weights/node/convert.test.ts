@@ -5,7 +5,7 @@ import path from "node:path";
 import test from "node:test";
 import { goldenPath } from "../../../test/support.js";
 import { CheckpointError } from "../../errors.js";
-import { f32, filled, type Tensor } from "../../tensor.js";
+import { f32, full, type Tensor } from "../../tensor.js";
 import { summariseWeights } from "../summary.js";
 import { convertWeights } from "./convert.js";
 import { loadListing, loadStateDict } from "./load.js";
@@ -66,7 +66,7 @@ test("a summary groups keys by their first parts", () =>
   inTemporaryDir(async (dir) => {
     const file = path.join(dir, "w.safetensors");
     const keys = ["bias", "a.b.weight", "a.c.weight", "d.weight"];
-    await writeSafetensors(file, new Map(keys.map((key) => [key, filled([2, 3])])));
+    await writeSafetensors(file, new Map(keys.map((key) => [key, full([2, 3])])));
     const listing = await loadListing(file);
     const one = summariseWeights(listing);
     assert.deepEqual([one.tensors, one.elements, one.bytes], [4, 24, 96]);

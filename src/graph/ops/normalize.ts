@@ -1,5 +1,5 @@
 /** Softmax, layer normalization and group normalization. */
-import { filled } from "../../tensor.js";
+import { full } from "../../tensor.js";
 import { defineOp } from "../define-op.js";
 import { dim, normalAxis, shape4 } from "../shapes.js";
 import type { Value, ValueType } from "../value.js";
@@ -118,7 +118,7 @@ const groupNormOp = defineOp<NormInputs, GroupNormAttrs>({
   onnx: (e, [x, weight, bias], { groups, epsilon }, [value]) => {
     const [batch, channels, height, width] = shape4(value, "GroupNormalization");
     const perGroup = e.op("Reshape", [x, e.ints([batch, groups, -1])]);
-    const units = [e.constant(filled([groups], 1)), e.constant(filled([groups], 0))];
+    const units = [e.constant(full([groups], 1)), e.constant(full([groups], 0))];
     const n = e.op("InstanceNormalization", [perGroup, ...units], { epsilon: { f: epsilon } });
     const normal = e.op("Reshape", [n, e.ints([batch, channels, height, width])]);
     const perChannel = e.ints([channels, 1, 1]);
