@@ -1,15 +1,15 @@
 /** onnxruntime-web's WASM in Node, on this thread: what browsers without WebGPU compute. */
 import * as ort from "onnxruntime-web";
+import { answerRequests } from "../src/runtime/answer-requests.js";
 import { sessionOptions } from "../src/runtime/ort-tensors.js";
 import { remoteRuntime } from "../src/runtime/remote.js";
 import type { Runtime } from "../src/runtime/runtime.js";
-import { serve } from "../src/runtime/serve.js";
 
 /** Starts a runtime of one thread. */
 export function wasmRuntime(): Runtime {
   ort.env.wasm.numThreads = 1;
   return remoteRuntime("wasm", ({ reply }) => {
-    const handle = serve({
+    const handle = answerRequests({
       ort,
       session: { ...sessionOptions("wasm", 1), executionProviders: ["wasm"] },
       post: reply,

@@ -1,6 +1,6 @@
 /**
- * Reverse-mode differentiation: a graph in, the graph of its gradients out. The walk visits only
- * what a wanted value reaches, so nothing is computed for frozen parts below the first trained one.
+ * Reverse-mode differentiation: takes a graph and returns the graph of its gradients. Only nodes that depend on a
+ * wanted value are differentiated, so frozen layers below the first trained one cost nothing.
  */
 import { full } from "../tensor.js";
 import { add } from "./ops/elementwise.js";
@@ -9,16 +9,25 @@ import { sumTo } from "./ops/reduce.js";
 import { topologicalOrder, type Value } from "./value.js";
 
 /**
- * Gradients of `sum(seed_i * y_i)` with respect to each of `wanted`, in their order and shapes.
- * @param ys Outputs to differentiate, each with the gradient flowing into it (a scalar loss needs none: 1).
- * @param wanted Values whose gradients are asked for; one that no output depends on gets zeros.
- * @throws `Error` naming the op when a gradient has to pass through an op that has none.
+ * Gradients of `sum(seed_i * y_i)` with respect to each of `wanted`, in their order and shapes. They are values like any
+ * other: they can be emitted, run and differentiated again.
+ *
+ * ```ts
+ * const w = parameter("w", [3]);
+ * const loss = sum(mul(w, w));
+ * const [dw] = gradients([{ y: loss }], [w]); // 2 w
+ * ```
+ *
+ * @param ys Outputs to differentiate, each with the gradient that flows into it. Default of `seed`: 1, for a scalar.
+ * @param wanted Values to differentiate with respect to. Where no output depends on one, its gradient is zeros.
+ * @throws `RangeError` when an output that is not a scalar has no seed; `Error` naming the op when a gradient has to pass
+ * through an op without one.
  */
 export function gradients(ys: readonly { y: Value; seed?: Value }[], wanted: readonly Value[]): Value[] {
   const nodes = topologicalOrder(ys.map(({ y }) => y));
   const active = new Set<Value>(wanted);
   for (const node of nodes) {
-    // Integers and booleans carry no gradient, so they do not spread the need for one.
+    // Integers and booleans carry no gradient, so nothing above them needs one for their sake.
     if (!node.inputs.some((v) => active.has(v))) continue;
     for (const y of node.outputs) if (y.dtype === "f32") active.add(y);
   }
@@ -31,7 +40,9 @@ export function gradients(ys: readonly { y: Value; seed?: Value }[], wanted: rea
   };
   for (const { y, seed } of ys) {
     if (seed === undefined && y.shape.some((d) => d !== 1)) {
-      throw new RangeError(`gradients: an output of shape [${y.shape}] needs the gradient flowing into it`);
+      throw new RangeError(
+        `gradients: an output of shape [${y.shape}] is not a scalar; pass the gradient that flows into it as seed`,
+      );
     }
     accumulate(y, seed ?? constant(full(y.shape, 1)));
   }

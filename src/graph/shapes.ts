@@ -20,7 +20,7 @@ export function broadcastShapes(op: string, a: Shape, b: Shape): number[] {
   });
 }
 
-/** Axis counted from the front; negative ones count from the end. Throws `RangeError`. */
+/** An axis counted from the front; a negative one counts from the end. Throws `RangeError` outside the rank. */
 export function normalAxis(op: string, rank: number, axis: number): number {
   const k = axis < 0 ? axis + rank : axis;
   if (!Number.isInteger(k) || k < 0 || k >= rank) {
@@ -29,19 +29,19 @@ export function normalAxis(op: string, rank: number, axis: number): number {
   return k;
 }
 
-/** `shape[axis]`, checked. */
+/** The size `shape[axis]`; a negative axis counts from the end. Throws `RangeError` outside the rank. */
 export function dimOf(shape: Shape, axis: number): number {
   const d = shape[normalAxis("shape", shape.length, axis)];
   if (d === undefined) throw new RangeError(`shape: no axis ${axis} in [${shape}]`);
   return d;
 }
 
-/** Size of `v` along `axis` (negative counts from the end). */
+/** Size of `v` along `axis`; a negative axis counts from the end. Throws `RangeError` outside the rank. */
 export function dim(v: Value, axis: number): number {
   return dimOf(v.shape, axis);
 }
 
-/** Asserts the rank of `v`; returns its shape as a tuple of that many sizes. */
+/** The shape of `v` as four sizes. Throws `RangeError` naming `op` when it has another rank. */
 export function shape4(v: Value, op: string): readonly [number, number, number, number] {
   const [a, b, c, d] = v.shape;
   if (v.shape.length !== 4 || a === undefined || b === undefined || c === undefined || d === undefined) {
@@ -50,7 +50,7 @@ export function shape4(v: Value, op: string): readonly [number, number, number, 
   return [a, b, c, d];
 }
 
-/** Asserts three axes; returns their sizes. */
+/** The shape of `v` as three sizes. Throws `RangeError` naming `op` when it has another rank. */
 export function shape3(v: Value, op: string): readonly [number, number, number] {
   const [a, b, c] = v.shape;
   if (v.shape.length !== 3 || a === undefined || b === undefined || c === undefined) {

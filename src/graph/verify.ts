@@ -1,10 +1,10 @@
-/** Checks a graph before it is emitted, so that a bad rule is named here and not by the runtime. */
+/** Checks a graph before it is emitted, so that the error of a wrong rule names the op. */
 import { sameShape } from "./shapes.js";
 import { topologicalOrder, type Value } from "./value.js";
 
 /**
- * Throws `Error` unless every node's inputs precede it, its rules give the types it was made with,
- * every size is a positive whole number, and named leaves of one name are alike.
+ * Throws `Error` unless the inputs of every node precede it, its rules give the types of its outputs again,
+ * every size is a positive integer, and leaves of one name have one type.
  */
 export function verify(outputs: readonly Value[]): void {
   const leaves = new Map<string, Value>();
@@ -14,13 +14,15 @@ export function verify(outputs: readonly Value[]): void {
     node.outputs.forEach((y, i) => {
       const type = types[i];
       if (type === undefined || type.dtype !== y.dtype || !sameShape(type.shape, y.shape)) {
-        throw new Error(`${where}: output ${i} is ${y.dtype}[${y.shape}], its rule says otherwise`);
+        throw new Error(
+          `${where}: output ${i} is ${y.dtype}[${y.shape}], but its rule now gives another type`,
+        );
       }
       if (!y.shape.every((d) => Number.isInteger(d) && d > 0)) {
-        throw new Error(`${where}: output ${i} has a size that is not a positive whole number: [${y.shape}]`);
+        throw new Error(`${where}: output ${i} is [${y.shape}]: expected sizes that are positive integers`);
       }
       for (const x of node.inputs)
-        if (x.id >= y.id) throw new Error(`${where}: an input is younger than its user`);
+        if (x.id >= y.id) throw new Error(`${where}: an input was created after the node`);
     });
     const [y] = node.outputs;
     const { name } = node.attrs;

@@ -21,18 +21,18 @@ import { composed, type LinearMap, linear, linearOf, outputsOf, projection, stac
 import type { Pass } from "./pass.js";
 import type { Scope } from "./scope.js";
 
-/** What an attention is made of: q `[B,L,C]`, k and v `[B,S,C]`, all projected. */
+/** Inputs of `attend`: projected queries q `[B,L,C]`, keys k and values v `[B,S,C]`. */
 export interface AttentionInputs {
   readonly q: Value;
   readonly k: Value;
   readonly v: Value;
   readonly heads: number;
   readonly pass: Pass;
-  /** Dropout of the attention weights: the path of its site and its rate. */
+  /** Dropout of the attention weights: the path of its random site, and its rate. Default: none. */
   readonly drop?: { readonly path: string; readonly rate: number } | undefined;
 }
 
-/** Rows above which an attention with few keys avoids moving its queries between layouts. */
+/** Rows from which attention with few keys is faster over head blocks than with its queries transposed. */
 const manyRows = 64;
 
 /** softmax(q k^T / sqrt(C / heads)) v, head by head -> `[B,L,C]`. */
@@ -76,8 +76,8 @@ function headMask(width: number, heads: number): Value {
 }
 
 /**
- * Every row once per head with the other heads' channels zeroed: `[B,S,C]` -> `[B,heads*S,C]`. A product with
- * it takes all heads at once, for `heads` times the multiplications and without a change of layout.
+ * Repeats every row once per head, with the channels of the other heads set to zero: `[B,S,C]` -> `[B,heads*S,C]`. One
+ * matrix product then serves all heads, with `heads` times the multiplications but without a change of layout.
  */
 export function headBlocks(x: Value, heads: number): Value {
   const [batch, rows, width] = shape3(x, "headBlocks");
@@ -85,18 +85,18 @@ export function headBlocks(x: Value, heads: number): Value {
   return reshape(spread, [batch, heads * rows, width]);
 }
 
-/** Keeps of every row its head's own channels: `[B,heads*L,C]` -> `[B,L,C]`. */
+/** Sums the rows of all heads, each restricted to the channels of its head: `[B,heads*L,C]` -> `[B,L,C]`. */
 export function fromHeadBlocks(x: Value, heads: number): Value {
   const [batch, rows, width] = shape3(x, "fromHeadBlocks");
   const own = mul(reshape(x, [batch, heads, rows / heads, width]), headMask(width, heads));
   return sum(own, { axes: [1] });
 }
 
-/** How a multi-head attention is asked: queries `[B,L,C]` over a source of keys and values `[B,S,C]`. */
+/** Inputs of a multi-head attention: queries `[B,L,C]` over a source of keys and values `[B,S,C]`. */
 export interface AttentionCall {
   readonly query: Value;
   readonly source: Value;
-  /** A map C -> 2C applied to the source first: its first half gives keys, its second values. */
+  /** A map C -> 2C applied to the source first: the first half of its outputs gives keys, the second values. */
   readonly before?: LinearMap | undefined;
   readonly pass: Pass;
 }
@@ -131,13 +131,13 @@ export function multiHeadAttention(
 
   return ({ query, source, before, pass }) => {
     if (dim(source, 1) === 1 && pass.fused) {
-      // The softmax over a single key is 1 whatever the query, so the value is broadcast.
+      // The softmax over a single key is always 1, so the value is broadcast.
       const first = before && outputsOf(before, width, 2 * width);
       const v = through(outputsOf(packed, 2 * width, 3 * width), first, source, pass); // [B,1,C]
       const [batch, rows] = shape3(query, "attention");
       const mask = dropoutMask(drop.path, [batch * rows, heads], dropout, pass);
       if (mask === undefined) return out(v);
-      // In training the dropout of that 1 remains. The output projection comes before values are spread.
+      // In training the dropout of that 1 remains. The output projection is applied before the value is repeated.
       const spread = matmul(reshape(mask, [batch, rows, heads]), affine(headBlocks(v, heads), out.weight));
       return out.bias === undefined ? spread : add(spread, out.bias);
     }
@@ -151,7 +151,7 @@ export function multiHeadAttention(
   };
 }
 
-/** `outer` after the optional `inner`, as one map where weights may be merged. */
+/** `outer` after the optional `inner`, as one map where the pass merges weights. */
 function through(outer: LinearMap, inner: LinearMap | undefined, x: Value, pass: Pass): Value {
   if (inner === undefined) return linearOf(outer)(x);
   return pass.mergesWeights ? linearOf(composed(outer, inner))(x) : linearOf(outer)(linearOf(inner)(x));

@@ -4,7 +4,7 @@ import { type Initializer, torchDefault } from "./init.js";
 import type { AffineMap } from "./linear.js";
 import type { Scope } from "./scope.js";
 
-/** A convolution of stride 1 that keeps the size of its map: x `[B,I,H,W]` -> `[B,O,H,W]`. */
+/** A convolution of stride 1 that keeps the size of the map: x `[B,I,H,W]` -> `[B,O,H,W]`. */
 export type Convolution = AffineMap & ((x: Value) => Value);
 
 /** Sizes and initial values of a convolution. */
@@ -15,7 +15,7 @@ export interface ConvolutionOptions {
   readonly kernel?: number | undefined;
   /** Distance between neighboring taps. Default: 1. */
   readonly dilation?: number | undefined;
-  /** Default: PyTorch's, for weights and bias. */
+  /** Initial weights. Default: PyTorch's. */
   readonly weightInit?: Initializer | undefined;
 }
 

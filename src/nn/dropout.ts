@@ -1,7 +1,7 @@
 /**
- * Dropout and drop path whose masks are functions of (seed, step, site), so that a resumed run drops what
- * an uninterrupted one would have dropped. A mask would be as large as the activation; instead the host
- * feeds one random integer per row and one per column, and the graph mixes them into a bit per element.
+ * Dropout and drop path whose masks are functions of (seed, step, site), so that a resumed run draws the masks of an
+ * uninterrupted one. A mask would be as large as the activation; instead the host feeds one random integer per row and
+ * one per column, and the graph mixes them into a bit per element.
  */
 import { bitwiseXor, cast, dim, input, less, mul, reshape, scalar, type Value } from "../graph/index.js";
 import { hashText, Random } from "../random.js";
@@ -9,10 +9,10 @@ import { sizeOf, type Tensor } from "../tensor.js";
 import type { Pass, RandomSite } from "./pass.js";
 import type { Scope } from "./scope.js";
 
-/** 2^32 divided by the golden ratio, odd: multiplying by it spreads every bit to the high ones. */
-const spread = 0x9e3779b1 | 0;
+/** 2^32 divided by the golden ratio, an odd number: multiplying by it carries every bit to the high ones. */
+const goldenRatio = 0x9e3779b1 | 0;
 
-/** A layer that acts on one value in a pass. */
+/** A layer of one input whose behavior depends on the pass. */
 export type PassLayer = (x: Value, pass: Pass) => Value;
 
 /** Dropout: in training, elements are zero with probability `rate`, else scaled by 1 / (1 - rate). */
@@ -23,7 +23,7 @@ export function dropout(scope: Scope, rate: number): PassLayer {
   };
 }
 
-/** The factors of a dropout (0 or 1 / (1 - rate)) in `shape`; `undefined` where nothing is dropped. */
+/** The factors of a dropout, 0 or 1 / (1 - rate), in `shape`; `undefined` where nothing is dropped. */
 export function dropoutMask(
   path: string,
   shape: readonly number[],
@@ -36,14 +36,14 @@ export function dropoutMask(
   const { name } = pass.site(path, { kind: "dropout", rows, columns, rate });
   const bits = mul(
     bitwiseXor(input(`${name}.rows`, [rows, 1], "i32"), input(`${name}.columns`, [1, columns], "i32")),
-    scalar(spread, "i32"),
+    scalar(goldenRatio, "i32"),
   );
-  // Cast and multiply, since selecting between two scalars takes the runtime three passes.
+  // Cast and multiply: to select between two scalars takes the runtime three passes over memory.
   const kept = less(bits, scalar(2 ** 31 - Math.round(rate * 2 ** 32), "i32"));
   return reshape(mul(cast(kept, "f32"), 1 / (1 - rate)), shape);
 }
 
-/** Drop path: in training, a whole sample's branch is zero with probability `rate`.  x `[B,...]`. */
+/** Drop path (stochastic depth): in training, a sample is zero with probability `rate`, else scaled by 1 / (1 - rate).  x `[B,...]`. */
 export function dropPath(scope: Scope, rate: number): PassLayer {
   return (x, pass) => {
     if (!pass.training || rate === 0) return x;
@@ -52,14 +52,14 @@ export function dropPath(scope: Scope, rate: number): PassLayer {
   };
 }
 
-/** What one step of one run draws. */
+/** The key of all random numbers of one training step. */
 export interface StepKey {
   readonly seed: number;
-  /** Counted over the whole run. */
+  /** Number of the step in the run, from 0. */
   readonly step: number;
 }
 
-/** The feeds of all random sites of a pass for one step. Drop-path factors are shaped `[rows,1,1]`. */
+/** The inputs of all random sites of a pass for one step. Drop-path factors have the shape `[rows,1,1]`. */
 export function randomFeeds(sites: readonly RandomSite[], { seed, step }: StepKey): Record<string, Tensor> {
   const feeds: Record<string, Tensor> = {};
   for (const { name, kind, rows, columns, rate } of sites) {

@@ -1,4 +1,4 @@
-/** Initial values of parameters, as pure functions of (seed, key): the same run starts the same everywhere. */
+/** Initial values of parameters: functions of the seed and the parameter's key alone, the same on every machine. */
 import { hashText, Random } from "../random.js";
 import { full, type Shape, sizeOf, type TensorOf } from "../tensor.js";
 
@@ -19,7 +19,7 @@ export const zeros: Initializer = constantInit(0);
 /** Ones. */
 export const ones: Initializer = constantInit(1);
 
-/** Normal around 0. Truncation at +-2, as published for the deviation 0.02, never happens. */
+/** Normal around 0, not truncated: the published truncation at +-2 is 100 deviations away. */
 export function normalInit(deviation: number): Initializer {
   return { kind: "normal", deviation };
 }

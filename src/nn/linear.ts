@@ -19,9 +19,11 @@ export type LayerOf<M extends LinearMap> = M & ((x: Value) => Value);
 /** A linear layer: x `[...,in]` -> `[...,out]`. */
 export type Linear = LayerOf<AffineMap>;
 
-/** Options of `linear`; PyTorch's defaults unless told. */
+/** Options of `linear`. */
 export interface LinearOptions {
+  /** Default: PyTorch's. */
   readonly weightInit?: Initializer | undefined;
+  /** Default: PyTorch's. */
   readonly biasInit?: Initializer | undefined;
 }
 

@@ -1,4 +1,4 @@
-/** Normalisation layers. */
+/** Normalization layers. */
 import {
   add,
   div,
@@ -16,7 +16,7 @@ import { type Initializer, ones, zeros } from "./init.js";
 import type { Pass } from "./pass.js";
 import type { Scope } from "./scope.js";
 
-/** Layer normalisation over the last axis, `weight` and `bias` `[width]`.  x `[...,width]`. */
+/** Layer normalization over the last axis, `weight` and `bias` `[width]`.  x `[...,width]`. */
 export function layerNorm(scope: Scope, width: number, epsilon = 1e-5): (x: Value) => Value {
   const weight = scope.param("weight", [width], ones);
   const bias = scope.param("bias", [width], zeros);
@@ -30,31 +30,32 @@ export function groupNorm(scope: Scope, channels: number, groups: number): (x: V
   return (x) => groupNormOp(x, weight, bias, { groups, epsilon: 1e-5 });
 }
 
-/** A batch normalisation: what it multiplies by and adds per channel, and how to apply it. */
+/** A batch normalization. */
 export interface BatchNorm {
-  /** x `[B,C,H,W]` or `[B,N,C]`, normalised with batch statistics in training, else with the running ones. */
+  /** Normalizes x `[B,C,H,W]` or `[B,N,C]` with batch statistics in training, else with the running ones. */
   apply(x: Value, pass: Pass): Value;
   /** The affine map per channel of the running statistics: y = x * scale + shift, both `[C]`. */
   running(): { readonly scale: Value; readonly shift: Value };
-  /** True when `apply` uses batch statistics in this pass. */
+  /** Whether `apply` uses batch statistics in this pass. */
   usesBatchStatistics(pass: Pass): boolean;
 }
 
 /** Options of `batchNorm`. */
 export interface BatchNormOptions {
-  /** Use and keep the running statistics in training too. */
+  /** Use the running statistics in training too, and do not update them. Default: false. */
   readonly frozen?: boolean | undefined;
+  /** Default: 1e-5. */
   readonly epsilon?: number | undefined;
-  /** Share of the batch's statistics in the new running ones. */
+  /** Weight of the batch's statistics in the new running ones. Default: 0.1. */
   readonly momentum?: number | undefined;
   /** Default: ones. */
   readonly weightInit?: Initializer | undefined;
 }
 
 /**
- * Batch normalisation over maps `[B,C,H,W]` or tokens `[B,N,C]` with PyTorch's parameters and buffers. In training the
- * new running statistics (the variance without bias) are left in `pass.updates`; a layer that runs several times in a
- * pass updates them in turn.
+ * Batch normalization over maps `[B,C,H,W]` or tokens `[B,N,C]` with PyTorch's parameters and buffers. In training the
+ * new running statistics (the unbiased variance) are added to `pass.updates`; a layer that runs several times in a pass
+ * updates them each time.
  */
 export function batchNorm(scope: Scope, channels: number, options: BatchNormOptions = {}): BatchNorm {
   const { frozen = false, epsilon = 1e-5, momentum = 0.1 } = options;
@@ -80,8 +81,8 @@ export function batchNorm(scope: Scope, channels: number, options: BatchNormOpti
       }
       const axes = { axes: tokens ? [0, 1] : [0, 2, 3], keepDims: true };
       const average = mean(x, axes);
-      const centred = sub(x, average);
-      const variance = mean(mul(centred, centred), axes);
+      const centered = sub(x, average);
+      const variance = mean(mul(centered, centered), axes);
       const count = sizeOf(x.shape) / channels;
       const update = (name: string, first: Value, now: Value) => {
         const key = `${scope.path}.${name}`;
@@ -91,7 +92,7 @@ export function batchNorm(scope: Scope, channels: number, options: BatchNormOpti
       update("running_mean", runningMean, average);
       update("running_var", runningVar, mul(variance, count / Math.max(1, count - 1)));
       const scale = div(perChannel(weight), sqrt(add(variance, epsilon)));
-      return add(mul(centred, scale), perChannel(bias));
+      return add(mul(centered, scale), perChannel(bias));
     },
   };
 }

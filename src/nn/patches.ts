@@ -21,10 +21,10 @@ export interface TokenGrid {
   readonly width: number;
 }
 
-/** `[B,C,H,W]` as tokens. */
+/** A map `[B,C,H,W]` as tokens. */
 export function toTokens(map: Value): TokenGrid {
   const [batch, channels, height, width] = shape4(map, "toTokens");
-  // In this order the runtime leaves its blocked layout and turns the axes in one step.
+  // In this order the runtime leaves its blocked layout and permutes the axes in one step.
   const tokens = reshape(transpose(map, [0, 2, 3, 1]), [batch, height * width, channels]);
   return { tokens, height, width };
 }
@@ -37,7 +37,7 @@ export function toMap({ tokens, height, width }: TokenGrid): Value {
 
 /**
  * A convolution of kernel = stride = `size` over tokens.  weight `[O,C,size,size]` -> `[B,N/size^2,O]`
- * The patches do not overlap, so it is a reordering and one matrix product.
+ * The patches do not overlap, so the convolution is a permutation and one matrix product.
  */
 export function patchLinear(grid: TokenGrid, weight: Value, bias: Value, size: number, pass: Pass): Value {
   if (!pass.fused) return toTokens(conv2d(toMap(grid), weight, bias, { stride: size })).tokens;
@@ -54,7 +54,7 @@ export function patchLinear(grid: TokenGrid, weight: Value, bias: Value, size: n
   return affine(patches, kernel, bias);
 }
 
-/** `fine` `[B,C,H,W]` and, enlarged to its size by nearest, `coarse` `[B,C,h,w]`. */
+/** The sum of `fine` `[B,C,H,W]` and `coarse` `[B,C,h,w]`, resized to its size by nearest. */
 export function addUpsampled(fine: Value, coarse: Value, pass: Pass): Value {
   const [batch, channels, height, width] = shape4(fine, "addUpsampled");
   const [, , rows, columns] = shape4(coarse, "addUpsampled");

@@ -3,7 +3,7 @@ import { parameter, type Value } from "../graph/index.js";
 import type { Shape, Tensor } from "../tensor.js";
 import { type Initializer, initialTensor } from "./init.js";
 
-/** What a state dict holds under one key. */
+/** A parameter or buffer: its key in the state dict, its type, and how it starts. */
 export interface ParameterSpec {
   readonly key: string;
   readonly shape: Shape;
@@ -19,14 +19,18 @@ interface Entry {
 }
 
 /**
- * A place in the tree of parameters. Layers ask it for their weights when they are made, so a model's
- * state dict is known before any graph is built.
+ * A place in the tree of parameters. Layers create their weights through it when they are made, so the state dict of a
+ * model is known before any graph is built.
  *
- *     const fuser = new Scope().at("bridger").at("Fusers").at(0);
- *     fuser.param("vis_out.weight", [64, 128], torchDefault(128)); // bridger.Fusers.0.vis_out.weight
+ * ```ts
+ * const root = new Scope();
+ * const fc = linear(root.at("decoder").at("fc"), 128, 10);
+ * root.specs().map(({ key }) => key); // ["decoder.fc.weight", "decoder.fc.bias"]
+ * initialState(root.specs(), 1); // their initial values for seed 1
+ * ```
  */
 export class Scope {
-  /** Dotted path from the root; empty there. */
+  /** Dotted path from the root; the root's is empty. */
   readonly path: string;
   readonly #entries: Map<string, Entry>;
 
@@ -35,12 +39,12 @@ export class Scope {
     this.#entries = parent === undefined ? new Map() : parent.#entries;
   }
 
-  /** The scope below, by name or index. */
+  /** The child scope of a name or index. */
   at(name: string | number): Scope {
     return new Scope(this.#key(String(name)), this);
   }
 
-  /** A trainable weight; the same key gives the same value. Throws `Error` if its shape differs from before. */
+  /** A trainable weight; the same key returns the same value. Throws `Error` if the key exists with another shape. */
   param(name: string, shape: Shape, init: Initializer): Value {
     return this.#enter({ key: this.#key(name), shape, dtype: "f32", init, kind: "parameter" });
   }
@@ -50,7 +54,7 @@ export class Scope {
     return this.#enter({ key: this.#key(name), shape, dtype: "f32", init, kind: "buffer" });
   }
 
-  /** A buffer that checkpoints have and graphs do not: a whole number, zero at first. */
+  /** A buffer that checkpoints have and graphs do not: an integer that starts at zero. */
   counter(name: string): void {
     const key = this.#key(name);
     const spec = {
@@ -63,13 +67,13 @@ export class Scope {
     this.#entries.set(key, { spec, value: undefined });
   }
 
-  /** Everything asked for below this scope so far, in order. */
+  /** All parameters and buffers created below this scope, in order. */
   specs(): ParameterSpec[] {
     const prefix = this.path === "" ? "" : `${this.path}.`;
     return [...this.#entries.values()].map((e) => e.spec).filter((s) => s.key.startsWith(prefix));
   }
 
-  /** The values behind `specs` by key; counters have none. */
+  /** The values of `specs` by key; counters have none. */
   values(): Map<string, Value> {
     const known = this.specs().map(({ key }) => [key, this.#entries.get(key)?.value] as const);
     return new Map(known.flatMap(([key, value]) => (value === undefined ? [] : [[key, value] as const])));
@@ -93,7 +97,7 @@ export class Scope {
   }
 }
 
-/** Initial values of all `specs`: a function of the seed and each key. */
+/** Initial values of all `specs` by key. Each is a function of the seed and its key. */
 export function initialState(specs: readonly ParameterSpec[], seed: number): Map<string, Tensor> {
   return new Map(
     specs.map((spec): [string, Tensor] => [

@@ -1,4 +1,4 @@
-/** A 3x3 convolution of a bilinearly enlarged map, computed mostly at the low resolution. */
+/** A 3x3 convolution of a bilinearly upsampled map, computed mostly at the low resolution. */
 import {
   add,
   concat,
@@ -18,12 +18,12 @@ import type { Pass } from "./pass.js";
 import { toTokens } from "./patches.js";
 
 /**
- * `conv3x3(enlarge(x), padding 1)`.  x `[B,C,H,W]`, weight `[K,C,3,3]`, bias `[K]` -> `[B,K,factor*H,factor*W]`
+ * `conv3x3(upsample(x), padding 1)`.  x `[B,C,H,W]`, weight `[K,C,3,3]`, bias `[K]` -> `[B,K,factor*H,factor*W]`
  *
- * Each of the nine kernel positions is a 1x1 convolution, which commutes with enlarging: nine products to K
- * channels at low resolution (`factor^2` times fewer multiplications), then enlarged, shifted and summed.
- * Enlarging and shifting are linear and act on each axis alone: one matrix per axis does both for three
- * positions, and its zero rows are the convolution's zero padding at the high resolution.
+ * Each of the nine kernel positions is a 1x1 convolution, which commutes with upsampling: nine products to K channels at
+ * the low resolution (`factor^2` times fewer multiplications), then upsampled, shifted and summed. Upsampling and
+ * shifting are linear and separable: one matrix per axis does both for three positions, and its zero rows are the
+ * convolution's zero padding at the high resolution.
  */
 export function upsampledConv(x: Value, weight: Value, bias: Value, factor: number, pass: Pass): Value {
   const [batch, channels, height, width] = shape4(x, "upsampledConv");
@@ -44,16 +44,16 @@ export function upsampledConv(x: Value, weight: Value, bias: Value, factor: numb
 }
 
 /**
- * `[factor*n, 3n]`: column block u enlarges an axis and shifts it by u - 1, zeros moving in, so that
- * output i reads the enlarged axis at i + u - 1.
+ * `[factor*n, 3n]`: column block u upsamples an axis and shifts it by u - 1, filling with zeros, so that output i reads
+ * the upsampled axis at i + u - 1.
  */
 function shiftedUpsampling(n: number, factor: number): Value {
   const large = factor * n;
-  const enlarge = interpolation("bilinear", n, large);
-  const down = slice(enlarge, [{ axis: 0, start: 0, end: large - 1 }]);
-  const up = slice(enlarge, [{ axis: 0, start: 1, end: large }]);
+  const upsample = interpolation("bilinear", n, large);
+  const down = slice(upsample, [{ axis: 0, start: 0, end: large - 1 }]);
+  const up = slice(upsample, [{ axis: 0, start: 1, end: large }]);
   return concat(
-    [pad(down, [{ axis: 0, before: 1, after: 0 }]), enlarge, pad(up, [{ axis: 0, before: 0, after: 1 }])],
+    [pad(down, [{ axis: 0, before: 1, after: 0 }]), upsample, pad(up, [{ axis: 0, before: 0, after: 1 }])],
     1,
   );
 }

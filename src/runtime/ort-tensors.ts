@@ -1,9 +1,9 @@
-/** Between our tensors and ONNX Runtime's; the same for its Node and web packages. */
+/** Converts between avseg's tensors and those of ONNX Runtime, for its Node and web packages. */
 import type { InferenceSession, Tensor as OrtTensor, TensorConstructor } from "onnxruntime-common";
 import type { Shape, Tensor } from "../tensor.js";
 import type { Provider } from "./runtime.js";
 
-/** Our tensor as ONNX Runtime's, without a copy. */
+/** A tensor of avseg as one of ONNX Runtime, without a copy. */
 export function toOrt(Ctor: TensorConstructor, t: Tensor): OrtTensor {
   const dims = [...t.shape];
   switch (t.dtype) {
@@ -22,7 +22,7 @@ export function toOrt(Ctor: TensorConstructor, t: Tensor): OrtTensor {
   }
 }
 
-/** ONNX Runtime's tensor as ours, without a copy. Throws `TypeError` for a type that graphs here never have. */
+/** A tensor of ONNX Runtime as one of avseg, without a copy. Throws `TypeError` for an element type that avseg lacks. */
 export function fromOrt(t: OrtTensor): Tensor {
   const shape: Shape = [...t.dims];
   const { data } = t;
@@ -38,7 +38,7 @@ export function fromOrt(t: OrtTensor): Tensor {
     if (t.type === "uint8") return { dtype: "u8", shape, data: new Uint8Array(buffer, byteOffset, length) };
     if (t.type === "bool") return { dtype: "bool", shape, data: new Uint8Array(buffer, byteOffset, length) };
   }
-  throw new TypeError(`runtime: an output has element type ${t.type}`);
+  throw new TypeError(`runtime: an output has the element type ${t.type}, which avseg does not use`);
 }
 
 /** Session options that all runtimes share. */
@@ -48,8 +48,8 @@ export function sessionOptions(provider: Provider, threads: number): InferenceSe
     graphOptimizationLevel: "all",
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
-    // The arena and the memory plan keep the peak of every session reserved, and never use the heap that
-    // creating it has left free: without them a training step is as fast and holds a quarter less.
+    // The arena and the memory plan keep the peak memory of every session reserved. Without them a training step is
+    // as fast and holds a quarter less.
     enableCpuMemArena: false,
     enableMemPattern: false,
     executionMode: "sequential",

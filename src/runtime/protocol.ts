@@ -3,16 +3,16 @@ import type { SerializedError } from "../serialize-error.js";
 import type { Tensor } from "../tensor.js";
 import type { Tensors } from "./runtime.js";
 
-/** A parameter's data by the location the model names. */
+/** The data of a parameter, by the location that the model names. */
 export interface ExternalData {
   readonly path: string;
   readonly data: ArrayBufferView<ArrayBuffer>;
 }
 
-/** What a runtime asks of its worker; replies name the call. */
+/** A request to the worker; its reply has the same `call`. */
 export type WorkerRequest = { readonly call: number } & WorkerTask;
 
-/** What there is to ask. */
+/** The kinds of requests. */
 export type WorkerTask =
   | {
       readonly kind: "create";

@@ -7,15 +7,15 @@ import type { Provider } from "./runtime.js";
 
 const onnx = { bytes: new Uint8Array(0), inputs: [], outputs: [], metadata: {}, weightFiles: [] };
 
-/** A runtime whose worker refuses everything for `reason`. */
-function refusing(provider: Provider, reason: string) {
+/** A runtime whose worker fails every request with `reason`. */
+function failing(provider: Provider, reason: string) {
   return remoteRuntime(provider, ({ reply }) => ({
     post: ({ call }) => reply({ call, error: serializeError(new Error(reason)) }),
     end() {},
   }));
 }
 
-test("a session that WebGPU cannot open says so, and what to use instead", async () => {
+test("an error of WebGPU names another provider", async () => {
   const expected = (message: string) => (error: unknown) => {
     assert.ok(error instanceof AvsegError);
     assert.equal(error.message, message);
@@ -25,25 +25,25 @@ test("a session that WebGPU cannot open says so, and what to use instead", async
   const absent =
     "/onnxruntime_src/webgpu_context.cc:136 was false. Failed to get a WebGPU adapter: No supported adapters";
   await assert.rejects(
-    refusing("webgpu", absent).createSession({ onnx, name: "model" }),
-    expected("WebGPU: expected a graphics adapter, found none that it can use"),
+    failing("webgpu", absent).createSession({ onnx, name: "model" }),
+    expected("WebGPU: no usable graphics adapter"),
   );
   await assert.rejects(
-    refusing("webgpu", "out of memory").createSession({ onnx, name: "model" }),
-    expected("WebGPU: it cannot open the model: out of memory"),
+    failing("webgpu", "out of memory").createSession({ onnx, name: "model" }),
+    expected("WebGPU: cannot open the model: out of memory"),
   );
 });
 
-test("what other providers refuse, and a runtime that is closed, stay plain errors", async () => {
-  await assert.rejects(refusing("cpu", "bad model").createSession({ onnx }), new Error("bad model"));
-  const runtime = refusing("webgpu", "");
+test("errors of other providers and of a closed runtime are plain errors", async () => {
+  await assert.rejects(failing("cpu", "bad model").createSession({ onnx }), new Error("bad model"));
+  const runtime = failing("webgpu", "");
   await runtime.close();
-  await assert.rejects(runtime.createSession({ onnx }), new Error("runtime: it is closed"));
+  await assert.rejects(runtime.createSession({ onnx }), new Error("runtime: the runtime is closed"));
 });
 
 test("a failed allocation in ONNX Runtime is reported as out of memory", async () => {
   for (const reason of ["std::bad_alloc", "Failed to allocate memory for requested buffer of size 9"]) {
-    await assert.rejects(refusing("cpu", reason).createSession({ onnx }), (error: unknown) => {
+    await assert.rejects(failing("cpu", reason).createSession({ onnx }), (error: unknown) => {
       assert.ok(error instanceof OutOfMemoryError);
       assert.equal(error.message, `ONNX Runtime ran out of memory: ${reason}`);
       assert.equal(error.hint, "Process fewer clips at a time, or free memory.");

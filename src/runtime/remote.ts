@@ -1,6 +1,6 @@
 /**
- * The calling side of a runtime whose sessions live in a worker: ONNX Runtime's `run` blocks the thread that
- * calls it. Node and browsers differ only in how a worker is started; results cross without a copy.
+ * The caller's side of a runtime whose sessions live in a worker, since `run` of ONNX Runtime blocks its thread. Node and
+ * browsers differ only in how they start a worker. Results are transferred, not copied.
  */
 import { AvsegError, isOutOfMemory, OutOfMemoryError } from "../errors.js";
 import { serializeOnnx } from "../graph/index.js";
@@ -21,16 +21,16 @@ import {
 /** A started worker, as the caller sees it. */
 export interface WorkerPort {
   post(request: WorkerRequest, transfer: ArrayBuffer[]): void;
-  /** Told when the first call begins and the last one ends (Node keeps the process alive in between). */
+  /** Called when the first call begins and the last one ends; Node keeps the process alive in between. */
   busy?(isBusy: boolean): void;
-  /** Ends the worker; calls under way may be finished or given up. */
+  /** Ends the worker; calls in progress may finish or be abandoned. */
   end(): void | Promise<void>;
 }
 
-/** What the worker's messages and its end are handed to. */
+/** Receives the worker's messages and its end. */
 export interface WorkerListener {
   reply(reply: WorkerReply): void;
-  /** The worker ended or could not start: all calls, present and future, fail with this error. */
+  /** The worker ended or could not start: all pending and later calls fail with this error. */
   fail(error: Error): void;
 }
 
@@ -41,7 +41,7 @@ interface Pending {
 }
 type Send = (request: WorkerTask, transfer?: ArrayBuffer[]) => Promise<WorkerReply>;
 
-/** Makes a runtime of a worker that answers requests; `connect` starts it. */
+/** Makes a runtime over a worker that answers requests; `connect` starts the worker. */
 export function remoteRuntime(
   provider: Provider,
   connect: (listener: WorkerListener) => WorkerPort,
@@ -60,7 +60,7 @@ export function remoteRuntime(
       pending.delete(reply.call);
       if (pending.size === 0) port.busy?.(false);
       if (reply.error !== undefined)
-        call?.reject(refusal(provider, call.request, deserializeError(reply.error)));
+        call?.reject(requestError(provider, call.request, deserializeError(reply.error)));
       else call?.resolve(reply);
     },
     fail,
@@ -82,20 +82,20 @@ export function remoteRuntime(
     supports: { contrib: provider !== "webgpu" },
     createSession: (source) => openSession(send, source),
     close: async () => {
-      failure ??= new Error("runtime: it is closed");
+      failure ??= new Error("runtime: the runtime is closed");
       await port.end();
       fail(failure);
     },
   };
 }
 
-/** The error of a request that the worker refused: a failed allocation and a missing adapter get a hint. */
-function refusal(provider: Provider, request: WorkerTask, cause: Error): Error {
+/** The error of a request that failed in the worker; a failed allocation and a missing adapter get a hint. */
+function requestError(provider: Provider, request: WorkerTask, cause: Error): Error {
   if (provider === "webgpu" && request.kind === "create") {
-    const what = /Failed to get .*adapter/.test(cause.message)
-      ? "expected a graphics adapter, found none that it can use"
-      : `it cannot open the ${request.name}: ${cause.message}`;
-    return new AvsegError(`WebGPU: ${what}`, {
+    const problem = /Failed to get .*adapter/.test(cause.message)
+      ? "no usable graphics adapter"
+      : `cannot open the ${request.name}: ${cause.message}`;
+    return new AvsegError(`WebGPU: ${problem}`, {
       hint: 'Use `--provider cpu`, or from code the provider "cpu" ("wasm" in browsers).',
       cause,
     });
@@ -109,8 +109,8 @@ function refusal(provider: Provider, request: WorkerTask, cause: Error): Error {
 
 async function openSession(send: Send, source: SessionSource | ModelSource): Promise<Session> {
   const { name = "graph" } = source;
-  const { model, external, inputs, outputs } = "onnx" in source ? ready(source) : serialised(source, name);
-  // Bytes that were made here are given away; those of a caller are copied.
+  const { model, external, inputs, outputs } = "onnx" in source ? fromModel(source) : fromGraph(source, name);
+  // Bytes that were made here are transferred; those of the caller are copied.
   const transfer = "onnx" in source ? [] : [model.buffer];
   if ("onnx" in source || source.weights instanceof OwnedWeights) {
     transfer.push(...new Set(external.map(({ data }) => data.buffer)));
@@ -143,12 +143,12 @@ interface Prepared {
   readonly outputs: readonly OnnxValue[];
 }
 
-function ready({ onnx: { bytes, inputs, outputs }, weightFiles = new Map() }: ModelSource): Prepared {
+function fromModel({ onnx: { bytes, inputs, outputs }, weightFiles = new Map() }: ModelSource): Prepared {
   const external = [...weightFiles].map(([path, data]) => ({ path, data }));
   return { model: bytes, external, inputs, outputs };
 }
 
-function serialised({ graph, weights }: SessionSource, name: string): Prepared {
+function fromGraph({ graph, weights }: SessionSource, name: string): Prepared {
   const needed = weightsOf(graph, weights instanceof OwnedWeights ? weights.tensors : weights);
   const model = serializeOnnx(graph, {
     name,

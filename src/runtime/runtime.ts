@@ -1,4 +1,4 @@
-/** One interface over the engines that run ONNX graphs. Web and Node implement it. */
+/** The interface of runtimes, which run ONNX graphs in Node and in browsers. */
 import type { EmitTarget, OnnxGraph } from "../graph/index.js";
 import type { OnnxModel } from "../graph/onnx/read.js";
 import type { Shape, Tensor } from "../tensor.js";
@@ -8,22 +8,22 @@ export type Tensors = Readonly<Record<string, Tensor>>;
 
 /** How a runtime executes. */
 export interface RuntimeOptions {
-  /** Execution provider; `cpu` unless told. */
+  /** Default: `cpu`. */
   readonly provider?: Provider | undefined;
-  /** Threads inside one operator; the machine's cores unless told. */
+  /** Threads inside one operator. Default: the number of cores. */
   readonly threads?: number | undefined;
 }
 
-/** Weights by key: a `StateDict`, or also data of the element types that only files and kernels use. */
+/** Weights by key: a `StateDict`, or data of the element types that only files and kernels have. */
 export type StoredWeights = ReadonlyMap<string, StoredData>;
 
-/** Elements of one weight; the graph says of which type they are. */
+/** The elements of one weight; the graph has their type. */
 export interface StoredData {
   readonly shape: Shape;
   readonly data: ArrayBufferView<ArrayBuffer>;
 }
 
-/** Weights that belong to whoever holds this: a session moves them, and the arrays are detached afterwards. */
+/** Weights whose ownership is transferred: a session moves them, and the arrays are detached afterwards. */
 export class OwnedWeights {
   readonly tensors: StoredWeights;
 
@@ -32,27 +32,27 @@ export class OwnedWeights {
   }
 }
 
-/** What a session is made of. */
+/** A graph and its weights, to make a session of. */
 export interface SessionSource {
   readonly graph: OnnxGraph;
-  /** Data of the graph's frozen parameters by key; more than it needs is fine. Copied, unless they are owned. */
+  /** Data of the graph's frozen parameters by key; others are ignored. Copied, unless they are `OwnedWeights`. */
   readonly weights: StoredWeights | OwnedWeights;
   /** Label for messages, e.g. `training step`. */
   readonly name?: string | undefined;
 }
 
-/** A model that is serialised already, e.g. by `avseg export`. */
+/** A serialized model, e.g. of `avseg export`. */
 export interface ModelSource {
   readonly onnx: OnnxModel;
-  /** Contents of the files that hold its weights, by name; they are moved, and empty afterwards. */
+  /** Contents of the files that hold its weights, by name; they are moved, and detached afterwards. */
   readonly weightFiles?: ReadonlyMap<string, Uint8Array<ArrayBuffer>> | undefined;
   /** Label for messages. */
   readonly name?: string | undefined;
 }
 
-/** A loaded graph. Calls to `run` are executed one after another, off the caller's thread. */
+/** A loaded graph. Calls of `run` are executed one after another, outside the caller's thread. */
 export interface Session {
-  /** Runs the graph; fetches all outputs unless told which. Throws `Error` for a missing or misshapen feed. */
+  /** Runs the graph. Default of `fetches`: all outputs. Throws `Error` for an input that is missing or has another type. */
   run(feeds: Tensors, fetches?: readonly string[]): Promise<Record<string, Tensor>>;
   close(): Promise<void>;
 }
@@ -69,7 +69,7 @@ export interface Runtime {
   close(): Promise<void>;
 }
 
-/** Picks the parameters of `graph` out of `weights`. Throws `Error` naming those that are missing or misshapen. */
+/** The weights that `graph` needs. Throws `Error` naming those that are missing or have another shape. */
 export function weightsOf(graph: OnnxGraph, weights: StoredWeights): Map<string, StoredData> {
   const picked = new Map<string, StoredData>();
   const missing: string[] = [];

@@ -1,3 +1,4 @@
+/** ONNX's numbers of element types. */
 import type { DType } from "../../tensor.js";
 
 /** ONNX element type (`TensorProto.DataType`) by dtype. */
@@ -10,7 +11,7 @@ export const elementType: Readonly<Record<DType, number>> = {
   f64: 11,
 };
 
-/** Element types of stored weights: those of host tensors, and two that only files and kernels use. */
+/** Element types of stored weights: those of host tensors, and two that only files and kernels have. */
 export type StoredType = DType | "f16" | "i8";
 
 /** ONNX element type by the type of a stored weight. */

@@ -1,6 +1,6 @@
 /**
- * Collects ONNX nodes and initializers while a graph is walked, merging equal nodes
- * (common-subexpression elimination) as they arrive. The writer serialises the result.
+ * Collects ONNX nodes and initializers while a graph is walked, and merges equal nodes as they are added
+ * (common-subexpression elimination).
  */
 import type { DType, Shape, Tensor } from "../../tensor.js";
 import type { StoredType } from "./element-type.js";
@@ -29,7 +29,7 @@ export interface OnnxValue {
   readonly shape: Shape;
 }
 
-/** A weight whose data is given when the model is serialised or loaded. */
+/** A weight whose data is passed when the model is serialized or loaded. */
 export interface StoredValue {
   readonly name: string;
   readonly dtype: StoredType;
@@ -38,7 +38,7 @@ export interface StoredValue {
 
 /** Which operators the emitted graph may use. */
 export interface EmitTarget {
-  /** `com.microsoft` operators of the CPU provider (FusedMatMul); not on WebGPU or other runtimes. */
+  /** `com.microsoft` operators of ONNX Runtime's CPU kernels, e.g. `FusedMatMul`. */
   readonly contrib: boolean;
 }
 
@@ -54,7 +54,13 @@ export interface EmittedNode {
   readonly outputs?: number | undefined;
 }
 
-/** What an op's `onnx` rule writes to. */
+/**
+ * What an op's `onnx` rule writes to.
+ *
+ * ```ts
+ * onnx: (e, [x], { axis }) => e.op("Softmax", [x], { axis: { i: axis } })
+ * ```
+ */
 export class Emitter {
   readonly nodes: OnnxNode[] = [];
   /** Constants stored inside the model, by name. */
@@ -92,7 +98,7 @@ export class Emitter {
     return names;
   }
 
-  /** Name of a constant of this content; small equal constants are stored once. */
+  /** Adds a constant and returns its name; equal constants of up to 64 elements are stored once. */
   constant(t: Tensor): string {
     const key = t.data.length <= 64 ? `${t.dtype}[${t.shape}]${t.data.join(",")}` : undefined;
     const known = key === undefined ? undefined : this.#constantNames.get(key);
@@ -103,7 +109,7 @@ export class Emitter {
     return name;
   }
 
-  /** Name of a constant `i64` vector: shapes, axes, starts. */
+  /** Adds a constant `i64` vector (a shape, axes, starts) and returns its name. */
   ints(values: readonly number[]): string {
     return this.constant({
       dtype: "i64",
@@ -112,7 +118,7 @@ export class Emitter {
     });
   }
 
-  /** Name of a constant scalar. */
+  /** Adds a constant `f32` scalar and returns its name. */
   scalar(value: number): string {
     return this.constant({ dtype: "f32", shape: [], data: Float32Array.of(value) });
   }

@@ -1,4 +1,4 @@
-/** What an ONNX file says about itself: inputs, outputs, metadata. The graph is left to the runtime. */
+/** Reads the inputs, outputs and metadata of an ONNX file. The runtime reads the graph. */
 import { PbfReader } from "pbf";
 import { CheckpointError } from "../../errors.js";
 import type { DType } from "../../tensor.js";
@@ -7,13 +7,13 @@ import type { OnnxValue } from "./emitter.js";
 
 export type { OnnxValue } from "./emitter.js";
 
-/** An ONNX file in memory with what it says about itself. */
+/** An ONNX file in memory, with its inputs, outputs and metadata. */
 export interface OnnxModel {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly inputs: readonly OnnxValue[];
   readonly outputs: readonly OnnxValue[];
   readonly metadata: Readonly<Record<string, string>>;
-  /** Names of the files beside it that hold its weights; none where it holds them itself. */
+  /** Names of the files beside it that hold its weights; empty where the file holds them itself. */
   readonly weightFiles: readonly string[];
 }
 
@@ -76,17 +76,17 @@ const model: Reader<Found> = (tag, found, pbf) => {
   }
 };
 
-/** Reads the description of an ONNX file; `name` names it in messages. Throws `CheckpointError` when it is none. */
+/** Reads an ONNX file; `name` names it in messages. Throws `CheckpointError` when it is not an ONNX model. */
 export function readOnnx(bytes: Uint8Array<ArrayBuffer>, name: string): OnnxModel {
   const found: Found = { inputs: [], outputs: [], metadata: Object.create(null), weightFiles: new Set() };
   try {
     new PbfReader(bytes).readFields(model, found);
   } catch (cause) {
-    throw new CheckpointError(`${name}: not an ONNX model, or a damaged one`, { cause });
+    throw new CheckpointError(`${name}: not an ONNX model, or a damaged file`, { cause });
   }
   if (found.inputs.length === 0 || found.outputs.length === 0) {
     throw new CheckpointError(`${name}: not an ONNX model: it has no inputs and outputs`, {
-      hint: "Give a file made by `avseg export`.",
+      hint: "Pass a file that `avseg export` wrote.",
     });
   }
   const checked = (value: Described) => checkedValue(value, name);

@@ -1,4 +1,4 @@
-/** Two-dimensional convolution, its transpose, and the weight gradient made of ordinary ops. */
+/** Two-dimensional convolution, its transpose, and their gradients. */
 import { defineOp } from "../define-op.js";
 import { dim, shape4 } from "../shapes.js";
 import type { Value } from "../value.js";
@@ -8,17 +8,20 @@ import { sum } from "./reduce.js";
 
 /** Options of `conv2d`; the same for both axes. */
 export interface ConvOptions {
-  readonly stride?: number;
-  readonly padding?: number;
-  readonly groups?: number;
+  /** Default: 1. */
+  readonly stride?: number | undefined;
+  /** Zeros added on every side. Default: 0. */
+  readonly padding?: number | undefined;
+  /** Default: 1. */
+  readonly groups?: number | undefined;
   /** Distance between neighboring taps of the kernel. Default: 1. */
-  readonly dilation?: number;
+  readonly dilation?: number | undefined;
 }
 
-type ConvAttrs = Required<ConvOptions>;
+type ConvAttrs = { readonly [K in keyof ConvOptions]-?: number };
 type ConvInputs = readonly [x: Value, w: Value, ...bias: Value[]];
 
-/** Pixels from the first tap of a kernel to its last, both counted. */
+/** Pixels from the first tap of a kernel to the last, including both. */
 function extent(kernel: number, { dilation }: ConvAttrs): number {
   return (kernel - 1) * dilation + 1;
 }
@@ -90,7 +93,7 @@ const convTransposeOp = defineOp<readonly [g: Value, w: Value], TransposeAttrs>(
   },
 });
 
-/** Transposed convolution with the weights `[O,C/groups,kh,kw]` of the convolution it is the adjoint of. */
+/** Transposed convolution: the adjoint of `conv2d` with the same weights `[O,C/groups,kh,kw]` and options. */
 export function convTranspose2d(
   g: Value,
   w: Value,
@@ -116,8 +119,8 @@ function convInputGradient(g: Value, w: Value, x: Value, attrs: ConvAttrs): Valu
 }
 
 /**
- * dL/dw: for every position of the kernel, the product of the output gradient with the part of x
- * that position has seen. Small matrices products over all pixels, no copy of x per position kept.
+ * dL/dw: for every position of the kernel, a matrix product of the output gradient with the pixels of x that the position
+ * was multiplied by. This needs no copy of x per position.
  */
 function convWeightGradient(g: Value, w: Value, x: Value, attrs: ConvAttrs): Value {
   const { stride, padding, groups, dilation } = attrs;
@@ -132,11 +135,11 @@ function convWeightGradient(g: Value, w: Value, x: Value, attrs: ConvAttrs): Val
   const positions: Value[] = [];
   for (let i = 0; i < kernelHeight; i++) {
     for (let j = 0; j < kernelWidth; j++) {
-      const seen = slice(padded, [
+      const pixelsOfTap = slice(padded, [
         { axis: 2, start: i * dilation, end: i * dilation + (outHeight - 1) * stride + 1, step: stride },
         { axis: 3, start: j * dilation, end: j * dilation + (outWidth - 1) * stride + 1, step: stride },
       ]);
-      const columns = reshape(seen, [batch, groups, perGroup, pixels]);
+      const columns = reshape(pixelsOfTap, [batch, groups, perGroup, pixels]);
       const product = sum(matmul(gradient, columns, { transB: true }), { axes: [0] }); // [groups,O/groups,C/groups]
       positions.push(reshape(product, [out, perGroup, 1]));
     }

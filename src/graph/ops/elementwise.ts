@@ -1,6 +1,6 @@
 /**
- * Elementwise ops with NumPy broadcasting. Gradients are returned in the broadcast shape;
- * the reverse walk sums them back to each input's shape.
+ * Elementwise ops with NumPy broadcasting. Gradient rules return gradients of the broadcast shape;
+ * the reverse walk sums them back to the shape of each input.
  */
 import type { DType } from "../../tensor.js";
 import { defineOp } from "../define-op.js";
@@ -9,7 +9,7 @@ import { broadcastShapes } from "../shapes.js";
 import type { Value } from "../value.js";
 import { scalar } from "./leaves.js";
 
-/** A symbolic tensor, or a number meant as a scalar constant of the other operand's dtype. */
+/** A symbolic tensor, or a number: a scalar constant of the other operand's dtype. */
 export type Operand = Value | number;
 
 type Binary = (a: Operand, b: Operand) => Value;
@@ -40,7 +40,7 @@ function binary(onnxOp: string, grad: "none" | BinaryRule, dtype?: DType): Binar
 
 type UnaryRule = (c: { g: Value; y: Value; x: Value }) => Value;
 
-/** `grad`: the rule, `zero` for a derivative that is zero almost everywhere, or `none` to refuse differentiation. */
+/** `grad`: the rule, `zero` for a derivative that is zero almost everywhere, or `none` for an op that cannot be differentiated. */
 function unary(onnxOp: string, grad: "none" | "zero" | UnaryRule): (x: Value) => Value {
   const op = defineOp<readonly [Value], Record<string, never>>({
     name: onnxOp,
@@ -78,7 +78,7 @@ export const less: Binary = binary("Less", "none", "bool");
 export const greater: Binary = binary("Greater", "none", "bool");
 /** a == b as `bool`. */
 export const equal: Binary = binary("Equal", "none", "bool");
-/** Bits of a xor bits of b (`i32`). */
+/** Bitwise a xor b (`i32`). */
 export const bitwiseXor: Binary = binary("BitwiseXor", "none");
 
 /** -x */
@@ -113,7 +113,7 @@ export const relu: (x: Value) => Value = unary("Relu", ({ g, y }) => where(great
 /**
  * x * Phi(x) with the exact normal distribution function.
  * dy/dx = Phi(x) + x phi(x); with u = x/sqrt(2) that is (1 + erf(u) + u e^(ln(2/sqrt(pi)) - u^2)) / 2,
- * written with as few passes over memory as ordinary ops allow.
+ * written with few passes over memory.
  */
 export const gelu: (x: Value) => Value = unary("Gelu", ({ g, x }) => {
   const u = mul(x, Math.SQRT1_2);
@@ -132,7 +132,7 @@ const whereOp = defineOp<readonly [Value, Value, Value], Record<string, never>>(
   onnx: (e, names) => e.op("Where", names),
 });
 
-/** a where the `bool` condition holds, else b. */
+/** a where the `bool` condition is true, else b. */
 export function where(condition: Value, a: Operand, b: Operand): Value {
   return whereOp([condition, lift(a, b), lift(b, a)], {});
 }

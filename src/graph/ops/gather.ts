@@ -1,4 +1,4 @@
-/** Elements and rows by index, and the scatter that is the adjoint. */
+/** Elements and rows by index, and the scatter that is the adjoint of gathering. */
 import { type Shape, sizeOf } from "../../tensor.js";
 import { defineOp } from "../define-op.js";
 import { dim, sameShape } from "../shapes.js";
@@ -47,7 +47,7 @@ const gatherRowsOp = defineOp<readonly [Value, Value], Record<string, never>>({
   onnx: (e, names) => e.op("Gather", names, { axis: { i: 0 } }),
 });
 
-/** Rows of `x` `[R,D]` at the `i32` positions `index` `[...]`, which must lie inside -> `[...,D]`. */
+/** Rows of `x` `[R,D]` at the positions `index` `i32[...]`, each at least 0 and below R -> `[...,D]`. */
 export function gatherRows(x: Value, index: Value): Value {
   return gatherRowsOp([x, index], {});
 }
@@ -111,7 +111,7 @@ const oneHotOp = defineOp<readonly [Value], { depth: number }>({
     ]),
 });
 
-/** 1 at the class index, else 0.  index `i64[...]` -> `f32[...,depth]`; an index outside is all zeros. */
+/** 1 at the class index, else 0.  index `i64[...]` -> `f32[...,depth]`; an index of `depth` or more gives zeros. */
 export function oneHot(index: Value, depth: number): Value {
   return oneHotOp([index], { depth });
 }

@@ -16,7 +16,7 @@ const reshapeOp = defineOp<readonly [Value], { shape: Shape }>({
   onnx: (e, [x], { shape }) => e.op("Reshape", [x, e.ints(shape)]),
 });
 
-/** The same elements in another shape. One size may be -1: it takes what is left. */
+/** The same elements in another shape. One size may be -1: it is inferred from the number of elements. */
 export function reshape(x: Value, shape: Shape): Value {
   const known = sizeOf(shape.filter((d) => d !== -1));
   const full = shape.map((d) => (d === -1 ? sizeOf(x.shape) / known : d));
@@ -54,7 +54,7 @@ const expandOp = defineOp<readonly [Value], { shape: Shape }>({
     }
     return shape;
   },
-  // The walker sums the gradient back to x's shape.
+  // The reverse walk sums the gradient back to x's shape.
   grad: ({ g }) => [g],
   onnx: (e, [x], { shape }) => e.op("Expand", [x, e.ints(shape)]),
 });
@@ -64,15 +64,18 @@ export function expand(x: Value, shape: Shape): Value {
   return sameShape(x.shape, shape) ? x : expandOp([x], { shape });
 }
 
-/** Start, end (exclusive) and step along one axis. A negative step walks backwards from `start`. */
-export interface Range {
+/** Start, end (exclusive) and step along one axis. A negative step walks backwards from `start`, down to an `end` of -1. */
+export interface SliceRange {
   readonly axis: number;
   readonly start: number;
   readonly end: number;
-  readonly step?: number;
+  /** Default: 1. */
+  readonly step?: number | undefined;
 }
 
-const sliceOp = defineOp<readonly [Value], { ranges: readonly Required<Range>[] }>({
+type FullRange = { readonly [K in keyof SliceRange]-?: number };
+
+const sliceOp = defineOp<readonly [Value], { ranges: readonly FullRange[] }>({
   name: "Slice",
   shape: ([x], { ranges }) => {
     const shape = [...x.shape];
@@ -98,7 +101,7 @@ const sliceOp = defineOp<readonly [Value], { ranges: readonly Required<Range>[] 
 });
 
 /** Part of `x` along the given axes. */
-export function slice(x: Value, ranges: readonly Range[]): Value {
+export function slice(x: Value, ranges: readonly SliceRange[]): Value {
   const full = ranges.map((r) => ({
     ...r,
     axis: normalAxis("Slice", x.shape.length, r.axis),
@@ -116,8 +119,8 @@ export function reverse(x: Value, axes: readonly number[]): Value {
   );
 }
 
-/** The adjoint of `slice`: puts `g` back into zeros of `shape`. */
-function unslice(g: Value, shape: Shape, ranges: readonly Required<Range>[]): Value {
+/** The adjoint of `slice`: zeros of `shape` with `g` at the sliced positions. */
+function unslice(g: Value, shape: Shape, ranges: readonly FullRange[]): Value {
   let out = g;
   for (const { axis, start, step } of ranges) {
     const count = dim(out, axis);
@@ -131,8 +134,8 @@ function unslice(g: Value, shape: Shape, ranges: readonly Required<Range>[]): Va
   return out;
 }
 
-/** Puts `stride - 1` zeros between neighbours along `axis`. */
-export function dilate(x: Value, axis: number, stride: number): Value {
+/** Inserts `stride - 1` zeros between neighbors along `axis`. */
+function dilate(x: Value, axis: number, stride: number): Value {
   if (stride === 1) return x;
   const spread = reshape(x, [...x.shape.slice(0, axis + 1), 1, ...x.shape.slice(axis + 1)]);
   const padded = pad(spread, [{ axis: axis + 1, before: 0, after: stride - 1 }]);
@@ -140,8 +143,8 @@ export function dilate(x: Value, axis: number, stride: number): Value {
   return slice(reshape(padded, merged), [{ axis, start: 0, end: (dim(x, axis) - 1) * stride + 1 }]);
 }
 
-/** Elements added before and after an axis; negative numbers crop. */
-export interface Padding {
+/** Number of zeros added before and after along an axis; negative numbers crop. */
+export interface AxisPadding {
   readonly axis: number;
   readonly before: number;
   readonly after: number;
@@ -151,7 +154,7 @@ const padOp = defineOp<readonly [Value], { before: readonly number[]; after: rea
   name: "Pad",
   shape: ([x], { before, after }) => {
     const shape = x.shape.map((d, i) => d + (before[i] ?? 0) + (after[i] ?? 0));
-    if (shape.some((d) => d < 1)) throw new RangeError(`Pad: nothing left of [${x.shape}]`);
+    if (shape.some((d) => d < 1)) throw new RangeError(`Pad: nothing remains of [${x.shape}]`);
     return shape;
   },
   grad: ({ g, attrs: { before, after } }) => [
@@ -163,8 +166,8 @@ const padOp = defineOp<readonly [Value], { before: readonly number[]; after: rea
   onnx: (e, [x], { before, after }) => e.op("Pad", [x, e.ints([...before, ...after])]),
 });
 
-/** Adds zeros around `x`. */
-export function pad(x: Value, paddings: readonly Padding[]): Value {
+/** Adds zeros around `x`, or crops it. */
+export function pad(x: Value, paddings: readonly AxisPadding[]): Value {
   const before = x.shape.map(() => 0);
   const after = x.shape.map(() => 0);
   for (const p of paddings) {
@@ -207,7 +210,7 @@ export function concat(xs: readonly Value[], axis: number): Value {
   return concatOp(xs, { axis: normalAxis("Concat", only?.shape.length ?? 0, axis) });
 }
 
-/** Cuts `x` into pieces of the given sizes along an axis. */
+/** Splits `x` into pieces of the given sizes along an axis. */
 export function split(x: Value, axis: number, sizes: readonly number[]): Value[] {
   let start = 0;
   return sizes.map((size) => {

@@ -1,4 +1,4 @@
-/** Where graphs begin: inputs fed at every run, parameters by state-dict key, constants. */
+/** The leaves of graphs: inputs of every run, parameters by state-dict key, constants. */
 import { type DType, type Shape, sizeOf, type Tensor } from "../../tensor.js";
 import { GraphNode, type Value } from "../value.js";
 
@@ -13,14 +13,14 @@ function leaf(op: "input" | "parameter", name: string, shape: Shape, dtype: DTyp
   }).outputs[0];
 }
 
-/** A tensor fed at every run under `name`. */
+/** An input: a tensor that is fed under `name` in every run. */
 export function input(name: string, shape: Shape, dtype: DType = "f32"): Value {
   return leaf("input", name, shape, dtype);
 }
 
 /**
- * A weight by state-dict key. Frozen, it becomes an initializer that the runtime prepacks;
- * trainable, an input that is fed at every run: `emitOnnx` is told which.
+ * A weight by state-dict key. `emitOnnx` makes it an initializer, which the runtime prepacks, or, if `asInputs` names it,
+ * an input of every run.
  */
 export function parameter(name: string, shape: Shape): Value {
   return leaf("parameter", name, shape, "f32");
@@ -41,7 +41,7 @@ export function constant(tensor: Tensor): Value {
   }).outputs[0];
 }
 
-/** A scalar constant of `dtype` (f32 unless told), shape `[]`. */
+/** A scalar constant, shape `[]`. Default dtype: `f32`. */
 export function scalar(value: number, dtype: "f32" | "i32" = "f32"): Value {
   return dtype === "f32"
     ? constant({ dtype, shape: [], data: Float32Array.of(value) })

@@ -5,11 +5,14 @@ import type { Value } from "../value.js";
 import { reshape } from "./layout.js";
 import { sum } from "./reduce.js";
 
-/** Options of `matmul`: y = alpha * op(a) op(b), op transposing the last two axes where told. */
+/** Options of `matmul`: y = alpha * a b, with the last two axes of a or b transposed first. */
 export interface MatmulOptions {
-  readonly transA?: boolean;
-  readonly transB?: boolean;
-  readonly alpha?: number;
+  /** Default: false. */
+  readonly transA?: boolean | undefined;
+  /** Default: false. */
+  readonly transB?: boolean | undefined;
+  /** Default: 1. */
+  readonly alpha?: number | undefined;
 }
 
 type MatmulAttrs = { readonly transA: boolean; readonly transB: boolean; readonly alpha: number };

@@ -74,7 +74,7 @@ const layerNormOp = defineOp<NormInputs, { epsilon: number }, RowStatistics>({
     }),
 });
 
-/** Layer normalisation over the last axis.  x `[...,C]`, weight and bias `[C]`. */
+/** Layer normalization (Ba et al. 2016) over the last axis.  x `[...,C]`, weight and bias `[C]`. */
 export function layerNorm(x: Value, weight: Value, bias: Value, epsilon: number): Value {
   return layerNormOp([x, weight, bias], { epsilon });
 }
@@ -95,7 +95,7 @@ const groupNormOp = defineOp<NormInputs, GroupNormAttrs>({
     }
     return x.shape;
   },
-  // As for layer normalization, with groups for rows: dL/dx = inverse * (h - mean(h) - n * mean(h * n)), h = g * weight
+  // As for layer normalization, with groups in place of rows: dL/dx = inverse * (h - mean(h) - n * mean(h * n)), h = g * weight
   grad: ({ g, inputs: [x, weight], attrs: { groups, epsilon } }) => {
     const [batch, channels, height, width] = shape4(x, "GroupNormalization");
     const grouped = (v: Value): Value => reshape(v, [batch, groups, -1]);
@@ -114,7 +114,7 @@ const groupNormOp = defineOp<NormInputs, GroupNormAttrs>({
       () => sum(g, perChannel),
     ];
   },
-  // ONNX Runtime has no kernel of this name: each group is an instance of its own, then every channel is scaled.
+  // ONNX Runtime has no kernel of this name: each group is normalized as an instance, then every channel is scaled.
   onnx: (e, [x, weight, bias], { groups, epsilon }, [value]) => {
     const [batch, channels, height, width] = shape4(value, "GroupNormalization");
     const perGroup = e.op("Reshape", [x, e.ints([batch, groups, -1])]);

@@ -6,14 +6,15 @@ import { shape4 } from "../shapes.js";
 import type { Value } from "../value.js";
 import { scatterSum } from "./gather.js";
 
-/** Options of `maxPool2d`; padding counts as minus infinity. */
+/** Options of `maxPool2d`; the same for both axes. */
 export interface PoolOptions {
   readonly kernel: number;
   readonly stride: number;
-  readonly padding?: number;
+  /** Added on every side; it counts as minus infinity. Default: 0. */
+  readonly padding?: number | undefined;
 }
 
-type PoolAttrs = Required<PoolOptions>;
+type PoolAttrs = { readonly [K in keyof PoolOptions]-?: number };
 
 function pooledShape(x: Value, { kernel, stride, padding }: PoolAttrs): Shape {
   const [batch, channels, height, width] = shape4(x, "MaxPool");

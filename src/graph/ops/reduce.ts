@@ -1,5 +1,4 @@
 /** Reductions over axes. */
-
 import type { Shape } from "../../tensor.js";
 import { defineOp } from "../define-op.js";
 import { dim, dimOf, normalAxis, sameShape } from "../shapes.js";
@@ -7,16 +6,18 @@ import type { Value } from "../value.js";
 import { cast, div, equal, mul } from "./elementwise.js";
 import { expand, reshape } from "./layout.js";
 
-/** Which axes to reduce (all unless told) and whether to keep them with size 1. */
+/** Options of reductions. */
 export interface ReduceOptions {
-  readonly axes?: readonly number[];
-  readonly keepDims?: boolean;
+  /** Axes to reduce; negative ones count from the end. Default: all. */
+  readonly axes?: readonly number[] | undefined;
+  /** Keep the reduced axes with size 1. Default: false. */
+  readonly keepDims?: boolean | undefined;
 }
 
 type ReduceAttrs = { readonly axes: readonly number[]; readonly keepDims: boolean };
 type ReduceRule = (c: { g: Value; y: Value; x: Value; count: number }) => Value;
 
-/** `grad` gets g and y with the reduced axes kept as 1. */
+/** `grad` receives g and y with the reduced axes kept as 1. */
 function reduction(onnxOp: string, grad: ReduceRule): (x: Value, options?: ReduceOptions) => Value {
   const op = defineOp<readonly [Value], ReduceAttrs>({
     name: onnxOp,

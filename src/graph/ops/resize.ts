@@ -1,4 +1,4 @@
-/** Resizing of the last two axes, by PyTorch's coordinates. */
+/** Resizing of the last two axes, with the coordinates of PyTorch. */
 import { defineOp } from "../define-op.js";
 import { dim, shape4 } from "../shapes.js";
 import type { Value } from "../value.js";
@@ -33,7 +33,7 @@ const resizeOp = defineOp<readonly [Value], ResizeAttrs>({
       { axis: 2, from: dim(value, 2), to: height },
       { axis: 3, from: dim(value, 3), to: width },
     ];
-    if (mode === "nearest" && !axes.every(({ from, to }) => resizesAlike(from, to))) {
+    if (mode === "nearest" && !axes.every(({ from, to }) => picksSamePixels(from, to))) {
       return axes.reduce(
         (name, { axis, from, to }) =>
           e.op("Gather", [name, e.ints(nearestIndices(from, to))], { axis: { i: axis } }),
@@ -48,14 +48,14 @@ const resizeOp = defineOp<readonly [Value], ResizeAttrs>({
   },
 });
 
-/** Where each of `to` pixels comes from among `from`, rounded as PyTorch rounds. */
+/** Which of `from` pixels each of `to` pixels is, rounded as PyTorch rounds. */
 function nearestIndices(from: number, to: number): number[] {
   const scale = Math.fround(from / to);
   return Array.from({ length: to }, (_, i) => Math.min(Math.floor(Math.fround(i * scale)), from - 1));
 }
 
-/** Whether ONNX Runtime, which divides by the inverse scale, takes the same pixels: 14 to 4 it does not. */
-function resizesAlike(from: number, to: number): boolean {
+/** Whether ONNX Runtime, which divides by the inverse scale, picks the same pixels; from 14 to 4 it does not. */
+function picksSamePixels(from: number, to: number): boolean {
   const inverse = Math.fround(to / from);
   return nearestIndices(from, to).every((index, i) => index === Math.floor(Math.fround(i / inverse)));
 }
@@ -84,12 +84,12 @@ export function interpolation(mode: ResizeMode, from: number, to: number): Value
   return constant({ dtype: "f32", shape: [to, from], data });
 }
 
-/** Where pixel `i` of `to` lies among `from` when both grids cover the same area. */
+/** Position of pixel `i` of `to` among `from` when both grids cover the same area. */
 function halfPixel(i: number, from: number, to: number): number {
   return Math.max(((i + 0.5) * from) / to - 0.5, 0);
 }
 
-/** Where pixel `i` of `to` lies among `from` when the first and the last pixels coincide; one pixel is the first. */
+/** Position of pixel `i` of `to` among `from` when the first and the last pixels coincide; a single pixel is the first. */
 function cornerAligned(i: number, from: number, to: number): number {
   return to === 1 ? 0 : (i * (from - 1)) / (to - 1);
 }

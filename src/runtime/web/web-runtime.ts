@@ -1,4 +1,4 @@
-/** ONNX Runtime in browsers: WebGPU where there is an adapter, else WASM, in a module worker. */
+/** ONNX Runtime in browsers, in a module worker: WebGPU where the browser has an adapter, else WASM. */
 import { deserializeError } from "../../serialize-error.js";
 import type { WorkerReply } from "../protocol.js";
 import { remoteRuntime } from "../remote.js";
@@ -7,23 +7,23 @@ import type { WebWorkerFailure, WebWorkerStart } from "./worker.js";
 
 /** How a browser runs models. */
 export interface WebRuntimeOptions {
-  /** Unless told, `webgpu` where the browser offers an adapter, else `wasm`. */
+  /** Default: `webgpu` where the browser has an adapter, else `wasm`. */
   readonly provider?: "webgpu" | "wasm" | undefined;
   /**
    * WASM threads. More than one needs a page that is cross-origin isolated (headers `Cross-Origin-Opener-Policy:
-   * same-origin` and `Cross-Origin-Embedder-Policy: require-corp`); elsewhere there is one. Default: the cores, 8 at
-   * most.
+   * same-origin` and `Cross-Origin-Embedder-Policy: require-corp`); other pages run one. Default: the number of
+   * cores, at most 8.
    */
   readonly threads?: number | undefined;
   /** Folder of onnxruntime-web's `.wasm` files, ending in a slash. Default: where its script lies. */
   readonly wasmFolder?: string | URL | undefined;
-  /** Starts the worker, where a bundler does not find it by itself: `() => new Worker(url, { type: "module" })`. */
+  /** Starts the worker, for bundlers that do not find it: `() => new Worker(url, { type: "module" })`. */
   readonly createWorker?: (() => Worker) | undefined;
 }
 
 /** True where WebGPU can be used. */
 async function hasWebGpu(): Promise<boolean> {
-  // The DOM types of TypeScript do not know WebGPU everywhere, and neither do all browsers.
+  // Neither TypeScript's DOM types nor all browsers have WebGPU.
   const gpu: unknown = Reflect.get(navigator, "gpu");
   if (typeof gpu !== "object" || gpu === null) return false;
   const request: unknown = Reflect.get(gpu, "requestAdapter");

@@ -1,8 +1,8 @@
-/** The worker that owns onnxruntime-web's sessions. Its first message says how to run; the rest are requests. */
+/** The worker that owns onnxruntime-web's sessions. Its first message has the options; the others are requests. */
 import { type SerializedError, serializeError } from "../../serialize-error.js";
+import { answerRequests } from "../answer-requests.js";
 import { sessionOptions } from "../ort-tensors.js";
 import type { WorkerRequest } from "../protocol.js";
-import { serve } from "../serve.js";
 
 /** The first message to the worker. */
 export interface WebWorkerStart {
@@ -16,16 +16,16 @@ export interface WebWorkerFailure {
   readonly fatal: SerializedError;
 }
 
-type Handler = ReturnType<typeof serve>;
+type Handler = ReturnType<typeof answerRequests>;
 
 async function start({ provider, threads, wasmFolder }: WebWorkerStart): Promise<Handler> {
-  // The build with WebGPU can suspend anywhere, which makes its WASM twice as large and slower.
+  // The WASM of the build with WebGPU can suspend anywhere, which makes it twice as large and slower.
   const ort = await (provider === "webgpu"
     ? import("onnxruntime-web/webgpu")
     : import("onnxruntime-web/wasm"));
   ort.env.wasm.numThreads = threads;
   if (wasmFolder !== undefined) ort.env.wasm.wasmPaths = wasmFolder;
-  return serve({
+  return answerRequests({
     ort,
     session: {
       ...sessionOptions(provider, threads),

@@ -1,4 +1,4 @@
-/** The working side of a runtime: answers requests with ONNX Runtime's sessions. The same in Node and browsers. */
+/** The worker's side of a runtime: answers requests with sessions of ONNX Runtime, in Node and in browsers. */
 import type { InferenceSession, InferenceSessionFactory, TensorConstructor } from "onnxruntime-common";
 import { serializeError } from "../serialize-error.js";
 import type { Tensor } from "../tensor.js";
@@ -6,25 +6,25 @@ import { discard } from "./discard.js";
 import { fromOrt, toOrt } from "./ort-tensors.js";
 import type { WorkerReply, WorkerRequest } from "./protocol.js";
 
-/** What is used of `onnxruntime-node` or `onnxruntime-web`. */
+/** The parts of `onnxruntime-node` or `onnxruntime-web` that are used. */
 export interface Ort {
   readonly InferenceSession: InferenceSessionFactory;
   readonly Tensor: TensorConstructor;
 }
 
-/** How requests are answered. */
-export interface ServeOptions {
+/** Options of `answerRequests`. */
+export interface AnswerOptions {
   readonly ort: Ort;
   readonly session: InferenceSession.SessionOptions;
   readonly post: (reply: WorkerReply, transfer: ArrayBuffer[]) => void;
 }
 
-/** A handler of requests; they are answered one at a time, in the order in which they came. */
-export function serve({
+/** Makes a handler of requests. It answers them one at a time, in the order of their arrival. */
+export function answerRequests({
   ort,
   session: options,
   post,
-}: ServeOptions): (request: WorkerRequest) => Promise<void> {
+}: AnswerOptions): (request: WorkerRequest) => Promise<void> {
   const sessions = new Map<number, InferenceSession>();
   let nextSession = 0;
 
