@@ -1,5 +1,6 @@
 /** From a configuration's model section to a resolved model. */
 import { ConfigError } from "../errors.js";
+import { complaintOf } from "../fields.js";
 import {
   type AvsModelConfig,
   avsModelSchema,
@@ -7,8 +8,7 @@ import {
   type ModelConfigProblem,
   modelConfigProblem,
 } from "../models/model-config.js";
-import { pvtSizes } from "../models/pvt-v2.js";
-import type { VisualConfig } from "../models/visual-encoder.js";
+import { type ResolvedVisual, resolveVisual } from "../models/visual-encoder.js";
 import type { Config } from "./schema.js";
 
 type ModelSections = Pick<Config, "task" | "model" | "data">;
@@ -23,49 +23,59 @@ export function modelFromConfig(
   classes: readonly string[] = binaryClasses,
 ): AvsModelConfig {
   const model = resolveModel(config, config.task === "avss" ? classes : binaryClasses);
-  const expected = config.model.classes;
-  if (expected !== null && expected !== model.classes.length) {
-    throw new ConfigError(
-      `configuration: "model.classes" is ${expected}, but the data has ${model.classes.length}`,
-      { hint: "Leave model.classes out to take the number from the data." },
-    );
+  if ("message" in model) {
+    throw new ConfigError(`${model.path.join(".")}: ${model.message}`, {
+      hint: "Change the sizes under `model` or `data`.",
+    });
   }
-  const problem = configProblem(modelConfigProblem(model));
-  if (problem === undefined) return model;
-  throw new ConfigError(`${problem.path.join(".")}: ${problem.message}`, {
-    hint: "Change the sizes under `model` or `data`.",
-  });
+  const expected = config.model.classes;
+  if (expected === null || expected === model.classes.length) return model;
+  throw new ConfigError(
+    `configuration: "model.classes" is ${expected}, but the data has ${model.classes.length}`,
+    { hint: "Leave model.classes out to take the number from the data." },
+  );
 }
 
 /** What prevents the model from being built, by the configuration's own keys. */
 export function modelProblem(config: ModelSections): ModelConfigProblem | undefined {
-  return configProblem(modelConfigProblem(resolveModel(config, binaryClasses)));
+  const model = resolveModel(config, binaryClasses);
+  return "message" in model && model.path[1] !== "classes" ? model : undefined;
 }
 
-/** Where a configuration keeps what the model calls `path`. */
-function configProblem(problem: ModelConfigProblem | undefined): ModelConfigProblem | undefined {
-  if (problem === undefined || problem.path[0] === "classes") return undefined;
-  const section = ["frameCount", "imageSize"].includes(problem.path[0] ?? "") ? "data" : "model";
-  return { ...problem, path: [section, ...problem.path] };
-}
-
-function resolveModel({ task, model, data }: ModelSections, classes: readonly string[]): AvsModelConfig {
+function resolveModel(
+  { task, model, data }: ModelSections,
+  classes: readonly string[],
+): AvsModelConfig | ModelConfigProblem {
   const { weights: _weights, train: _train, pca, ...audio } = model.audio;
-  return avsModelSchema.parse({
+  const settings = {
     task,
     classes,
     frameCount: data.frameCount,
     imageSize: data.imageSize,
-    visual: resolveVisual(model.visual),
+    visual: visualSettings(model.visual).settings,
     audio: { ...audio, pca: pca !== null },
     messenger: model.messenger,
     decoder: model.decoder,
-  });
+  };
+  const { data: resolved, error } = avsModelSchema.safeParse(settings);
+  const issue = error?.issues[0];
+  if (issue) {
+    const { path, expected, found } = complaintOf(issue, settings);
+    return located({ path: path.map(String), message: `expected ${expected}, found ${found}` });
+  }
+  if (resolved === undefined) throw new Error("configuration: no model");
+  const problem = modelConfigProblem(resolved);
+  return problem ? located(problem) : resolved;
 }
 
-function resolveVisual(visual: Config["model"]["visual"]): unknown {
-  const { kind, weights: _weights, freezeEpochs: _freezeEpochs, lora, freezeBatchNorm, ...pvt } = visual;
-  if (kind === "resnet50") return { kind, freezeBatchNorm } satisfies Partial<VisualConfig>;
-  const sizes = kind === "pvt-v2" ? {} : pvtSizes[kind];
-  return { ...pvt, ...sizes, kind: "pvt-v2", loraRank: lora?.rank ?? 0 };
+/** Where a configuration keeps what the model calls `path`. */
+function located({ path, message }: ModelConfigProblem): ModelConfigProblem {
+  const section = ["frameCount", "imageSize"].includes(path[0] ?? "") ? "data" : "model";
+  return { path: [section, ...path], message };
+}
+
+/** What `model.visual` resolves to. */
+export function visualSettings(visual: Config["model"]["visual"]): ResolvedVisual {
+  const { kind, weights: _weights, freezeEpochs: _freezeEpochs, ...fields } = visual;
+  return resolveVisual(kind, fields);
 }

@@ -7,35 +7,22 @@ import { count, expecting, flag, fraction, integer, oneOf, section } from "../fi
 import { decoderSchema } from "../models/decoder.js";
 import { messengerSchema } from "../models/messenger.js";
 import { imageSizeSchema, publishedFrameCount, tasks } from "../models/model-config.js";
-import { pvtNames, pvtSchema } from "../models/pvt-v2.js";
-import { resnetSchema } from "../models/resnet50.js";
 import { vggishSchema } from "../models/vggish.js";
+import { visualConfigFields, visualNames } from "../models/visual-encoder.js";
 
 const positive = expecting("a positive number", (e) => z.number(e).positive(e));
 const nonNegative = expecting("a number, 0 or more", (e) => z.number(e).min(0, e));
 const countFromZero = integer(0, 1e9);
 const file = expecting("a path", (e) => z.string(e).min(1, e));
 
-const { kind: _pvt, loraRank: _loraRank, dropPath, ...pvtSizesOf } = pvtSchema.shape;
-
 const visual = section({
+  ...visualConfigFields,
   /** `pvt-v2` is a PVTv2 of sizes given here: `dims`, `depths`, `mlpRatios`, and `heads` and `reductions`. */
-  kind: oneOf([...pvtNames, "resnet50", "pvt-v2"]).default("pvt-v2-b5"),
+  kind: expecting(`one of ${visualNames.join(", ")}`, (e) => z.enum(visualNames, e)).default("pvt-v2-b5"),
   /** Pretrained encoder (torch or safetensors); `null` starts from random weights. */
   weights: file.nullable().default(null),
   /** Epoch from which the encoder trains too, counted from 0; -1 never. */
   freezeEpochs: expecting("an integer, -1 (never) or more", (e) => z.number(e).int(e).min(-1, e)).default(-1),
-  /** Low-rank adapters on `q` and the value half of `kv`. */
-  lora: section({ rank: count(4096).default(32) })
-    .nullable()
-    .default(null),
-  dropPath,
-  freezeBatchNorm: resnetSchema.shape.freezeBatchNorm,
-  dims: pvtSizesOf.dims.optional(),
-  depths: pvtSizesOf.depths.optional(),
-  mlpRatios: pvtSizesOf.mlpRatios.optional(),
-  heads: pvtSizesOf.heads.unwrap().optional(),
-  reductions: pvtSizesOf.reductions.unwrap().optional(),
 });
 
 const audio = section({

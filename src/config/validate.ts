@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { ConfigError } from "../errors.js";
 import { complaintOf, valueAt } from "../fields.js";
-import { modelProblem } from "./model-from-config.js";
+import { modelProblem, visualSettings } from "./model-from-config.js";
 import { type Config, configSchema, withTaskDefaults } from "./schema.js";
 import { nearest } from "./suggest.js";
 
@@ -42,19 +42,11 @@ function checkTogether(config: Config, source: Source): void {
     throw new ConfigError(`${path.join(".")}: ${message} (${source.where(path)})`);
   };
   const { visual } = config.model;
-  for (const key of ["dims", "depths", "heads", "mlpRatios", "reductions"] as const) {
-    if (visual[key] !== undefined && visual.kind !== "pvt-v2") {
-      const text = `only kind pvt-v2 takes sizes of its own, ${visual.kind} has fixed ones`;
-      fail(["model", "visual", key], text);
-    }
-  }
-  for (const key of ["dims", "depths", "mlpRatios"] as const) {
-    if (visual.kind === "pvt-v2" && visual[key] === undefined) {
-      fail(["model", "visual", "kind"], `pvt-v2 needs ${key}`);
-    }
-  }
-  if (visual.lora && visual.kind === "resnet50") {
-    fail(["model", "visual", "lora"], "expected a PVTv2 encoder, found resnet50");
+  for (const key of visualSettings(visual).refused) {
+    fail(
+      ["model", "visual", key],
+      `does not apply to ${visual.kind}: it has no such setting, or a fixed one`,
+    );
   }
   const problem = modelProblem(config);
   if (problem) fail(problem.path, problem.message);

@@ -43,6 +43,11 @@ export function inferModelConfig(
   }
   const queries = "bridger.Fusers.0.intermediate_queries.weight";
   const visual = inferVisual(shapes);
+  if (visual === undefined) {
+    throw new CheckpointError(`${file}: not a whole model: its visual encoder is missing or unknown`, {
+      hint: "Give a checkpoint of the whole model; encoders alone go under `model.visual.weights` or `model.audio.weights`.",
+    });
+  }
   const base = publishedModel({ task: logits > 1 ? "avss" : (task ?? "s4"), visual, classes: names });
   const config: AvsModelConfig = {
     ...base,

@@ -20,8 +20,8 @@ import {
   upsampledConv,
   zeros,
 } from "../nn/index.js";
+import type { PerStage } from "./encoder-definition.js";
 import { sinePositions } from "./sine-positions.js";
-import type { PerStage } from "./visual-encoder.js";
 
 /** Settings of the decoder, with the published values as defaults (`project`: those for PVTv2). */
 export const decoderSchema = section({

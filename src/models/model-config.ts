@@ -10,7 +10,7 @@ import { complaintOf, expecting, integer, oneOf, section } from "../fields.js";
 import { decoderSchema } from "./decoder.js";
 import { messengerSchema } from "./messenger.js";
 import { audioWidth, vggishSchema } from "./vggish.js";
-import { stageDims, type VisualConfig, visualSchema } from "./visual-encoder.js";
+import { stageDims, type VisualConfig, visualProblem, visualSchema } from "./visual-encoder.js";
 
 /** The settings of AVSBench: single source, multiple sources, semantic. */
 export const tasks = ["s4", "ms3", "avss"] as const;
@@ -132,13 +132,8 @@ export function modelConfigProblem(config: AvsModelConfig): ModelConfigProblem |
   if (messenger.width !== audioWidth) {
     return problem("messenger.width", `${messenger.width} is not ${audioWidth}, the width of the embedding`);
   }
-  if (visual.kind === "pvt-v2") {
-    const stage = dims.findIndex((d, i) => d % (visual.heads[i] ?? 1) !== 0);
-    if (stage >= 0) {
-      const text = `${dims[stage]} is not a multiple of the ${visual.heads[stage]} heads of stage ${stage + 1}`;
-      return problem("visual.dims", text);
-    }
-  }
+  const encoder = visualProblem(visual);
+  if (encoder) return problem(`visual.${encoder.key}`, encoder.message);
   const fused = decoder.project ? [decoder.convDim] : dims;
   const odd = fused.find((d) => d % decoder.heads !== 0);
   if (odd !== undefined) {

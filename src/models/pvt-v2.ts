@@ -3,7 +3,7 @@
  * vision transformer"). State-dict keys as in the published checkpoints. N frames, L tokens, C channels.
  */
 import * as z from "zod";
-import { fraction, integer, perStage, section } from "../fields.js";
+import { count, fraction, integer, perStage, section } from "../fields.js";
 import {
   add,
   affine,
@@ -33,8 +33,8 @@ import {
   toTokens,
   zeros,
 } from "../nn/index.js";
+import { defineVisualEncoder, type PerStage, type VisualEncoder } from "./encoder-definition.js";
 import type { StateDictShapes } from "./state-dict-shapes.js";
-import type { PerStage, VisualEncoder } from "./visual-encoder.js";
 
 /** Sizes of a PVTv2, with the values that all published sizes share as defaults. */
 export const pvtSchema = section({
@@ -67,16 +67,6 @@ export const pvtSizes = {
 
 /** Names of the published sizes. */
 export type PvtName = keyof typeof pvtSizes;
-
-/** Names of the published sizes, smallest first. */
-export const pvtNames = [
-  "pvt-v2-b0",
-  "pvt-v2-b1",
-  "pvt-v2-b2",
-  "pvt-v2-b3",
-  "pvt-v2-b4",
-  "pvt-v2-b5",
-] as const satisfies readonly PvtName[];
 
 /** A published PVTv2, with parts replaced. */
 export function pvtV2Config(name: PvtName, changes: Partial<Omit<PvtConfig, "kind">> = {}): PvtConfig {
@@ -235,8 +225,8 @@ export function pvtV2(scope: Scope, config: PvtConfig): VisualEncoder {
   };
 }
 
-/** Sizes of the PVTv2 whose state dict has these tensors; the number of heads is the published one. */
-export function inferPvt({ has, shape, size }: StateDictShapes): PvtConfig {
+function inferPvt({ has, shape, size }: StateDictShapes): PvtConfig | undefined {
+  if (!has("visual_encoder.patch_embed1.proj.weight")) return undefined;
   const stages = (read: (stage: number) => number): PerStage => [read(1), read(2), read(3), read(4)];
   const first = (stage: number, rest: string) => `visual_encoder.block${stage}.0.${rest}`;
   const depth = (stage: number) => {
@@ -251,4 +241,39 @@ export function inferPvt({ has, shape, size }: StateDictShapes): PvtConfig {
     reductions: stages((s) => shape(first(s, "attn.sr.weight"))?.[2] ?? 1),
     loraRank: shape(first(1, "attn.q.lora_A"))?.[0] ?? 0,
   });
+}
+
+const { shape: fields } = pvtSchema;
+
+/** PVTv2 as one of the visual encoders. The number of heads leaves no trace in a checkpoint: it is the published one. */
+export const pvtEncoder = defineVisualEncoder({
+  schema: pvtSchema,
+  /** `pvt-v2` is a PVTv2 whose sizes the configuration gives. */
+  sizes: { ...pvtSizes, "pvt-v2": {} },
+  configFields: {
+    dropPath: fields.dropPath,
+    /** Low-rank adapters on `q` and the value half of `kv`. */
+    lora: section({ rank: count(4096).default(32) })
+      .nullable()
+      .default(null),
+    dims: fields.dims.optional(),
+    depths: fields.depths.optional(),
+    mlpRatios: fields.mlpRatios.optional(),
+    heads: fields.heads.unwrap().optional(),
+    reductions: fields.reductions.unwrap().optional(),
+  },
+  fromConfig: ({ lora, ...settings }) => ({ ...settings, loraRank: loraRankOf(lora) }),
+  dims: (config) => config.dims,
+  problem(config) {
+    const stage = config.dims.findIndex((d, i) => d % (config.heads[i] ?? 1) !== 0);
+    if (stage < 0) return undefined;
+    const message = `${config.dims[stage]} is not a multiple of the ${config.heads[stage]} heads of stage ${stage + 1}`;
+    return { key: "dims", message };
+  },
+  build: pvtV2,
+  infer: inferPvt,
+});
+
+function loraRankOf(lora: unknown): unknown {
+  return typeof lora === "object" && lora !== null && "rank" in lora ? lora.rank : 0;
 }

@@ -6,8 +6,8 @@ import * as z from "zod";
 import { flag, section } from "../fields.js";
 import { add, conv2d, maxPool2d, mul, relu, reshape, type Value } from "../graph/index.js";
 import { batchNorm, normalInit, type Pass, type Scope, toTokens } from "../nn/index.js";
+import { defineVisualEncoder, type PerStage, type VisualEncoder } from "./encoder-definition.js";
 import type { StateDictShapes } from "./state-dict-shapes.js";
-import type { PerStage, VisualEncoder } from "./visual-encoder.js";
 
 /** Settings of a ResNet-50, with the published values as defaults. */
 export const resnetSchema = section({
@@ -18,8 +18,7 @@ export const resnetSchema = section({
 /** A ResNet-50 encoder. */
 export type ResNetConfig = Readonly<z.infer<typeof resnetSchema>>;
 
-/** Channels of the four stages. */
-export const resnetDims: PerStage = [256, 512, 1024, 2048];
+const resnetDims: PerStage = [256, 512, 1024, 2048];
 const depths: PerStage = [3, 4, 6, 3];
 const names = ["layer1", "layer2", "layer3_1", "layer4_1"] as const;
 
@@ -103,8 +102,13 @@ export function resnet50(scope: Scope, config: ResNetConfig): VisualEncoder {
   };
 }
 
-/** The ResNet-50 whose state dict has these tensors. */
-export function inferResNet({ size }: StateDictShapes): ResNetConfig {
-  size("visual_encoder.conv1.weight");
-  return resnetSchema.parse({ kind: "resnet50" });
-}
+/** ResNet-50 as one of the visual encoders. */
+export const resnetEncoder = defineVisualEncoder({
+  schema: resnetSchema,
+  sizes: { resnet50: {} },
+  configFields: { freezeBatchNorm: resnetSchema.shape.freezeBatchNorm },
+  dims: () => resnetDims,
+  build: resnet50,
+  infer: ({ has }: StateDictShapes) =>
+    has("visual_encoder.conv1.weight") ? resnetSchema.parse({ kind: "resnet50" }) : undefined,
+});

@@ -1,47 +1,90 @@
-/** The visual encoders: what the Messenger Blocks need of one, and the table of those there are. */
+/** The visual encoders there are. */
 import * as z from "zod";
 import type { Value } from "../graph/index.js";
 import { type Pass, type Scope, type TokenGrid, toMap } from "../nn/index.js";
-import { inferPvt, pvtSchema, pvtV2 } from "./pvt-v2.js";
-import { inferResNet, resnet50, resnetDims, resnetSchema } from "./resnet50.js";
+import type { EncoderSettings, PerStage, VisualEncoder } from "./encoder-definition.js";
+import { pvtEncoder } from "./pvt-v2.js";
+import { resnetEncoder } from "./resnet50.js";
 import type { StateDictShapes } from "./state-dict-shapes.js";
 
-/** One number for each of the four stages. */
-export type PerStage = readonly [number, number, number, number];
+/** To add an encoder, add its definition here: schemas, configurations and checkpoints follow. */
+const encoders = [pvtEncoder, resnetEncoder] as const;
 
-/** A four-stage encoder. */
-export interface VisualEncoder {
-  /** Channels of the stages. */
-  readonly dims: PerStage;
-  /** What comes before the first stage: frames `f32[N,3,H,W]` -> its input. */
-  stem(frames: Value, pass: Pass): Value;
-  /** Stage `index` (0-3): map `[N,C,H,W]` -> tokens of the stage's grid. */
-  stage(index: number, map: Value, pass: Pass): TokenGrid;
+type Encoder = (typeof encoders)[number];
+
+function schemasOf<const E extends readonly { readonly schema: z.ZodObject }[]>(definitions: E) {
+  return definitions.map(({ schema }) => schema) as { readonly [K in keyof E]: E[K]["schema"] };
 }
 
-/** Any visual encoder's settings. To add an encoder, add its schema here and its functions below. */
-export const visualSchema = z.discriminatedUnion("kind", [pvtSchema, resnetSchema], "a known encoder");
+/** Any visual encoder's settings. */
+export const visualSchema = z.discriminatedUnion("kind", schemasOf(encoders), "a known encoder");
 /** Settings of a visual encoder. */
 export type VisualConfig = Readonly<z.infer<typeof visualSchema>>;
 
+function definitionOf({ kind }: VisualConfig): Encoder {
+  const found = encoders.find(({ schema }) => schema.shape.kind.value === kind);
+  if (found === undefined) throw new RangeError(`visual encoder: unknown kind ${kind}`);
+  return found;
+}
+
 /** Builds the parameters of an encoder under `scope`. */
 export function visualEncoder(scope: Scope, config: VisualConfig): VisualEncoder {
-  switch (config.kind) {
-    case "pvt-v2":
-      return pvtV2(scope, config);
-    case "resnet50":
-      return resnet50(scope, config);
-  }
+  return definitionOf(config).build(scope, config);
 }
 
 /** Channels of the four stages. */
 export function stageDims(config: VisualConfig): PerStage {
-  return config.kind === "pvt-v2" ? config.dims : resnetDims;
+  return definitionOf(config).dims(config);
 }
 
-/** Settings of the encoder that a state dict holds under `visual_encoder.`. */
-export function inferVisual(shapes: StateDictShapes): VisualConfig {
-  return shapes.has("visual_encoder.patch_embed1.proj.weight") ? inferPvt(shapes) : inferResNet(shapes);
+/** Why an encoder cannot be built; `undefined` if it can. */
+export function visualProblem(config: VisualConfig): { key: string; message: string } | undefined {
+  return definitionOf(config).problem(config);
+}
+
+/** Settings of the encoder that a state dict holds under `visual_encoder.`; `undefined` for an unknown one. */
+export function inferVisual(shapes: StateDictShapes): VisualConfig | undefined {
+  for (const { infer } of encoders) {
+    const config = infer(shapes);
+    if (config) return config;
+  }
+  return undefined;
+}
+
+/** The names that configuration files may use as `model.visual.kind`. */
+export const visualNames: readonly string[] = encoders.flatMap(({ sizes }) => Object.keys(sizes));
+
+/** The keys of `model.visual` in configuration files, of all encoders. */
+export const visualConfigFields: Readonly<Record<string, z.ZodType>> = Object.assign(
+  {},
+  ...encoders.map(({ configFields }) => configFields),
+);
+
+/** What a configuration file says under `model.visual`, resolved. */
+export interface ResolvedVisual {
+  /** Not checked yet. */
+  readonly settings: EncoderSettings;
+  /** Keys that are given although the named encoder fixes them or does not have them. */
+  readonly refused: readonly string[];
+}
+
+/** Resolves the named sizes and the keys of a configuration file. Throws `RangeError` for an unknown name. */
+export function resolveVisual(name: string, fields: EncoderSettings): ResolvedVisual {
+  const encoder = encoders.find(({ sizes }) => name in sizes);
+  if (encoder === undefined) throw new RangeError(`visual encoder: unknown name ${name}`);
+  const { schema, sizes, configFields, fromConfig = (same) => same } = encoder;
+  const fixed = sizes[name] ?? {};
+  const own = Object.entries(fields).filter(([key, value]) => key in configFields && value !== undefined);
+  const refused = Object.entries(fields)
+    .filter(([key, value]) => (key in fixed || !(key in configFields) ? isGiven(key, value) : false))
+    .map(([key]) => key);
+  const settings = { ...fromConfig(Object.fromEntries(own)), ...fixed, kind: schema.shape.kind.value };
+  return { settings, refused };
+}
+
+/** Whether a key was written: it has neither no value nor its default. */
+function isGiven(key: string, value: unknown): boolean {
+  return value !== undefined && value !== visualConfigFields[key]?.safeParse(undefined).data;
 }
 
 /** The tokens after each stage, without Messenger Blocks between the stages. */
