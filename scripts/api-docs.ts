@@ -51,7 +51,7 @@ const declarations =
 function endOf(text: string, start: number): number {
   const hasBody = /^export (?:declare )?(?:abstract )?(?:class|interface|enum)/.test(text.slice(start));
   let depth = 0;
-  // Comments and strings are skipped whole: what they hold is no structure.
+  // Comments and strings are skipped: brackets in them are not structure.
   const token = /\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`|[()[\]{};]/g;
   token.lastIndex = start;
   for (let match = token.exec(text); match; match = token.exec(text)) {

@@ -1,6 +1,6 @@
 /**
  * Trains the small encoders of SoundShapes from scratch, through this engine, with everything unfrozen:
- * a PVTv2-B0 to name the kind at every pixel, a narrow VGGish to name the kinds that are heard.
+ * a PVTv2-B0 to name the kind at every pixel, a narrow VGGish to name the kinds that sound.
  * The heads that do the naming are thrown away.
  *
  *     npm run build && node dist/scripts/train-encoders.js audio --steps 900 --batch 32
@@ -63,9 +63,9 @@ const { positionals, values } = parseArgs({
     "image-size": { type: "string", default: "96" },
     "learning-rate": { type: "string", default: "1e-3" },
     out: { type: "string" },
-    /** Weights to go on from. */
+    /** Weights to continue from. */
     from: { type: "string" },
-    /** Number of the first step: go on where another run ended. */
+    /** Number of the first step: continue where another run ended. */
     "first-step": { type: "string", default: "0" },
     "total-steps": { type: "string" },
   },
@@ -106,13 +106,13 @@ const audioTask: Task = {
       // Mostly one voice; sometimes two or three together, or none.
       const share = random.uniform();
       const count = share < 0.06 ? 0 : share < 0.6 ? 1 : share < 0.85 ? 2 : 3;
-      const heard = random.permutation(kinds.length).slice(0, count);
+      const sounding = random.permutation(kinds.length).slice(0, count);
       const sound = renderSound(
-        heard.flatMap((k) => kinds[k] ?? []),
+        sounding.flatMap((k) => kinds[k] ?? []),
         { seed, index },
       );
       logMel.set(logMelExamples(sound, 16_000).data.subarray(0, 96 * 64), i * 96 * 64);
-      for (const k of heard) target[i * kinds.length + k] = 1;
+      for (const k of sounding) target[i * kinds.length + k] = 1;
     }
     return {
       log_mel: { dtype: "f32", shape: [batch, 1, 96, 64], data: logMel },
@@ -214,7 +214,7 @@ async function train(name: string, task: Task): Promise<void> {
   await runtime.close();
 }
 
-/** Writes the encoder in half precision at the end, and below `work_dir` everything, to go on from with `--from`. */
+/** Writes the encoder in half precision at the end, and below `work_dir` everything, to continue from with `--from`. */
 async function save(
   out: string,
   weights: StateDict,

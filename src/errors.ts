@@ -60,7 +60,7 @@ const allocationFailure =
 
 /**
  * Whether an error, or what caused it, is a failed allocation. V8 reports one as a `RangeError`, so the class alone
- * does not tell it from a wrong argument.
+ * does not distinguish it from a wrong argument.
  */
 export function isOutOfMemory(error: unknown): boolean {
   for (let cause = error, depth = 0; cause instanceof Error && depth < 8; cause = cause.cause, depth++) {

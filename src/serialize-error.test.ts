@@ -56,7 +56,7 @@ test("a circular chain of causes ends", () => {
   assert.equal(errors.isOutOfMemory(a), false);
 });
 
-test("failed allocations are told from wrong arguments, through any number of causes", () => {
+test("failed allocations are distinguished from wrong arguments, through any number of causes", () => {
   const thrownBy = (work: () => unknown): unknown => {
     try {
       return work();

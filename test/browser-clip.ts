@@ -69,7 +69,7 @@ export function loadInPage(
   );
 }
 
-/** The share of labels that differ. */
+/** The fraction of labels that differ. */
 export function differing(a: ArrayLike<number | string>, b: ArrayLike<number | string>): number {
   return Array.from(b).filter((label, i) => label !== a[i]).length / b.length;
 }

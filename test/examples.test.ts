@@ -71,7 +71,7 @@ test("segment-video prints a line per second", async () => {
   }
 });
 
-test("what a user can mend is told without a stack", async (t) => {
+test("what a user can fix is reported without a stack", async (t) => {
   const node = (name: string, ...args: string[]) => failure(process.execPath, example(name), ...args);
   const gone = path.join(dir, "gone");
   assert.match(node("segment-video.mjs", gone, tiny), /^.*gone: there is no such video file\n.*\n$/);

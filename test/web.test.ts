@@ -1,4 +1,4 @@
-/** The web entry: what it bundles, and that a browser sees, hears and finds the same as Node. */
+/** The web entry: what it bundles, and that a browser decodes and finds the same as Node. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { readdirSync } from "node:fs";

@@ -5,7 +5,7 @@ const ids = ["file", "status", "result", "video", "overlay", "seconds"];
 const [input, status, result, video, overlay, seconds] = ids.map((id) => document.getElementById(id));
 
 /** Says what went wrong and what to do. */
-function tell({ message, hint }) {
+function showError({ message, hint }) {
   status.textContent = [message, hint].filter(Boolean).join(". ");
 }
 
@@ -16,7 +16,7 @@ const model = await openModel({
     status.textContent = `loading the model: ${(done / 1e6).toFixed(0)} MB`;
   },
 }).catch((error) => {
-  tell(error);
+  showError(error);
   throw error;
 });
 status.textContent = "ready";
@@ -47,7 +47,7 @@ function draw() {
   overlay.getContext("2d")?.putImageData(image, 0, 0);
 }
 
-/** A bar for one second, as high as the share of the picture that sounds; it leads to that second. */
+/** A bar for one second, as high as the fraction of the picture that sounds; it seeks to that second. */
 function barOf({ index, timeSeconds, mask }) {
   const area = mask.regions.reduce((sum, region) => sum + region.area, 0) / (mask.width * mask.height);
   const names = mask.regions.map((region) => classNameOf(model.classes, region.index)).join(", ");
@@ -87,7 +87,7 @@ input.addEventListener("change", async () => {
   } catch (error) {
     if (signal.aborted) return;
     result.hidden = found.length === 0; // nothing to watch
-    tell(error);
+    showError(error);
   }
 });
 

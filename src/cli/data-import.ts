@@ -43,8 +43,8 @@ export function importCommand(): Command {
     )
     .option("--classes <list>", "names of what may sound, by comma: class 1, 2, ... (avss only)", classList)
     .option("--size <pixels>", "height and width of the frames", integer(32, 4096), 224)
-    .option("--val <share>", "share of clips for validation", fraction, 0.15)
-    .option("--test <share>", "share of clips for testing", fraction, 0.15)
+    .option("--val <fraction>", "fraction of clips for validation", fraction, 0.15)
+    .option("--test <fraction>", "fraction of clips for testing", fraction, 0.15)
     .option("--seed <n>", "decides which videos go to which split", integer(0), 123)
     .option("--from <checkpoint>", "write a configuration that fine-tunes this checkpoint")
     .addHelpText(

@@ -14,7 +14,7 @@ test("a user's failure is one line and a hint", () => {
     text: "avseg: a.pth: truncated at byte 7\nhint: Download it again.\n",
     exitCode: 1,
   });
-  // Names from strangers must not steer the terminal.
+  // Names from untrusted input must not control the terminal.
   const name = new CheckpointError("\x1b[31ma\r.pth: truncated");
   assert.equal(describeFailure(name, false).text, "avseg: \\x1b[31ma\\x0d.pth: truncated\n");
   assert.equal(describeFailure(new UsageError("--a excludes --b"), false).exitCode, 2);
@@ -47,7 +47,7 @@ test("wrong usage exits with 2 and suggests the nearest name", () => {
   }
 });
 
-test("a command that is told can be pasted", { skip: process.platform === "win32" }, () => {
+test("suggested commands can be pasted into a shell", { skip: process.platform === "win32" }, () => {
   assert.equal(
     commandLine("train", "s4", "my.yaml", "--set", "data.size=2"),
     "avseg train s4 my.yaml --set data.size=2",

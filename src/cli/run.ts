@@ -86,11 +86,11 @@ export function commandLine(...args: readonly string[]): string {
 
 /** Prints a warning on stderr. */
 export function warn(message: string): void {
-  tell(`avseg: warning: ${oneLine(message)}\n`);
+  writeError(`avseg: warning: ${oneLine(message)}\n`);
 }
 
 /** Writes lines to stderr, over the progress line that may be standing on the terminal. */
-export function tell(text: string): void {
+export function writeError(text: string): void {
   process.stderr.write(`${process.stderr.isTTY ? "\r\x1b[K" : ""}${text}`);
 }
 
@@ -114,7 +114,7 @@ export async function runProgram(program: Command, argv: readonly string[]): Pro
       return;
     }
     const failure = describeFailure(error, argv.includes("--verbose"));
-    tell(failure.text);
+    writeError(failure.text);
     process.exitCode = failure.exitCode;
   }
   // After an interruption, work that ignores the signal must not keep the process alive.

@@ -11,7 +11,7 @@ import { type SegmentSummary, segmentVideo } from "../segment/node/write-segment
 import { configuredModel } from "./configured-model.js";
 import { print } from "./print.js";
 import { createProgress, type Progress } from "./progress.js";
-import { describeFailure, interruptSignal, tell } from "./run.js";
+import { describeFailure, interruptSignal, writeError } from "./run.js";
 
 interface Options {
   readonly checkpoint?: string | undefined;
@@ -65,7 +65,7 @@ async function segmentAll(videos: string[], options: Options): Promise<void> {
       } catch (error) {
         if (signal.aborted) throw error;
         failed++;
-        tell(describeFailure(error, options.verbose ?? false).text);
+        writeError(describeFailure(error, options.verbose ?? false).text);
       }
     }
   } finally {

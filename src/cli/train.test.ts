@@ -120,7 +120,7 @@ test("a run's folder is refused, or resumed by the same run only", async () => {
   assert.equal(await readFile(path.join(out, ".tmp-notes"), "utf8"), "mine");
 });
 
-test("a second run in the folder of a running one is refused and told of it, for training and evaluation", async () => {
+test("a second run in the folder of a running one is refused with a message, for training and evaluation", async () => {
   const out = path.join(dir, "shared");
   const seconds: ReturnType<typeof avseg>[] = [];
   let pid: number | undefined;
@@ -187,7 +187,7 @@ test("the audio cache is filled by training and by evaluation, and is no conditi
   assert.deepEqual(a, b);
 });
 
-test("progress tells the time left of the epoch and of the run", () => {
+test("progress shows the time left of the epoch and of the run", () => {
   let time = 0;
   let line = "";
   const stream = {

@@ -138,7 +138,7 @@ function squareSide(value: unknown, fail: (expected: string) => ConfigError): un
   return sides[0];
 }
 
-/** Reads a published configuration. `task` is used where the file does not tell (dataset type). */
+/** Reads a published configuration. `task` is used where the file does not name the task (dataset type). */
 export function parsePublishedConfig(text: string, file: string, task?: string): PublishedConfig {
   const root = parsePythonLiterals(text, file);
   const leaves = new Map<string, PythonNode>();

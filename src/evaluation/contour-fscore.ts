@@ -44,7 +44,7 @@ function outline(mask: Uint8Array, width: number, height: number): number[] {
   return found;
 }
 
-/** The share of `points` that lie within `radius` pixels of one of `others`. */
+/** The fraction of `points` that lie within `radius` pixels of one of `others`. */
 function shareWithin(
   points: readonly number[],
   others: readonly number[],

@@ -109,7 +109,7 @@ test("per-frame metrics do not depend on the batch size, published ones do", asy
 });
 
 for (const task of ["ms3", "avss"] as const) {
-  test(`${task}: an interrupted evaluation goes on to the same result`, async () => {
+  test(`${task}: an interrupted evaluation is resumed to the same result`, async () => {
     const classes = task === "avss" ? 4 : 1;
     const clips = Array.from({ length: 7 }, (_, i) =>
       makeClip(i, { classes: Math.max(2, classes), frameMask: [1, i % 2] }),

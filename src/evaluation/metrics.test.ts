@@ -155,7 +155,7 @@ test("a pixel belongs to the class with the largest logit, the lowest of equals"
   assert.equal(probabilities, undefined);
 });
 
-test("a tally saved in the middle goes on to the same sums", () => {
+test("a tally saved in the middle continues to the same sums", () => {
   const scores = Array.from({ length: 6 }, (_, i) => {
     const truth = Uint8Array.from(seededUniform(`t${i}`, 256), (u) => (i !== 2 && u > 0 ? 1 : 0));
     return score(

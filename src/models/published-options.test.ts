@@ -19,7 +19,7 @@ test("sine positions: y then x, counted from 1, sine and cosine of falling frequ
   assert.throws(() => sinePositions(2, 3, 7), RangeError);
 });
 
-test("the decoder adds positions only where it is told to", async () => {
+test("the decoder adds positions only where the option is set", async () => {
   const dims = [16, 16, 16, 16] as const;
   const logits = (positionEncoding: boolean) =>
     decoder(new Scope(), dims, 1, {

@@ -12,7 +12,7 @@ export function packagePath(...parts: string[]): string {
   return path.resolve(import.meta.dirname, "..", "..", "..", ...parts);
 }
 
-/** `file`, or where there is none of that name, the one that comes with avseg; `undefined` where neither is there. */
+/** `file`, or where there is none of that name, the one that comes with avseg; `undefined` where both are missing. */
 export function ownOrShipped(file: string): string | undefined {
   return [file, packagePath(file)].find((candidate) => existsSync(candidate));
 }
@@ -51,7 +51,7 @@ async function isDir(dir: string): Promise<boolean> {
 }
 
 /**
- * The path `outDir/part/part/...`, for parts that come from files of strangers (a clip's name in a table).
+ * The path `outDir/part/part/...`, for parts from untrusted input (a clip's name in a table).
  * Throws `OutputError` when it would lie outside `outDir`, or be `outDir` itself.
  */
 export function safeJoin(outDir: string, ...parts: string[]): string {

@@ -10,7 +10,7 @@ export interface ProcessIdentity {
   readonly host: string;
   /** Machine and container: a process id says nothing outside of its own. */
   readonly space: string;
-  /** When the process started, in the system's own terms; tells it from a later one with the same id. Linux only. */
+  /** When the process started, in the system's own terms; it distinguishes the process from a later one with the same id. Linux only. */
   readonly birth?: string | undefined;
 }
 

@@ -47,7 +47,7 @@ export function startThread<Request, Reply>(
   });
   worker.on("error", fail);
   worker.on("exit", (code) => fail(new Error(`${name}: the worker thread ended (code ${code})`)));
-  // The listener rejects this promise, too, if the thread fails; `fail` has been told.
+  // The listener rejects this promise, too, if the thread fails; `fail` is called.
   exited.catch(() => {});
   return {
     post: (request, transfer = []) => worker.postMessage(request, transfer),

@@ -114,7 +114,7 @@ function distribution({ clips }: EvaluationResult): ReportCurves {
   return {
     kind: "curves",
     title: "mIoU of all clips, from worst to best",
-    xLabel: "share of clips (%)",
+    xLabel: "clips (%)",
     series: [
       {
         name: "best clip", // a line's name stands beside its last value

@@ -129,7 +129,7 @@ test("a clip whose name leads out of the folder is refused", async (t) => {
   assert.deepEqual(await readdir(dir), []);
 });
 
-test("an interrupted evaluation goes on from its file, which is then removed", async (t) => {
+test("an interrupted evaluation is resumed from its file, which is then removed", async (t) => {
   const dir = await scratch(t);
   const common = { predictor, task: "s4", total: 9, batchSize: 2, stateEvery: 1 } as const;
   const whole = await evaluateClips({ ...common, clips: clipsFrom(0) });
@@ -161,7 +161,7 @@ test("an interrupted evaluation goes on from its file, which is then removed", a
   assert.deepEqual(resumedAt, [6]);
   assert.ok(!existsSync(stateFile));
 
-  // A state of other options, and a damaged one, are not gone on with.
+  // A state of other options, and a damaged one, are not resumed.
   await writeFile(stateFile, text);
   assert.deepEqual(await resume(fingerprintOf({ checkpoint: "other" })), whole);
   await writeFile(stateFile, text.replace("clips", "chips"));

@@ -32,11 +32,11 @@ export function matchingLoss({ logits, maps, audio }: TpaviOutputs, counts: Valu
   const binary = dim(logits, 1) === 1;
   const found = binary ? logits : foreground(logits);
   const losses = maps.flatMap((map, i) => {
-    const heard = audio[i];
-    if (heard === undefined) return [];
+    const audioMap = audio[i];
+    if (audioMap === undefined) return [];
     const pooled = averagePool(found, dim(map, 2), dim(map, 3));
-    const seen = mean(mul(map, binary ? sigmoid(pooled) : pooled), { axes: [2, 3] }); // [N,C]
-    const perFrame = divergence(heard, seen); // [N]
+    const visualMap = mean(mul(map, binary ? sigmoid(pooled) : pooled), { axes: [2, 3] }); // [N,C]
+    const perFrame = divergence(audioMap, visualMap); // [N]
     return [binary ? sum(perFrame) : div(sum(mul(perFrame, counts)), sum(counts))];
   });
   if (losses.length === 0) throw new RangeError("matching loss: no stage attends to the audio");

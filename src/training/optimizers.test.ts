@@ -82,7 +82,7 @@ test("a parameter without a gradient only decays", () => {
   near([...value.data], [1.9, 3.8]);
 });
 
-test("restored state goes on to the bit, and a late parameter counts its own steps", () => {
+test("restored state continues to the bit, and a late parameter counts its own steps", () => {
   for (const kind of ["adamw", "adam", "sgd"] as const) {
     const config: OptimizerConfig = kind === "sgd" ? { kind, momentum: 0.9 } : { kind };
     const run = (restart: boolean) => {

@@ -9,7 +9,7 @@ export interface TimeOffsets {
 }
 
 /**
- * ffmpeg counts from the first packet of the file, in MP4 files from what edit lists leave to be seen and heard; in
+ * ffmpeg counts from the first packet of the file, in MP4 files from what edit lists leave of picture and sound; in
  * fragmented ones it does not look at it that way.
  */
 export async function timeOffsets(
@@ -19,21 +19,21 @@ export async function timeOffsets(
   audio: InputAudioTrack | null,
 ): Promise<TimeOffsets> {
   const { IsobmffInputFormat } = await import("mediabunny");
-  const seen = await video.getFirstTimestamp();
-  const { heard, lead } = audio
+  const videoStart = await video.getFirstTimestamp();
+  const { audioStart, lead } = audio
     ? await soundStart(audio, input)
-    : { heard: Number.POSITIVE_INFINITY, lead: 0 };
+    : { audioStart: Number.POSITIVE_INFINITY, lead: 0 };
   if (!((await input.getFormat()) instanceof IsobmffInputFormat)) {
-    const zero = Math.min(seen, heard);
+    const zero = Math.min(videoStart, audioStart);
     return { video: -zero, audio: lead - zero };
   }
   const ticks = await fragmentShift(file, video.id);
   if (ticks === undefined) {
-    const zero = Math.max(0, Math.min(seen, heard));
-    return { video: seen < 0 ? await trimmedShift(video) : -zero, audio: lead - zero };
+    const zero = Math.max(0, Math.min(videoStart, audioStart));
+    return { video: videoStart < 0 ? await trimmedShift(video) : -zero, audio: lead - zero };
   }
   const shift = ticks / (await video.getTimeResolution());
-  const zero = Math.min(seen + shift, heard);
+  const zero = Math.min(videoStart + shift, audioStart);
   return { video: shift - zero, audio: lead - zero };
 }
 
@@ -45,22 +45,25 @@ async function trimmedShift(video: InputVideoTrack): Promise<number> {
 }
 
 /** When the first packet of sound starts, and how much later the first samples that a decoder gives are due. */
-async function soundStart(audio: InputAudioTrack, input: Input): Promise<{ heard: number; lead: number }> {
+async function soundStart(
+  audio: InputAudioTrack,
+  input: Input,
+): Promise<{ audioStart: number; lead: number }> {
   const { EncodedPacketSink, MatroskaInputFormat } = await import("mediabunny");
   const codec = await audio.getCodec();
-  const heard = await audio.getFirstTimestamp();
+  const audioStart = await audio.getFirstTimestamp();
   if (codec === "opus") {
     const lead = opusLead((await audio.getDecoderConfig())?.description);
-    if (!((await input.getFormat()) instanceof MatroskaInputFormat)) return { heard, lead };
+    if (!((await input.getFormat()) instanceof MatroskaInputFormat)) return { audioStart, lead };
     // Matroska's times, in milliseconds, are those of the samples that come out.
-    return { heard: heard - Math.round(lead * 1000) / 1000, lead: 0 };
+    return { audioStart: audioStart - Math.round(lead * 1000) / 1000, lead: 0 };
   }
-  if (codec !== "vorbis") return { heard, lead: 0 };
+  if (codec !== "vorbis") return { audioStart, lead: 0 };
   // The first packet only prepares the second.
   const sink = new EncodedPacketSink(audio);
   const first = await sink.getFirstPacket({ metadataOnly: true });
   const second = first && (await sink.getNextPacket(first, { metadataOnly: true }));
-  return { heard, lead: second ? second.timestamp - heard : 0 };
+  return { audioStart, lead: second ? second.timestamp - audioStart : 0 };
 }
 
 /** Seconds that an Opus decoder drops at its start, by the header of the track. */

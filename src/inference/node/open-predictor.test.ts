@@ -52,7 +52,7 @@ async function expected(batch: ClipBatch): Promise<Float32Array> {
   return out.logits?.data as Float32Array;
 }
 
-test("a state dict with published keys tells its model; batches of any size are whole clips", async (t) => {
+test("a state dict with published keys reveals its model; batches of any size are whole clips", async (t) => {
   const file = path.join(await tempDir(t), "whole.safetensors");
   await writeSafetensors(file, seededWeights(micro));
   const predictor = await openPredictor({ checkpoint: file, hints: { imageSize: 64 } });
