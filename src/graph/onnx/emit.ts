@@ -1,7 +1,7 @@
 /** From outputs to an ONNX graph: walks the values once and collects the graph's parts. */
 import type { Shape, StateDict } from "../../tensor.js";
 import { parameterName } from "../ops/leaves.js";
-import { topologicalOrder, type Value } from "../value.js";
+import { type GraphNode, topologicalOrder, type Value } from "../value.js";
 import { verify } from "../verify.js";
 import { type EmitTarget, Emitter, type OnnxNode, type OnnxValue, type StoredValue } from "./emitter.js";
 
@@ -18,6 +18,16 @@ export interface OnnxGraph {
   readonly shapes: ReadonlyMap<string, Shape>;
 }
 
+/**
+ * Emits a node in another form than its op's own and returns the names of its outputs; `undefined` leaves it as it is.
+ * `nameOf` names every value that the node depends on.
+ */
+export type NodeForm = (
+  node: GraphNode,
+  emitter: Emitter,
+  nameOf: (v: Value) => string,
+) => readonly string[] | undefined;
+
 /** Options of `emitOnnx`. */
 export interface EmitOptions {
   /** Parameters (by key) that become inputs of every run instead of being frozen into the model. Default: none. */
@@ -26,6 +36,8 @@ export interface EmitOptions {
   readonly target?: EmitTarget | undefined;
   /** Values computed ahead of time (see `constantValues`): emitted as parameters of these names. Default: none. */
   readonly precomputed?: ReadonlyMap<Value, string> | undefined;
+  /** Other forms of nodes, e.g. in 8 bits. Default: every op's own. */
+  readonly form?: NodeForm | undefined;
 }
 
 /**
@@ -41,11 +53,12 @@ export interface EmitOptions {
  * @throws `Error` from the verifier, or when two inputs of different types share a name.
  */
 export function emitOnnx(outputs: Readonly<Record<string, Value>>, options: EmitOptions = {}): OnnxGraph {
-  const { asInputs = new Set(), target = { contrib: false }, precomputed = new Map() } = options;
+  const { asInputs = new Set(), target = { contrib: false }, precomputed = new Map(), form } = options;
   const values = Object.values(outputs);
   verify(values);
   const emitter = new Emitter(target);
   const names = new Map<Value, string>();
+  const nameOf = (v: Value): string => names.get(v) ?? missing(v);
   const inputs = new Map<string, OnnxValue>();
   const parameters = new Map<string, StoredValue>();
   for (const node of topologicalOrder(values, precomputed)) {
@@ -58,8 +71,7 @@ export function emitOnnx(outputs: Readonly<Record<string, Value>>, options: Emit
       }
       continue;
     }
-    const inputNames = node.inputs.map((v) => names.get(v) ?? missing(v));
-    const produced = node.emit(emitter, inputNames);
+    const produced = form?.(node, emitter, nameOf) ?? node.emit(emitter, node.inputs.map(nameOf));
     node.outputs.forEach((y, i) => {
       names.set(y, produced[i] ?? missing(y));
     });

@@ -1,7 +1,7 @@
 /** Two-dimensional convolution, its transpose, and their gradients. */
 import { defineOp } from "../define-op.js";
 import { dim, shape4 } from "../shapes.js";
-import type { Value } from "../value.js";
+import type { GraphNode, Value } from "../value.js";
 import { concat, pad, reshape, reverse, slice, transpose } from "./layout.js";
 import { matmul } from "./matmul.js";
 import { sum } from "./reduce.js";
@@ -71,6 +71,22 @@ export function conv2d(x: Value, w: Value, b: Value | undefined, options: ConvOp
   const { stride = 1, padding = 0, groups = 1, dilation = 1 } = options;
   const attrs = { stride, padding, groups, dilation };
   return convOp(b === undefined ? [x, w] : [x, w, b], attrs);
+}
+
+/** A convolution that has been applied: its inputs and its options. */
+export interface Convolution extends ConvAttrs {
+  readonly x: Value;
+  readonly w: Value;
+  readonly bias: Value | undefined;
+}
+
+/** The convolution that `node` is an application of; `undefined` for any other op. */
+export function convolutionOf({ op, inputs: [x, w, bias], attrs }: GraphNode): Convolution | undefined {
+  const { stride, padding, groups, dilation } = attrs;
+  if (op !== "Conv" || x === undefined || w === undefined) return undefined;
+  if (typeof stride !== "number" || typeof padding !== "number") return undefined;
+  if (typeof groups !== "number" || typeof dilation !== "number") return undefined;
+  return { x, w, bias, stride, padding, groups, dilation };
 }
 
 type TransposeAttrs = ConvAttrs & { readonly height: number; readonly width: number };
