@@ -65,9 +65,9 @@ export function buildAvsModel(config: AvsModelConfig): AvsModel {
   const encoder = visualEncoder(root.at("visual_encoder"), config.visual);
   const { dims } = encoder;
   const audio = vggish(root.at("audio_encoder"), config.audio);
-  const fusers = dims.map((channels, i) =>
-    messenger(root.at("bridger").at("Fusers").at(i), channels, config.messenger),
-  );
+  // All that audio and visual exchange passes through few and small layers.
+  const bridger = root.at("bridger").fullPrecision();
+  const fusers = dims.map((channels, i) => messenger(bridger.at("Fusers").at(i), channels, config.messenger));
   const decode = decoder(root.at("decoder"), dims, config.classes.length, config.decoder);
 
   return {

@@ -49,6 +49,12 @@ export interface StageFeatures {
 /** Four stages' features, fine to coarse -> logits `[N,K,4H,4W]` with the first stage's H and W. */
 export type Decoder = (stages: readonly StageFeatures[], pass: Pass) => Value;
 
+/**
+ * Stages, from the finest on, whose 3x3 convolutions exports may compute in 8 bits. Those of the others are a
+ * fifteenth of the products, and their errors pass through all finer stages.
+ */
+const fineStages = 2;
+
 /** Upsampling from the finest stage to the frames. */
 const upsampling = 4;
 
@@ -58,9 +64,14 @@ export function decoder(scope: Scope, dims: PerStage, classes: number, config: D
   const stages = dims.map((channels, i) => {
     const number = i + 1;
     const adapterInit = kaimingUniform(channels, 1);
+    const exact = scope.fullPrecision();
     return {
-      adapter: scope.param(`adapter_${number}.weight`, [convDim, channels, 1, 1], adapterInit),
-      join: scope.param(`layer_${number}.weight`, [convDim, convDim, 3, 3], kaimingUniform(9 * convDim, 1)),
+      adapter: exact.param(`adapter_${number}.weight`, [convDim, channels, 1, 1], adapterInit),
+      join: (i < fineStages ? scope : exact).param(
+        `layer_${number}.weight`,
+        [convDim, convDim, 3, 3],
+        kaimingUniform(9 * convDim, 1),
+      ),
       audioProj: project ? linear(scope.at(`audio_proj_${number}`), channels, convDim) : undefined,
       fuse: fusionBlock(scope.at(`fusion_block_${i}`), project ? convDim : channels, {
         ...config,

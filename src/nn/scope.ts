@@ -11,6 +11,8 @@ export interface ParameterSpec {
   readonly init: Initializer;
   /** A buffer (running statistics) is saved but never trained. */
   readonly kind: "parameter" | "buffer";
+  /** Exports in 8 bits leave the layer as it is; see `Scope.fullPrecision`. */
+  readonly fullPrecision: boolean;
 }
 
 interface Entry {
@@ -33,10 +35,17 @@ export class Scope {
   /** Dotted path from the root; the root's is empty. */
   readonly path: string;
   readonly #entries: Map<string, Entry>;
+  readonly #fullPrecision: boolean;
 
-  constructor(path = "", parent?: Scope) {
+  constructor(path = "", parent?: Scope, fullPrecision = false) {
     this.path = path;
-    this.#entries = parent === undefined ? new Map() : parent.#entries;
+    if (parent === undefined) {
+      this.#entries = new Map();
+      this.#fullPrecision = fullPrecision;
+    } else {
+      this.#entries = parent.#entries;
+      this.#fullPrecision = fullPrecision || parent.#fullPrecision;
+    }
   }
 
   /** The child scope of a name or index. */
@@ -44,14 +53,22 @@ export class Scope {
     return new Scope(this.#key(String(name)), this);
   }
 
+  /**
+   * This scope for layers that exports in 8 bits leave in full precision, here and in all scopes below: those that take
+   * little time and are responsible for much of the error.
+   */
+  fullPrecision(): Scope {
+    return new Scope(this.path, this, true);
+  }
+
   /** A trainable weight; the same key returns the same value. Throws `Error` if the key exists with another shape. */
   param(name: string, shape: Shape, init: Initializer): Value {
-    return this.#enter({ key: this.#key(name), shape, dtype: "f32", init, kind: "parameter" });
+    return this.#enter({ key: this.#key(name), shape, init, kind: "parameter" });
   }
 
   /** A tensor that is saved with the weights and not trained. */
   buffer(name: string, shape: Shape, init: Initializer): Value {
-    return this.#enter({ key: this.#key(name), shape, dtype: "f32", init, kind: "buffer" });
+    return this.#enter({ key: this.#key(name), shape, init, kind: "buffer" });
   }
 
   /** A buffer that checkpoints have and graphs do not: an integer that starts at zero. */
@@ -63,6 +80,7 @@ export class Scope {
       dtype: "i64",
       init: { kind: "constant", value: 0 },
       kind: "buffer",
+      fullPrecision: this.#fullPrecision,
     } as const;
     this.#entries.set(key, { spec, value: undefined });
   }
@@ -83,7 +101,8 @@ export class Scope {
     return this.path === "" ? name : `${this.path}.${name}`;
   }
 
-  #enter(spec: ParameterSpec): Value {
+  #enter(parts: Omit<ParameterSpec, "dtype" | "fullPrecision">): Value {
+    const spec: ParameterSpec = { ...parts, dtype: "f32", fullPrecision: this.#fullPrecision };
     const known = this.#entries.get(spec.key);
     if (known?.value !== undefined) {
       if (known.spec.shape.join() !== spec.shape.join()) {
