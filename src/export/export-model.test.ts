@@ -14,7 +14,8 @@ import { openPredictor } from "../inference/node/open-predictor.js";
 import type { ClipBatch } from "../inference/predictor.js";
 import { type AvsModelConfig, modelConfigFromJson, modelConfigToJson } from "../models/model-config.js";
 import { writeSafetensors } from "../weights/node/safetensors-file.js";
-import { exportModel } from "./export-model.js";
+import { exportModel, modelPieces } from "./export-model.js";
+import type { StoredGraph } from "./stored-graph.js";
 
 const dir = await mkdtemp(path.join(tmpdir(), "avseg-export-"));
 after(() => rm(dir, { recursive: true }));
@@ -189,4 +190,37 @@ test("two exports to one file at a time: the second is refused, to another file 
   });
   await Promise.all(second);
   assert.deepEqual((await readdir(path.dirname(out))).sort(), ["model.onnx", "other.onnx"]);
+});
+
+test("a model beyond 2 GiB is refused with what to do; other failures stay what they are", () => {
+  const data = new Float32Array(2 ** 29); // 2 GiB that nothing ever touches
+  const shape = [data.length];
+  const stored: StoredGraph = {
+    graph: {
+      nodes: [{ op: "Identity", domain: "", inputs: ["w"], outputs: ["y"], attributes: {} }],
+      inputs: [],
+      outputs: [{ name: "y", dtype: "f32", shape }],
+      constants: new Map(),
+      parameters: [{ name: "w", dtype: "f32", shape }],
+      shapes: new Map(),
+    },
+    weights: new Map([["w", { shape, data }]]),
+  };
+  assert.throws(
+    () => modelPieces(stored, { parameter: () => ({ data: { data } }) }, "large.onnx"),
+    (error) => {
+      assert.ok(error instanceof OutputError);
+      assert.equal(error.message, "cannot write large.onnx: one ONNX file holds 2 GiB at most");
+      assert.equal(error.hint, "Put the weights beside it with --external-data.");
+      return true;
+    },
+  );
+  const other = new RangeError("Array buffer allocation failed");
+  const failing = () => {
+    throw other;
+  };
+  assert.throws(
+    () => modelPieces(stored, { parameter: failing }, "large.onnx"),
+    (error) => error === other,
+  );
 });

@@ -142,7 +142,12 @@ async function writeModel(
   ];
 }
 
-function modelPieces(stored: StoredGraph, options: SerializeOptions, out: string): readonly Uint8Array[] {
+/** The bytes of the model file `out` in pieces. Throws `OutputError` when they are more than one ONNX file holds. */
+export function modelPieces(
+  stored: StoredGraph,
+  options: SerializeOptions,
+  out: string,
+): readonly Uint8Array[] {
   try {
     return serializePieces(stored.graph, options);
   } catch (cause) {
