@@ -6,10 +6,10 @@
  */
 import { type ChildProcess, execFile, execFileSync, fork } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import type { Int8Measurement } from "./int8.js";
+import { machine } from "./machine.js";
 import type { End, Ready, Round } from "./measure.js";
 import { median } from "./samples.js";
 
@@ -119,16 +119,11 @@ const matmulGflops = median([one.forward, one.step, four.forward, four.step].fla
 const date = new Date().toISOString().slice(0, 10);
 const file = path.join(root, "bench", "results", `${date}-${commit()}.json`);
 mkdirSync(path.dirname(file), { recursive: true });
-const machine = {
-  processor: os.cpus()[0]?.model.trim() ?? "unknown",
-  threads: os.availableParallelism(),
-  memoryBytes: os.totalmem(),
-  node: process.versions.node,
-};
-const results = { date, command: "npm run bench", machine, matmulGflops, batches, int8 };
+const results = { date, command: "npm run bench", machine: machine(), matmulGflops, batches, int8 };
 writeFileSync(file, `${JSON.stringify(results, null, 2)}\n`);
 
 const digits = (x: number | undefined, n = 2) => (x ?? Number.NaN).toFixed(n).padStart(9);
+process.stdout.write(`${results.machine.processor} (${results.machine.instructionSet})\n`);
 process.stdout.write(`matrix product 1024^3: ${matmulGflops.toFixed(0)} GFLOP/s\n`);
 process.stdout.write("clips  forward s  of matmul     step s  step/fwd  peak GB  create s\n");
 for (const [clips, b] of Object.entries(batches)) {
@@ -139,6 +134,6 @@ for (const [clips, b] of Object.entries(batches)) {
 }
 process.stdout.write(
   `int8 over fp32: ${int8.timeRatio.toFixed(2)} of the time, ${int8.cpuRatio.toFixed(2)} on the processor, ` +
-    `${(100 * int8.flippedShare).toFixed(1)}% of pixels flipped at the median logit\n`,
+    `${(100 * int8.flippedFraction).toFixed(1)}% of pixels flipped at the median logit\n`,
 );
 process.stdout.write(`written to ${path.relative(process.cwd(), file)}\n`);
