@@ -207,7 +207,7 @@ test("a model beyond 2 GiB is refused with what to do; other failures stay what 
     weights: new Map([["w", { shape, data }]]),
   };
   assert.throws(
-    () => modelPieces(stored, { parameter: () => ({ data: { data } }) }, "large.onnx"),
+    () => modelPieces(stored, { parameter: () => ({ bytes: data }) }, "large.onnx"),
     (error) => {
       assert.ok(error instanceof OutputError);
       assert.equal(error.message, "cannot write large.onnx: one ONNX file holds 2 GiB at most");

@@ -3,10 +3,10 @@ import type { AvsModel } from "../models/avs-model.js";
 import { Pass } from "../nn/index.js";
 import type { Runtime } from "../runtime/runtime.js";
 import type { StateDict } from "../tensor.js";
-import { foldWeights } from "./fold-weights.js";
+import { foldedGraph, foldWeights } from "./fold-weights.js";
 import { type ExportForm, exportOutputs } from "./form.js";
 import { halfWeights } from "./half-weights.js";
-import { int8Weights } from "./int8-weights.js";
+import { int8Graph } from "./int8-graph.js";
 import type { StoredGraph } from "./stored-graph.js";
 
 /** `fp32`; `fp16-weights`: stored as halves, computed as fp32; `int8`: the large matrix products in 8 bits. */
@@ -35,10 +35,12 @@ export async function prepareExport(options: PrepareOptions): Promise<StoredGrap
   const folded = await foldWeights(outputs, { weights, runtime });
   switch (precision) {
     case "fp32":
-      return folded;
+      return foldedGraph(outputs, folded);
     case "fp16-weights":
-      return halfWeights(folded);
-    case "int8":
-      return int8Weights(folded);
+      return halfWeights(foldedGraph(outputs, folded));
+    case "int8": {
+      const exact = model.specs.filter((spec) => spec.fullPrecision).map(({ key }) => key);
+      return int8Graph(outputs, folded, { fullPrecision: new Set(exact) });
+    }
   }
 }

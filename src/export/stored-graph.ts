@@ -1,7 +1,6 @@
 /** A graph with the data of its weights: what the steps of an export hand on. */
 import { elementType, type OnnxGraph, type OnnxNode, type StoredValue } from "../graph/index.js";
 import type { StoredData } from "../runtime/runtime.js";
-import type { StateDict } from "../tensor.js";
 
 /** An ONNX graph and the data of each of its parameters. */
 export interface StoredGraph {
@@ -40,15 +39,11 @@ export function constantsAsWeights({ graph, weights }: StoredGraph): StoredGraph
   };
 }
 
-/**
- * New nodes in the place of the old ones, new weights and constants beside them; weights that no node reads are left
- * out.
- */
+/** New nodes in the place of the old ones, and weights beside them; weights and constants that no node reads are left out. */
 export function withNodes(
   { graph, weights }: StoredGraph,
   allNodes: readonly OnnxNode[],
   added: ReadonlyMap<string, StoredValue & StoredData>,
-  constants: StateDict = new Map(),
 ): StoredGraph {
   const nodes = neededNodes(allNodes, graph);
   const needed = new Set(nodes.flatMap((node) => node.inputs));
@@ -61,8 +56,8 @@ export function withNodes(
     const data = added.get(name) ?? weights.get(name);
     return data === undefined ? [] : [[name, data] as const];
   });
-  const allConstants = new Map([...graph.constants, ...constants]);
-  return { graph: { ...graph, nodes, parameters, constants: allConstants }, weights: new Map(kept) };
+  const constants = new Map([...graph.constants].filter(([name]) => needed.has(name)));
+  return { graph: { ...graph, nodes, parameters, constants }, weights: new Map(kept) };
 }
 
 /** The nodes that outputs depend on; `nodes` in the order in which they run. */
