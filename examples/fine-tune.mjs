@@ -35,7 +35,7 @@ async function fineTune({ source, checkpoint, out, epochs, signal }) {
   const { config: base } = await readCheckpointInfo(checkpoint);
   const { imageSize } = base.data;
   const root = path.join(out, "data");
-  const { clips } = await importDataset({ task: "ms3", source, root, imageSize, valShare: 0.25, signal });
+  const { clips } = await importDataset({ task: "ms3", source, root, imageSize, valFraction: 0.25, signal });
   console.log(`${clips.train} clips to train on, ${clips.val} to validate, ${clips.test} to test`);
 
   const config = configFromObject({

@@ -43,8 +43,8 @@ export function importCommand(): Command {
     )
     .option("--classes <list>", "names of what may sound, by comma: class 1, 2, ... (avss only)", classList)
     .option("--size <pixels>", "height and width of the frames", integer(32, 4096), 224)
-    .option("--val <fraction>", "fraction of clips for validation", fraction, 0.15)
-    .option("--test <fraction>", "fraction of clips for testing", fraction, 0.15)
+    .option("--val <fraction>", "fraction of the clips for validation", fraction, 0.15)
+    .option("--test <fraction>", "fraction of the clips for testing", fraction, 0.15)
     .option("--seed <n>", "decides which videos go to which split", integer(0), 123)
     .option("--from <checkpoint>", "write a configuration that fine-tunes this checkpoint")
     .addHelpText(
@@ -70,12 +70,14 @@ function classList(text: string): string[] {
 
 async function importOwn(source: string, options: ImportCommandOptions): Promise<void> {
   if (options.val + options.test >= 1) {
-    throw new UsageError(
-      "--val and --test: expected shares below 1 in all, so that clips to train on are left",
-    );
+    throw new UsageError("--val and --test must add up to less than 1, to leave clips for training", {
+      hint: "Lower one of them.",
+    });
   }
   if ((options.task === "avss") !== (options.classes !== undefined)) {
-    throw new UsageError("--classes: expected with --task avss, which needs it, and with no other task");
+    throw new UsageError("--classes is required with --task avss, and only then", {
+      hint: "Add `--task avss --classes dog,guitar`, or leave out --classes.",
+    });
   }
   const from = options.from && (await findWeightFile(options.from));
   const base = from ? (await readCheckpointInfo(from)).config : undefined;
@@ -86,8 +88,8 @@ async function importOwn(source: string, options: ImportCommandOptions): Promise
     root: options.out,
     imageSize: options.size,
     classes: options.classes,
-    valShare: options.val,
-    testShare: options.test,
+    valFraction: options.val,
+    testFraction: options.test,
     seed: options.seed,
     signal: interruptSignal("Nothing was kept."),
     onProgress: ({ done, total }) => {

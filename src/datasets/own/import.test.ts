@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import test, { type TestContext } from "node:test";
-import { DatasetError, OutputError } from "../../errors.js";
+import { DatasetError, LockedError, OutputError } from "../../errors.js";
 import { encodePng } from "../../media/node/image-file.js";
 import { type Labels, labelPicture } from "../../media/palette.js";
 import type { Image } from "../../media/resize.js";
@@ -64,7 +65,7 @@ test("S4: one mask is enough to train on, and the folder is the category", async
     await mkdir(path.join(source, "shapes"), { recursive: true });
     await rename(path.join(source, name), path.join(source, "shapes", name));
   }
-  const { clips } = await importDataset({ task: "s4", source, root, imageSize: size, testShare: 0 });
+  const { clips } = await importDataset({ task: "s4", source, root, imageSize: size, testFraction: 0 });
   assert.deepEqual(clips, { train: 2, val: 0, test: 0 });
   const train = await openDataset({ task: "s4", root, split: "train", imageSize: size });
   assert.deepEqual([...new Set(train.entries.map((entry) => entry.category))], ["shapes"]);
@@ -141,7 +142,7 @@ test("what cannot be imported says why", async (t) => {
       for (const part of parts) assert.ok(error.message.includes(part), error.message);
       return true;
     });
-    assert.deepEqual(await readdir(root), []);
+    assert.ok(!existsSync(root), "a failed import leaves no folder");
   };
   const small = await encodePng({ dtype: "u8", shape: [8, 8], data: new Uint8Array(64) });
   await writeFileAtomic(path.join(masks, "mask_3.png"), small);
@@ -155,4 +156,17 @@ test("what cannot be imported says why", async (t) => {
   await rejects("five consecutive seconds");
   await rm(masks, { recursive: true });
   await rejects("none with a folder of masks");
+});
+
+test("two imports into one root at a time: the second is refused", async (t) => {
+  const { source, root } = await labelled(t, 1);
+  const options = { task: "ms3", source, root, imageSize: size } as const;
+  const second: Promise<unknown>[] = [];
+  await importDataset({
+    ...options,
+    onProgress: () => void second.push(assert.rejects(importDataset(options), LockedError)),
+  });
+  await Promise.all(second);
+  assert.equal(second.length, 1);
+  assert.deepEqual(await readdir(root), ["Multi-sources"]);
 });
