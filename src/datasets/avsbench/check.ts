@@ -1,4 +1,4 @@
-/** Reads a dataset whole and lists everything that is wrong with it, instead of stopping at the first fault. */
+/** Reads every file of a dataset and lists everything that is wrong with it, instead of stopping at the first fault. */
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import path from "node:path";
@@ -28,7 +28,7 @@ export type IssueKind =
   | "audio"
   | "log-mel";
 
-/** One thing that is wrong. An error stops training or spoils it; a warning is worth a look. */
+/** One thing that is wrong. An error stops or spoils training; a warning deserves a look. */
 export interface DatasetIssue {
   readonly severity: "error" | "warning";
   readonly kind: IssueKind;
@@ -43,7 +43,7 @@ export interface DatasetReport {
   readonly folder: string;
   /** Rows per split. */
   readonly clips: Readonly<Record<Split, number>>;
-  /** The table's own first, then clip by clip in the table's order. */
+  /** Those of the table first, then clip by clip in the table's order. */
   readonly issues: readonly DatasetIssue[];
 }
 
@@ -56,126 +56,146 @@ export interface CheckOptions {
   readonly onProgress?: ((progress: { readonly done: number; readonly total: number }) => void) | undefined;
 }
 
-type Report = (severity: DatasetIssue["severity"], kind: IssueKind, message: string) => void;
+/** Collects what is wrong with one clip, or with the table. */
+class Findings {
+  readonly issues: DatasetIssue[] = [];
+  readonly #clip: string;
+
+  constructor(clip = "") {
+    this.#clip = clip;
+  }
+
+  error(kind: IssueKind, message: string): void {
+    this.issues.push({ severity: "error", kind, clip: this.#clip, message });
+  }
+
+  warning(kind: IssueKind, message: string): void {
+    this.issues.push({ severity: "warning", kind, clip: this.#clip, message });
+  }
+
+  /** The result of `work`. A failure that a user can fix becomes an issue; any other is thrown. */
+  async attempt<T>(kind: IssueKind, work: () => T | Promise<T>): Promise<T | undefined> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof AvsegError)) throw error;
+      this.error(kind, error.message);
+      return undefined;
+    }
+  }
+}
+
+/** What all clips of a dataset share. */
+interface CheckedDataset {
+  readonly task: Task;
+  readonly folder: string;
+  /** Number of classes, background included; AVSS only. */
+  readonly classCount: number;
+}
 
 /**
  * Checks every row and every file of all splits. Throws `DatasetError` only when there is no readable
  * table to start from, and the signal's reason when aborted.
  */
 export async function checkDataset(options: CheckOptions): Promise<DatasetReport> {
-  const { task, signal } = options;
+  const { task, signal, onProgress } = options;
   const folder = await taskFolder(task, options.root);
-  const issues: DatasetIssue[] = [];
-  const table = await readTable(task, folder, ({ message }) => {
-    issues.push({ severity: "error", kind: "table", clip: "", message });
-  });
-  const clips = { train: 0, val: 0, test: 0 };
-  const files: ClipFiles[] = [];
-  for (const row of table.rows) {
-    await collect(issues, "", "table", async () => {
-      files.push(filesOfRow(task, row, table.source));
-    });
+  const table = new Findings();
+  const { rows, source } = await readTable(task, folder, ({ message }) => table.error("table", message));
+  const clips: ClipFiles[] = [];
+  for (const row of rows) {
+    const files = await table.attempt("table", () => filesOfRow(task, row, source));
+    if (files !== undefined) clips.push(files);
   }
-  const classCount = { value: 256 };
-  if (task === "avss") {
-    await collect(issues, "", "table", async () => {
-      classCount.value = (await readClassNames(folder)).length;
-    });
-  }
-  findDuplicates(files, issues);
+  const names = task === "avss" ? await table.attempt("table", () => readClassNames(folder)) : undefined;
+  const dataset = { task, folder, classCount: names?.length ?? 256 };
   let done = 0;
-  const checked = await mapConcurrent(files, 4, async (clip) => {
+  const checked = await mapConcurrent(clips, 4, async (clip) => {
     signal?.throwIfAborted();
-    const own: DatasetIssue[] = [];
-    const report: Report = (severity, kind, message) => own.push({ severity, kind, clip: clip.id, message });
-    const digest = await checkClip(task, folder, clip, classCount.value, own, report);
-    options.onProgress?.({ done: ++done, total: files.length });
-    return { digest, own };
+    const findings = new Findings(clip.id);
+    const sound = await checkClip(dataset, clip, findings);
+    onProgress?.({ done: ++done, total: clips.length });
+    return { clip, sound, issues: findings.issues };
   });
-  const sounds = new Map<string, ClipFiles>();
-  for (const [i, { digest, own }] of checked.entries()) {
-    const clip = files[i] as ClipFiles;
-    clips[clip.split]++;
-    issues.push(...own);
-    const twin = digest === undefined ? undefined : sounds.get(digest);
-    if (digest !== undefined && twin === undefined) sounds.set(digest, clip);
-    if (twin === undefined || twin.id === clip.id || twin.split === clip.split) continue;
-    const message = `${clip.wav} (${clip.split}) is the same sound as ${twin.wav} (${twin.split})`;
-    issues.push({ severity: "error", kind: "overlap", clip: clip.id, message });
-  }
-  return { folder, clips, issues };
+  const count = (split: Split): number => clips.filter((clip) => clip.split === split).length;
+  return {
+    folder,
+    clips: { train: count("train"), val: count("val"), test: count("test") },
+    issues: [...table.issues, ...repeatedClips(clips), ...checked.flatMap(withSharedSounds())],
+  };
 }
 
-/** Turns what `work` throws into an issue, if it is something that a user can mend. */
-async function collect<T>(
-  issues: DatasetIssue[],
-  clip: string,
-  kind: IssueKind,
-  work: () => Promise<T>,
-): Promise<T | undefined> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof AvsegError)) throw error;
-    issues.push({ severity: "error", kind, clip, message: error.message });
-    return undefined;
-  }
-}
-
-function findDuplicates(files: readonly ClipFiles[], issues: DatasetIssue[]): void {
-  const seen = new Map<string, ClipFiles>();
-  for (const clip of files) {
-    const first = seen.get(clip.id);
+/** Clips that the table lists twice, or in several splits. */
+function repeatedClips(clips: readonly ClipFiles[]): DatasetIssue[] {
+  const firsts = new Map<string, ClipFiles>();
+  return clips.flatMap((clip): DatasetIssue[] => {
+    const first = firsts.get(clip.id);
     if (first === undefined) {
-      seen.set(clip.id, clip);
-      continue;
+      firsts.set(clip.id, clip);
+      return [];
     }
-    const [kind, what] =
-      first.split === clip.split
-        ? (["duplicate", "twice in"] as const)
-        : (["overlap", `in ${first.split} and in`] as const);
     const lines = `lines ${first.line} and ${clip.line} of the table`;
-    issues.push({ severity: "error", kind, clip: clip.id, message: `${what} ${clip.split}: ${lines}` });
-  }
+    const [kind, message] =
+      first.split === clip.split
+        ? (["duplicate", `twice in ${clip.split}: ${lines}`] as const)
+        : (["overlap", `in ${first.split} and in ${clip.split}: ${lines}`] as const);
+    return [{ severity: "error", kind, clip: clip.id, message }];
+  });
+}
+
+/** What was found out about a clip. */
+interface CheckedClip {
+  readonly clip: ClipFiles;
+  /** The digest of its sound. */
+  readonly sound: string | undefined;
+  readonly issues: readonly DatasetIssue[];
+}
+
+/** Gives a clip's issues; called clip by clip, it adds an issue where a clip of another split had the same sound. */
+function withSharedSounds(): (checked: CheckedClip) => DatasetIssue[] {
+  const firsts = new Map<string, ClipFiles>();
+  return ({ clip, sound, issues }) => {
+    const first = sound === undefined ? undefined : firsts.get(sound);
+    if (sound !== undefined && first === undefined) firsts.set(sound, clip);
+    if (first === undefined || first.id === clip.id || first.split === clip.split) return [...issues];
+    const message = `${clip.wav} (${clip.split}) is the same sound as ${first.wav} (${first.split})`;
+    return [...issues, { severity: "error", kind: "overlap", clip: clip.id, message }];
+  };
 }
 
 /** Checks one clip; returns the digest of its sound. */
 async function checkClip(
-  task: Task,
-  folder: string,
+  dataset: CheckedDataset,
   clip: ClipFiles,
-  classCount: number,
-  issues: DatasetIssue[],
-  report: Report,
+  findings: Findings,
 ): Promise<string | undefined> {
-  const missing = new Set(await missingFiles(folder, clip, "auto"));
-  for (const file of missing) report("error", "missing", `${path.join(folder, file)} is missing`);
-  let first: { size: string; file: string } | undefined;
+  const missing = new Set(await missingFiles(dataset.folder, clip, "auto"));
+  for (const file of missing) findings.error("missing", `${path.join(dataset.folder, file)} is missing`);
+  const read = async (file: string, decode: (file: string) => Promise<Image>) =>
+    missing.has(file)
+      ? undefined
+      : findings.attempt("unreadable", () => decode(path.join(dataset.folder, file)));
+  let first: { readonly size: string; readonly file: string } | undefined;
   for (const [t, frameFile] of clip.frames.entries()) {
-    const read = (file: string, decode: (file: string) => Promise<Image>): Promise<Image | undefined> =>
-      missing.has(file)
-        ? Promise.resolve(undefined)
-        : collect(issues, clip.id, "unreadable", () => decode(path.join(folder, file)));
     const frame = await read(frameFile, readRgb);
     const size = frame && sizeText(frame);
     if (size !== undefined) {
       first ??= { size, file: frameFile };
       if (size !== first.size) {
-        report("error", "size", `${frameFile} is ${size}, expected ${first.size} as ${first.file}`);
+        findings.error("size", `${frameFile} is ${size}, expected ${first.size} like ${first.file}`);
       }
     }
     const maskFile = clip.masks[t];
     if (maskFile === undefined) continue;
-    const mask = await read(maskFile, task === "avss" ? readRgb : readGray);
+    const mask = await read(maskFile, dataset.task === "avss" ? readRgb : readGray);
     if (mask === undefined) continue;
     if (size !== undefined && sizeText(mask) !== size) {
-      report("error", "size", `${maskFile} is ${sizeText(mask)}, expected ${size} as its frame`);
+      findings.error("size", `${maskFile} is ${sizeText(mask)}, expected ${size} like its frame`);
     }
-    if (task === "avss") checkLabels(mask, maskFile, classCount, report);
-    else checkBinary(mask, maskFile, task, report);
+    checkMask(dataset, { mask, file: maskFile }, findings);
   }
-  await collect(issues, clip.id, "log-mel", () => checkPickle(folder, clip, report));
-  return collect(issues, clip.id, "audio", () => checkSound(folder, clip, report));
+  await findings.attempt("log-mel", () => checkPickle(dataset.folder, clip, findings));
+  return findings.attempt("audio", () => checkSound(dataset.folder, clip, findings));
 }
 
 function sizeText(image: Image): string {
@@ -183,63 +203,72 @@ function sizeText(image: Image): string {
   return `${width}x${height}`;
 }
 
-function checkBinary(mask: Image, file: string, task: Task, report: Report): void {
+function checkMask(
+  { task, classCount }: CheckedDataset,
+  { mask, file }: { readonly mask: Image; readonly file: string },
+  findings: Findings,
+): void {
+  if (task === "avss") {
+    const fault = foreignColors(mask, classCount);
+    if (fault !== undefined) findings.error("mask-values", `${file}: ${fault}`);
+    return;
+  }
   const values = new Set(mask.data);
   const others = [...values].filter((value) => value !== 0 && value !== 255).sort((a, b) => a - b);
   if (others.length > 0) {
     const shown = others.slice(0, 5).join(", ");
-    report("error", "mask-values", `${file}: expected the values 0 and 255, found also ${shown}`);
+    findings.error("mask-values", `${file}: expected the values 0 and 255, found also ${shown}`);
   } else if (task === "s4" && !values.has(255)) {
-    report("warning", "empty-mask", `${file}: nothing is marked, though one object sounds in every S4 clip`);
+    findings.warning("empty-mask", `${file}: nothing is marked, though one object sounds in every S4 clip`);
   }
 }
 
-function checkLabels(mask: Image, file: string, classCount: number, report: Report): void {
-  const foreign = new Map<string, number>();
-  for (let i = 0; i < mask.data.length; i += 3) {
-    const [r, g, b] = [mask.data[i] as number, mask.data[i + 1] as number, mask.data[i + 2] as number];
+/** How many pixels have colours of no class, if any. */
+function foreignColors({ data }: Image, classCount: number): string | undefined {
+  let pixels = 0;
+  let example = "";
+  for (let i = 0; i < data.length; i += 3) {
+    const [r, g, b] = [data[i]!, data[i + 1]!, data[i + 2]!];
     if (classOfColor(r, g, b) < classCount) continue;
-    const colour = `(${r}, ${g}, ${b})`;
-    foreign.set(colour, (foreign.get(colour) ?? 0) + 1);
+    if (pixels++ === 0) example = `(${r}, ${g}, ${b})`;
   }
-  if (foreign.size === 0) return;
-  const pixels = [...foreign.values()].reduce((a, b) => a + b, 0);
-  const [example] = foreign.keys();
-  report("error", "mask-values", `${file}: ${pixels} pixels have colours of no class, e.g. ${example}`);
+  return pixels === 0 ? undefined : `${pixels} pixels have colours of no class, e.g. ${example}`;
 }
 
-async function checkSound(folder: string, clip: ClipFiles, report: Report): Promise<string | undefined> {
+/** Checks the sound; returns its digest, unless it is silent (all silences are alike) or missing. */
+async function checkSound(folder: string, clip: ClipFiles, findings: Findings): Promise<string | undefined> {
   const file = path.join(folder, clip.wav);
   const present = await stat(file).catch(() => undefined);
-  if (!present?.isFile()) return undefined; // Reported as missing, unless a log-mel takes its place.
+  if (!present?.isFile()) return undefined; // reported as missing, unless a log-mel takes its place
   const sound = await readWavFile(file);
   const mono = toMono(sound);
   const examples = exampleCount(Math.floor((mono.length * VGGISH_RATE_HZ) / sound.sampleRateHz));
   if (examples < clip.frames.length) {
     const seconds = (mono.length / sound.sampleRateHz).toFixed(2);
-    report(
-      "warning",
+    const wanted = clip.frames.length;
+    findings.warning(
       "audio",
-      `${clip.wav}: ${seconds} s of sound give ${examples} examples, expected ${clip.frames.length}`,
+      `${clip.wav}: ${seconds} s of sound give ${examples} examples, expected ${wanted}`,
     );
   }
   if (mono.every((sample) => sample === 0)) {
-    report("warning", "audio", `${clip.wav}: it is silent throughout`);
-    return undefined; // All silences are alike.
+    findings.warning("audio", `${clip.wav}: the sound is silent throughout`);
+    return undefined;
   }
   return createHash("sha256").update(mono).digest("hex");
 }
 
-async function checkPickle(folder: string, clip: ClipFiles, report: Report): Promise<void> {
+async function checkPickle(folder: string, clip: ClipFiles, findings: Findings): Promise<void> {
   if (clip.pickle === undefined) return;
   const file = path.join(folder, clip.pickle);
   const present = await stat(file).catch(() => undefined);
-  if (present === undefined) return; // The sound takes its place.
+  if (present === undefined) return; // the WAV file takes its place
   const { dtype, shape } = await loadTorchTensor(file);
   const [count = 0, ...example] = shape;
   if (dtype !== "f32" || count < 1 || example.join() !== "1,96,64") {
-    report("error", "log-mel", `${clip.pickle}: expected f32[N,1,96,64], found ${dtype}[${shape.join(",")}]`);
+    const found = `${dtype}[${shape.join(",")}]`;
+    findings.error("log-mel", `${clip.pickle}: expected f32[N,1,96,64], found ${found}`);
   } else if (count < clip.frames.length) {
-    report("warning", "log-mel", `${clip.pickle}: ${count} examples, expected ${clip.frames.length}`);
+    findings.warning("log-mel", `${clip.pickle}: ${count} examples, expected ${clip.frames.length}`);
   }
 }
