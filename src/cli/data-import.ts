@@ -1,4 +1,4 @@
-/** `avseg data import`: one's own videos and masks to a training set, and a configuration to train on it. */
+/** `avseg data import`: makes a training set of a user's videos and masks, and a configuration to train on it. */
 import path from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { stringify } from "yaml";
@@ -41,11 +41,11 @@ export function importCommand(): Command {
         .choices(["s4", "ms3", "avss"])
         .default("ms3"),
     )
-    .option("--classes <list>", "names of what may sound, by comma: class 1, 2, ... (avss only)", classList)
+    .option("--classes <list>", "comma-separated class names: class 1, 2, ... (avss only)", classList)
     .option("--size <pixels>", "height and width of the frames", integer(32, 4096), 224)
     .option("--val <fraction>", "fraction of the clips for validation", fraction, 0.15)
     .option("--test <fraction>", "fraction of the clips for testing", fraction, 0.15)
-    .option("--seed <n>", "decides which videos go to which split", integer(0), 123)
+    .option("--seed <n>", "seed of the division into splits", integer(0), 123)
     .option("--from <checkpoint>", "write a configuration that fine-tunes this checkpoint")
     .addHelpText(
       "after",
@@ -55,9 +55,9 @@ Example:
   avseg train ms3 data/mine/ms3.yaml
   avseg data import my-clips --out data/mine --task avss --classes dog,guitar
 
-A mask has the video's size, 255 where something sounds and 0 elsewhere; the number in its name is the
-second whose last frame it marks. For avss a mask has the number of the class (0 for the background), or
-its colour in the palette of PASCAL VOC and AVSBench.`,
+A mask has the size of the video. It is 255 where something sounds and 0 elsewhere; the number in its name is
+the second whose last frame it marks. For avss a mask holds the number of the class (0 for the background), or
+its color in the palette of PASCAL VOC and AVSBench.`,
     )
     .action(importOwn);
 }
@@ -91,7 +91,7 @@ async function importOwn(source: string, options: ImportCommandOptions): Promise
     valFraction: options.val,
     testFraction: options.test,
     seed: options.seed,
-    signal: interruptSignal("Nothing was kept."),
+    signal: interruptSignal("Nothing was written."),
     onProgress: ({ done, total }) => {
       progress ??= createProgress("importing", total, { unit: "clips" });
       progress.update(done);
@@ -101,12 +101,13 @@ async function importOwn(source: string, options: ImportCommandOptions): Promise
   print(`${folder}: ${clips.train} training, ${clips.val} validation and ${clips.test} test clips`);
   for (const { reason, files } of unused) print(`not used, ${reason}: ${listSome(files, 10)}`);
   const file = path.join(options.out, `${options.task}.yaml`);
-  if (clips.val === 0) print("no clip is left to validate on: the best epoch is chosen on those to train on");
+  if (clips.val === 0)
+    print("no clip is left for validation: the best epoch is chosen on the training clips");
   await writeFileAtomic(file, configText({ ...options, from }, clips, base));
   print(`Train on it with: ${commandLine("train", options.task, file)}`);
 }
 
-/** A configuration for imported data: it fine-tunes a checkpoint's own model, or is the published recipe. */
+/** A configuration for imported data: fine-tuning of a checkpoint, or the published recipe. */
 function configText(options: ImportCommandOptions, clips: ImportedDataset["clips"], base?: Config): string {
   const { task, out, from, size } = options;
   const fineTuning = base && {
@@ -124,10 +125,10 @@ function configText(options: ImportCommandOptions, clips: ImportedDataset["clips
           visual: { kind: "pvt-v2-b5", weights: "pretrained/pvt_v2_b5.pth" },
           audio: { weights: "pretrained/vggish-10086976.pth" },
         },
-    // Clips of AVSS may have ten seconds; these have five, and would be filled up.
+    // Clips of AVSS may have ten seconds, imported ones have five: without this they would be padded.
     data: { root: path.resolve(out), imageSize: base?.data.imageSize ?? size, frameCount: 5, batchSize: 4 },
     training: { ...fineTuning, evaluateFrom: 0, valSplit: clips.val > 0 ? "val" : "train" },
   };
   const weights = base ? "" : "# Encoder weights: `avseg weights pull pvt_v2_b5 vggish`.\n";
-  return `# Made by \`avseg data import\`; see src/config/schema.ts for everything that can be said here.\n${weights}${stringify(config)}`;
+  return `# Made by \`avseg data import\`; src/config/schema.ts lists every key.\n${weights}${stringify(config)}`;
 }

@@ -1,4 +1,4 @@
-/** `avseg data`: make, check and prepare datasets; importing them is a file of its own. */
+/** `avseg data`: generate, prepare and check datasets. `data-import.ts` imports them. */
 import { Argument, Command, InvalidArgumentError } from "commander";
 import { checkDataset, type DatasetIssue, type DatasetReport } from "../datasets/avsbench/check.js";
 import { prepareDataset } from "../datasets/avsbench/prepare.js";
@@ -15,7 +15,7 @@ import { interruptSignal } from "./run.js";
 /** Builds the command. */
 export function dataCommand(): Command {
   return new Command("data")
-    .description("make, prepare, import and check datasets")
+    .description("generate, prepare, import and check datasets")
     .addHelpText(
       "after",
       `
@@ -44,16 +44,16 @@ function kindList(text: string): Kind[] {
 
 function synthCommand(): Command {
   return new Command("synth")
-    .description("make SoundShapes, the embedded benchmark, in AVSBench's layout")
+    .description("generate SoundShapes, the built-in benchmark, in AVSBench's layout")
     .addArgument(task())
     .requiredOption("--out <dir>", "root to write under")
     .option("--train <n>", "training clips", integer(0, 99_999), 250)
     .option("--val <n>", "validation clips", integer(0, 99_999), 40)
     .option("--test <n>", "test clips", integer(0, 99_999), 60)
     .option("--size <pixels>", "height and width of the frames, 32 to 1024", integer(32, 1024), 224)
-    .option("--seed <n>", "other seeds give other clips", integer(0), 123)
-    .option("--videos <n>", "so many test clips also as MP4 files", integer(0), 0)
-    .option("--kinds <list>", `kinds of objects, by comma (default ${kinds.join(",")})`, kindList)
+    .option("--seed <n>", "seed of the generated clips", integer(0), 123)
+    .option("--videos <n>", "number of test clips to write as MP4 files, too", integer(0), 0)
+    .option("--kinds <list>", `comma-separated kinds of objects (default: ${kinds.join(",")})`, kindList)
     .addHelpText(
       "after",
       `
@@ -76,12 +76,17 @@ interface SynthOptions {
 }
 
 async function synth(which: Task, options: SynthOptions, command: Command): Promise<void> {
-  if (options.videos > options.test) command.error("avseg: --videos: expected no more than test clips");
+  if (options.videos > options.test)
+    command.error("avseg: --videos: expected at most the number of test clips");
   if (options.videos > 0 && options.size % 2 > 0) command.error("avseg: --videos: expected an even --size");
   const counts = { train: options.train, val: options.val, test: options.test };
-  const progress = createProgress("making clips", counts.train + counts.val + counts.test + options.videos, {
-    unit: "clips",
-  });
+  const progress = createProgress(
+    "generating clips",
+    counts.train + counts.val + counts.test + options.videos,
+    {
+      unit: "clips",
+    },
+  );
   const { folder, clips, videos, written, replaced } = await writeSoundShapes({
     task: which,
     root: options.out,
@@ -90,17 +95,17 @@ async function synth(which: Task, options: SynthOptions, command: Command): Prom
     seed: options.seed,
     clipsAsVideo: options.videos,
     kinds: options.kinds,
-    signal: interruptSignal("The data is incomplete and is made again by the same command."),
+    signal: interruptSignal("The data is incomplete; the same command generates it again."),
     onProgress: ({ done }) => progress.update(done),
   });
   progress.done();
-  const note = replaced ? ", in place of an earlier set of other options" : written ? "" : ", as they were";
+  const note = replaced ? ", in place of clips with other options" : written ? "" : ", unchanged";
   print([`${folder}: ${clips} clips${note}`, ...videos]);
 }
 
 function checkCommand(): Command {
   return new Command("check")
-    .description("read a dataset whole and list everything that is wrong with it")
+    .description("read every file of a dataset and list everything that is wrong with it")
     .addArgument(task())
     .argument("<root>", "root of AVSBench, or the task's folder")
     .option("--json", "print JSON")
@@ -126,7 +131,7 @@ function checkCommand(): Command {
       const errors = report.issues.filter((issue) => issue.severity === "error").length;
       if (errors === 0) return;
       throw new DatasetError(`${report.folder}: ${errors} ${errors === 1 ? "error" : "errors"} found`, {
-        hint: "Mend the files listed above, or remove their rows from the table.",
+        hint: "Fix the files listed above, or remove their rows from the table.",
       });
     });
 }
@@ -136,7 +141,7 @@ function reportLines({ folder, clips, issues }: DatasetReport, limit: number): s
     `${issue.severity} [${issue.kind}]${issue.clip && ` ${issue.clip}`}: ${issue.message}`;
   const counts = `${clips.train} training, ${clips.val} validation and ${clips.test} test clips`;
   const lines = issues.slice(0, limit).map(line);
-  if (issues.length > limit) lines.push(`... and ${issues.length - limit} more (--limit shows them)`);
+  if (issues.length > limit) lines.push(`... and ${issues.length - limit} more (raise --limit to see them)`);
   return [...lines, `${folder}: ${counts}, ${issues.length} findings`];
 }
 
@@ -144,7 +149,7 @@ function prepareCommand(): Command {
   return new Command("prepare")
     .description("turn raw videos into AVSBench's layout: frames, 16 kHz sound, log-mels")
     .addArgument(task())
-    .argument("<videos>", "folder of videos, named as the clips, in any subfolders")
+    .argument("<videos>", "folder of videos with the names of the clips, in any subfolders")
     .requiredOption("--table <csv>", "metadata table, e.g. s4_meta_data.csv")
     .requiredOption("--out <dir>", "root to write under")
     .option("--size <pixels>", "height and width of the frames (not AVSS)", integer(32, 4096), 224)
@@ -154,7 +159,7 @@ function prepareCommand(): Command {
 Example:
   avseg data prepare s4 raw_videos --table s4_meta_data.csv --out data/AVSBench
 
-Clips that are there already are kept, so an interrupted run goes on. Masks are not made here.`,
+Existing clips are kept, so the same command resumes an interrupted run. Masks are not created.`,
     )
     .action(async (which: Task, videos: string, options: { table: string; out: string; size: number }) => {
       let progress: ReturnType<typeof createProgress> | undefined;
@@ -164,22 +169,22 @@ Clips that are there already are kept, so an interrupted run goes on. Masks are 
         table: options.table,
         root: options.out,
         imageSize: options.size,
-        signal: interruptSignal("Finished clips are kept; the same command goes on."),
+        signal: interruptSignal("Finished clips are kept; the same command continues."),
         onProgress: ({ done, total, id }) => {
           progress ??= createProgress("preparing", total, { unit: "clips" });
           progress.update(done, id);
         },
       });
       progress?.done();
-      for (const { id, message } of result.failures) print(`left out ${id}: ${message}`);
-      print(`${result.folder}: ${result.prepared} clips prepared, ${result.present} were there`);
+      for (const { id, message } of result.failures) print(`omitted ${id}: ${message}`);
+      print(`${result.folder}: ${result.prepared} clips prepared, ${result.present} existed`);
       const [mask] = result.missingMasks;
       if (mask)
         print(`${result.missingMasks.length} of them have no masks yet; the first belongs at ${mask}`);
       const failed = result.failures.length;
       if (failed === 0) return;
       throw new DatasetError(`${failed} of the table's clips could not be prepared`, {
-        hint: "They are listed above and not in the table that was written; mend them and run this again.",
+        hint: "They are listed above and omitted from the new table. Fix them and run the command again.",
       });
     });
 }

@@ -1,4 +1,4 @@
-/** What every dataset yields: one clip, decoded, resized and ready for a model. */
+/** The interface of datasets: clips, decoded, resized and ready for a model. */
 import type { Task } from "../models/model-config.js";
 import type { TensorOf } from "../tensor.js";
 import type { ClipRequest } from "./avsbench/load-clip.js";
@@ -10,7 +10,7 @@ export type Split = "train" | "val" | "test";
 
 /** One clip of T one-second steps at the model's image size H x W. */
 export interface Clip {
-  /** The clip's name in the dataset, unique within its split. */
+  /** Name of the clip in the dataset, unique within its split. */
   readonly id: string;
   /** The category folder (S4), the AVSS subset (`v1s`, `v1m`, `v2`), or `""` (MS3). */
   readonly category: string;

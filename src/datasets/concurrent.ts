@@ -1,6 +1,6 @@
 /**
  * Calls `work` on every item, at most `limit` at a time, and returns the results in order.
- * The first failure is thrown once the calls under way have ended; no further ones are started.
+ * After a failure no further calls are started; it is thrown when those under way have ended.
  */
 export async function mapConcurrent<T, R>(
   items: readonly T[],

@@ -6,31 +6,38 @@ import { WorkerPool } from "./worker-pool.js";
 
 /** Options of a `ClipLoader`. */
 export interface LoaderOptions {
-  /** Decides the order of every epoch; default 123. */
+  /** Determines the order of every epoch. Default: 123. */
   readonly seed?: number | undefined;
-  /** Decoding threads; 0 decodes on the calling thread. Default: one less than the cores, 1 to 4. */
+  /** Decoding threads; 0 decodes on the calling thread. Default: one less than the number of cores, 1 to 4. */
   readonly workers?: number | undefined;
-  /** Batches decoded ahead of the one in use; default 2. */
+  /** Batches decoded ahead of the current one. Default: 2. */
   readonly prefetch?: number | undefined;
-  /** Memory for decoded clips, which later epochs then need not decode again; default 512 MiB. */
+  /** Memory for decoded clips, which later epochs do not decode again. Default: 512 MiB. */
   readonly cacheBytes?: number | undefined;
 }
 
-/** Which batches of which epoch. */
+/** Options of `ClipLoader.batches`. */
 export interface BatchOptions {
-  /** Orders of different epochs differ; default 0. */
+  /** Number of the epoch; epochs differ in their order. Default: 0. */
   readonly epoch?: number | undefined;
   readonly batchSize: number;
-  /** Skips this many batches without decoding them, to go on where a run stopped; default 0. */
+  /** Skips this many batches without decoding them, to resume a run. Default: 0. */
   readonly startBatch?: number | undefined;
-  /** Random order; default false: the dataset's own. */
+  /** Random order. Default: false, the order of the dataset. */
   readonly shuffle?: boolean | undefined;
-  /** Leaves out a last batch of fewer clips; default false. */
+  /** Omits a last batch of fewer clips. Default: false. */
   readonly dropLast?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Loads the clips of one dataset. Clips may be shared between epochs: do not change them. */
+/**
+ * Loads the clips of one dataset in batches. Epochs may share clips: do not modify them.
+ *
+ * @example
+ * const loader = new ClipLoader(dataset);
+ * for await (const clips of loader.batches({ batchSize: 4, shuffle: true, epoch: 0 })) await train(clips);
+ * await loader.close();
+ */
 export class ClipLoader {
   readonly #dataset: AvsDataset;
   readonly #seed: number;
@@ -58,15 +65,15 @@ export class ClipLoader {
     return dropLast ? Math.floor(this.length / batchSize) : Math.ceil(this.length / batchSize);
   }
 
-  /** The clips' indices in the order of an epoch: a function of the seed and the epoch only. */
+  /** Indices of the clips in the order of an epoch: a function of the seed and the epoch only. */
   order({ epoch = 0, shuffle = false }: Pick<BatchOptions, "epoch" | "shuffle"> = {}): number[] {
     if (!shuffle) return Array.from({ length: this.length }, (_, i) => i);
     return new Random(this.#seed, hashText("clip order"), epoch).permutation(this.length);
   }
 
   /**
-   * The batches of an epoch. Throws `DatasetError` at the batch whose clip cannot be decoded, `RangeError`
-   * for bad options, and the signal's reason when aborted.
+   * The batches of an epoch. Throws `DatasetError` at the batch whose clip cannot be decoded, `RangeError` for a batch
+   * size below 1, and the signal's reason when aborted.
    */
   async *batches(options: BatchOptions): AsyncGenerator<Clip[], void, undefined> {
     const { batchSize, startBatch = 0, signal } = options;
@@ -82,7 +89,7 @@ export class ClipLoader {
       while (next < count && underWay.length <= this.#prefetch) {
         const start = next++ * batchSize;
         const clips = Promise.all(order.slice(start, start + batchSize).map((index) => this.load(index)));
-        // A failure is thrown when its batch is due; until then nobody is listening.
+        // A failure is thrown when its batch is due; until then it must not be an unhandled rejection.
         clips.catch(() => {});
         underWay.push(clips);
       }
@@ -90,23 +97,23 @@ export class ClipLoader {
     }
   }
 
-  /** One clip, from the cache if it is there. Throws `DatasetError`. */
+  /** One clip, from the cache if possible. Throws `DatasetError`. */
   load(index: number): Promise<Clip> {
     const cached = this.#cache.get(index);
     if (cached !== undefined) return cached;
     const pool = this.#pool;
     const clip = this.#dataset.load(index, pool && ((request) => pool.load(request)));
-    return this.#kept(index, clip);
+    return this.#cached(index, clip);
   }
 
-  /** Ends the decoding threads and forgets all clips. */
+  /** Ends the decoding threads and clears the cache. */
   async close(): Promise<void> {
     this.#cache.clear();
     await this.#pool?.close();
   }
 
-  /** Keeps a clip while there is room: the first ones stay, because each is needed once per epoch. */
-  #kept(index: number, loading: Promise<Clip>): Promise<Clip> {
+  /** Caches a clip while there is room. The first clips stay, because each clip is needed once per epoch. */
+  #cached(index: number, loading: Promise<Clip>): Promise<Clip> {
     if (this.#cacheRoom <= 0) return loading;
     this.#cache.set(index, loading);
     loading.then(
@@ -124,7 +131,7 @@ export class ClipLoader {
   }
 }
 
-/** Waits for `work`, but no longer than until the signal aborts. */
+/** Waits for `work` until the signal aborts. */
 async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return work;
   let stop = (): void => {};

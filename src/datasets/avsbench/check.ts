@@ -223,7 +223,7 @@ function checkMask(
   }
 }
 
-/** How many pixels have colours of no class, if any. */
+/** How many pixels have colors of no class, if any. */
 function foreignColors({ data }: Image, classCount: number): string | undefined {
   let pixels = 0;
   let example = "";
@@ -232,7 +232,7 @@ function foreignColors({ data }: Image, classCount: number): string | undefined 
     if (classOfColor(r, g, b) < classCount) continue;
     if (pixels++ === 0) example = `(${r}, ${g}, ${b})`;
   }
-  return pixels === 0 ? undefined : `${pixels} pixels have colours of no class, e.g. ${example}`;
+  return pixels === 0 ? undefined : `${pixels} pixels have colors of no class, e.g. ${example}`;
 }
 
 /** Checks the sound; returns its digest, unless it is silent (all silences are alike) or missing. */

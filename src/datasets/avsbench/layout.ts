@@ -6,11 +6,11 @@ import { DatasetError } from "../../errors.js";
 import type { Split, Task } from "../clip.js";
 import type { Table, TableRow } from "./table.js";
 
-/** Names that AVSBench gives to a task's files. */
+/** Names of the files of a task. */
 export interface TaskLayout {
-  /** The task's folder below the root of AVSBench. */
+  /** The folder of the task below the root of AVSBench. */
   readonly folder: string;
-  /** The metadata table inside that folder, with the columns that it must have. */
+  /** The metadata table in that folder, with its required columns. */
   readonly table: string;
   readonly columns: readonly string[];
   /** Steps per clip, T. */
@@ -29,7 +29,7 @@ export const layouts: Readonly<Record<Task, TaskLayout>> = {
   avss: { folder: "AVSS", table: "metadata.csv", columns: ["uid", "split", "label"], frameCount: 10 },
 };
 
-/** The class names of AVSS, by name, in the task's folder. */
+/** File in the folder of AVSS that maps class names to indices. */
 export const labelFile = "label2idx.json";
 
 /** The files of one clip, relative to the task's folder. */
@@ -41,10 +41,10 @@ export interface ClipFiles {
   /** Line of the metadata table that names the clip. */
   readonly line: number;
   readonly frames: readonly string[];
-  /** The mask of each frame, `undefined` where the setting has none (S4 and v1s in training). */
+  /** The mask of each frame; `undefined` where the task has none (S4 and v1s in training). */
   readonly masks: readonly (string | undefined)[];
   readonly wav: string;
-  /** A pickled log-mel that takes the place of the WAV; AVSS has none. */
+  /** A pickled log-mel, which is used instead of the WAV file; AVSS has none. */
   readonly pickle: string | undefined;
 }
 
@@ -53,12 +53,12 @@ const splits: readonly string[] = ["train", "val", "test"] satisfies Split[];
 /** Frames of the clips of each AVSS subset. */
 export const subsetFrames: Readonly<Record<string, number>> = { v1s: 5, v1m: 5, v2: 10 };
 
-/** Where the files of every row are. Throws `DatasetError` for a row that names no valid place. */
+/** The files of every row. Throws `DatasetError` for a row with an invalid name, split or subset. */
 export function filesOfTable(task: Task, table: Table): ClipFiles[] {
   return table.rows.map((row) => filesOfRow(task, row, table.source));
 }
 
-/** Where the files of one row are. Throws `DatasetError` for a row that names no valid place. */
+/** The files of one row. Throws `DatasetError` for a row with an invalid name, split or subset. */
 export function filesOfRow(task: Task, row: TableRow, source: string): ClipFiles {
   const where = `${source} line ${row.line}`;
   const value = (column: string): string => {
@@ -80,7 +80,7 @@ export function filesOfRow(task: Task, row: TableRow, source: string): ClipFiles
 }
 
 /**
- * The files of a clip by its names, as the tables of AVSBench would give them.
+ * The files of a clip, as for a row of AVSBench's tables.
  * `category` is the category (S4), the subset (AVSS), or ignored (MS3).
  */
 export function filesOf(task: Task, clip: { id: string; category: string; split: Split }): ClipFiles {

@@ -1,4 +1,4 @@
-/** Decodes one clip of AVSBench's layout: frames and masks resized as published, sound as log-mels. */
+/** Decodes one clip in AVSBench's layout: frames and masks resized as published, sound as log-mels. */
 import { access } from "node:fs/promises";
 import path from "node:path";
 import { AvsegError, DatasetError } from "../../errors.js";
@@ -19,13 +19,13 @@ import { loadTorchTensor } from "../../weights/node/load.js";
 import type { Clip, Task } from "../clip.js";
 import type { ClipFiles } from "./layout.js";
 
-/** Where a clip's log-mels come from: the shipped pickle where there is one, or one of the two only. */
+/** Source of a clip's log-mels: the pickle if there is one, else the WAV file (`auto`); or only one of them. */
 export type AudioSource = "auto" | "pkl" | "wav";
 
-/** Everything that decides what a clip decodes to; plain data, so that it can be sent to a worker. */
+/** Everything that determines the decoded clip; plain data, so that it can be sent to a worker. */
 export interface ClipRequest {
   readonly task: Task;
-  /** The task's folder. */
+  /** The folder of the task. */
   readonly folder: string;
   readonly files: ClipFiles;
   readonly imageSize: number;
@@ -35,19 +35,19 @@ export interface ClipRequest {
   readonly audio: AudioSource;
 }
 
-/** The colour that normalisation maps nearest to zero: what padding frames are filled with. */
-const paddingColour = [124, 116, 104] as const;
+/** The color of padding frames: the one that normalization maps closest to zero. */
+const paddingColor = [124, 116, 104] as const;
 
-/** Labels may have this share of pixels in colours of no class, which count as background, as published. */
-const allowedForeignColours = 0.05;
+/** Fraction of the pixels of a label image that may have colors of no class; they are background, as published. */
+const allowedForeignColors = 0.05;
 
-/** Decodes a clip. Throws `DatasetError` naming the clip, the file, what was expected and what was found. */
+/** Decodes a clip. Throws `DatasetError` that names the clip, the file, the expected and the found content. */
 export async function loadClip(request: ClipRequest): Promise<Clip> {
   try {
     const { files, frameCount, imageSize: side } = request;
     const count = Math.min(frameCount, files.frames.length);
     const frames = new Uint8Array(frameCount * side * side * 3);
-    for (let i = 3 * count * side * side; i < frames.length; i++) frames[i] = paddingColour[i % 3] as number;
+    for (let i = 3 * count * side * side; i < frames.length; i++) frames[i] = paddingColor[i % 3] as number;
     const labelled = Array.from({ length: count }, (_, t) => t).filter((t) => files.masks[t] !== undefined);
     const masks = new Uint8Array(labelled.length * side * side);
     const loadStep = async (t: number): Promise<void> => {
@@ -83,7 +83,7 @@ export async function loadClip(request: ClipRequest): Promise<Clip> {
   }
 }
 
-/** A `DatasetError` that names the clip, for a failure to read one of its files; bugs stay as they are. */
+/** A `DatasetError` that names the clip, for a failure to read one of its files; other errors are unchanged. */
 function asDatasetError(error: unknown, files: ClipFiles): unknown {
   if (!(error instanceof AvsegError)) return error;
   const row = files.line > 0 ? `, line ${files.line} of the table` : "";
@@ -93,7 +93,7 @@ function asDatasetError(error: unknown, files: ClipFiles): unknown {
   });
 }
 
-/** Frames and masks at the model's size: cropped to a square in AVSS training, stretched otherwise. */
+/** A frame or mask at the model's size: cropped to a square in AVSS training, stretched otherwise. */
 function resized(image: Image, request: ClipRequest, filter: "bilinear" | "nearest"): Image {
   const side = request.imageSize;
   if (request.task === "avss" && request.files.split === "train") {
@@ -108,12 +108,12 @@ function checkSameSize(mask: Image, maskPath: string, frame: Image, framePath: s
   const [m, f] = [imageSize(mask), imageSize(frame)];
   if (m.height === f.height && m.width === f.width) return;
   throw new DatasetError(
-    `${maskPath}: the mask is ${m.width}x${m.height}, expected ${f.width}x${f.height} as its frame ${framePath}`,
+    `${maskPath}: the mask is ${m.width}x${m.height}, expected ${f.width}x${f.height} like its frame ${framePath}`,
     { hint: "Make the mask again at the frame's size, resizing without interpolation." },
   );
 }
 
-/** A binary mask, `u8[H,W]` of 0 and 1: a pixel counts from mid-gray on. Throws `DatasetError`. */
+/** A binary mask, `u8[H,W]` of 0 and 1: pixels of 128 and above are 1. Throws `DatasetError`. */
 export async function readBinary(maskPath: string): Promise<Image> {
   const gray = await readGray(maskPath);
   let brightest = 0;
@@ -131,12 +131,12 @@ export async function readBinary(maskPath: string): Promise<Image> {
 
 /** A semantic label image as class indices, `u8[H,W]`. Throws `DatasetError`. */
 export async function readClasses(maskPath: string, classCount: number): Promise<Image> {
-  return classesOf(await readRgb(maskPath), maskPath, classCount, allowedForeignColours);
+  return classesOf(await readRgb(maskPath), maskPath, classCount, allowedForeignColors);
 }
 
 /**
- * The class indices, `u8[H,W]`, of a label image in the classes' colours, `u8[H,W,3]`. Throws `DatasetError` when
- * more than the share `allowed` of its pixels has other colours; those are background.
+ * The class indices, `u8[H,W]`, of a label image in the colors of the classes, `u8[H,W,3]`. Pixels of other colors are
+ * background. Throws `DatasetError` when they are more than the fraction `allowed` of all pixels.
  */
 export function classesOf({ data, shape }: Image, maskPath: string, classCount: number, allowed = 0): Image {
   const classes = new Uint8Array(data.length / 3);
@@ -154,9 +154,9 @@ export function classesOf({ data, shape }: Image, maskPath: string, classCount: 
   }
   if (foreign > allowed * classes.length) {
     throw new DatasetError(
-      `${maskPath}: ${foreign} of ${classes.length} pixels have colours of none of the ${classCount} classes, e.g. ${example}`,
+      `${maskPath}: ${foreign} of ${classes.length} pixels have colors of none of the ${classCount} classes, e.g. ${example}`,
       {
-        hint: "Check that the names of the classes belong to these labels and that they were saved without loss.",
+        hint: "Check that the class names belong to these labels, and that the labels were saved without loss.",
       },
     );
   }
@@ -171,12 +171,12 @@ async function loadLogMel(request: ClipRequest): Promise<TensorOf<"f32">> {
     if (audio === "pkl" || (await exists(file))) return fitted(await readPickle(file), frameCount, false);
   } else if (audio === "pkl") {
     throw new DatasetError(`${folder}: ${task} has no log-mel files, only sound`, {
-      hint: "Read wav files.",
+      hint: "Set data.audio to wav or auto.",
     });
   }
   const wavPath = path.join(folder, files.wav);
   const sound = await readWavFile(wavPath);
-  // A second more than the examples span: what lies beyond would only be computed to be cut off.
+  // One second more than the examples span: later samples have no effect.
   const mono = toMono(sound).slice(0, (frameCount + 1) * sound.sampleRateHz);
   if (task !== "avss") return fitExamples(mono, sound.sampleRateHz, frameCount);
   return fitted(logMelExamples(mono, sound.sampleRateHz), frameCount, true);
@@ -199,13 +199,13 @@ async function readPickle(file: string): Promise<TensorOf<"f32">> {
   const [count = 0, ...rest] = tensor.shape;
   if (tensor.dtype !== "f32" || count < 1 || rest.join() !== "1,96,64") {
     throw new DatasetError(`${file}: expected log-mels f32[N,1,96,64], found ${describe(tensor)}`, {
-      hint: "Make it again from the sound, or remove it to use the wav file.",
+      hint: "Make it again from the sound, or remove it to use the WAV file.",
     });
   }
   return tensor;
 }
 
-/** Exactly `count` examples: cut, or filled up with zeros (AVSS) or the last one, as published. */
+/** Exactly `count` examples: cut, or padded with zeros (AVSS) or with the last one, as published. */
 function fitted(logMel: TensorOf<"f32">, count: number, zeros: boolean): TensorOf<"f32"> {
   const [found = 0, ...example] = logMel.shape;
   if (found === count) return logMel;

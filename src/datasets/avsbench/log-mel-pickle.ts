@@ -1,12 +1,13 @@
 /**
- * Log-mels as AVSBench ships them: a pickled PyTorch tensor, for use with the published Python code.
- * Only written here; reading is `src/weights`, which trusts no pickle.
+ * Writes log-mels as AVSBench stores them: a pickled PyTorch tensor, for use with the published Python code.
+ * They are read by `src/weights`, which executes nothing in a pickle.
  */
 import { sizeOf, type TensorOf } from "../../tensor.js";
 
 /** The bytes of `pickle.dump(tensor)`. Throws `RangeError` for a tensor of 2^29 elements or more. */
 export function encodeTensorPickle(tensor: TensorOf<"f32">): Uint8Array<ArrayBuffer> {
-  if (tensor.data.length >= 2 ** 29) throw new RangeError("pickle: the tensor is too large");
+  if (tensor.data.length >= 2 ** 29)
+    throw new RangeError(`pickle: expected fewer than 2^29 elements, got ${tensor.data.length}`);
   const storage = legacyStorage(tensor.data);
   const strides = tensor.shape.map((_, axis) => sizeOf(tensor.shape.slice(axis + 1)));
   // torch._utils._rebuild_tensor_v2(storage, 0, shape, strides, requires_grad=False, OrderedDict())
@@ -32,7 +33,7 @@ export function encodeTensorPickle(tensor: TensorOf<"f32">): Uint8Array<ArrayBuf
   ]);
 }
 
-/** A float storage in PyTorch's legacy file format: five small pickles, then the number of elements and these. */
+/** A float storage in PyTorch's legacy file format: five small pickles, the number of elements, the elements. */
 function legacyStorage(data: Float32Array): Uint8Array<ArrayBuffer> {
   const magic = [0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
   const version = integer(1001);

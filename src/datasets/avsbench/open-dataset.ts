@@ -1,4 +1,4 @@
-/** Opens a split of AVSBench (or of anything in its layout) and checks that its files are there. */
+/** Opens a split of AVSBench, or of any dataset in its layout, and checks that its files exist. */
 import { readdir, readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import * as z from "zod";
@@ -13,14 +13,14 @@ import { parseTable, type Table } from "./table.js";
 /** Options of `openDataset`. */
 export interface OpenOptions {
   readonly task: Task;
-  /** The root of AVSBench, or the task's folder itself. */
+  /** The root of AVSBench, or the folder of the task. */
   readonly root: string;
   readonly split: Split;
-  /** Height and width that frames and masks are resized to. */
+  /** Height and width to which frames and masks are resized. */
   readonly imageSize: number;
-  /** Where log-mels come from; default `"auto"`: the pickle if there is one, else the WAV. */
+  /** Source of the log-mels. Default: `"auto"`, the pickle if there is one, else the WAV file. */
   readonly audio?: AudioSource | undefined;
-  /** Steps per clip, T; default as published: 5, for AVSS 10. */
+  /** Steps per clip, T. Default: as published, 5, for AVSS 10. */
   readonly frameCount?: number | undefined;
   /** Called with what a user should know although the split can be used. */
   readonly onWarning?: ((message: string) => void) | undefined;
@@ -28,7 +28,11 @@ export interface OpenOptions {
 
 /**
  * Opens one split. The clips come in the order of the metadata table; a clip that the table repeats comes once.
- * Throws `DatasetError` for a missing or malformed table, an empty split, or a row without its files.
+ * Throws `DatasetError` for a missing or malformed table, an empty split, or a row whose files are missing.
+ *
+ * @example
+ * const dataset = await openDataset({ task: "s4", root: "data/AVSBench", split: "test", imageSize: 224 });
+ * const { frames, masks } = await dataset.load(0);
  */
 export async function openDataset(options: OpenOptions): Promise<AvsDataset> {
   const { task, split } = options;
@@ -38,15 +42,15 @@ export async function openDataset(options: OpenOptions): Promise<AvsDataset> {
   const files = withoutRepeats(rows, (message) => options.onWarning?.(`${table.source}: ${message}`));
   if (files.length === 0) {
     throw new DatasetError(`${table.source}: no row has the split "${split}"`, {
-      hint: "Choose another split, or add its clips.",
+      hint: "Choose another split, or add its clips to the table.",
     });
   }
   const classes = task === "avss" ? await readClassNames(folder) : ["background", "sounding"];
   const frameCount = options.frameCount ?? layouts[task].frameCount;
   const shortest = Math.min(...files.map((clip) => clip.frames.length));
   if (task !== "avss" && frameCount > shortest) {
-    throw new DatasetError(`${task}: expected at most ${shortest} steps per clip, asked for ${frameCount}`, {
-      hint: "Lower the frame count.",
+    throw new DatasetError(`${task}: expected at most ${shortest} steps per clip, got ${frameCount}`, {
+      hint: "Lower data.frameCount.",
     });
   }
   await mapConcurrent(files, 16, (clip) => checkPresent(folder, clip, table.source, options.audio ?? "auto"));
@@ -91,7 +95,7 @@ function withoutRepeats(rows: readonly ClipFiles[], onWarning: (message: string)
   return [...first.values()];
 }
 
-/** The folder of a task below `root`, or `root` if it is that folder. Throws `DatasetError` if it is neither. */
+/** The folder of a task: below `root`, or `root` itself. Throws `DatasetError` when neither has the table. */
 export async function taskFolder(task: Task, root: string): Promise<string> {
   const { folder, table } = layouts[task];
   for (const candidate of [path.join(root, folder), root]) {
@@ -104,7 +108,7 @@ export async function taskFolder(task: Task, root: string): Promise<string> {
   });
 }
 
-/** Reads a task's metadata table. Throws `DatasetError`; `onFault` takes those of single rows (see `parseTable`). */
+/** Reads the metadata table of a task. Throws `DatasetError`; `onFault` gets those of single rows (see `parseTable`). */
 export async function readTable(
   task: Task,
   folder: string,
@@ -114,7 +118,7 @@ export async function readTable(
   return parseTable(await readText(source), source, layouts[task].columns, onFault);
 }
 
-/** Class names by index from `label2idx.json`, any number of them. Throws `DatasetError`. */
+/** Class names by index from `label2idx.json`. Throws `DatasetError`. */
 export async function readClassNames(folder: string): Promise<string[]> {
   const source = path.join(folder, labelFile);
   const text = await readText(source);
@@ -167,7 +171,7 @@ export async function readText(source: string, hint = "Check the path."): Promis
   }
 }
 
-/** Checks that a row's frames, masks and sound exist, so that a long run does not find out half-way. */
+/** Checks that the frames, masks and sound of a row exist, so that a long run does not fail halfway. */
 async function checkPresent(
   folder: string,
   clip: ClipFiles,
@@ -176,14 +180,14 @@ async function checkPresent(
 ): Promise<void> {
   const missing = await missingFiles(folder, clip, audio);
   if (missing[0] === undefined) return;
-  const more = missing.length > 1 ? ` and ${missing.length - 1} more` : "";
+  const more = missing.length > 1 ? ` and ${missing.length - 1} more files` : "";
   throw new DatasetError(
     `${source} line ${clip.line}: clip ${clip.id} has no ${path.join(folder, missing[0])}${more}`,
-    { hint: "Add the files, remove the row, or list all that is wrong with `avseg data check`." },
+    { hint: "Add the files or remove the row; `avseg data check` lists everything that is wrong." },
   );
 }
 
-/** The files that a clip needs and that are not there, relative to the task's folder. */
+/** The missing files of a clip, relative to the folder of the task. */
 export async function missingFiles(folder: string, clip: ClipFiles, audio: AudioSource): Promise<string[]> {
   const images = [...clip.frames, ...clip.masks.filter((mask) => mask !== undefined)];
   const names = await listing(folder, images);
@@ -198,7 +202,7 @@ export async function missingFiles(folder: string, clip: ClipFiles, audio: Audio
   return [...missing, ...sounds.slice(0, 1)];
 }
 
-/** All files of the folders that `files` are in: one listing instead of a question per file. */
+/** All files of the folders that hold `files`: one listing per folder is faster than a check per file. */
 async function listing(folder: string, files: readonly string[]): Promise<Set<string>> {
   const names = new Set<string>();
   for (const dir of new Set(files.map((file) => path.posix.dirname(file)))) {

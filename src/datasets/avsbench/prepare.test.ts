@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promise
 import os from "node:os";
 import path from "node:path";
 import test, { type TestContext } from "node:test";
-import { DatasetError } from "../../errors.js";
+import { DatasetError, LockedError } from "../../errors.js";
 import { encodePng, readRgb } from "../../media/node/image-file.js";
 import { encodeWav } from "../../media/wav.js";
 import { renderClip } from "../sound-shapes/render-clip.js";
@@ -30,7 +30,12 @@ test("videos become clips in the published layout; bad ones are reported and lef
   const rows = ["one,0,disc,val", "two,0,star,test", "broken,0,star,test", "absent,0,star,test"];
   await writeFile(table, `name,start,category,split\n${rows.join("\n")}\n`);
   const options = { task: "s4", videos, table, root: path.join(dir, "out"), imageSize: 64 } as const;
-  const first = await prepareDataset(options);
+  const second: Promise<void>[] = [];
+  const onProgress = () => {
+    if (second.length === 0) second.push(assert.rejects(prepareDataset(options), LockedError));
+  };
+  const first = await prepareDataset({ ...options, onProgress });
+  await Promise.all(second);
   assert.deepEqual([first.prepared, first.present], [2, 0]);
   assert.deepEqual(
     first.missingMasks.map((file) => path.relative(first.folder, file).replaceAll(path.sep, "/")),

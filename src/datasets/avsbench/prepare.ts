@@ -1,30 +1,31 @@
-/** Raw videos to AVSBench's layout, as published: frames, 16 kHz sound, log-mels. */
+/** Converts raw videos to AVSBench's layout, as published: frames, 16 kHz sound, log-mels. */
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
-import { AvsegError, DatasetError } from "../../errors.js";
+import { AvsegError, DatasetError, OutputError } from "../../errors.js";
 import { fitExamples, VGGISH_RATE_HZ } from "../../media/log-mel.js";
 import { ffmpegBackend } from "../../media/node/ffmpeg.js";
 import { encodeFrame } from "../../media/node/image-file.js";
 import type { StepFrame, VideoInfo } from "../../media/video.js";
 import { encodeWav, readWav, toMono } from "../../media/wav.js";
-import { ensureWritableDir, writeFileAtomic } from "../../node/files.js";
+import { writeFileAtomic } from "../../node/files.js";
+import { lockBeside, withLock } from "../../node/lock.js";
 import type { Task } from "../clip.js";
 import { mapConcurrent } from "../concurrent.js";
 import { type ClipFiles, filesOfRow, layouts } from "./layout.js";
 import { encodeTensorPickle } from "./log-mel-pickle.js";
 import { missingFiles, readText } from "./open-dataset.js";
-import { formatTable, parseTable } from "./table.js";
+import { formatTable, parseTable, type Table } from "./table.js";
 
 /** Options of `prepareDataset`. */
 export interface PrepareOptions {
   readonly task: Task;
-  /** Folder with the raw videos, in any subfolders; a clip's video is the file of the clip's name. */
+  /** Folder with the raw videos, in any subfolders; the video of a clip has the name of the clip. */
   readonly videos: string;
-  /** Metadata table with the columns of the task's own. */
+  /** Metadata table with the columns of the task. */
   readonly table: string;
-  /** The root to write under; the task gets its folder there. */
+  /** The root to write under; the task gets its own folder there. */
   readonly root: string;
-  /** Height and width of the frames; default 224. AVSS frames keep the video's size. */
+  /** Height and width of the frames. Default: 224. AVSS frames keep the size of the video. */
   readonly imageSize?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?:
@@ -45,32 +46,50 @@ export interface PreparedDataset {
   readonly folder: string;
   /** Clips written now. */
   readonly prepared: number;
-  /** Clips that an earlier run had written. */
+  /** Clips that an earlier run had already written. */
   readonly present: number;
   readonly failures: readonly PrepareFailure[];
-  /** Of every clip that lacks masks, which preparation cannot make, where the first of them belongs. */
+  /** For every clip without masks, which preparation cannot make, the path of the first missing one. */
   readonly missingMasks: readonly string[];
 }
 
-/** Decoders at a time; each is a process that uses several cores itself. */
+/** Videos decoded at a time; each decoder is a process that uses several cores. */
 const videosAtOnce = 2;
 const videoExtensions = new Set([".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts"]);
 
 /**
- * Prepares all clips of a table. A step's frame is the last of 16 samples of its second; the clip starts
- * where its video starts. Clips that are there already are kept. A video that cannot be used is reported
- * and left out of the table that is written, and the others go on.
- * Throws `DatasetError` for a bad table or folder, `OutputError`, and the signal's reason when aborted.
+ * Prepares all clips of a table. The frame of a step is the last of 16 samples of its second; a clip starts at the
+ * start of its video. Existing clips are kept. A video that cannot be used is reported and omitted from the table that
+ * is written; the other videos are prepared. Throws `DatasetError` for a malformed table or a missing folder,
+ * `LockedError` when another process prepares into the same folder, `OutputError`, and the signal's reason.
  */
 export async function prepareDataset(options: PrepareOptions): Promise<PreparedDataset> {
-  const { task, signal } = options;
+  const { task } = options;
   const { columns } = layouts[task];
   const text = await readText(options.table, `Give a CSV file with the columns ${columns.join(",")}.`);
   const table = parseTable(text, options.table, columns);
   const files = table.rows.map((row) => filesOfRow(task, row, table.source));
   const videos = await indexVideos(options.videos);
   const folder = path.join(options.root, layouts[task].folder);
-  await ensureWritableDir(folder);
+  const lock = { what: folder, task: "avseg data prepare", otherwise: "choose another root with --out" };
+  return withLock(lockBeside(folder), lock, () => prepareTable({ folder, table, files, videos }, options));
+}
+
+/** A table, and where its clips come from and go to. */
+interface Preparation {
+  readonly folder: string;
+  readonly table: Table;
+  /** The files of every row. */
+  readonly files: readonly ClipFiles[];
+  /** Video files by name without extension. */
+  readonly videos: ReadonlyMap<string, readonly string[]>;
+}
+
+async function prepareTable(
+  { folder, table, files, videos }: Preparation,
+  options: PrepareOptions,
+): Promise<PreparedDataset> {
+  const { task, signal } = options;
   const failures: PrepareFailure[] = [];
   const usable = new Set<ClipFiles>();
   const missingMasks: string[] = [];
@@ -87,8 +106,8 @@ export async function prepareDataset(options: PrepareOptions): Promise<PreparedD
       const lacking = missing.find((file) => masks.has(file));
       if (lacking !== undefined) missingMasks.push(path.join(folder, lacking));
     } catch (error) {
-      // What a video's owner can mend must not stop the others; a full disk must.
-      if (!(error instanceof AvsegError) || error.name === "OutputError") throw error;
+      // A bad video must not stop the others; a full disk must.
+      if (!(error instanceof AvsegError) || error instanceof OutputError) throw error;
       failures.push({ id: clip.id, message: error.message, hint: error.hint });
     }
     options.onProgress?.({ done: ++done, total: files.length, id: clip.id });
@@ -118,10 +137,10 @@ async function indexVideos(root: string): Promise<Map<string, string[]>> {
   return index;
 }
 
-/** The one video of a clip; of several, the one below folders named as its category or split. */
-function findVideo(videos: Map<string, string[]>, clip: ClipFiles, root: string): string {
+/** The video of a clip; of several, the one in a folder named like its category or split. */
+function findVideo(videos: Preparation["videos"], clip: ClipFiles, root: string): string {
   const named = videos.get(clip.id) ?? [];
-  const narrowed = [clip.category, clip.split].reduce((files, part) => {
+  const narrowed = [clip.category, clip.split].reduce((files: readonly string[], part) => {
     const inside = files.filter((file) => path.relative(root, file).split(path.sep).includes(part));
     return inside.length > 0 ? inside : files;
   }, named);
@@ -133,7 +152,7 @@ function findVideo(videos: Map<string, string[]>, clip: ClipFiles, root: string)
   }
   if (narrowed.length > 1) {
     throw new DatasetError(`${root}: ${narrowed.length} videos are named ${clip.id}, e.g. ${video}`, {
-      hint: "Keep one, or put them in folders named as the category or the split.",
+      hint: "Keep one, or put them into folders named like the category or the split.",
     });
   }
   return video;
@@ -155,7 +174,7 @@ async function prepareClip(
   }
   if (frames.length < clip.frames.length) {
     throw new DatasetError(`${video}: expected ${clip.frames.length} s of video, found ${frames.length}`, {
-      hint: "Cut the clip anew from its source.",
+      hint: "Cut the clip again from its source.",
     });
   }
   const bytes = await readSound(info, clip.frames.length, cancel);
@@ -169,7 +188,7 @@ async function prepareClip(
     const logMel = fitExamples(toMono(sound), sound.sampleRateHz, clip.frames.length);
     await writeFileAtomic(path.join(folder, clip.pickle), encodeTensorPickle(logMel), cancel);
   }
-  // Last: its presence says that the clip is complete.
+  // The sound is written last: its presence marks the clip as complete.
   await writeFileAtomic(path.join(folder, clip.wav), bytes, cancel);
 }
 
@@ -188,7 +207,7 @@ async function readSound(
     if (filled === samples.length) break;
   }
   if (filled === 0) {
-    throw new DatasetError(`${info.path}: it has no sound, which a clip needs`, {
+    throw new DatasetError(`${info.path}: the video has no sound, which a clip needs`, {
       hint: "Remove its row from the table.",
     });
   }

@@ -1,13 +1,13 @@
-/** Comma-separated tables (RFC 4180), read strictly: every row has the header's columns. */
+/** Comma-separated tables (RFC 4180), read strictly: every row has the columns of the header. */
 import { DatasetError } from "../../errors.js";
 
-/** One row by column name, with the line that it starts on. */
+/** One row by column name, with its first line. */
 export interface TableRow {
   readonly line: number;
   readonly values: Readonly<Record<string, string>>;
 }
 
-/** A table and the file it came from. */
+/** A table and its file. */
 export interface Table {
   readonly source: string;
   readonly columns: readonly string[];
@@ -15,10 +15,10 @@ export interface Table {
 }
 
 /**
- * Parses a table whose first line names the columns. Empty lines are skipped; quotes may hold commas,
- * line breaks and doubled quotes. `source` names the file in messages.
- * Throws `DatasetError` for a required column that is missing or there twice, and for no row.
- * A row of another length or with a wrong quote goes to `onFault` and is left out; without `onFault` it is thrown.
+ * Parses a table whose first line names the columns. Empty lines are skipped; quoted fields may contain commas,
+ * line breaks and doubled quotes. `source` names the file in messages. Throws `DatasetError` for a required column that
+ * is missing or repeated, and for a table without rows. A row with a wrong number of fields or a misplaced quote is
+ * omitted and passed to `onFault` as an error; without `onFault` that error is thrown.
  */
 export function parseTable(
   text: string,
@@ -39,7 +39,7 @@ export function parseTable(
   const twice = required.find((column) => columns.indexOf(column) !== columns.lastIndexOf(column));
   if (twice !== undefined) {
     throw new DatasetError(`${source}: expected one column ${twice}, found several`, {
-      hint: "Rename or remove one of them.",
+      hint: "Rename or remove all but one of them.",
     });
   }
   if (records.length === 0) {
@@ -79,21 +79,21 @@ function lengthError(
   );
 }
 
-/** Writes a table; fields are quoted where they must be. */
+/** Writes a table; fields are quoted where necessary. */
 export function formatTable(columns: readonly string[], rows: readonly (readonly string[])[]): string {
   const field = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   return [columns, ...rows].map((row) => `${row.map(field).join(",")}\n`).join("");
 }
 
 interface TableRecord {
-  /** Where it starts or, with a wrong quote, where that is. */
+  /** The first line of the record, or the line of a misplaced quote. */
   readonly line: number;
   readonly fields: readonly string[];
-  /** What is wrong with a quote, if so; the fields are those before it. */
+  /** What is wrong with a quote, if anything; `fields` are then those before it. */
   readonly wrongQuote?: string | undefined;
 }
 
-/** The records that are not empty. After a wrong quote the next line goes on, if there is one. */
+/** All records but empty ones. After a misplaced quote, parsing continues at the next line. */
 function parseRecords(text: string): TableRecord[] {
   const records: TableRecord[] = [];
   let at = 0;
@@ -125,13 +125,13 @@ function parseRecords(text: string): TableRecord[] {
 const plainEnd = /[",\r\n]|$/g;
 const lineEnd = /[\r\n]|$/g;
 
-/** Where `end`, which matches at the end of the text at the latest, first matches from `at` on. */
+/** The position of the first match of `end` from `at` on; `end` also matches the end of the text. */
 function endOf(end: RegExp, text: string, at: number): number {
   end.lastIndex = at;
   return end.exec(text)?.index ?? text.length;
 }
 
-/** The field at `at`, quoted or plain, and where it ends; `undefined` for a quote that is never closed. */
+/** The field at `at`, quoted or plain, and its end; `undefined` for a quote that is never closed. */
 function fieldAt(text: string, at: number): { value: string; end: number; lineBreaks: number } | undefined {
   if (text[at] !== '"') {
     const end = endOf(plainEnd, text, at);

@@ -1,13 +1,13 @@
-/** Writes what makes a folder of clips a dataset: the metadata table and, for AVSS, the names of the classes. */
+/** Writes the metadata table of a dataset and, for AVSS, the names of the classes. */
 import path from "node:path";
 import { writeFileAtomic } from "../../node/files.js";
 import type { Task } from "../clip.js";
 import { type ClipFiles, labelFile, layouts } from "./layout.js";
 import { formatTable } from "./table.js";
 
-/** A clip as its row of the table has it. */
+/** A clip as a row of the table. */
 export interface ClipRow extends Pick<ClipFiles, "id" | "category" | "split"> {
-  /** What sounds in the clip; only AVSS's table says so. */
+  /** What sounds in the clip; only the table of AVSS has it. */
   readonly sounding: string;
 }
 
@@ -26,8 +26,8 @@ const columns: Readonly<Record<Task, Readonly<Record<string, (clip: ClipRow) => 
 };
 
 /**
- * Writes them into the task's folder; `classes` are AVSS's, background first. The table comes last: without it
- * nothing can be opened. Throws `OutputError`.
+ * Writes the tables into the folder of a task; `classes` are those of AVSS, background first. The metadata table is
+ * written last, since a dataset cannot be opened without it. Throws `OutputError`.
  */
 export async function writeTables(
   folder: string,

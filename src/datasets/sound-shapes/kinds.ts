@@ -3,18 +3,18 @@
 /** The eight kinds of the benchmark. */
 export const kinds = ["disc", "triangle", "square", "star", "cross", "ring", "crescent", "heart"] as const;
 
-/** Two more kinds that no shipped model has seen, to show fine-tuning on something new. */
+/** Two more kinds, which no shipped model was trained on, to show fine-tuning on something new. */
 export const novelKinds = ["arrow", "hourglass"] as const;
 
 /** A kind of object: one outline and one sort of sound. */
 export type Kind = (typeof kinds)[number] | (typeof novelKinds)[number];
 
-/** Class names by label when `used` are the kinds in play: `background` first. */
+/** Class names by label, `background` first, when a dataset uses the kinds `used`. */
 export function classNames(used: readonly Kind[] = kinds): string[] {
   return ["background", ...used];
 }
 
-/** The label of a kind in dense masks when `used` are the kinds in play: 1 for the first; 0 is the background. */
+/** The label of a kind in masks when a dataset uses the kinds `used`: 1 for the first; 0 is the background. */
 export function labelOf(kind: Kind, used: readonly Kind[] = kinds): number {
   return 1 + used.indexOf(kind);
 }
@@ -26,7 +26,7 @@ export function isKind(name: string): name is Kind {
 
 /**
  * Signed distance of a point from a kind's outline, negative inside. The unit is the object's
- * nominal radius, x points right and y down; sizes are chosen so that areas are alike.
+ * nominal radius, x points right and y down; sizes are chosen so that areas are similar.
  */
 export function signedDistance(kind: Kind, x: number, y: number): number {
   return outlines[kind](x, y);

@@ -1,16 +1,16 @@
-/** Colours and textures of SoundShapes, in units of the frame's side so that every image size looks alike. */
+/** Colors and textures of SoundShapes, in units of the frame's side so that all image sizes look alike. */
 import type { Random } from "../../random.js";
 
 /** Red, green and blue, 0..255. */
-export type Colour = readonly [number, number, number];
+export type Color = readonly [number, number, number];
 
 const patterns = ["plain", "stripes", "checks", "dots", "marble", "fade"] as const;
 
-/** How an object is filled: two colours mixed by a pattern in the object's own coordinates. */
+/** How an object is filled: two colors mixed by a pattern in the object's own coordinates. */
 export interface Paint {
   readonly pattern: (typeof patterns)[number];
-  readonly first: Colour;
-  readonly second: Colour;
+  readonly first: Color;
+  readonly second: Color;
   /** Radians per object radius. */
   readonly frequency: number;
   readonly phase: number;
@@ -18,7 +18,7 @@ export interface Paint {
   readonly rim: number;
 }
 
-/** A band of colour across the background. */
+/** A band of color across the background. */
 interface Stroke {
   readonly x0: number;
   readonly y0: number;
@@ -27,27 +27,27 @@ interface Stroke {
   readonly halfWidth: number;
   /** 0 for a hard edge; otherwise the width over which the band fades. */
   readonly softness: number;
-  readonly colour: Colour;
+  readonly color: Color;
   readonly opacity: number;
 }
 
 /** Everything that decides a background's pixels. */
 export interface Background {
-  readonly colours: readonly [Colour, Colour, Colour];
+  readonly colors: readonly [Color, Color, Color];
   /** Three lattices of random numbers, coarse to fine; see `latticeCells`. */
   readonly lattices: readonly Float32Array[];
   readonly stripes: { readonly dx: number; readonly dy: number; readonly strength: number };
   readonly strokes: readonly Stroke[];
 }
 
-/** The background is painted this much wider than the frame, as room for the drift of the camera. */
+/** The background is this many times as wide as the frame, as a margin for the camera path. */
 export const backgroundExtent = 1.16;
 
 const latticeCells = [4, 9, 21] as const;
 const latticeWeights = [0.55, 0.3, 0.15] as const;
 
-/** Draws a random colour; `saturation` bounds how vivid it can be. */
-function drawColour(random: Random, saturation: number): Colour {
+/** Draws a random color; `saturation` bounds how vivid it can be. */
+function drawColor(random: Random, saturation: number): Color {
   const hue = random.uniform(0, 6);
   const s = random.uniform(0, saturation);
   const value = random.uniform(40, 250);
@@ -58,35 +58,35 @@ function drawColour(random: Random, saturation: number): Colour {
   return [channel(5), channel(3), channel(1)];
 }
 
-/** Distance between colours, 0 to about 440. */
-function contrast(a: Colour, b: Colour): number {
+/** Distance between colors, 0 to about 440. */
+function contrast(a: Color, b: Color): number {
   return Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]);
 }
 
-/** A colour at least `distance` away from all of `others`, or the best of 40 draws. */
-function drawContrasting(random: Random, others: readonly Colour[], distance: number): Colour {
-  let best: Colour = [255, 255, 255];
+/** A color at least `distance` away from all of `others`, or the best of 40 draws. */
+function drawContrasting(random: Random, others: readonly Color[], distance: number): Color {
+  let best: Color = [255, 255, 255];
   let bestDistance = -1;
   for (let attempt = 0; attempt < 40 && bestDistance < distance; attempt++) {
-    const colour = drawColour(random, 1);
-    const nearest = Math.min(...others.map((other) => contrast(colour, other)));
+    const color = drawColor(random, 1);
+    const nearest = Math.min(...others.map((other) => contrast(color, other)));
     if (nearest > bestDistance) {
-      best = colour;
+      best = color;
       bestDistance = nearest;
     }
   }
   return best;
 }
 
-/** Draws a background: three mixed colours, faint stripes, and strokes and blotches as clutter. */
+/** Draws a background: three mixed colors, faint stripes, and strokes and blotches as clutter. */
 export function drawBackground(random: Random): Background {
-  const base = drawColour(random, 0.7);
-  const near = (spread: number): Colour => [
+  const base = drawColor(random, 0.7);
+  const near = (spread: number): Color => [
     clamp(base[0] + random.uniform(-spread, spread)),
     clamp(base[1] + random.uniform(-spread, spread)),
     clamp(base[2] + random.uniform(-spread, spread)),
   ];
-  const colours = [base, near(70), near(70)] as const;
+  const colors = [base, near(70), near(70)] as const;
   const lattices = latticeCells.map((cells) => {
     const lattice = new Float32Array((cells + 1) ** 2);
     return lattice.map(() => random.uniform());
@@ -106,12 +106,12 @@ export function drawBackground(random: Random): Background {
       y1: y0 + reach * Math.sin(angle),
       halfWidth: blotch ? random.uniform(0.01, 0.05) : random.uniform(0.003, 0.014),
       softness: blotch ? random.uniform(0.03, 0.09) : 0,
-      colour: near(110),
+      color: near(110),
       opacity: random.uniform(0.35, 0.9),
     };
   });
   return {
-    colours,
+    colors,
     lattices,
     stripes: {
       dx: stripeFrequency * Math.cos(stripeAngle),
@@ -122,20 +122,20 @@ export function drawBackground(random: Random): Background {
   };
 }
 
-/** Draws an object's paint: any pattern and colours, so long as they stand out from the background. */
+/** Draws an object's paint: any pattern, and colors that stand out from the background. */
 export function drawPaint(random: Random, background: Background): Paint {
-  const first = drawContrasting(random, background.colours, 95);
+  const first = drawContrasting(random, background.colors, 95);
   return {
     pattern: random.pick(patterns),
     first,
-    second: drawContrasting(random, background.colours, 75),
+    second: drawContrasting(random, background.colors, 75),
     frequency: random.uniform(4, 9),
     phase: random.uniform(0, 2 * Math.PI),
     rim: random.uniform() < 0.5 ? random.uniform(0.5, 0.8) : 1,
   };
 }
 
-/** Share of a paint's second colour at a point of the object, 0 to 1; (x, y) in object radii. */
+/** Fraction of a paint's second color at a point of the object, 0 to 1; (x, y) in object radii. */
 export function patternAt(paint: Paint, x: number, y: number): number {
   const f = paint.frequency;
   switch (paint.pattern) {
@@ -157,7 +157,7 @@ export function patternAt(paint: Paint, x: number, y: number): number {
 /** Paints a background on a canvas of `size` x `size` pixels; `unit` is the frame's side. `f32[size,size,3]` */
 export function paintBackground(background: Background, size: number, unit: number): Float32Array {
   const out = new Float32Array(size * size * 3);
-  const [a, b, c] = background.colours;
+  const [a, b, c] = background.colors;
   const [coarse, middle, fine] = background.lattices.map((lattice, i) =>
     stretch(lattice, latticeCells[i] as number, size),
   ) as [Float32Array, Float32Array, Float32Array];
@@ -169,7 +169,7 @@ export function paintBackground(background: Background, size: number, unit: numb
       const u = contrasted(
         latticeWeights[0] * (coarse[i] as number) + latticeWeights[1] * (middle[i] as number) + grain,
       );
-      // The other weighting of the same lattices, mirrored, stands in for a second noise field.
+      // The same lattices, mirrored and weighted differently, serve as a second noise field.
       const j = (size - 1 - x) * size + y;
       const v = contrasted(0.4 * (coarse[j] as number) + 0.45 * (middle[j] as number) + grain);
       const stripe = strength === 0 ? 0 : strength * Math.sin((dx * x + dy * y) / unit);
@@ -218,7 +218,7 @@ function smooth(t: number): number {
 }
 
 function paintStroke(out: Float32Array, size: number, unit: number, stroke: Stroke): void {
-  const { x0, y0, x1, y1, halfWidth, softness, colour, opacity } = stroke;
+  const { x0, y0, x1, y1, halfWidth, softness, color, opacity } = stroke;
   const margin = halfWidth + softness + 1 / unit;
   const left = Math.max(0, Math.floor((Math.min(x0, x1) - margin) * unit));
   const right = Math.min(size, Math.ceil((Math.max(x0, x1) + margin) * unit));
@@ -241,7 +241,7 @@ function paintStroke(out: Float32Array, size: number, unit: number, stroke: Stro
       const i = 3 * (y * size + x);
       for (let channel = 0; channel < 3; channel++) {
         const under = out[i + channel] as number;
-        out[i + channel] = under + alpha * ((colour[channel] as number) - under);
+        out[i + channel] = under + alpha * ((color[channel] as number) - under);
       }
     }
   }

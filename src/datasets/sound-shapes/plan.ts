@@ -4,10 +4,10 @@ import type { Split, Task } from "../clip.js";
 import { type Kind, kinds } from "./kinds.js";
 import { drawScene, type Scene } from "./scene.js";
 
-/** The three subsets of the AVSS form. */
+/** The three subsets of AVSS. */
 export type AvssSubset = "v1s" | "v1m" | "v2";
 
-/** Names one clip; equal specs give equal clips. */
+/** Identifies one clip; equal specs give equal clips. */
 export interface ClipSpec {
   readonly task: Task;
   readonly split: Split;
@@ -16,9 +16,9 @@ export interface ClipSpec {
   readonly seed: number;
   /** Height and width of the frames in pixels. */
   readonly imageSize: number;
-  /** Frame rate of the clip as a video; a step's frame is the last one of its second. Default 16. */
+  /** Frame rate of the clip as a video; a step's frame is the last one of its second. Default: 16. */
   readonly framesPerSecond?: number | undefined;
-  /** Kinds to choose from; default the eight of the benchmark. At least two. */
+  /** Kinds to choose from, at least two. Default: the eight of the benchmark. */
   readonly kinds?: readonly Kind[] | undefined;
 }
 
@@ -32,11 +32,11 @@ export interface ClipPlan {
   readonly sounding: readonly (readonly boolean[])[];
   /** AVSS only. */
   readonly subset: AvssSubset | undefined;
-  /** Keys the pixel noise and the sounds. */
+  /** Key of the random draws of pixel noise and sounds. */
   readonly key: number;
 }
 
-/** Frame rate of SoundShapes videos unless told: that of the published preparation. */
+/** Default frame rate of SoundShapes videos: that of the published preparation. */
 export const defaultFramesPerSecond = 16;
 
 /** The AVSS subset of a clip: half single-source, a quarter each of the others. */
@@ -47,7 +47,8 @@ export function subsetOf(index: number): AvssSubset {
 /** Draws a clip's scene and the schedule of its sounds. Throws `RangeError` for fewer than two kinds. */
 export function planClip(spec: ClipSpec): ClipPlan {
   const choice = spec.kinds ?? kinds;
-  if (choice.length < 2) throw new RangeError(`sound shapes: needs two kinds or more, got ${choice.length}`);
+  if (choice.length < 2)
+    throw new RangeError(`sound shapes: expected at least two kinds, got ${choice.length}`);
   const key = new Random(spec.seed, hashText(`${spec.task}/${spec.split}`), spec.index).u32();
   const random = new Random(key, 1);
   const subset = spec.task === "avss" ? subsetOf(spec.index) : undefined;
@@ -76,7 +77,7 @@ export function drawKinds(random: Random, choice: readonly Kind[]): Kind[] {
     .map((i) => choice[i] as Kind);
 }
 
-/** Index, within the video, of the frame that stands for a step: the last one of its second. */
+/** Index, within the video, of a step's frame: the last one of its second. */
 export function stepFrame(step: number, framesPerSecond: number): number {
   return Math.ceil((step + 1) * framesPerSecond - 1e-6) - 1;
 }
@@ -87,7 +88,7 @@ function constantSchedule(random: Random, objectCount: number, stepCount: number
   return Array.from({ length: stepCount }, () => Array.from({ length: objectCount }, (_, i) => i === source));
 }
 
-/** The set that sounds, none to three of the objects, changes now and then and at least once. */
+/** Zero to three objects sound; the set changes at random steps, at least once. */
 function changingSchedule(random: Random, objectCount: number, stepCount: number): boolean[][] {
   const drawSet = (smallest: number): boolean[] => {
     const u = random.uniform();
@@ -95,10 +96,10 @@ function changingSchedule(random: Random, objectCount: number, stepCount: number
     const order = random.permutation(objectCount);
     return Array.from({ length: objectCount }, (_, i) => order.indexOf(i) < count);
   };
-  const surely = 1 + random.integer(stepCount - 1);
+  const certain = 1 + random.integer(stepCount - 1);
   let current = drawSet(1);
   return Array.from({ length: stepCount }, (_, step) => {
-    if (step === surely || (step > 0 && random.uniform() < 0.35)) {
+    if (step === certain || (step > 0 && random.uniform() < 0.35)) {
       const before = current.join();
       do current = drawSet(0);
       while (current.join() === before);

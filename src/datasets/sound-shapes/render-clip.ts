@@ -1,11 +1,11 @@
-/** SoundShapes clips in memory: pixels, masks and sound from a `ClipSpec`, without any file. */
+/** SoundShapes clips in memory: pixels, masks and sound of a `ClipSpec`. */
 import { hashText, Random } from "../../random.js";
 import type { TensorOf } from "../../tensor.js";
 import { type Kind, kinds, labelOf } from "./kinds.js";
 import { type ClipPlan, type ClipSpec, drawKinds, planClip, stepFrame } from "./plan.js";
 import { SceneRenderer } from "./render.js";
 import { drawScene } from "./scene.js";
-import { addNoiseFloor, sampleRateHz, synthesise } from "./voices.js";
+import { addNoiseFloor, sampleRateHz, synthesize } from "./voices.js";
 
 /** A rendered clip of T steps at H x W pixels. */
 export interface RenderedClip {
@@ -16,7 +16,7 @@ export interface RenderedClip {
   readonly sounding: readonly (readonly boolean[])[];
   /** `u8[T,H,W,3]` */
   readonly frames: TensorOf<"u8">;
-  /** Which object is seen, sounding or not: 0 for none, `i + 1` for object `i`; `u8[T,H,W]`. */
+  /** The visible object, sounding or not: 0 for none, `i + 1` for object `i`; `u8[T,H,W]`. */
   readonly objects: TensorOf<"u8">;
   /** Ground truth, the objects that sound: 1 (S4, MS3) or the label of the kind (AVSS); `u8[T,H,W]`. */
   readonly masks: TensorOf<"u8">;
@@ -36,12 +36,12 @@ export function renderClip(spec: ClipSpec): RenderedClip {
   const maskValue = (kind: Kind): number => (spec.task === "avss" ? labelOf(kind, spec.kinds) : 1);
   for (let step = 0; step < stepCount; step++) {
     const pixels = [step * size * size, (step + 1) * size * size] as const;
-    const seen = objects.subarray(...pixels);
+    const visible = objects.subarray(...pixels);
     renderer.render(stepFrame(step, plan.framesPerSecond) / plan.framesPerSecond, plan.key, {
       image: frames.subarray(3 * pixels[0], 3 * pixels[1]),
-      objects: seen,
+      objects: visible,
     });
-    masks.set(soundingMask(plan, step, seen, maskValue), pixels[0]);
+    masks.set(soundingMask(plan, step, visible, maskValue), pixels[0]);
   }
   return {
     plan,
@@ -54,7 +54,7 @@ export function renderClip(spec: ClipSpec): RenderedClip {
   };
 }
 
-/** All frames of the clip as a video, in order, `u8[H,W,3]` each; every one is a new array. */
+/** All frames of the clip as a video, in order, `u8[H,W,3]` each. Every frame is a new array. */
 export function* renderVideoFrames(spec: ClipSpec): Generator<Uint8Array<ArrayBuffer>> {
   const plan = planClip(spec);
   const size = spec.imageSize;
@@ -72,7 +72,7 @@ export function* renderVideoFrames(spec: ClipSpec): Generator<Uint8Array<ArrayBu
 export interface LabelledFrame {
   /** `u8[H,W,3]` */
   readonly image: TensorOf<"u8">;
-  /** 0 for the background, otherwise 1 + the kind's place among the kinds to choose from; `u8[H,W]`. */
+  /** 0 for the background, otherwise 1 + the index of the kind among the kinds to choose from; `u8[H,W]`. */
   readonly labels: TensorOf<"u8">;
   readonly kinds: readonly Kind[];
 }
@@ -82,7 +82,7 @@ export function renderFrame(spec: {
   readonly seed: number;
   readonly index: number;
   readonly imageSize: number;
-  /** Kinds to choose from; default the eight of the benchmark. */
+  /** Kinds to choose from. Default: the eight of the benchmark. */
   readonly kinds?: readonly Kind[] | undefined;
 }): LabelledFrame {
   const random = new Random(spec.seed, 0xf2a3e, spec.index);
@@ -101,8 +101,8 @@ export function renderFrame(spec: {
 }
 
 /**
- * The mixed voices of some kinds (none: only the noise floor), 16 kHz mono, for training an audio
- * encoder. Sound `index` of an endless series; one VGGish example needs 0.975 s, which is the default.
+ * The mixed voices of some kinds (of no kind: only the noise floor), 16 kHz mono, for training an audio
+ * encoder. Sound `index` of an endless series. Default duration: 0.975 s, the length of one VGGish example.
  */
 export function renderSound(
   soundKinds: readonly Kind[],
@@ -115,9 +115,8 @@ export function renderSound(
 }
 
 /**
- * The sound of a planned clip. A step lasts a second, but consecutive VGGish examples start 0.96 s
- * apart; so that both an example and the second that it stands for hear mostly the step's own objects,
- * the sounds change at 0.98 s times the step.
+ * The sound of a planned clip. A step lasts a second, but consecutive VGGish examples start 0.96 s apart. Sounds
+ * change at 0.98 s times the step, so that both the example and the second of a step mostly contain its own objects.
  */
 function renderClipSound(plan: ClipPlan): Float32Array<ArrayBuffer> {
   const out = new Float32Array(plan.stepCount * sampleRateHz);
@@ -132,11 +131,11 @@ function renderClipSound(plan: ClipPlan): Float32Array<ArrayBuffer> {
   return finishSound(out, plan.key);
 }
 
-/** Adds a kind's voice at a loudness of its own; `gate` is asked every 5 ms and followed smoothly. */
+/** Adds a kind's voice at a random loudness; `gate` is evaluated every 5 ms, and the level follows it smoothly. */
 function addVoice(out: Float32Array, kind: Kind, key: number, gate: (seconds: number) => number): void {
   const random = new Random(key, 0x701ce, hashText(kind));
   const loudness = 10 ** (random.uniform(-10, 3) / 20);
-  const voice = synthesise(kind, out.length, random);
+  const voice = synthesize(kind, out.length, random);
   const block = 80;
   let level = gate(0);
   for (let start = 0; start < out.length; start += block) {
@@ -149,21 +148,21 @@ function addVoice(out: Float32Array, kind: Kind, key: number, gate: (seconds: nu
   }
 }
 
-/** Adds the noise floor and bends peaks so that they stay within -1 to 1. */
+/** Adds the noise floor and compresses peaks to -1 to 1. */
 function finishSound(out: Float32Array<ArrayBuffer>, key: number): Float32Array<ArrayBuffer> {
   const random = new Random(key, 0xf1002);
   addNoiseFloor(out, 0.1 * 10 ** (random.uniform(-45, -28) / 20), random);
   return out.map((x) => Math.tanh(x));
 }
 
-/** The pixels of the objects that sound, each with its kind's value. */
+/** The mask of a step: pixels of the objects that sound have their kind's value. */
 function soundingMask(
   plan: ClipPlan,
   step: number,
-  seen: Uint8Array,
+  visible: Uint8Array,
   maskValue: (kind: Kind) => number,
 ): Uint8Array {
   const sounding = plan.sounding[step] ?? [];
   const values = [0, ...plan.scene.objects.map(({ kind }, i) => (sounding[i] ? maskValue(kind) : 0))];
-  return seen.map((id) => values[id] as number);
+  return visible.map((id) => values[id] as number);
 }

@@ -4,7 +4,7 @@ import { outlineReach, signedDistance } from "./kinds.js";
 import { backgroundExtent, paintBackground, patternAt } from "./paint.js";
 import { positionAt, type Scene, type SceneObject } from "./scene.js";
 
-/** Where a frame's pixels go; the arrays may be views into a clip's. */
+/** Output of one frame; the arrays may be views into those of a clip. */
 export interface Canvas {
   /** `u8[H,W,3]` */
   readonly image: Uint8Array;
@@ -26,7 +26,7 @@ export class SceneRenderer {
     this.#background = paintBackground(scene.background, this.#canvasSize, imageSize);
   }
 
-  /** Renders the scene at `seconds`; `noiseKey` makes the frame's pixel noise its own. */
+  /** Renders the scene at `seconds`; `noiseKey` is the key of the frame's pixel noise. */
   render(seconds: number, noiseKey: number, canvas: Canvas): void {
     const pixels = this.#backgroundAt(seconds);
     canvas.objects.fill(0);
@@ -42,7 +42,7 @@ export class SceneRenderer {
     );
   }
 
-  /** The part of the background that the camera sees, between pixels by bilinear interpolation. */
+  /** The part of the background that the camera shows, with bilinear interpolation between pixels. */
   #backgroundAt(seconds: number): Float32Array {
     const { x0, y0, x1, y1 } = this.#scene.camera;
     const along = seconds / this.#scene.durationSeconds;
@@ -101,19 +101,19 @@ function paintObject(
       if (alpha <= 0) continue;
       const i = y * size + x;
       if (alpha >= 0.5) objects[i] = id;
-      const share = patternAt(paint, u, v);
+      const fraction = patternAt(paint, u, v);
       const light = distance > -0.14 ? paint.rim : 1;
       for (let channel = 0; channel < 3; channel++) {
         const first = paint.first[channel] as number;
-        const colour = light * (first + share * ((paint.second[channel] as number) - first));
+        const color = light * (first + fraction * ((paint.second[channel] as number) - first));
         const under = pixels[3 * i + channel] as number;
-        pixels[3 * i + channel] = under + alpha * (colour - under);
+        pixels[3 * i + channel] = under + alpha * (color - under);
       }
     }
   }
 }
 
-/** A prime number of draws, so that rows starting anywhere in the table do not repeat each other. */
+/** A prime number of draws, so that rows that start anywhere in the table do not repeat each other. */
 const noiseLength = 16381;
 let noiseTable: Float32Array | undefined;
 

@@ -1,9 +1,9 @@
-/** What moves where in a SoundShapes scene: drawn once from a random key, sampled at any time. */
+/** Objects of a SoundShapes scene and their motion: drawn once from a random key, evaluated at any time. */
 import type { Random } from "../../random.js";
 import type { Kind } from "./kinds.js";
 import { type Background, drawBackground, drawPaint, type Paint } from "./paint.js";
 
-/** One object: its kind, and everything about its look, which says nothing about its kind. */
+/** One object: its kind, and its appearance, which does not depend on the kind. */
 export interface SceneObject {
   readonly kind: Kind;
   /** Nominal radius as a fraction of the frame's side. */
@@ -16,7 +16,7 @@ export interface SceneObject {
   readonly paint: Paint;
 }
 
-/** A straight way from one point to another over the clip, with a swing across it. */
+/** A straight path from one point to another over the clip, with an oscillation across it. */
 interface Path {
   readonly x0: number;
   readonly y0: number;
@@ -32,9 +32,9 @@ export interface Scene {
   readonly durationSeconds: number;
   readonly background: Background;
   readonly objects: readonly SceneObject[];
-  /** Camera path over the background's spare margin, 0 to 1 per axis at the start and at the end. */
+  /** Camera path over the background's margin, 0 to 1 per axis at the start and at the end. */
   readonly camera: { readonly x0: number; readonly y0: number; readonly x1: number; readonly y1: number };
-  /** Standard deviation of the pixel noise in grey levels. */
+  /** Standard deviation of the pixel noise in gray levels. */
   readonly noise: number;
 }
 
@@ -68,7 +68,7 @@ export function drawScene(random: Random, objectKinds: readonly Kind[], duration
   };
 }
 
-/** Where an object's centre is at a time, as fractions of the frame's side. */
+/** The center of an object at a time, as fractions of the frame's side. */
 export function positionAt(path: Path, seconds: number, durationSeconds: number): [x: number, y: number] {
   const along = seconds / durationSeconds;
   const dx = path.x1 - path.x0;
@@ -78,7 +78,7 @@ export function positionAt(path: Path, seconds: number, durationSeconds: number)
   return [path.x0 + along * dx - (sideways * dy) / norm, path.y0 + along * dy + (sideways * dx) / norm];
 }
 
-/** Tries placements until objects hardly overlap at any time, and keeps the best. */
+/** Tries placements until objects hardly overlap at any time, and returns the best. */
 function drawPaths(random: Random, radii: readonly number[], durationSeconds: number): Path[] {
   let best: Path[] = [];
   let bestOverlap = Infinity;
@@ -98,7 +98,7 @@ function drawPath(random: Random, radius: number): Path {
   const place = (): number => random.uniform(low, 1 - low);
   const x0 = place();
   const y0 = place();
-  // Short ways are as common as long ones: with four objects, long ones nearly always collide.
+  // Short paths are as common as long ones: with four objects, long ones nearly always collide.
   const reach = random.uniform();
   const towards = (from: number): number => from + reach * (place() - from);
   return {

@@ -1,4 +1,4 @@
-/** SoundShapes clips as video files, which is how `segment` meets them. */
+/** SoundShapes clips as video files. */
 import { rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { startTool } from "../../media/node/ffmpeg-process.js";
@@ -10,9 +10,9 @@ import { renderClip, renderVideoFrames } from "./render-clip.js";
 import { sampleRateHz } from "./voices.js";
 
 /**
- * Writes a clip as an MP4 (H.264, AAC), under a temporary name until it is whole. Its steps' frames are
- * those of `renderClip`, compressed. Throws `RangeError` for an odd image size, which H.264 cannot hold,
- * `OutputError` when it cannot be written, and `MediaError` when ffmpeg is missing.
+ * Writes a clip as an MP4 (H.264, AAC), under a temporary name until it is complete. The frames of its steps are
+ * those of `renderClip`, compressed. Throws `RangeError` for an odd image size, which H.264 does not support,
+ * `OutputError` when the file cannot be written, and `MediaError` when ffmpeg is missing.
  */
 export async function writeClipVideo(
   spec: ClipSpec,
@@ -20,7 +20,8 @@ export async function writeClipVideo(
   { signal }: { signal?: AbortSignal | undefined } = {},
 ): Promise<void> {
   const size = spec.imageSize;
-  if (size % 2 !== 0) throw new RangeError(`sound shapes: a video needs an even size, got ${size}`);
+  if (size % 2 !== 0)
+    throw new RangeError(`sound shapes: expected an even image size for a video, got ${size}`);
   const folder = path.dirname(target);
   await ensureWritableDir(folder);
   const temporary = temporaryPath(folder);

@@ -1,6 +1,6 @@
 /**
- * What the kinds sound like. Each kind has a timbre and a rhythm of its own; pitch, tempo, loudness and
- * envelope vary so that no single band or level gives a kind away.
+ * The sounds of the kinds. Each kind has its own timbre and rhythm; pitch, tempo, loudness and envelope vary, so that
+ * no single band or level identifies a kind.
  */
 import { Random } from "../../random.js";
 import type { Kind } from "./kinds.js";
@@ -11,8 +11,8 @@ export const sampleRateHz = 16000;
 /** Fills `out` with one voice, peaks near 1. */
 type Voice = (out: Float32Array, random: Random) => void;
 
-/** Synthesises `sampleCount` samples of a kind's voice, scaled to a root mean square of 0.1. */
-export function synthesise(kind: Kind, sampleCount: number, random: Random): Float32Array<ArrayBuffer> {
+/** Synthesizes `sampleCount` samples of a kind's voice, scaled to a root mean square of 0.1. */
+export function synthesize(kind: Kind, sampleCount: number, random: Random): Float32Array<ArrayBuffer> {
   const out = new Float32Array(sampleCount);
   voices[kind](out, random);
   let energy = 0;
@@ -21,7 +21,7 @@ export function synthesise(kind: Kind, sampleCount: number, random: Random): Flo
   return out.map((x) => x * gain);
 }
 
-/** Adds white noise, coloured a little towards the low end, of a root mean square of `level`. */
+/** Adds white noise, slightly stronger at low frequencies, of a root mean square of `level`. */
 export function addNoiseFloor(out: Float32Array, level: number, random: Random): void {
   const noise = whiteNoise(random);
   let low = 0;
@@ -118,7 +118,7 @@ const voices: Record<Kind, Voice> = {
   },
   /** The wind: a slowly moving band of noise. */
   crescent: (out, random) => {
-    const centre = random.uniform(350, 650);
+    const center = random.uniform(350, 650);
     const drift = wobble(random, 0.3, 1, 0.35);
     const gust = wobble(random, 0.4, 1.2, 0.4);
     const noise = whiteNoise(random);
@@ -127,7 +127,7 @@ const voices: Record<Kind, Voice> = {
     let band = 0;
     for (let i = 0; i < out.length; i++) {
       const t = i / sampleRateHz;
-      const f = (2 * Math.PI * centre * (1 + drift(t))) / sampleRateHz;
+      const f = (2 * Math.PI * center * (1 + drift(t))) / sampleRateHz;
       low += f * band;
       band += f * (noise() - low - 0.45 * band);
       out[i] = band * (1 + gust(t));
@@ -177,7 +177,7 @@ const voices: Record<Kind, Voice> = {
 const tableSize = 2048;
 const sine = waveTable([1]);
 
-/** One period of a sum of sines of the given amplitudes, peak 1, with one sample more to interpolate to. */
+/** One period of a sum of sines of the given amplitudes, peak 1, with one more sample for interpolation. */
 function waveTable(amplitudes: readonly number[]): Float32Array {
   const table = new Float32Array(tableSize + 1);
   amplitudes.forEach((amplitude, h) => {
@@ -185,11 +185,11 @@ function waveTable(amplitudes: readonly number[]): Float32Array {
       table[i]! += amplitude * Math.sin((2 * Math.PI * (h + 1) * i) / tableSize);
     }
   });
-  const peak = table.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+  const peak = table.reduce((max, x) => Math.max(max, Math.abs(x)), 0);
   return table.map((x) => x / peak);
 }
 
-/** Adds a wave of varying frequency and amplitude to `out`; both are asked every 16 samples. */
+/** Adds a wave of varying frequency and amplitude to `out`; both are evaluated every 16 samples. */
 function oscillate(
   out: Float32Array,
   table: Float32Array,
@@ -204,9 +204,9 @@ function oscillate(
     const step = (frequencyHz(start / sampleRateHz, start) * tableSize) / sampleRateHz;
     const slope = (amplitude(end / sampleRateHz, Math.min(end, out.length - 1)) - level) / (end - start);
     for (let i = start; i < end; i++) {
-      const whole = phase | 0;
-      const a = table[whole] as number;
-      const value = a + (phase - whole) * ((table[whole + 1] as number) - a);
+      const index = phase | 0;
+      const a = table[index] as number;
+      const value = a + (phase - index) * ((table[index + 1] as number) - a);
       out[i]! += level * value;
       level += slope;
       phase += step;
@@ -257,20 +257,20 @@ function decays(sampleCount: number, strikes: readonly number[], decaySeconds: n
   return envelope;
 }
 
-/** A one-pole low-pass filter in place; `share` of each new sample is taken. */
-function soften(out: Float32Array, share: number): void {
+/** A one-pole low-pass filter in place; `weight` is that of each new sample. */
+function soften(out: Float32Array, weight: number): void {
   let low = 0;
   for (let i = 0; i < out.length; i++) {
-    low += share * ((out[i] as number) - low);
+    low += weight * ((out[i] as number) - low);
     out[i] = low;
   }
 }
 
-/** Four seconds of normal noise, made once: drawing every sample anew would take most of a clip's time. */
+/** Four seconds of normal noise, made once: drawing every sample anew would take most of the time of a clip. */
 let noiseTable: Float32Array | undefined;
 const noiseLength = 65521;
 
-/** Reads the noise table from a random place. */
+/** Reads the noise table from a random position. */
 function whiteNoise(random: Random): () => number {
   if (noiseTable === undefined) {
     const draws = new Random(0x50a2d);

@@ -26,13 +26,13 @@ export interface WriteOptions {
   readonly root: string;
   /** Clips per split. */
   readonly counts: Readonly<Record<Split, number>>;
-  /** Height and width of the frames; default 224. */
+  /** Height and width of the frames. Default: 224. */
   readonly imageSize?: number | undefined;
-  /** Default 123. */
+  /** Default: 123. */
   readonly seed?: number | undefined;
-  /** So many of the test clips are also written as `videos/<name>.mp4` (H.264 and AAC); default 0. */
+  /** Number of test clips that are also written as `videos/<name>.mp4` (H.264 and AAC). Default: 0. */
   readonly clipsAsVideo?: number | undefined;
-  /** Kinds to choose from; default the eight of the benchmark. */
+  /** Kinds to choose from. Default: the eight of the benchmark. */
   readonly kinds?: readonly Kind[] | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: { readonly done: number; readonly total: number }) => void) | undefined;
@@ -47,11 +47,11 @@ export interface WrittenDataset {
   readonly videos: readonly string[];
   /** False when the folder held the same data already. */
   readonly written: boolean;
-  /** True when the folder held a complete set made with other options, which is gone. */
+  /** True when the folder held a complete dataset made with other options, which was replaced. */
   readonly replaced: boolean;
 }
 
-/** Goes up whenever the same options give other pixels, sounds or files. */
+/** Incremented whenever the same options give different pixels, sounds or files. */
 const generatorVersion = 1;
 const manifestName = "sound-shapes.json";
 const splitNames: readonly Split[] = ["train", "val", "test"];
@@ -59,9 +59,8 @@ const splitNames: readonly Split[] = ["train", "val", "test"];
 const clipsAtOnce = 4;
 
 /**
- * Makes a SoundShapes dataset. A complete one with the same options is left as it is; an incomplete or
- * different one is replaced. The table is written last, so that an interrupted run leaves nothing that
- * could be opened. Throws `OutputError` when the folder holds other data or cannot be written,
+ * Generates a SoundShapes dataset. A complete one with the same options is kept; an incomplete or different one is
+ * replaced. The table is written last, so that an interrupted run leaves nothing that can be opened. Throws `OutputError` when the folder holds other data or cannot be written,
  * `LockedError` when another process writes it, `RangeError` for bad options, and the signal's reason when aborted.
  */
 export async function writeSoundShapes(options: WriteOptions): Promise<WrittenDataset> {
@@ -77,7 +76,7 @@ export async function writeSoundShapes(options: WriteOptions): Promise<WrittenDa
   return { ...dataset, written: true, replaced };
 }
 
-/** Everything that options determine. */
+/** Everything that the options determine. */
 interface Plan {
   readonly folder: string;
   /** The file that says what the folder holds. */
@@ -111,7 +110,7 @@ function planOf({ task, root, counts, ...options }: WriteOptions): Plan {
   return { folder, manifest: path.join(folder, manifestName), settings, specs, videos };
 }
 
-/** Writes a dataset in place of an earlier one; tells whether there was a complete one. */
+/** Writes a dataset in place of an earlier one; returns whether there was a complete one. */
 async function writePlan(plan: Plan, { task, signal, onProgress }: WriteOptions): Promise<boolean> {
   const { folder, manifest, settings, specs, videos } = plan;
   const replaced = await clear(folder, manifest);
@@ -135,7 +134,7 @@ async function writePlan(plan: Plan, { task, signal, onProgress }: WriteOptions)
   return replaced;
 }
 
-/** The name of a clip in the table: its index and its split, which makes names unique. */
+/** The name of a clip in the table: its split and its index, which makes names unique. */
 export function clipName(spec: ClipSpec): string {
   return `shapes_${spec.split}_${String(spec.index).padStart(5, "0")}`;
 }
@@ -150,7 +149,9 @@ function checkOptions({ task, counts, imageSize = 224, clipsAsVideo = 0 }: Write
     }
   }
   if (clipsAsVideo > counts.test) {
-    throw new RangeError(`sound shapes: ${clipsAsVideo} ${task} videos of only ${counts.test} test clips`);
+    throw new RangeError(
+      `sound shapes: expected at most ${counts.test} ${task} videos, as there are so many test clips, got ${clipsAsVideo}`,
+    );
   }
 }
 
@@ -162,7 +163,7 @@ async function readText(file: string): Promise<string | undefined> {
   return readFile(file, "utf8").catch(() => undefined);
 }
 
-/** Removes an older SoundShapes and tells whether it was complete; refuses a folder that holds anything else. */
+/** Removes an earlier SoundShapes dataset and returns whether it was complete; refuses a folder with other data. */
 async function clear(folder: string, manifest: string): Promise<boolean> {
   const held = await readdir(folder).catch(() => []);
   if (held.length === 0) return false;
@@ -175,11 +176,11 @@ async function clear(folder: string, manifest: string): Promise<boolean> {
   }
   const found = own.safeParse(text);
   if (!found.success) {
-    throw new OutputError(`${folder} holds data that SoundShapes did not write; it is left alone`, {
+    throw new OutputError(`${folder}: expected an empty folder or SoundShapes, found other data`, {
       hint: "Choose another root, or remove the folder.",
     });
   }
-  // The manifest goes last: until then the folder is known to be ours.
+  // The manifest is replaced last: until then it marks the folder as ours.
   try {
     for (const name of held) {
       if (name !== manifestName) await rm(path.join(folder, name), { recursive: true, force: true });
