@@ -1,6 +1,6 @@
 /**
  * Failures that a user can cause and fix. Everything else is a bug and keeps its stack.
- * The message says what was expected, what was found and where; `hint` says what to do.
+ * The message says what was expected, what was found and where (its middle is left out where it is very long); `hint` says what to do.
  */
 export class AvsegError extends Error {
   /** The class by a name that survives minification, as workers need it (`serializeError`). */
@@ -9,9 +9,18 @@ export class AvsegError extends Error {
   readonly hint: string | undefined;
 
   constructor(message: string, options: { hint?: string | undefined; cause?: unknown | undefined } = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(bounded(message), options.cause === undefined ? undefined : { cause: options.cause });
     this.hint = options.hint;
   }
+}
+
+/** Messages quote names and values from files, which may be of any length. */
+const maxMessageLength = 4000;
+
+function bounded(message: string): string {
+  if (message.length <= maxMessageLength) return message;
+  const left = message.length - maxMessageLength;
+  return `${message.slice(0, maxMessageLength - 500)} [${left} characters left out] ${message.slice(-500)}`;
 }
 
 /** A weight file or checkpoint that cannot be read or does not fit the model. */

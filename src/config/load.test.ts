@@ -70,4 +70,11 @@ test("a device is not read, and a file full of foreign keys warns a few times", 
   const { warnings } = await loadConfig(file, { task: "s4" });
   assert.equal(warnings.length, 21);
   assert.match(warnings.at(-1) ?? "", /many\.py: 980 more warnings of this kind/);
+  // Found by fuzzing: ten thousand keys take seconds.
+  const large = path.join(dir, "large.yaml");
+  await writeFile(large, Array.from({ length: 10_000 }, (_, i) => `x${i}: 1\n`).join(""));
+  await assert.rejects(
+    loadConfig(large),
+    /large\.yaml: \d+ bytes, expected a configuration of 32768 at most/,
+  );
 });

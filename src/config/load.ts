@@ -9,7 +9,8 @@ import type { Config } from "./schema.js";
 import { checkConfig } from "./validate.js";
 import { parseYamlConfig, withAssignments } from "./yaml.js";
 
-const maxBytes = 1_000_000;
+/** Ten times the size of any configuration. YAML of many keys takes time that grows with the square of their number. */
+const maxBytes = 32_768;
 
 const valWarning =
   "the published recipe chooses the best epoch on the test split; using val (--set training.valSplit=test for the published choice)";
@@ -68,7 +69,7 @@ async function readText(name: string): Promise<string> {
       throw new ConfigError(`${file}: expected a file, found a pipe or a device`);
     }
     if (status.size > maxBytes) {
-      throw new ConfigError(`${file}: ${status.size} bytes, expected a configuration of 1 MB at most`);
+      throw new ConfigError(`${file}: ${status.size} bytes, expected a configuration of ${maxBytes} at most`);
     }
     return await readFile(file, "utf8");
   } catch (cause) {

@@ -1,7 +1,7 @@
 /** Weights split over several files, as Hugging Face's libraries save large models: an index in JSON and its shards. */
 import * as z from "zod";
 import { CheckpointError } from "../errors.js";
-import { complaintOf } from "../fields.js";
+import { complaintOf, expecting } from "../fields.js";
 import type { ByteSource } from "./byte-source.js";
 
 /** Opens the file `name` beside an index for `use`. Throws `CheckpointError`. */
@@ -10,10 +10,12 @@ export type ShardOpener = <T>(name: string, use: (source: ByteSource) => Promise
 /** No index comes near this; its size is that of its keys. */
 const MAX_INDEX_BYTES = 1 << 26;
 
-const fileName = z
-  .string("the name of a file beside the index")
-  .regex(/^[^/\\\0]+$/, "the name of a file beside the index")
-  .refine((name) => name !== ".." && name !== ".", "the name of a file beside the index");
+const fileName = expecting("the name of a file beside the index", (e) =>
+  z
+    .string(e)
+    .regex(/^[^/\\\0]{1,255}$/, e)
+    .refine((name) => name !== ".." && name !== ".", e),
+);
 
 const indexSchema = z.looseObject(
   { weight_map: z.record(z.string(), fileName, "an object with the file of every key") },

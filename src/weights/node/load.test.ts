@@ -79,6 +79,7 @@ test("malformed indices and folders without weights are refused", () =>
       ['{"weight_map":{}}', /names no shards/],
       ['{"weight_map":{"a.weight":"../x"}}', /expected the name of a file beside the index, found "\.\.\/x"/],
       ['{"weight_map":{"a.weight":".."}}', /expected the name of a file beside the index/],
+      [`{"weight_map":{"a.weight":"${"x".repeat(300)}"}}`, /expected the name of a file beside the index/],
       ['{"weight_map":{"a.weight":3}}', /expected the name of a file beside the index, found 3/],
       [`{"weight_map":{"a.weight":"${index}"}}`, /an index of shards, expected a shard/],
       ['{"weight_map":{"a.weight":"absent.safetensors"}}', /cannot read .*absent\.safetensors/],

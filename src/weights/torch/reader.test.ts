@@ -2,8 +2,20 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import test from "node:test";
-import { deflateRawSync } from "node:zlib";
+import {
+  ascii,
+  call,
+  dict,
+  flags,
+  global,
+  int,
+  pickle,
+  string,
+  tensor,
+  tuple,
+} from "../../../test/pickle-writer.js";
 import { goldenPath } from "../../../test/support.js";
+import { zip } from "../../../test/zip-writer.js";
 import { AvsegError, CheckpointError } from "../../errors.js";
 import { Random } from "../../random.js";
 import { bytesSource } from "../byte-source.js";
@@ -12,109 +24,6 @@ import { loadSafetensors } from "../node/safetensors-file.js";
 import { readStateDict } from "../state-dict.js";
 import { crc32 } from "./crc32.js";
 import { readTorchTensor } from "./state-dict.js";
-
-// --- A small writer of pickles and zip archives, in the forms that PyTorch writes
-
-const ascii = (text: string) => Buffer.from(text, "latin1");
-const global = (module: string, name: string) => ascii(`c${module}\n${name}\n`);
-const string = (text: string) =>
-  Buffer.concat([ascii("X"), Buffer.from(Uint32Array.of(text.length).buffer), ascii(text)]);
-const int = (n: number) => Buffer.concat([ascii("J"), Buffer.from(Int32Array.of(n).buffer)]);
-const tuple = (...items: Uint8Array[]) => Buffer.concat([ascii("("), ...items, ascii("t")]);
-const call = (callee: Uint8Array, ...args: Uint8Array[]) =>
-  Buffer.concat([callee, tuple(...args), ascii("R")]);
-const dict = (...items: Uint8Array[]) => Buffer.concat([ascii("}("), ...items, ascii("u")]);
-const pickle = (body: Uint8Array) => Buffer.concat([Buffer.of(0x80, 2), body, ascii(".")]);
-
-/** Metadata of a tensor: how `torch._neg_view` and `torch.Tensor.conj` are saved. */
-const flags = (...names: string[]) => dict(...names.flatMap((name) => [string(name), Buffer.of(0x88)]));
-
-function tensor(
-  key: string,
-  elements: number,
-  shape: number[],
-  strides: number[],
-  offset = 0,
-  metadata?: Uint8Array,
-): Buffer {
-  const id = tuple(
-    string("storage"),
-    global("torch", "FloatStorage"),
-    string(key),
-    string("cpu"),
-    int(elements),
-  );
-  const storage = Buffer.concat([id, ascii("Q")]);
-  const sizes = [tuple(...shape.map(int)), tuple(...strides.map(int))];
-  const hooks = call(global("collections", "OrderedDict"));
-  return call(
-    global("torch._utils", "_rebuild_tensor_v2"),
-    storage,
-    int(offset),
-    ...sizes,
-    Buffer.of(0x89),
-    hooks,
-    ...(metadata === undefined ? [] : [metadata]),
-  );
-}
-
-interface ZipOptions {
-  deflate?: boolean | undefined;
-  zip64?: boolean | undefined;
-  /** Writes 0 for all checksums, as PyTorch does after `torch.serialization.set_crc32_options(False)`. */
-  unchecked?: boolean | undefined;
-  /** Overrides the size that the directory declares for entry `name`. */
-  claim?: { name: string; size: number } | undefined;
-}
-
-function zip(
-  files: Record<string, Uint8Array>,
-  { deflate = false, zip64 = false, unchecked = false, claim }: ZipOptions = {},
-): Buffer {
-  const parts: Buffer[] = [];
-  const directory: Buffer[] = [];
-  let offset = 0;
-  for (const [name, bytes] of Object.entries(files)) {
-    const packed = deflate ? deflateRawSync(bytes) : Buffer.from(bytes);
-    const size = claim?.name === name ? claim.size : bytes.length;
-    const local = Buffer.alloc(30);
-    local.writeUInt32LE(0x04034b50, 0);
-    local.writeUInt16LE(name.length, 26);
-    const extra = Buffer.alloc(zip64 ? 28 : 0);
-    const central = Buffer.alloc(46);
-    central.writeUInt32LE(0x02014b50, 0);
-    central.writeUInt16LE(deflate ? 8 : 0, 10);
-    central.writeUInt32LE(unchecked ? 0 : crc32(bytes), 16);
-    central.writeUInt32LE(zip64 ? 0xffffffff : packed.length, 20);
-    central.writeUInt32LE(zip64 ? 0xffffffff : size, 24);
-    central.writeUInt16LE(name.length, 28);
-    central.writeUInt16LE(extra.length, 30);
-    central.writeUInt32LE(zip64 ? 0xffffffff : offset, 42);
-    if (zip64) {
-      extra.writeUInt16LE(1, 0);
-      extra.writeUInt16LE(24, 2);
-      for (const [i, n] of [size, packed.length, offset].entries())
-        extra.writeBigUInt64LE(BigInt(n), 4 + 8 * i);
-    }
-    directory.push(Buffer.concat([central, ascii(name), extra]));
-    parts.push(local, ascii(name), packed);
-    offset += 30 + name.length + packed.length;
-  }
-  const central = Buffer.concat(directory);
-  const end = Buffer.alloc(22);
-  end.writeUInt32LE(0x06054b50, 0);
-  end.writeUInt32LE(zip64 ? 0xffffffff : central.length, 12);
-  end.writeUInt32LE(zip64 ? 0xffffffff : offset, 16);
-  const end64 = Buffer.alloc(zip64 ? 76 : 0);
-  if (zip64) {
-    end64.writeUInt32LE(0x06064b50, 0);
-    end64.writeBigUInt64LE(BigInt(central.length), 40);
-    end64.writeBigUInt64LE(BigInt(offset), 48);
-    end64.writeUInt32LE(0x07064b50, 56);
-    end64.writeBigUInt64LE(BigInt(offset + central.length), 64);
-  }
-  return Buffer.concat([...parts, central, end64, end]);
-}
 
 const floats = (...values: number[]) => Buffer.from(Float32Array.from(values).buffer);
 const read = (bytes: Uint8Array) => readStateDict(bytesSource("x.pth", bytes));
