@@ -5,7 +5,7 @@ import { root, run, setUp } from "./setup.mjs";
 
 setUp();
 const pattern = process.argv[2] ?? "";
-const files = ["src", "test", "bench"]
+const files = ["src", "test", "bench", "fuzz"]
   .flatMap((folder) =>
     readdirSync(path.join(root, folder), { recursive: true })
       .filter((name) => name.endsWith(".test.ts"))
