@@ -50,7 +50,8 @@ export async function superviseReader(plan: Plan): Promise<Report> {
   const failures: SavedFailure[] = [];
   let total: Statistics = { read: 0, accepted: 0, maxMilliseconds: 0, maxMegabytes: 0 };
   let first = plan.first;
-  while (first < plan.last && failures.length < maxFailures && (plan.until ?? Infinity) > performance.now()) {
+  const inTime = () => total.read === 0 || (plan.until ?? Infinity) > performance.now();
+  while (first < plan.last && failures.length < maxFailures && inTime()) {
     const last = Math.min(plan.last, first + inputsPerProcess);
     const { next, statistics, failure } = await runProcess({ ...plan, first, last });
     total = {
@@ -125,7 +126,8 @@ function readInputs(plan: Plan, folder: string): Promise<Reading> {
       if (message.kind === "next") {
         ready = true;
         index = message.index;
-        if ((plan.until ?? Infinity) <= performance.now()) stop("over");
+        // At least one input is read, however long its making took.
+        if (statistics.read > 0 && (plan.until ?? Infinity) <= performance.now()) stop("over");
       }
       if (message.kind === "done") index = plan.last;
     });
