@@ -13,7 +13,7 @@ import path from "node:path";
 import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
-import { AvsegError, classNameOf, openModel } from "avseg";
+import { AvsegError, openModel } from "avseg";
 
 const maxBytes = 500e6;
 
@@ -28,14 +28,9 @@ function limited(limit) {
   });
 }
 
-/** What is sent of a frame. Masks are large: send them as PNG if the client needs them. */
-function lineOf({ timeSeconds, mask }, classes) {
-  const objects = mask.regions.map(({ index, area, box, confidence }) => ({
-    class: classNameOf(classes, index),
-    area,
-    box,
-    confidence,
-  }));
+/** A frame as a line of JSON. Masks are large: send them as PNG if the client needs them. */
+function lineOf({ timeSeconds, mask }) {
+  const objects = mask.regions.map(({ label, area, box, confidence }) => ({ label, area, box, confidence }));
   return `${JSON.stringify({ timeSeconds, width: mask.width, height: mask.height, objects })}\n`;
 }
 
@@ -48,7 +43,7 @@ async function segment(request, response, model) {
     await pipeline(request, limited(maxBytes), createWriteStream(file));
     for await (const frame of model.segment(file, { signal: stop.signal })) {
       if (!response.headersSent) response.writeHead(200, { "Content-Type": "application/x-ndjson" });
-      response.write(lineOf(frame, model.classes));
+      response.write(lineOf(frame));
     }
     response.end();
   } catch (error) {

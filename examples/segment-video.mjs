@@ -3,7 +3,7 @@
  *
  *     node examples/segment-video.mjs VIDEO [CHECKPOINT]
  */
-import { AvsegError, classNameOf, openModel } from "avseg";
+import { AvsegError, openModel } from "avseg";
 
 const [video, checkpoint] = process.argv.slice(2);
 if (!video) {
@@ -18,9 +18,9 @@ try {
   const { signal } = stop;
   model = await openModel(checkpoint ? { checkpoint, signal } : { signal });
   for await (const { index, mask } of model.segment(video, { signal })) {
-    const regions = mask.regions.map(({ index: label, area, box, confidence }) => {
+    const regions = mask.regions.map(({ label, area, box, confidence }) => {
       const percent = ((100 * area) / (mask.width * mask.height)).toFixed(1);
-      return `${classNameOf(model.classes, label)}: ${percent}% of the frame in [${box}], ${confidence.toFixed(2)} sure`;
+      return `${label}: ${percent}% of the frame in [${box}], confidence ${confidence.toFixed(2)}`;
     });
     console.log(`${index} s  ${regions.join("; ") || "nothing sounds"}`);
   }

@@ -58,20 +58,14 @@ export type { Progress } from "./progress.js";
 export { runEvaluation } from "./report/run-evaluation.js";
 export type { RuntimeOptions } from "./runtime/runtime.js";
 // Segmentation
-export type { Mask, Region } from "./segment/mask.js";
-export { classNameOf } from "./segment/mask.js";
+export { type Mask, maskOf, maskPicture, paintMask, type Region } from "./segment/mask.js";
 export type { Model } from "./segment/model.js";
 export { type OpenModelOptions, openModel } from "./segment/node/open-model.js";
 export { segmentVideo } from "./segment/node/segment-video.js";
-export { segmentVideo as writeSegmentation } from "./segment/node/write-segmentation.js";
-export { overlayColor, paint } from "./segment/overlay-picture.js";
-export { interpolate } from "./segment/probability-map.js";
-export {
-  type FramesInput,
-  type SegmentedFrame,
-  type SegmentFramesOptions as SegmentOptions,
-  segmentFrames,
-} from "./segment/segment-frames.js";
+export { writeSegmentation } from "./segment/node/write-segmentation.js";
+export { blend } from "./segment/probability-map.js";
+export { type FramesInput, segmentFrames } from "./segment/segment-frames.js";
+export type { SegmentedFrame, SegmentOptions } from "./segment/step-stream.js";
 export type { StateDict, Tensor, TensorOf } from "./tensor.js";
 export { readCheckpointInfo } from "./training/checkpoint.js";
 export { openTraining, type Training } from "./training/open-training.js";

@@ -1,5 +1,5 @@
 /** The browser page: choose a video and watch it with its masks. Nothing leaves the computer. */
-import { classNameOf, interpolate, openModel, overlayColor, paint } from "/avseg-web.js";
+import { blend, maskOf, openModel, paintMask } from "/avseg-web.js";
 
 const ids = ["file", "status", "result", "video", "overlay", "seconds"];
 const [input, status, result, video, overlay, seconds] = ids.map((id) => document.getElementById(id));
@@ -22,16 +22,16 @@ const model = await openModel({
 status.textContent = "ready";
 input.disabled = false;
 
-/** The seconds of the video that were looked at so far. */
+/** The segmented seconds of the video so far. */
 let found = [];
 
-/** The mask at a time: a blend of those before and after it. */
-function mapAt(time) {
+/** Probabilities at a time: a blend of those before and after it. */
+function probabilitiesAt(time) {
   const index = found.findIndex(({ timeSeconds }) => timeSeconds >= time);
   const [before, after] = index < 0 ? [found.at(-1)] : [found[index - 1], found[index]];
-  if (!before || !after) return (before ?? after)?.map;
+  if (!before || !after) return (before ?? after)?.probabilities;
   const weight = (time - before.timeSeconds) / (after.timeSeconds - before.timeSeconds);
-  return interpolate(before.map, after.map, weight);
+  return blend(before.probabilities, after.probabilities, weight);
 }
 
 /** Lays the mask of the moment that is shown over the video. */
@@ -39,18 +39,18 @@ function draw() {
   const shrink = Math.min(1, 640 / Math.max(video.videoWidth, video.videoHeight, 1));
   overlay.width = Math.round(video.videoWidth * shrink);
   overlay.height = Math.round(video.videoHeight * shrink);
-  const map = mapAt(video.currentTime);
-  if (!map || overlay.width === 0) return;
-  const colorOf = (index) => overlayColor(index, model.classes.length);
-  const pixels = paint(map, overlay.width, overlay.height, colorOf);
-  const image = new ImageData(new Uint8ClampedArray(pixels.buffer), overlay.width, overlay.height);
+  const { width, height } = overlay;
+  const map = probabilitiesAt(video.currentTime);
+  if (!map || width === 0) return;
+  const { data } = paintMask(maskOf(map, { width, height, classes: model.classes }));
+  const image = new ImageData(new Uint8ClampedArray(data.buffer), width, height);
   overlay.getContext("2d")?.putImageData(image, 0, 0);
 }
 
 /** A bar for one second, as high as the fraction of the picture that sounds; it seeks to that second. */
 function barOf({ index, timeSeconds, mask }) {
   const area = mask.regions.reduce((sum, region) => sum + region.area, 0) / (mask.width * mask.height);
-  const names = mask.regions.map((region) => classNameOf(model.classes, region.index)).join(", ");
+  const names = mask.regions.map(({ label }) => label).join(", ");
   const button = document.createElement("button");
   button.type = "button";
   button.title = `second ${index}: ${names || "nothing sounds"}`;
@@ -75,7 +75,7 @@ input.addEventListener("change", async () => {
   URL.revokeObjectURL(video.src);
   video.src = URL.createObjectURL(file);
   result.hidden = false;
-  status.textContent = "looking and listening";
+  status.textContent = "segmenting";
   try {
     for await (const frame of model.segment(file, { signal })) {
       found.push(frame);

@@ -8,12 +8,12 @@ import { writeClipVideo } from "../datasets/sound-shapes/video.js";
 import { writeSoundShapes } from "../datasets/sound-shapes/write.js";
 import { openPredictor } from "../inference/node/open-predictor.js";
 import type { LoadedPredictor } from "../inference/predictor.js";
-import { ffmpegBackend } from "../media/node/ffmpeg.js";
+import { probeVideo } from "../media/node/probe-video.js";
 import { ensureWritableDir, packagePath, writeFileAtomic } from "../node/files.js";
 import { swapChart, trainingCharts } from "../report/evaluation-report.js";
 import { type RunEvaluationOptions, runEvaluation } from "../report/run-evaluation.js";
 import { DEMO_MODEL_DESCRIPTION } from "../segment/node/demo-model.js";
-import { segmentVideo } from "../segment/node/write-segmentation.js";
+import { writeSegmentation } from "../segment/node/write-segmentation.js";
 import { openTraining } from "../training/open-training.js";
 import type { TrainingResult } from "../training/trainer.js";
 import { print } from "./print.js";
@@ -54,7 +54,7 @@ interface Demo {
 async function demo(video: string | undefined, { out }: { out: string }): Promise<void> {
   const started = performance.now();
   const signal = interruptSignal(`What is finished is in ${out}; run the demo again to start over.`);
-  if (video !== undefined) await ffmpegBackend.info(video, { signal }); // before minutes of training
+  if (video !== undefined) await probeVideo(video, { signal }); // before minutes of training
   await ensureWritableDir(out);
   const dataRoot = path.join(out, "data");
   const { config } = await loadConfig(packagePath("config", "soundshapes", "s4.yaml"), {
@@ -193,11 +193,11 @@ async function evaluateRun(
 async function segment({ outDir, signal }: Demo, predictor: LoadedPredictor, video: string): Promise<string> {
   const progress = createProgress(`segmenting ${path.basename(video)}`, undefined, { unit: "s" });
   const target = path.join(outDir, "video");
-  const summary = await segmentVideo(video, predictor, {
+  const summary = await writeSegmentation(video, predictor, {
     outDir: target,
     modelDescription: DEMO_MODEL_DESCRIPTION,
     signal,
-    onProgress: ({ doneSeconds }) => progress.update(doneSeconds),
+    onProgress: ({ done }) => progress.update(done),
   });
   progress.done();
   print(describeSegments(video, summary, true));

@@ -7,7 +7,7 @@ import { openPredictor } from "../inference/node/open-predictor.js";
 import type { LoadedPredictor } from "../inference/predictor.js";
 import type { RuntimeOptions } from "../runtime/runtime.js";
 import { DEMO_MODEL, DEMO_MODEL_DESCRIPTION } from "../segment/node/demo-model.js";
-import { type SegmentSummary, segmentVideo } from "../segment/node/write-segmentation.js";
+import { type SegmentationSummary, writeSegmentation } from "../segment/node/write-segmentation.js";
 import { configuredModel } from "./configured-model.js";
 import { print } from "./print.js";
 import { createProgress, type Progress } from "./progress.js";
@@ -103,18 +103,16 @@ async function segmentOne(
   video: string,
   predictor: LoadedPredictor,
   options: { outDir: string; overlay: boolean; description: string; signal: AbortSignal },
-): Promise<SegmentSummary> {
+): Promise<SegmentationSummary> {
   let progress: Progress | undefined;
-  const summary = await segmentVideo(video, predictor, {
+  const summary = await writeSegmentation(video, predictor, {
     outDir: options.outDir,
     overlay: options.overlay,
     modelDescription: options.description,
     signal: options.signal,
-    onProgress: ({ doneSeconds, totalSeconds }) => {
-      progress ??= createProgress(path.basename(video), totalSeconds && Math.ceil(totalSeconds), {
-        unit: "s of video",
-      });
-      progress.update(Math.round(doneSeconds * 10) / 10);
+    onProgress: ({ done, total }) => {
+      progress ??= createProgress(path.basename(video), total && Math.ceil(total), { unit: "s of video" });
+      progress.update(Math.round(done * 10) / 10);
     },
   });
   progress?.done();
@@ -137,7 +135,7 @@ export function uniqueNames(videos: readonly string[]): string[] {
 /** What was found in a video, what the user should know of it, and where the files are. */
 export function describeSegments(
   video: string,
-  { outDir, steps, soundingSteps, notes }: SegmentSummary,
+  { outDir, steps, soundingSteps, notes }: SegmentationSummary,
   overlay: boolean,
 ): string[] {
   const made = overlay ? "overlay.mp4, masks/ and segments.json" : "masks/ and segments.json";

@@ -1,7 +1,7 @@
 /** Predicted masks as PNG files, named as published. */
 import type { Clip, Task } from "../datasets/clip.js";
 import { encodePng } from "../media/node/image-file.js";
-import { labelPicture } from "../media/palette.js";
+import { labelPicture } from "../media/painting.js";
 import { type Image, resizeNearest } from "../media/resize.js";
 import { safeJoin, writeFileAtomic } from "../node/files.js";
 import type { TensorOf } from "../tensor.js";

@@ -3,13 +3,18 @@
  */
 import sharp from "sharp";
 import type { Clip } from "../datasets/clip.js";
-import type { Image } from "../media/resize.js";
+import { paintLabels } from "../media/painting.js";
+import { type Color, colorOfClass } from "../media/palette.js";
+import { type Image, imageSize, resizeNearest } from "../media/resize.js";
 import type { TensorOf } from "../tensor.js";
-import { type Color, labelColor, overlay } from "./overlay.js";
 import type { ReportClip, ReportSound } from "./report.js";
 
-const TRUTH = [18, 165, 148] as const;
-const PREDICTION = [247, 103, 7] as const;
+const truthColor: Color = [18, 165, 148];
+const predictionColor: Color = [247, 103, 7];
+/** Opacity of the black over everything but the mask. */
+const backgroundDim = 0.3;
+/** Smaller frames are enlarged to at least this side, in pixels. */
+const minSide = 200;
 const jpegQuality = 82;
 
 /** Options of `clipPictures`. */
@@ -33,7 +38,7 @@ export async function clipPictures(
   const seen = new Set<number>();
   const picture = async (frame: Image, labels: Image, color: Color): Promise<string> => {
     if (classes) for (const label of labels.data) seen.add(label);
-    return jpegAddress(overlay(frame, labels, (label) => (classes ? labelColor(label) : color)));
+    return overlayAddress(frame, labels, (label) => (classes ? colorOfClass(label) : color));
   };
   const steps = Array.from({ length: clip.frames.shape[0] ?? 0 }, (_, t) => t).filter(
     (t) => clip.frameMask.data[t] !== 0,
@@ -42,15 +47,15 @@ export async function clipPictures(
     steps.map(async (t) => {
       const frame = slice(clip.frames, t);
       const m = clip.labelled.indexOf(t);
-      const truth = m < 0 ? undefined : await picture(frame, slice(clip.masks, m), TRUTH);
-      const prediction = await picture(frame, slice(masks, t), PREDICTION);
+      const truth = m < 0 ? undefined : await picture(frame, slice(clip.masks, m), truthColor);
+      const prediction = await picture(frame, slice(masks, t), predictionColor);
       return { seconds: t + 1, prediction, truth };
     }),
   );
   const legend = [...seen]
     .sort((a, b) => a - b)
     .filter((k) => k !== 0)
-    .map((k) => ({ name: classes?.[k] ?? `class ${k}`, color: hex(labelColor(k)) }));
+    .map((k) => ({ name: classes?.[k] ?? `class ${k}`, color: hex(colorOfClass(k)) }));
   return {
     id: clip.id,
     category: clip.category,
@@ -98,9 +103,21 @@ function slice(tensor: TensorOf<"u8">, index: number): Image {
   return { dtype: "u8", shape, data: tensor.data.subarray(index * size, (index + 1) * size) };
 }
 
-async function jpegAddress(image: Image): Promise<string> {
-  const [height = 1, width = 1] = image.shape;
-  const jpeg = await sharp(image.data, { raw: { width, height, channels: 3 } })
+/** A frame `u8[H,W,3]` with labels `u8[H,W]` painted over it, as the address of a JPEG. */
+async function overlayAddress(
+  frame: Image,
+  labels: Image,
+  colorOf: (label: number) => Color,
+): Promise<string> {
+  const { height, width } = imageSize(frame);
+  const scale = Math.max(1, Math.ceil(minSide / Math.min(height, width)));
+  const size = { width: width * scale, height: height * scale };
+  const outline = Math.max(1, Math.round((2 * Math.min(size.height, size.width)) / 224));
+  const enlarged = scale === 1 ? labels : resizeNearest(labels, size.height, size.width);
+  const { data } = paintLabels(enlarged, { colorOf, dim: backgroundDim, outline });
+  const jpeg = await sharp(frame.data, { raw: { width, height, channels: 3 } })
+    .resize(size.width, size.height, { kernel: "linear", fit: "fill" })
+    .composite([{ input: Buffer.from(data.buffer), raw: { ...size, channels: 4 } }])
     .jpeg({ quality: jpegQuality, chromaSubsampling: "4:4:4" })
     .toBuffer();
   return `data:image/jpeg;base64,${jpeg.toString("base64")}`;

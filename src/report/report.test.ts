@@ -5,7 +5,6 @@ import { f32, full } from "../tensor.js";
 import { clipPictures, loudness, waveform } from "./clip-pictures.js";
 import { evaluationReport, swapChart, trainingCharts } from "./evaluation-report.js";
 import { html } from "./html.js";
-import { labelColor, overlay } from "./overlay.js";
 import { renderReport } from "./render-report.js";
 import type { Report } from "./report.js";
 import { pickShowcase } from "./showcase.js";
@@ -126,29 +125,6 @@ test("best, typical and worst clips do not overlap", () => {
   assert.deepEqual(pickShowcase(result, 2), { best: [1, 4], typical: [0, 3], worst: [2, 5] });
   const one = pickShowcase({ ...result, clips: result.clips.slice(0, 1) }, 2);
   assert.deepEqual(one, { best: [], typical: [], worst: [0] });
-});
-
-test("overlays tint the mask, outline it and dim the rest", () => {
-  const side = 224;
-  const frame = {
-    dtype: "u8" as const,
-    shape: [side, side, 3],
-    data: new Uint8Array(side * side * 3).fill(200),
-  };
-  const labels = { dtype: "u8" as const, shape: [side, side], data: new Uint8Array(side * side) };
-  for (let y = 50; y < 100; y++) labels.data.fill(1, y * side + 50, y * side + 100);
-  const { data, shape } = overlay(frame, labels, () => [255, 0, 0]);
-  const at = (x: number, y: number): number[] => [
-    ...data.subarray((y * side + x) * 3, (y * side + x) * 3 + 3),
-  ];
-  assert.deepEqual(shape, [side, side, 3]);
-  assert.deepEqual(at(50, 75), [255, 0, 0]);
-  assert.deepEqual(at(51, 75), [255, 0, 0]);
-  assert.deepEqual(at(75, 75), [223, 116, 116]);
-  assert.deepEqual(at(10, 10), [144, 144, 144]);
-  const colors = new Set(Array.from({ length: 71 }, (_, k) => labelColor(k).join()));
-  assert.equal(colors.size, 71);
-  for (let k = 0; k < 71; k++) for (const v of labelColor(k)) assert.ok(v >= 0 && v <= 255);
 });
 
 test("loudness is silent for silence, and peaks where the sound does", () => {

@@ -1,11 +1,7 @@
 /** A model that can segment: what `openModel` returns, in Node and in browsers. */
 import type { LoadedPredictor, Predictor } from "../inference/predictor.js";
-import {
-  type FramesInput,
-  type SegmentedFrame,
-  type SegmentFramesOptions,
-  segmentFrames,
-} from "./segment-frames.js";
+import { type FramesInput, segmentFrames } from "./segment-frames.js";
+import type { SegmentedFrame, SegmentOptions } from "./step-stream.js";
 
 /**
  * A model ready to run. `Video` is how the platform names a video: a path in Node; an address, a file or bytes in a
@@ -22,7 +18,7 @@ export interface Model<Video> extends LoadedPredictor {
    */
   segment(
     input: Video | FramesInput,
-    options?: SegmentFramesOptions,
+    options?: SegmentOptions,
   ): AsyncGenerator<SegmentedFrame, void, undefined>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -31,7 +27,7 @@ export interface Model<Video> extends LoadedPredictor {
 export type SegmentVideo<Video> = (
   video: Video,
   model: Predictor,
-  options?: SegmentFramesOptions,
+  options?: SegmentOptions,
 ) => AsyncGenerator<SegmentedFrame, void, undefined>;
 
 /** A predictor with the segmenting functions of its platform. */

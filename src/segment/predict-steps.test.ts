@@ -55,9 +55,9 @@ const silent = (values: Float32Array) => values.every((x) => x === Math.fround(S
 
 test("windows of T steps; the last repeats its frame, and only real steps come out", async () => {
   const predictor = fake(5);
-  const steps = await all(predictSteps(predictor, frames(7, 0.5), tone(7)));
+  const steps = await all(predictSteps(predictor, { frames: frames(7, 0.5), sound: tone(7) }));
   assert.deepEqual(
-    steps.map(({ index, map }) => [index, map.winners.length]),
+    steps.map(({ index, probabilities }) => [index, probabilities.activeClasses.length]),
     [0, 1, 2, 3, 4, 5, 6].map((k) => [k, k % 2]),
   );
   const [first, second] = predictor.batches;
@@ -72,7 +72,7 @@ test("windows of T steps; the last repeats its frame, and only real steps come o
 
 test("sound stays with its second, and is silent where there is none", async () => {
   const predictor = fake(5);
-  const steps = await all(predictSteps(predictor, frames(10), tone(8, 6)));
+  const steps = await all(predictSteps(predictor, { frames: frames(10), sound: tone(8, 6) }));
   assert.deepEqual(
     steps.map(({ peak }) => peak > 0),
     [false, false, false, false, false, false, true, true, false, false],
@@ -85,11 +85,11 @@ test("sound stays with its second, and is silent where there is none", async () 
 
 test("no frames give no steps, and an abort ends the stream", async () => {
   const predictor = fake(5);
-  assert.deepEqual(await all(predictSteps(predictor, frames(0), tone(0))), []);
+  assert.deepEqual(await all(predictSteps(predictor, { frames: frames(0), sound: tone(0) })), []);
   assert.equal(predictor.batches.length, 0);
   const reason = new Error("enough");
   await assert.rejects(
-    all(predictSteps(predictor, frames(3), tone(3), { signal: AbortSignal.abort(reason) })),
+    all(predictSteps(predictor, { frames: frames(3), sound: tone(3), signal: AbortSignal.abort(reason) })),
     reason,
   );
 });

@@ -2,23 +2,27 @@
 
 import type { Predictor } from "../inference/predictor.js";
 import { fitExamples, VGGISH_RATE_HZ } from "../media/log-mel.js";
+import type { StepTime } from "../media/step-times.js";
 import type { StepFrame } from "../media/video.js";
 import { type ProbabilityMap, probabilitiesOf } from "./probability-map.js";
 
-/** What the model says of one second. */
-export interface Step {
-  /** The step covers `[index, index + 1)` seconds. */
-  readonly index: number;
-  /** When its frame is on screen. */
-  readonly timeSeconds: number;
-  /** How much of the second the video covers. */
-  readonly coveredSeconds: number;
-  /** Loudest sample of the sound that was heard with it, 0 to 1; 0 is digital silence. */
+/** What the model predicts for one step. */
+export interface Step extends StepTime {
+  /** Largest magnitude of the step's sound, 0 to 1; 0 is digital silence. */
   readonly peak: number;
-  readonly map: ProbabilityMap;
+  readonly probabilities: ProbabilityMap;
 }
 
-/** Cuts a stream of samples into pieces of the lengths asked for; past its end it is silent. */
+/** What `predictSteps` reads. */
+export interface StepSource {
+  /** Frames at the predictor's size. */
+  readonly frames: AsyncIterator<StepFrame, void, undefined>;
+  /** 16 kHz mono from time zero on. */
+  readonly sound: AsyncIterator<Float32Array, void, undefined>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Cuts a stream of samples into pieces of requested lengths; past its end it is silent. */
 class SampleReader {
   readonly #source: AsyncIterator<Float32Array, void, undefined>;
   #rest: Float32Array = new Float32Array(0);
@@ -46,7 +50,7 @@ class SampleReader {
   }
 }
 
-/** The loudest sample of one second of `sound`. */
+/** The largest magnitude in one second of `sound`. */
 function peakOf(sound: Float32Array, second: number): number {
   let peak = 0;
   const end = Math.min(sound.length, (second + 1) * VGGISH_RATE_HZ);
@@ -55,15 +59,12 @@ function peakOf(sound: Float32Array, second: number): number {
 }
 
 /**
- * Runs `predictor` over windows of its T steps. Frames are `u8[S,S,3]` at the predictor's size S, sound is 16 kHz
- * mono from time zero (none: silence). The window's sound becomes T examples exactly as a training clip's does. The
- * last window repeats its last frame up to T, flagged as padding, and only real steps are yielded.
+ * Runs `predictor` over windows of its T steps. The window's sound becomes T examples exactly as a training clip's does.
+ * The last window repeats its last frame up to T, flagged as padding; padding is not yielded.
  */
 export async function* predictSteps(
   predictor: Predictor,
-  frames: AsyncIterator<StepFrame, void, undefined>,
-  sound: AsyncIterator<Float32Array, void, undefined>,
-  { signal }: { signal?: AbortSignal | undefined } = {},
+  { frames, sound, signal }: StepSource,
 ): AsyncGenerator<Step, void, undefined> {
   const { frameCount, imageSize } = predictor;
   const frameBytes = imageSize * imageSize * 3;
@@ -80,7 +81,7 @@ export async function* predictSteps(
     signal?.throwIfAborted();
 
     const seconds = window.length - 1 + last.coveredSeconds;
-    const heard = await samples.read(Math.round(seconds * VGGISH_RATE_HZ));
+    const windowSound = await samples.read(Math.round(seconds * VGGISH_RATE_HZ));
     const pixels = new Uint8Array(frameCount * frameBytes);
     const frameMask = new Float32Array(frameCount);
     for (let k = 0; k < frameCount; k++) {
@@ -89,13 +90,13 @@ export async function* predictSteps(
     }
     const logits = await predictor.predict({
       frames: { dtype: "u8", shape: [frameCount, imageSize, imageSize, 3], data: pixels },
-      logMel: fitExamples(heard, VGGISH_RATE_HZ, frameCount),
+      logMel: fitExamples(windowSound, VGGISH_RATE_HZ, frameCount),
       frameMask: { dtype: "f32", shape: [frameCount], data: frameMask },
     });
     for (const [k, { index, timeSeconds, coveredSeconds }] of window.entries()) {
       signal?.throwIfAborted();
-      const map = probabilitiesOf(logits, k);
-      yield { index, timeSeconds, coveredSeconds, peak: peakOf(heard, k), map };
+      const probabilities = probabilitiesOf(logits, k);
+      yield { index, timeSeconds, coveredSeconds, peak: peakOf(windowSound, k), probabilities };
     }
   }
 }

@@ -1,29 +1,29 @@
-/** Probabilities of one step, per class, at the model's resolution; their blend in time and their way to pixels. */
+/** Class probabilities of one frame at the model's resolution, their blend in time, and their way to pixels. */
 import type { TensorOf } from "../tensor.js";
 
 /** Class probabilities over the whole frame. Class 0 is the background; a binary model has class 1 besides. */
 export interface ProbabilityMap {
   readonly width: number;
   readonly height: number;
-  /** Probability planes by class, `f32[height*width]` each. */
-  readonly planes: ReadonlyMap<number, Float32Array>;
-  /** Classes other than the background that are the likeliest somewhere: the only ones that are drawn. */
-  readonly winners: readonly number[];
+  /** Probabilities by class, `f32[height*width]` each. */
+  readonly probabilities: ReadonlyMap<number, Float32Array>;
+  /** Classes other than the background that are the likeliest somewhere: the only ones that masks can show. */
+  readonly activeClasses: readonly number[];
 }
 
-/** Classes but 0 that have the largest value somewhere. */
-function winnersOf(planes: ReadonlyMap<number, Float32Array>): number[] {
-  const best = Float32Array.from(planes.get(0) ?? []);
-  const winner = new Uint16Array(best.length);
-  for (const [index, plane] of planes) {
+/** Classes other than 0 that have the largest probability somewhere. */
+function activeClassesOf(probabilities: ReadonlyMap<number, Float32Array>): number[] {
+  const best = Float32Array.from(probabilities.get(0) ?? []);
+  const likeliest = new Uint16Array(best.length);
+  for (const [index, plane] of probabilities) {
     for (let i = 0; i < best.length; i++) {
       if (plane[i]! > best[i]!) {
         best[i] = plane[i]!;
-        winner[i] = index;
+        likeliest[i] = index;
       }
     }
   }
-  return [...new Set(winner)].filter((index) => index !== 0).sort((a, b) => a - b);
+  return [...new Set(likeliest)].filter((index) => index !== 0).sort((a, b) => a - b);
 }
 
 /**
@@ -40,53 +40,51 @@ export function probabilitiesOf(logits: TensorOf<"f32">, frame: number): Probabi
   const planes = new Map<number, Float32Array>();
   if (classes === 1) {
     const sounding = logits.data.subarray(start, start + size).map((x) => 1 / (1 + Math.exp(-x)));
-    planes
-      .set(
-        0,
-        sounding.map((p) => 1 - p),
-      )
-      .set(1, sounding);
+    const background = sounding.map((p) => 1 - p);
+    planes.set(0, background).set(1, sounding);
   } else {
-    const peak = new Float32Array(size).fill(Number.NEGATIVE_INFINITY);
+    const largest = new Float32Array(size).fill(Number.NEGATIVE_INFINITY);
     const total = new Float32Array(size);
     for (let c = 0; c < classes; c++) {
       const plane = logits.data.slice(start + c * size, start + (c + 1) * size);
-      for (let i = 0; i < size; i++) peak[i] = Math.max(peak[i]!, plane[i]!);
+      for (let i = 0; i < size; i++) largest[i] = Math.max(largest[i]!, plane[i]!);
       planes.set(c, plane);
     }
     for (const plane of planes.values()) {
-      for (let i = 0; i < size; i++) total[i]! += plane[i] = Math.exp(plane[i]! - peak[i]!);
+      for (let i = 0; i < size; i++) total[i]! += plane[i] = Math.exp(plane[i]! - largest[i]!);
     }
     for (const plane of planes.values()) for (let i = 0; i < size; i++) plane[i]! /= total[i]!;
   }
-  return { width, height, planes, winners: winnersOf(planes) };
+  return { width, height, probabilities: planes, activeClasses: activeClassesOf(planes) };
 }
 
-/** The blend `(1 - weight) a + weight b` of the classes that either draws. Both maps have one size. */
-export function interpolate(a: ProbabilityMap, b: ProbabilityMap, weight: number): ProbabilityMap {
-  const winners = [...new Set([...a.winners, ...b.winners])];
-  const planes = new Map<number, Float32Array>();
-  for (const index of [0, ...winners]) {
-    const to = b.planes.get(index);
-    const from = a.planes.get(index);
-    if (!from || !to) throw new RangeError(`interpolate: class ${index} is in one map only`);
-    planes.set(
+/** The map `(1 - weight) a + weight b`, of the classes active in either. Both maps have one size. */
+export function blend(a: ProbabilityMap, b: ProbabilityMap, weight: number): ProbabilityMap {
+  const activeClasses = [...new Set([...a.activeClasses, ...b.activeClasses])].sort((x, y) => x - y);
+  const probabilities = new Map<number, Float32Array>();
+  for (const index of [0, ...activeClasses]) {
+    const from = a.probabilities.get(index);
+    const to = b.probabilities.get(index);
+    if (!from || !to) throw new RangeError(`blend: class ${index} is in one map only`);
+    probabilities.set(
       index,
       from.map((p, i) => p + weight * (to[i]! - p)),
     );
   }
-  return { width: a.width, height: a.height, planes, winners };
+  return { width: a.width, height: a.height, probabilities, activeClasses };
 }
 
-/** Receives row `y`: per pixel the likeliest drawn class, its probability, and the background's. */
-export type RowVisitor = (
-  y: number,
-  index: Uint16Array,
-  foreground: Float32Array,
-  background: Float32Array,
-) => void;
+/** One row of an upsampled map; the arrays are reused from row to row. */
+export interface UpsampledRow {
+  readonly y: number;
+  /** The likeliest active class of each pixel; 0 where no class is active. */
+  readonly labels: Uint16Array;
+  /** Its probability. */
+  readonly foreground: Float32Array;
+  readonly background: Float32Array;
+}
 
-/** Where output samples fall between input samples: bilinear, half-pixel centres, clamped at the edges. */
+/** Where output samples fall between input samples: bilinear, half-pixel centers, clamped at the edges. */
 function positions(inSize: number, outSize: number) {
   const low = new Int32Array(outSize);
   const high = new Int32Array(outSize);
@@ -100,20 +98,21 @@ function positions(inSize: number, outSize: number) {
   return { low, high, weight };
 }
 
-/**
- * Enlarges a map to `width` x `height` (bilinear) a row at a time; the arrays are reused from row to row.
- * A pixel belongs to its foreground class where that is likelier than the background.
- */
-export function enlarge(map: ProbabilityMap, width: number, height: number, visit: RowVisitor): void {
+/** Upsamples a map to `width` x `height` (bilinear), row by row. */
+export function* upsample(
+  map: ProbabilityMap,
+  width: number,
+  height: number,
+): Generator<UpsampledRow, void, undefined> {
   const columns = positions(map.width, width);
   const rows = positions(map.height, height);
   const line = new Float32Array(map.width);
-  const index = new Uint16Array(width);
+  const labels = new Uint16Array(width);
   const foreground = new Float32Array(width);
   const background = new Float32Array(width);
   const candidate = new Float32Array(width);
 
-  const enlargeRow = (plane: Float32Array, y: number, out: Float32Array) => {
+  const upsampleRow = (plane: Float32Array, y: number, out: Float32Array) => {
     const upper = rows.low[y]! * map.width;
     const lower = rows.high[y]! * map.width;
     const down = rows.weight[y]!;
@@ -127,20 +126,20 @@ export function enlarge(map: ProbabilityMap, width: number, height: number, visi
     }
   };
 
-  const [first = 0, ...others] = map.winners;
+  const [first = 0, ...others] = map.activeClasses;
   for (let y = 0; y < height; y++) {
-    enlargeRow(map.planes.get(0)!, y, background);
-    index.fill(first);
+    upsampleRow(map.probabilities.get(0)!, y, background);
+    labels.fill(first);
     if (first === 0) foreground.fill(0);
-    else enlargeRow(map.planes.get(first)!, y, foreground);
+    else upsampleRow(map.probabilities.get(first)!, y, foreground);
     for (const c of others) {
-      enlargeRow(map.planes.get(c)!, y, candidate);
+      upsampleRow(map.probabilities.get(c)!, y, candidate);
       for (let x = 0; x < width; x++) {
         if (candidate[x]! <= foreground[x]!) continue;
         foreground[x] = candidate[x]!;
-        index[x] = c;
+        labels[x] = c;
       }
     }
-    visit(y, index, foreground, background);
+    yield { y, labels, foreground, background };
   }
 }

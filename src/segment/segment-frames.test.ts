@@ -10,7 +10,8 @@ import type { Predictor } from "../inference/predictor.js";
 import type { TensorOf } from "../tensor.js";
 import { openModel } from "./node/open-model.js";
 import { segmentVideo } from "./node/segment-video.js";
-import { type SegmentedFrame, segmentFrames } from "./segment-frames.js";
+import { segmentFrames } from "./segment-frames.js";
+import type { SegmentedFrame } from "./step-stream.js";
 
 let dir = "";
 let model: Predictor;
@@ -39,17 +40,15 @@ const withAlpha = ({ shape, data }: TensorOf<"u8">): TensorOf<"u8"> => {
   return { dtype: "u8", shape: [...shape.slice(0, 2), 4], data: rgba };
 };
 
-test("pictures of any number: a mask each at their size, alpha ignored, progress told", async () => {
+test("pictures of any number: a mask each at their size, alpha ignored, progress reported", async () => {
   const clip = tinyClip(tinyConfig.frameCount + 1);
-  const told: number[] = [];
-  const frames = await all(
-    segmentFrames(clip, model, { onProgress: ({ doneSeconds }) => told.push(doneSeconds) }),
-  );
+  const progress: number[] = [];
+  const frames = await all(segmentFrames(clip, model, { onProgress: ({ done }) => progress.push(done) }));
   assert.deepEqual(
     frames.map(({ index, mask }) => [index, mask.width, mask.height]),
     clip.frames.map((_, i) => [i, 100, 80]),
   );
-  assert.deepEqual(told, [1, 2, 3, 4, 5, 6]);
+  assert.deepEqual(progress, [1, 2, 3, 4, 5, 6]);
   const again = await all(segmentFrames({ ...clip, frames: clip.frames.map(withAlpha) }, model));
   assert.deepEqual(
     again.map((f) => f.mask),
@@ -106,7 +105,7 @@ test("a video is a stream of frames that may be left early", async () => {
   await assert.rejects(all(segmentVideo(path.join(dir, "tiny.safetensors"), model)), MediaError);
 });
 
-test("what is no model is refused", async () => {
+test("files that are not models are refused", async () => {
   await assert.rejects(openModel({ checkpoint: path.join(dir, "none.safetensors") }), CheckpointError);
   const video = path.join(dir, "clip.mp4");
   await assert.rejects(openModel({ checkpoint: video }), CheckpointError);

@@ -1,41 +1,12 @@
-/** What sounds, frame by frame, as a stream: from a video, or from pixels and samples in memory. */
-
+/** What sounds in pictures and samples in memory. */
 import type { Predictor } from "../inference/predictor.js";
 import { VGGISH_RATE_HZ } from "../media/log-mel.js";
 import { resample } from "../media/resample.js";
 import { type Image, imageSize, resizeBilinear } from "../media/resize.js";
+import { fullStep } from "../media/step-times.js";
 import type { StepFrame } from "../media/video.js";
 import { type Audio, toMono } from "../media/wav.js";
-import { type Mask, maskOf } from "./mask.js";
-import { predictSteps } from "./predict-steps.js";
-import type { ProbabilityMap } from "./probability-map.js";
-
-/** What the model says of one second. */
-export interface SegmentedFrame {
-  /** The step covers `[index, index + 1)` seconds. */
-  readonly index: number;
-  /** When the frame that was looked at is on screen. */
-  readonly timeSeconds: number;
-  /** The mask at the source's displayed size, and the regions in it. */
-  readonly mask: Mask;
-  /** Probabilities at the model's resolution; `enlarge` and `interpolate` bring them to other sizes and times. */
-  readonly map: ProbabilityMap;
-  /** Loudest sample of the sound heard with it, 0 to 1; 0 is digital silence. */
-  readonly peak: number;
-}
-
-/** Options of the segmenting functions. */
-export interface SegmentFramesOptions {
-  readonly signal?: AbortSignal | undefined;
-  /** Called after every frame. */
-  readonly onProgress?:
-    | ((progress: {
-        readonly doneSeconds: number;
-        /** `undefined` where the source does not announce its length. */
-        readonly totalSeconds: number | undefined;
-      }) => void)
-    | undefined;
-}
+import { nextTask, type SegmentedFrame, type SegmentOptions, segmentStream } from "./step-stream.js";
 
 /** Pictures and sound in memory. */
 export interface FramesInput {
@@ -44,7 +15,7 @@ export interface FramesInput {
    * the last picture of each second.
    */
   readonly frames: Iterable<Image> | AsyncIterable<Image>;
-  /** Sound from the first picture's second on; without it the model hears silence. */
+  /** Sound from the first picture's second on; without it the sound is silent. */
   readonly audio?: Audio | undefined;
 }
 
@@ -64,49 +35,6 @@ export function rgbOf(image: Image, what = "picture"): Image {
   return { dtype: "u8", shape: [height, width, 3], data: rgb };
 }
 
-/** Gives the thread back for a moment: a page draws and a server answers between two steps. */
-function nextTask(): Promise<void> {
-  return new Promise((resolve) => {
-    // Not a timer: browsers slow those down where a page is in the background.
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(null);
-  });
-}
-
-/** Frames and sound on their way to the model, whatever decodes them. */
-export interface StepStream {
-  /** The frame of every second, scaled to the model's size. */
-  readonly frames: AsyncGenerator<StepFrame, void, undefined>;
-  /** 16 kHz mono from time zero. */
-  readonly sound: AsyncGenerator<Float32Array, void, undefined>;
-  /** Size of the masks, in pixels; asked for after the first frame. */
-  readonly size: () => { readonly width: number; readonly height: number };
-  readonly totalSeconds?: number | undefined;
-}
-
-/** Segments a stream and ends it, also when the caller stops early. Throws the signal's reason when aborted. */
-export async function* segmentStream(
-  { frames, sound, size, totalSeconds }: StepStream,
-  model: Predictor,
-  { signal, onProgress }: SegmentFramesOptions = {},
-): AsyncGenerator<SegmentedFrame, void, undefined> {
-  try {
-    for await (const step of predictSteps(model, frames, sound, signal ? { signal } : {})) {
-      const { index, timeSeconds, coveredSeconds, map, peak } = step;
-      const { width, height } = size();
-      yield { index, timeSeconds, mask: maskOf(map, width, height), map, peak };
-      onProgress?.({ doneSeconds: index + coveredSeconds, totalSeconds });
-      await nextTask();
-    }
-  } finally {
-    await Promise.allSettled([frames.return(), sound.return()]);
-  }
-}
-
 /**
  * Segments pictures in memory. Throws `TypeError` or `RangeError` for pictures of another form or of different sizes,
  * and the signal's reason when aborted.
@@ -114,7 +42,7 @@ export async function* segmentStream(
 export async function* segmentFrames(
   { frames, audio }: FramesInput,
   model: Predictor,
-  options: SegmentFramesOptions = {},
+  options: SegmentOptions = {},
 ): AsyncGenerator<SegmentedFrame, void, undefined> {
   let size = { width: 0, height: 0 };
   async function* steps(): AsyncGenerator<StepFrame, void, undefined> {
@@ -126,7 +54,7 @@ export async function* segmentFrames(
         throw new RangeError(`frames[${index}]: ${width}x${height}, expected ${size.width}x${size.height}`);
       }
       const scaled = resizeBilinear(rgbOf(image, `frames[${index}]`), model.imageSize, model.imageSize);
-      yield { index, timeSeconds: index + 15 / 16, coveredSeconds: 1, rgb: scaled.data };
+      yield { ...fullStep(index), rgb: scaled.data };
       index++;
       await nextTask();
     }
@@ -134,5 +62,6 @@ export async function* segmentFrames(
   async function* sound(): AsyncGenerator<Float32Array<ArrayBuffer>, void, undefined> {
     if (audio) yield Float32Array.from(resample(toMono(audio), audio.sampleRateHz, VGGISH_RATE_HZ));
   }
-  yield* segmentStream({ frames: steps(), sound: sound(), size: () => size }, model, options);
+  const stream = { frames: steps(), sound: sound(), size: () => size, totalSeconds: undefined };
+  yield* segmentStream(stream, model, options);
 }

@@ -7,8 +7,14 @@ import { MediaError } from "../errors.js";
 import type { Predictor } from "../inference/predictor.js";
 import { VGGISH_RATE_HZ } from "../media/log-mel.js";
 import { resampleStream } from "../media/resample-stream.js";
-import { FEWEST_SAMPLES, SAMPLES_PER_STEP, type StepFrame } from "../media/video.js";
-import { type SegmentedFrame, type SegmentFramesOptions, segmentStream } from "../segment/segment-frames.js";
+import { stepTimes } from "../media/step-times.js";
+import type { StepFrame } from "../media/video.js";
+import {
+  type SegmentedFrame,
+  type SegmentOptions,
+  type StepStream,
+  segmentStream,
+} from "../segment/step-stream.js";
 import { framePicture } from "./frame-picture.js";
 import { type TimeOffsets, timeOffsets } from "./time-zero.js";
 import { blobOf, nameOf, type WebFile } from "./web-file.js";
@@ -21,17 +27,17 @@ const unplayable = "Check that it plays; if not, convert it to MP4 (H.264 and AA
 
 /**
  * Segments a video file, one frame per second, at its displayed size. Throws `MediaError` when it cannot be fetched, is
- * no video or the browser cannot decode it, and the signal's reason when aborted.
+ * not a video or the browser cannot decode it, and the signal's reason when aborted.
  */
 export async function* segmentVideo(
   file: WebFile,
   model: Predictor,
-  options: SegmentFramesOptions = {},
+  options: SegmentOptions = {},
 ): AsyncGenerator<SegmentedFrame, void, undefined> {
   const { ALL_FORMATS, BlobSource, HLS, Input } = await import("mediabunny");
   const { signal } = options;
   const name = nameOf(file, "video");
-  const blob = await blobOf(file, MediaError, signal ? { signal } : {});
+  const blob = await blobOf(file, MediaError, { signal });
   // Playlists name other files.
   const formats = ALL_FORMATS.filter((format) => format !== HLS);
   const input = new Input({ source: new BlobSource(blob), formats });
@@ -40,7 +46,7 @@ export async function* segmentVideo(
       throw asMediaError(cause, name, signal);
     });
     signal?.throwIfAborted();
-    const stream = {
+    const stream: StepStream = {
       frames: readable(framesOf(opened, model.imageSize, signal), name, signal),
       sound: readable(soundOf(opened), name, signal),
       size: () => opened.size,
@@ -52,14 +58,14 @@ export async function* segmentVideo(
   }
 }
 
-/** What mediabunny or a decoder throws, in our words; what is ours already and the signal's reason stay. */
+/** An error of mediabunny or of a decoder as a `MediaError`. Errors of avseg and the signal's reason stay as they are. */
 function asMediaError(cause: unknown, name: string, signal: AbortSignal | undefined): unknown {
   if (cause instanceof MediaError || signal?.aborted) return cause;
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new MediaError(`${name}: the browser cannot decode it: ${reason}`, { cause, hint: unplayable });
 }
 
-/** What `source` gives; what it throws becomes a `MediaError`. */
+/** The items of `source`; its errors become `MediaError`s. */
 async function* readable<T>(
   source: AsyncGenerator<T, void, undefined>,
   name: string,
@@ -113,22 +119,17 @@ async function open(input: Input, blob: Blob, name: string): Promise<OpenedVideo
   };
 }
 
-/** The frame of every second: the last of sixteen samples, each the last frame at or before its time. */
+/** The frame of every step: the last one at or before its time. */
 async function* framesOf(
   { name, video, durationSeconds, offsets }: OpenedVideo,
   side: number,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<StepFrame, void, undefined> {
   const { VideoSampleSink } = await import("mediabunny");
-  const samples = Math.max(1, Math.ceil(durationSeconds * SAMPLES_PER_STEP - 1e-6));
-  const times: number[] = [];
-  for (let start = 0; start < samples; start += SAMPLES_PER_STEP) {
-    const covered = Math.min(SAMPLES_PER_STEP, samples - start);
-    if (covered >= FEWEST_SAMPLES || start === 0) times.push((start + covered - 1) / SAMPLES_PER_STEP);
-  }
+  const times = stepTimes(durationSeconds);
   const first = await video.getFirstTimestamp();
   // A video that starts late shows its first frame until then.
-  const sought = times.map((time) => Math.max(time - offsets.video, first));
+  const sought = times.map(({ timeSeconds }) => Math.max(timeSeconds - offsets.video, first));
   const { matrix } = await video.getColorSpace();
   let index = 0;
   for await (const sample of new VideoSampleSink(video).samplesAtTimestamps(sought)) {
@@ -136,8 +137,7 @@ async function* framesOf(
     try {
       signal?.throwIfAborted();
       const { data } = await framePicture(sample, matrix ?? undefined, side);
-      const timeSeconds = times[index] ?? 0;
-      yield { index, timeSeconds, coveredSeconds: timeSeconds + 1 / SAMPLES_PER_STEP - index, rgb: data };
+      yield { ...times[index]!, rgb: data };
     } finally {
       sample.close();
     }

@@ -3,8 +3,9 @@ import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { AvsegError, DatasetError, OutputError } from "../../errors.js";
 import { fitExamples, VGGISH_RATE_HZ } from "../../media/log-mel.js";
-import { ffmpegBackend } from "../../media/node/ffmpeg.js";
 import { encodeFrame } from "../../media/node/image-file.js";
+import { probeVideo } from "../../media/node/probe-video.js";
+import { readFrames, readMonoSound } from "../../media/node/read-video.js";
 import type { StepFrame, VideoInfo } from "../../media/video.js";
 import { encodeWav, readWav, toMono } from "../../media/wav.js";
 import { writeFileAtomic } from "../../node/files.js";
@@ -165,10 +166,10 @@ async function prepareClip(
   { task, imageSize = 224, signal }: PrepareOptions,
 ): Promise<void> {
   const cancel = { signal };
-  const info = await ffmpegBackend.info(video, cancel);
+  const info = await probeVideo(video, cancel);
   const { width, height } = task === "avss" ? info : { width: imageSize, height: imageSize };
   const frames: StepFrame[] = [];
-  for await (const frame of ffmpegBackend.framesAt(info, { width, height, ...cancel })) {
+  for await (const frame of readFrames(info, { width, height, ...cancel })) {
     frames.push(frame);
     if (frames.length === clip.frames.length) break;
   }
@@ -200,7 +201,7 @@ async function readSound(
 ): Promise<Uint8Array> {
   const samples = new Float32Array(seconds * VGGISH_RATE_HZ);
   let filled = 0;
-  for await (const piece of ffmpegBackend.monoAudio(info, { sampleRateHz: VGGISH_RATE_HZ, ...cancel })) {
+  for await (const piece of readMonoSound(info, { sampleRateHz: VGGISH_RATE_HZ, ...cancel })) {
     const part = piece.subarray(0, samples.length - filled);
     samples.set(part, filled);
     filled += part.length;

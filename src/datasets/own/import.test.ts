@@ -6,7 +6,7 @@ import path from "node:path";
 import test, { type TestContext } from "node:test";
 import { DatasetError, LockedError, OutputError } from "../../errors.js";
 import { encodePng } from "../../media/node/image-file.js";
-import { type Labels, labelPicture } from "../../media/palette.js";
+import { type Labels, labelPicture } from "../../media/painting.js";
 import type { Image } from "../../media/resize.js";
 import { writeFileAtomic } from "../../node/files.js";
 import { checkDataset } from "../avsbench/check.js";

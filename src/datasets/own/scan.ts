@@ -2,7 +2,7 @@
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { DatasetError } from "../../errors.js";
-import { ffmpegBackend } from "../../media/node/ffmpeg.js";
+import { probeVideo } from "../../media/node/probe-video.js";
 import type { VideoInfo } from "../../media/video.js";
 import type { Task } from "../clip.js";
 
@@ -69,7 +69,7 @@ export async function scanFolder(folder: string, signal?: AbortSignal): Promise<
     signal?.throwIfAborted();
     const masks = await findMasks(maskFolderOf(file));
     if (masks.size === 0) continue;
-    const info = await ffmpegBackend.info(file, { signal });
+    const info = await probeVideo(file, { signal });
     if (!info.audioTrack) {
       throw new DatasetError(`${file}: the video has no sound, which a model needs to learn what sounds`, {
         hint: "Remove the video, or add its sound.",

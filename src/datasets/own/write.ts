@@ -2,9 +2,9 @@
 import path from "node:path";
 import { DatasetError } from "../../errors.js";
 import { VGGISH_RATE_HZ } from "../../media/log-mel.js";
-import { ffmpegBackend } from "../../media/node/ffmpeg.js";
 import { encodeFrame, encodePng } from "../../media/node/image-file.js";
-import { labelPicture } from "../../media/palette.js";
+import { readFrames, readMonoSound } from "../../media/node/read-video.js";
+import { labelPicture } from "../../media/painting.js";
 import { resizeNearest } from "../../media/resize.js";
 import { encodeWav } from "../../media/wav.js";
 import { writeFileAtomic } from "../../node/files.js";
@@ -53,7 +53,7 @@ async function writePictures(
 ): Promise<void> {
   const end = endOf(clips);
   let decoded = 0;
-  for await (const { index, rgb } of ffmpegBackend.framesAt(info, { width: side, height: side, signal })) {
+  for await (const { index, rgb } of readFrames(info, { width: side, height: side, signal })) {
     decoded = index + 1;
     if (index >= end) break;
     const clip = clips.find(({ window: { start } }) => index >= start && index < start + clipSteps);
@@ -88,7 +88,7 @@ async function writeSounds(
     samples: new Float32Array(clipSteps * VGGISH_RATE_HZ),
   }));
   let position = 0;
-  for await (const piece of ffmpegBackend.monoAudio(info, { sampleRateHz: VGGISH_RATE_HZ, signal })) {
+  for await (const piece of readMonoSound(info, { sampleRateHz: VGGISH_RATE_HZ, signal })) {
     for (const { start, samples } of sounds) copyPart(samples, piece, position - start);
     position += piece.length;
     if (position >= end) break;

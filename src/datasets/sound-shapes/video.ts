@@ -1,7 +1,7 @@
 /** SoundShapes clips as video files. */
 import { rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { startTool } from "../../media/node/ffmpeg-process.js";
+import { startTool } from "../../media/node/media-tool.js";
 import { encodeWav } from "../../media/wav.js";
 import { ensureWritableDir, temporaryPath } from "../../node/files.js";
 import { asOutputError } from "../../node/system-error.js";

@@ -5,7 +5,8 @@ import path from "node:path";
 import test, { type TestContext } from "node:test";
 import { DatasetError, OutputError } from "../../errors.js";
 import { logMelExamples } from "../../media/log-mel.js";
-import { ffmpegBackend } from "../../media/node/ffmpeg.js";
+import { probeVideo } from "../../media/node/probe-video.js";
+import { readFrames, readMonoSound } from "../../media/node/read-video.js";
 import { openDataset } from "../avsbench/open-dataset.js";
 import type { Task } from "../clip.js";
 import { novelKinds } from "./kinds.js";
@@ -114,11 +115,11 @@ test("options out of range are refused before anything is written", async (t) =>
 test("a video shows the steps' frames at the steps' times, with the clip's sound", async (t) => {
   const root = await scratch(t);
   const written = await writeSoundShapes({ task: "s4", root, counts, imageSize: 64, clipsAsVideo: 1 });
-  const info = await ffmpegBackend.info(written.videos[0] ?? "");
+  const info = await probeVideo(written.videos[0] ?? "");
   const made = renderClip({ task: "s4", split: "test", index: 0, seed: 123, imageSize: 64 });
   const size = 64 * 64 * 3;
   let steps = 0;
-  for await (const { index, rgb } of ffmpegBackend.framesAt(info)) {
+  for await (const { index, rgb } of readFrames(info)) {
     // Nearer to its own step's frame than to the neighbours': compression blurs, a second moves things.
     const distance = (step: number): number => {
       const frame = made.frames.data.subarray(step * size, (step + 1) * size);
@@ -130,7 +131,7 @@ test("a video shows the steps' frames at the steps' times, with the clip's sound
   }
   assert.equal(steps, 5);
   const pieces: Float32Array[] = [];
-  for await (const piece of ffmpegBackend.monoAudio(info, { sampleRateHz: 16000 })) pieces.push(piece);
+  for await (const piece of readMonoSound(info, { sampleRateHz: 16000 })) pieces.push(piece);
   const sound = Float32Array.from(pieces.flatMap((piece) => [...piece]));
   const wanted = logMelExamples(made.samples, 16000).data;
   const heard = logMelExamples(sound, 16000).data;

@@ -4,7 +4,7 @@ import path from "node:path";
 import * as z from "zod";
 import { OutputError } from "../../errors.js";
 import { encodeFrame, encodePng } from "../../media/node/image-file.js";
-import { labelPicture } from "../../media/palette.js";
+import { labelPicture } from "../../media/painting.js";
 import { encodeWav } from "../../media/wav.js";
 import { writeFileAtomic } from "../../node/files.js";
 import { lockBeside, withLock } from "../../node/lock.js";

@@ -1,28 +1,25 @@
 /** What sounds in a video file, frame by frame, in Node. */
-
 import type { Predictor } from "../../inference/predictor.js";
-import { VGGISH_RATE_HZ } from "../../media/log-mel.js";
-import { ffmpegBackend } from "../../media/node/ffmpeg.js";
-import { type SegmentedFrame, type SegmentFramesOptions, segmentStream } from "../segment-frames.js";
+import { probeVideo } from "../../media/node/probe-video.js";
+import { type SegmentedFrame, type SegmentOptions, segmentStream } from "../step-stream.js";
+import { openVideoSteps } from "./open-video-steps.js";
 
 /**
  * Segments a video file of any length and format that ffmpeg reads, one frame per second, at its displayed size.
  * Memory does not grow with the length; leaving the loop early stops the decoders. Throws `MediaError` when the file
  * cannot be decoded or ffmpeg is missing, and the signal's reason when aborted.
+ *
+ * ```ts
+ * for await (const { timeSeconds, mask } of segmentVideo("street.mp4", model)) {
+ *   for (const { label, box, confidence } of mask.regions) console.log(timeSeconds, label, box, confidence);
+ * }
+ * ```
  */
 export async function* segmentVideo(
   file: string,
   model: Predictor,
-  options: SegmentFramesOptions = {},
+  options: SegmentOptions = {},
 ): AsyncGenerator<SegmentedFrame, void, undefined> {
-  const cancel = { signal: options.signal };
-  const info = await ffmpegBackend.info(file, cancel);
-  const side = model.imageSize;
-  const stream = {
-    frames: ffmpegBackend.framesAt(info, { width: side, height: side, ...cancel }),
-    sound: ffmpegBackend.monoAudio(info, { sampleRateHz: VGGISH_RATE_HZ, ...cancel }),
-    size: () => info,
-    totalSeconds: info.durationSeconds,
-  };
-  yield* segmentStream(stream, model, options);
+  const info = await probeVideo(file, options);
+  yield* segmentStream(openVideoSteps(info, model.imageSize, options), model, options);
 }

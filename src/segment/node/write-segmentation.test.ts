@@ -7,9 +7,10 @@ import path from "node:path";
 import test from "node:test";
 import { MediaError, OutputError } from "../../errors.js";
 import type { Predictor } from "../../inference/predictor.js";
-import { ffmpegBackend } from "../../media/node/ffmpeg.js";
 import { readGray, readRgb } from "../../media/node/image-file.js";
-import { segmentVideo } from "./write-segmentation.js";
+import { probeVideo } from "../../media/node/probe-video.js";
+import { readFrames } from "../../media/node/read-video.js";
+import { writeSegmentation } from "./write-segmentation.js";
 
 const skip = spawnSync("ffmpeg", ["-version"]).status === 0 ? false : "ffmpeg is not installed";
 const side = 64;
@@ -76,10 +77,10 @@ test("masks, report and overlay of a video of odd size with sound", { skip }, as
   const video = makeVideo(path.join(dir, "odd.mp4"), "-f lavfi -i sine=d=2.4 -c:a aac");
   const outDir = path.join(dir, "out");
   const done: number[] = [];
-  const summary = await segmentVideo(video, brightness(), {
+  const summary = await writeSegmentation(video, brightness(), {
     outDir,
     modelDescription: "a test",
-    onProgress: ({ doneSeconds }) => done.push(doneSeconds),
+    onProgress: (progress) => done.push(progress.done),
   });
   assert.deepEqual([summary.steps, summary.soundingSteps, summary.notes], [3, 3, []]);
   assert.deepEqual(done.slice(0, 2), [1, 2]);
@@ -95,13 +96,13 @@ test("masks, report and overlay of a video of odd size with sound", { skip }, as
     assert.equal(image.data.filter((p) => p === 255).length, area);
   }
 
-  const before = await ffmpegBackend.info(video);
-  const after = await ffmpegBackend.info(path.join(outDir, "overlay.mp4"));
+  const before = await probeVideo(video);
+  const after = await probeVideo(path.join(outDir, "overlay.mp4"));
   assert.deepEqual([after.width, after.height], [322, 182]);
   assert.equal(after.audioTrack?.codec, "aac");
   assert.ok(Math.abs(after.durationSeconds! - before.durationSeconds!) < 0.05);
   // The white boxes are tinted, and nothing else is.
-  for await (const { index, rgb } of ffmpegBackend.framesAt(after)) {
+  for await (const { index, rgb } of readFrames(after)) {
     const red = (x: number, y: number) => rgb[(y * 322 + x) * 3]! - rgb[(y * 322 + x) * 3 + 1]!;
     const [on, off] = index === 0 ? [60, 240] : [240, 60];
     assert.ok(red(on, 90) > 30, `second ${index}: ${red(on, 90)}`);
@@ -109,7 +110,7 @@ test("masks, report and overlay of a video of odd size with sound", { skip }, as
   }
 });
 
-test("a rotated video without sound: displayed pixels, and a plain word about the silence", {
+test("a rotated video without sound: displayed pixels, and a note about the silence", {
   skip,
 }, async (t) => {
   const dir = await folder(t);
@@ -117,10 +118,10 @@ test("a rotated video without sound: displayed pixels, and a plain word about th
   const turned = path.join(dir, "turned.mp4");
   const rotate = ["-v", "error", "-i", flat, "-c", "copy", "-metadata:s:v", "rotate=90", turned];
   assert.equal(spawnSync("ffmpeg", rotate).status, 0);
-  const { rotationDegrees } = await ffmpegBackend.info(turned);
+  const { rotationDegrees } = await probeVideo(turned);
   if (rotationDegrees === 0) return t.skip("this ffmpeg writes no rotation by metadata");
   const outDir = path.join(dir, "out");
-  const summary = await segmentVideo(turned, brightness(), { outDir, overlay: false });
+  const summary = await writeSegmentation(turned, brightness(), { outDir, overlay: false });
   assert.equal(summary.steps, 1);
   assert.match(summary.notes.join(), /no sound/);
   const { frames, notes } = await reportOf(outDir);
@@ -130,11 +131,11 @@ test("a rotated video without sound: displayed pixels, and a plain word about th
   assert.ok(!existsSync(path.join(outDir, "overlay.mp4")));
 });
 
-test("several classes are named and coloured as in label images", { skip }, async (t) => {
+test("several classes are named and colored as in label images", { skip }, async (t) => {
   const dir = await folder(t);
   const outDir = path.join(dir, "out");
   const video = makeVideo(path.join(dir, "v.mp4"), "", 1);
-  await segmentVideo(video, brightness(["background", "dog", "violin"]), { outDir });
+  await writeSegmentation(video, brightness(["background", "dog", "violin"]), { outDir });
   const { frames } = await reportOf(outDir);
   assert.deepEqual(
     frames[0]!.objects.map((o) => o.class),
@@ -151,7 +152,7 @@ test("nothing is left behind on failure or abort, and earlier results stay", { s
   const outDir = path.join(dir, "out");
   const broken = path.join(dir, "broken.mp4");
   await writeFile(broken, (await readFile(video)).subarray(0, 300));
-  await assert.rejects(segmentVideo(broken, brightness(), { outDir }), MediaError);
+  await assert.rejects(writeSegmentation(broken, brightness(), { outDir }), MediaError);
   assert.ok(!existsSync(outDir));
 
   const controller = new AbortController();
@@ -163,26 +164,29 @@ test("nothing is left behind on failure or abort, and earlier results stay", { s
       return brightness().predict(batch);
     },
   };
-  await assert.rejects(segmentVideo(video, aborting, { outDir, signal: controller.signal }), reason);
+  await assert.rejects(writeSegmentation(video, aborting, { outDir, signal: controller.signal }), reason);
   assert.ok(!existsSync(outDir));
 
-  await segmentVideo(video, brightness(), { outDir });
+  await writeSegmentation(video, brightness(), { outDir });
   const failing: Predictor = { ...brightness(), predict: () => Promise.reject(reason) };
-  await assert.rejects(segmentVideo(video, failing, { outDir }), reason);
+  await assert.rejects(writeSegmentation(video, failing, { outDir }), reason);
   assert.deepEqual((await readdir(outDir)).sort(), ["masks", "overlay.mp4", "segments.json"]);
 
   // Killed in the middle of the work.
   const script = `
-    import { segmentVideo } from ${JSON.stringify(import.meta.resolve("./write-segmentation.js"))};
+    import { writeSegmentation } from ${JSON.stringify(import.meta.resolve("./write-segmentation.js"))};
     const kill = () => process.kill(process.pid, "SIGKILL");
     const predictor = { frameCount: 5, imageSize: ${side}, classes: ["sounding"], predict: kill };
-    await segmentVideo(${JSON.stringify(video)}, predictor, { outDir: ${JSON.stringify(outDir)} });`;
+    await writeSegmentation(${JSON.stringify(video)}, predictor, { outDir: ${JSON.stringify(outDir)} });`;
   spawnSync(process.execPath, ["--input-type=module", "-e", script]);
   assert.equal((await readdir(outDir)).length, 4);
-  await segmentVideo(video, brightness(), { outDir });
+  await writeSegmentation(video, brightness(), { outDir });
   assert.deepEqual((await readdir(outDir)).sort(), ["masks", "overlay.mp4", "segments.json"]);
 
   const file = path.join(dir, "file");
   await writeFile(file, "");
-  await assert.rejects(segmentVideo(video, brightness(), { outDir: path.join(file, "out") }), OutputError);
+  await assert.rejects(
+    writeSegmentation(video, brightness(), { outDir: path.join(file, "out") }),
+    OutputError,
+  );
 });

@@ -7,8 +7,9 @@ import test from "node:test";
 import { sharedPath } from "../../../test/support.js";
 import { MediaError } from "../../errors.js";
 import type { StepFrame, VideoInfo } from "../video.js";
-import { ffmpegBackend } from "./ffmpeg.js";
-import { startTool } from "./ffmpeg-process.js";
+import { startTool } from "./media-tool.js";
+import { probeVideo } from "./probe-video.js";
+import { readFrames, readMonoSound } from "./read-video.js";
 
 const skip = spawnSync("ffmpeg", ["-version"]).status === 0 ? false : "ffmpeg is not installed";
 
@@ -31,13 +32,13 @@ const H264 = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p";
 
 async function framesOf(info: VideoInfo, side = 4): Promise<StepFrame[]> {
   const frames: StepFrame[] = [];
-  for await (const frame of ffmpegBackend.framesAt(info, { width: side, height: side })) frames.push(frame);
+  for await (const frame of readFrames(info, { width: side, height: side })) frames.push(frame);
   return frames;
 }
 
 async function soundOf(info: VideoInfo): Promise<Float32Array> {
   const pieces: number[] = [];
-  for await (const piece of ffmpegBackend.monoAudio(info, { sampleRateHz: 8000 })) pieces.push(...piece);
+  for await (const piece of readMonoSound(info, { sampleRateHz: 8000 })) pieces.push(...piece);
   return Float32Array.from(pieces);
 }
 
@@ -55,7 +56,7 @@ test("a step's frame is the last of its second, at constant and variable rates",
   const uneven = `${join},select='not(mod(n\\,7))+not(mod(n\\,11))+eq(n\\,27)+eq(n\\,60)'`;
   const variable = make(path.join(dir, "v.mkv"), `${source} -filter_complex ${uneven} ${H264}`);
   for (const file of [constant, variable]) {
-    const frames = await framesOf(await ffmpegBackend.info(file));
+    const frames = await framesOf(await probeVideo(file));
     assert.deepEqual(
       frames.map((f) => f.index),
       [0, 1, 2],
@@ -77,15 +78,15 @@ test("sizes are those displayed: rotation, pixel aspect ratio, odd numbers", { s
     `${source} -vf scale=63:47,format=yuv444p -c:v libx264 -preset ultrafast`,
   );
   const size = async (file: string) => {
-    const { width, height } = await ffmpegBackend.info(file);
+    const { width, height } = await probeVideo(file);
     return `${width}x${height}`;
   };
   assert.equal(await size(wide), "128x48");
   assert.equal(await size(odd), "63x47");
-  const info = await ffmpegBackend.info(turned);
+  const info = await probeVideo(turned);
   if (info.rotationDegrees === 0) return t.skip("this ffmpeg writes no rotation by metadata");
   assert.equal(`${info.width}x${info.height}`, "48x128");
-  for await (const { rgb } of ffmpegBackend.framesAt(info)) assert.equal(rgb.length, 48 * 128 * 3);
+  for await (const { rgb } of readFrames(info)) assert.equal(rgb.length, 48 * 128 * 3);
 });
 
 test("sound and picture keep their own start, and the default track is heard", { skip }, async (t) => {
@@ -94,7 +95,7 @@ test("sound and picture keep their own start, and the default track is heard", {
     path.join(dir, "late.mp4"),
     `-f lavfi -i color=red:s=64x48:r=10:d=3 -itsoffset 1.5 -f lavfi -i sine=d=1 ${H264} -c:a aac`,
   );
-  const info = await ffmpegBackend.info(late);
+  const info = await probeVideo(late);
   assert.ok(Math.abs(onset(await soundOf(info)) - 1.5) < 0.05);
 
   for (const kind of ["mkv", "ts"]) {
@@ -102,7 +103,7 @@ test("sound and picture keep their own start, and the default track is heard", {
       path.join(dir, `late-video.${kind}`),
       `-itsoffset 1.5 -f lavfi -i color=red:s=64x48:r=10:d=1 -f lavfi -i sine=d=3 ${H264} -c:a aac`,
     );
-    const shifted = await ffmpegBackend.info(lateVideo);
+    const shifted = await probeVideo(lateVideo);
     assert.ok(Math.abs(shifted.startSeconds - 1.5) < 0.05);
     assert.ok(onset(await soundOf(shifted)) < 0.05);
     assert.equal((await framesOf(shifted)).length, 3, kind); // the first frame stands in for the time before it
@@ -113,7 +114,7 @@ test("sound and picture keep their own start, and the default track is heard", {
     "-f lavfi -i color=red:s=64x48:r=10:d=1 -f lavfi -i anullsrc=d=1 -f lavfi -i sine=d=1 " +
       `-map 0 -map 1 -map 2 -disposition:a:0 0 -disposition:a:1 default -t 1 ${H264} -c:a pcm_s16le`,
   );
-  const tracks = await ffmpegBackend.info(two);
+  const tracks = await probeVideo(two);
   assert.equal(tracks.audioTracks.length, 2);
   assert.equal(tracks.audioTrack?.stream, 2);
   assert.ok(onset(await soundOf(tracks)) >= 0);
@@ -126,7 +127,7 @@ test("channels are averaged", { skip }, async (t) => {
     "-f lavfi -i color=red:s=64x48:r=10:d=1 -f lavfi -i aevalsrc=0.5|-0.1:s=8000:d=1 " +
       `${H264} -c:a pcm_f32le`,
   );
-  const sound = await soundOf(await ffmpegBackend.info(file));
+  const sound = await soundOf(await probeVideo(file));
   assert.equal(sound.length, 8000);
   assert.ok(sound.subarray(100, 7900).every((x) => Math.abs(x - 0.2) < 1e-4));
 });
@@ -138,7 +139,7 @@ test("what is no video is refused in one line", { skip }, async (t) => {
   const refused = async (name: string, content: string, message: RegExp) => {
     const file = path.join(dir, name);
     await writeFile(file, content);
-    await assert.rejects(ffmpegBackend.info(file), (error) => {
+    await assert.rejects(probeVideo(file), (error) => {
       assert.ok(error instanceof MediaError);
       assert.ok(error.message.startsWith(file) && !error.message.includes("\n"), error.message);
       assert.match(error.message, message);
@@ -150,10 +151,10 @@ test("what is no video is refused in one line", { skip }, async (t) => {
   await refused("list.mp4", list, /a playlist/);
   await refused("list.m3u8", list, /a playlist/);
   await refused("concat.mp4", `ffconcat version 1.0\nfile ${path.basename(real)}\n`, /a playlist/);
-  await assert.rejects(ffmpegBackend.info(path.join(dir, "missing.mp4")), /no such video file/);
-  await assert.rejects(ffmpegBackend.info(dir), /found a folder/);
+  await assert.rejects(probeVideo(path.join(dir, "missing.mp4")), /no such video file/);
+  await assert.rejects(probeVideo(dir), /found a folder/);
   const sound = make(path.join(dir, "sound.m4a"), "-f lavfi -i sine=d=0.2 -c:a aac");
-  await assert.rejects(ffmpegBackend.info(sound), /sound\.m4a: a sound file: it has no picture$/);
+  await assert.rejects(probeVideo(sound), /sound\.m4a: a sound file: it has no picture$/);
 });
 
 test("the cover of a sound file is not a video, and does not stand in the way of one", {
@@ -164,7 +165,7 @@ test("the cover of a sound file is not a video, and does not stand in the way of
   const withCover = `-f lavfi -i sine=d=0.3 -i ${cover} -map 0:a -map 1:v -c:v copy -disposition:v attached_pic`;
   for (const name of ["song.mp3", "song.m4a", "song.flac"]) {
     const song = make(path.join(dir, name), withCover);
-    await assert.rejects(ffmpegBackend.info(song), (error: unknown) => {
+    await assert.rejects(probeVideo(song), (error: unknown) => {
       assert.ok(error instanceof MediaError);
       assert.equal(error.message, `${song}: a sound file: it has no picture but its cover`);
       assert.equal(error.hint, "Give a video file.");
@@ -173,7 +174,7 @@ test("the cover of a sound file is not a video, and does not stand in the way of
   }
   const streams = `-f lavfi -i testsrc=s=64x48:d=1 -f lavfi -i sine=d=1 -i ${cover}`;
   const maps = `-map 2:v -map 0:v -map 1:a -c:v:0 copy -disposition:v:0 attached_pic -c:v:1 libx264 -pix_fmt yuv420p`;
-  const info = await ffmpegBackend.info(make(path.join(dir, "video.mp4"), `${streams} ${maps}`));
+  const info = await probeVideo(make(path.join(dir, "video.mp4"), `${streams} ${maps}`));
   assert.deepEqual([info.width, info.height, info.codec], [64, 48, "h264"]);
   assert.ok(info.audioTrack);
 });
@@ -232,7 +233,7 @@ test("the reference recordings", {
     "edts.mp4": { size: "854x480", steps: 9, channels: 2 },
   };
   for (const [name, { size, steps, channels }] of Object.entries(expected)) {
-    const info = await ffmpegBackend.info(sharedPath("media", name)!);
+    const info = await probeVideo(sharedPath("media", name)!);
     assert.equal(`${info.width}x${info.height}`, size, name);
     assert.equal(info.audioTrack?.channels, channels, name);
     assert.equal((await framesOf(info)).length, steps, name);

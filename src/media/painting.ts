@@ -1,0 +1,95 @@
+/** Labels as pictures: label images as datasets keep them, and translucent layers to lay over a frame. */
+import type { Shape } from "../tensor.js";
+import { type Color, colorOfClass } from "./palette.js";
+import type { Image } from "./resize.js";
+
+/** Labels of the pixels of a picture, `[H,W]`; 0 is the background. */
+export interface Labels {
+  readonly shape: Shape;
+  readonly data: Uint8Array | Uint16Array;
+}
+
+/**
+ * Labels as the picture that datasets keep of them: class indices in the classes' colors, `u8[H,W,3]`, or, if
+ * `semantic` is false, white for every label but 0, `u8[H,W]`.
+ */
+export function labelPicture({ shape, data }: Labels, semantic: boolean): Image {
+  if (!semantic)
+    return { dtype: "u8", shape, data: Uint8Array.from(data, (label) => (label === 0 ? 0 : 255)) };
+  const rgb = new Uint8Array(data.length * 3);
+  const colors = new Map<number, Color>();
+  for (let i = 0; i < data.length; i++) {
+    const label = data[i]!;
+    if (label === 0) continue;
+    let color = colors.get(label);
+    if (color === undefined) {
+      color = colorOfClass(label);
+      colors.set(label, color);
+    }
+    rgb.set(color, 3 * i);
+  }
+  return { dtype: "u8", shape: [...shape, 3], data: rgb };
+}
+
+/** How labels are painted. */
+export interface PaintOptions {
+  /** Color of a label. */
+  readonly colorOf: (label: number) => Color;
+  /** Opacity of the labels' pixels, 0 to 1. Default: 0.42. */
+  readonly fill?: number | undefined;
+  /** Opacity of the black over the background, 0 to 1. Default: 0. */
+  readonly dim?: number | undefined;
+  /** Width of the outline in pixels. Default: a 400th of the longer side, at least 1. */
+  readonly outline?: number | undefined;
+}
+
+const defaultFill = 0.42;
+const outlineAlpha = 0.92;
+/** How far the outline goes from the fill's color towards white, so that dark classes are seen on dark frames. */
+const outlineWhite = 0.45;
+
+/**
+ * Paints labels as a layer with straight alpha, `u8[H,W,4]`: a translucent fill in the label's color and a brighter
+ * outline. The outline lies inside the label and leaves out the frame's border.
+ */
+export function paintLabels({ shape, data }: Labels, options: PaintOptions): Image {
+  const [height = 0, width = 0] = shape;
+  const { colorOf, fill = defaultFill, dim = 0 } = options;
+  const reach = options.outline ?? Math.max(1, Math.round(Math.max(width, height) / 400));
+  const background = packed([0, 0, 0], dim);
+  const fills = new Map<number, number>();
+  const outlines = new Map<number, number>();
+  for (const label of new Set(data)) {
+    fills.set(label, label === 0 ? background : packed(colorOf(label), fill));
+    outlines.set(label, packed(brighter(colorOf(label)), outlineAlpha));
+  }
+  const pixels = new Uint8Array(width * height * 4);
+  // One 32-bit write per pixel: bytes in memory are R, G, B, A, as every platform of JavaScript is little-endian.
+  const rgba = new Uint32Array(pixels.buffer);
+  for (let y = 0; y < height; y++) {
+    const up = y >= reach ? reach * width : 0;
+    const down = y < height - reach ? reach * width : 0;
+    for (let x = 0, i = y * width; x < width; x++, i++) {
+      const label = data[i]!;
+      const inside =
+        label === 0 ||
+        (data[i - up] === label &&
+          data[i + down] === label &&
+          (x < reach || data[i - reach] === label) &&
+          (x >= width - reach || data[i + reach] === label));
+      rgba[i] = (inside ? fills : outlines).get(label)!;
+    }
+  }
+  return { dtype: "u8", shape: [height, width, 4], data: pixels };
+}
+
+function brighter(color: Color): Color {
+  const [red, green, blue] = color;
+  const towardsWhite = (c: number) => Math.round(c + (255 - c) * outlineWhite);
+  return [towardsWhite(red), towardsWhite(green), towardsWhite(blue)];
+}
+
+/** A color and its opacity as one little-endian RGBA pixel. */
+function packed([red, green, blue]: Color, alpha: number): number {
+  return red | (green << 8) | (blue << 16) | (Math.round(255 * alpha) << 24);
+}
