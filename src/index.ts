@@ -58,8 +58,9 @@ export type { Progress } from "./progress.js";
 export { runEvaluation } from "./report/run-evaluation.js";
 export type { RuntimeOptions } from "./runtime/runtime.js";
 // Segmentation
-export { type Mask, maskOf, maskPicture, paintMask, type Region } from "./segment/mask.js";
+export { type Mask, maskOf, paintMask, type Region } from "./segment/mask.js";
 export type { Model } from "./segment/model.js";
+export { maskToPng } from "./segment/node/mask-png.js";
 export { type OpenModelOptions, openModel } from "./segment/node/open-model.js";
 export { segmentVideo } from "./segment/node/segment-video.js";
 export { writeSegmentation } from "./segment/node/write-segmentation.js";

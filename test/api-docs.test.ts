@@ -52,6 +52,7 @@ const typeScriptTypes = [
     "Generator",
     "ArrayLike",
     "Worker",
+    "ImageData",
   ],
 ];
 

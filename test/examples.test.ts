@@ -66,7 +66,7 @@ test("segment-video prints a line per second", async () => {
   for (const [i, line] of lines.entries()) {
     assert.match(
       line,
-      new RegExp(`^${i} s {2}(nothing sounds|sounding: [\\d.]+% of the frame in \\[.*sure)`),
+      new RegExp(`^${i} s {2}(nothing sounds|sounding: [\\d.]+% of the frame in \\[.*confidence [\\d.]+)`),
     );
   }
 });

@@ -1,5 +1,5 @@
 /** The browser page: choose a video and watch it with its masks. Nothing leaves the computer. */
-import { blend, maskOf, openModel, paintMask } from "/avseg-web.js";
+import { blend, maskOf, maskToImageData, openModel } from "/avseg-web.js";
 
 const ids = ["file", "status", "result", "video", "overlay", "seconds"];
 const [input, status, result, video, overlay, seconds] = ids.map((id) => document.getElementById(id));
@@ -42,8 +42,7 @@ function draw() {
   const { width, height } = overlay;
   const map = probabilitiesAt(video.currentTime);
   if (!map || width === 0) return;
-  const { data } = paintMask(maskOf(map, { width, height, classes: model.classes }));
-  const image = new ImageData(new Uint8ClampedArray(data.buffer), width, height);
+  const image = maskToImageData(maskOf(map, { width, height, classes: model.classes }));
   overlay.getContext("2d")?.putImageData(image, 0, 0);
 }
 

@@ -33,12 +33,13 @@ export type { AvsModelConfig, Task } from "../models/model-config.js";
 export type { Progress } from "../progress.js";
 export type { WebRuntimeOptions as RuntimeOptions } from "../runtime/web/web-runtime.js";
 // Segmentation
-export { type Box, type Mask, maskOf, maskPicture, paintMask, type Region } from "../segment/mask.js";
+export { type Box, type Mask, maskOf, paintMask, type Region } from "../segment/mask.js";
 export type { Model } from "../segment/model.js";
 export { blend } from "../segment/probability-map.js";
 export { type FramesInput, segmentFrames } from "../segment/segment-frames.js";
 export type { SegmentedFrame, SegmentOptions } from "../segment/step-stream.js";
 export type { Tensor, TensorOf } from "../tensor.js";
+export { maskToImageData } from "./mask-image.js";
 export { type EncoderFiles, type OpenModelOptions, openModel } from "./open-model.js";
 export { segmentVideo } from "./segment-video.js";
 export type { DownloadOptions, DownloadProgress, WebFile } from "./web-file.js";

@@ -4,7 +4,7 @@ import { MediaError } from "../../errors.js";
 import { type Image, imageSize } from "../resize.js";
 import { readInput } from "./input-file.js";
 
-/** Most pixels that an image may have; checked from the header, before anything is allocated. */
+/** The largest number of pixels of an image; checked from the header, before anything is allocated. */
 export const MAX_IMAGE_PIXELS = 64 * 2 ** 20;
 const MAX_FILE_BYTES = 256 * 2 ** 20;
 

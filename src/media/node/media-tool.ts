@@ -1,6 +1,6 @@
 /**
- * Runs the system's `ffmpeg` and `ffprobe` on files from strangers: no shell, no network, no playlists that name
- * other files, a bound on how long a parser may stay silent, and failures as one-line `MediaError`s.
+ * Runs the system's `ffmpeg` and `ffprobe` on untrusted files: no shell, no network, no playlists that name other
+ * files, a bound on the time without progress, and failures as one-line `MediaError`s.
  */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { stat } from "node:fs/promises";
@@ -17,14 +17,14 @@ const CONTAINERS = [
   ..."mpegts,mpegvideo,mxf,nut,obu,ogg,rm,w64,wav,webm,wtv,yuv4mpegpipe".split(","),
 ].join(",");
 
-/** Longest time without any output, consumption or change of the output file while the tool is waited for. */
+/** Longest wait for the tool without output, consumed input or a change of the output file. */
 const STALL_SECONDS = 60;
 const STDERR_KEPT = 8192;
-/** Complaints about the output. After some of them (a full disk at the very end) ffmpeg still exits with 0. */
+/** Messages about the output. After some of them (a full disk at the very end) ffmpeg still exits with 0. */
 const CANNOT_WRITE =
   /No space left|Read-only file|quota exceeded|Error (writing trailer|closing file)|_write_frame\(\)/i;
 
-/** Input arguments for a file: local files only, containers only; the name can be no option and no URL. */
+/** Input arguments for a file: local files only, containers only; the name is never taken for an option or a URL. */
 export function inputArguments(file: string): string[] {
   const guards = ["-protocol_whitelist", "file", "-format_whitelist", CONTAINERS];
   return [...guards, "-i", `file:${path.resolve(file)}`];
@@ -38,21 +38,21 @@ export interface MediaTool {
   write(bytes: Uint8Array): Promise<boolean>;
   /** Closes standard input and waits for the end. Throws when the tool failed. */
   finished(): Promise<void>;
-  /** Ends the tool at once, whatever it is doing, and waits until it is gone. */
+  /** Kills the tool and waits until it is gone. */
   stop(): Promise<void>;
 }
 
-/** What a tool works on, for messages. */
+/** Options of `startTool`. */
 export interface ToolOptions extends Cancellable {
-  /** The file that is read. */
+  /** The file that is read, for messages. */
   readonly source: string;
   /** The file that is written, if any. While it changes, the tool is not stalled, however long it takes. */
   readonly output?: string | undefined;
-  /** How long the tool may show no sign of progress, in seconds; found out after twice that time at most. */
+  /** Longest time without progress, in seconds; detected after twice that time at most. Default: 60. */
   readonly stallSeconds?: number | undefined;
 }
 
-/** One line out of ffmpeg's complaints: the first and the last, without addresses and repeats of the path. */
+/** One line of ffmpeg's messages: the first and the last, without addresses and repeats of the path. */
 function summary(stderr: string, source: string): string {
   const lines = stderr
     .split(/[\r\n]+/)
@@ -91,14 +91,14 @@ function failure(tool: string, code: number | null, stderr: string, options: Too
   });
 }
 
-/** A started process, whose end is only told, never thrown. */
+/** A started process. Its promise never rejects. */
 interface Running {
   readonly child: ChildProcessWithoutNullStreams;
   /** Fulfilled once it is gone, however it ended. */
   readonly gone: Promise<void>;
-  /** Why it failed or was killed; `undefined` while there is no such reason. */
+  /** Why it failed or was killed; `undefined` otherwise. */
   error(): Error | undefined;
-  /** Ends it at once; without a reason that is no failure. */
+  /** Kills it; without a reason this is not a failure. */
   kill(reason?: Error): void;
 }
 
@@ -129,7 +129,7 @@ function launch(tool: string, args: readonly string[], options: ToolOptions): Ru
   return { child, gone, error: () => error, kill };
 }
 
-/** Collects what a stream says: the head, which says what went wrong first, and the tail, what it came to. */
+/** Collects the head and the tail of a stream of messages: the first error and the last. */
 function keptText(stream: Readable): () => string {
   let text = "";
   stream.setEncoding("utf8").on("data", (piece: string) => {
@@ -154,7 +154,7 @@ function stall(tool: string, options: ToolOptions): MediaError {
   });
 }
 
-/** Size and time of the last change of the file that is being written: while they change, there is progress. */
+/** Size and modification time of the output file: while they change, there is progress. */
 async function writtenSoFar({ output }: ToolOptions): Promise<string> {
   const status = output === undefined ? undefined : await stat(output).catch(() => undefined);
   return `${status?.size} ${status?.mtimeMs}`;
@@ -181,7 +181,7 @@ async function watched<T>(event: Promise<T>, options: ToolOptions, onStall: () =
   }
 }
 
-/** Starts `ffmpeg` or `ffprobe`. Nothing is thrown here: a missing tool shows in the first wait. */
+/** Starts `ffmpeg` or `ffprobe`. A tool that is missing makes the first wait throw. */
 export function startTool(
   tool: "ffmpeg" | "ffprobe",
   args: readonly string[],
@@ -233,7 +233,7 @@ function inputWriter(
 ): MediaTool["write"] {
   let wake: (() => void) | undefined;
   child.stdin
-    .on("error", () => {}) // A tool that has read enough closes its end: seen as `write` being false.
+    .on("error", () => {}) // A tool that has read enough closes its end: then `write` returns false.
     .on("drain", () => wake?.())
     .on("close", () => wake?.());
   const reads = () => !child.stdin.destroyed && child.exitCode === null && !error();

@@ -4,13 +4,12 @@ import { mkdir, rename, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
 import { MediaError } from "../../errors.js";
 import type { Predictor } from "../../inference/predictor.js";
-import { encodePng } from "../../media/node/image-file.js";
 import { probeVideo } from "../../media/node/probe-video.js";
 import type { VideoInfo } from "../../media/video.js";
 import { ensureWritableDir, removeStale, temporaryPath, writeFileAtomic } from "../../node/files.js";
 import { asOutputError } from "../../node/system-error.js";
-import { maskPicture } from "../mask.js";
 import { type SegmentedFrame, type SegmentOptions, segmentStream } from "../step-stream.js";
+import { maskToPng } from "./mask-png.js";
 import { openVideoSteps } from "./open-video-steps.js";
 import { OverlayWriter } from "./overlay-writer.js";
 import { type FrameRecord, notesOf, recordOf, segmentsJson } from "./segments-json.js";
@@ -48,7 +47,7 @@ async function writeStep(
   { signal }: SegmentOptions,
 ): Promise<FrameRecord> {
   const file = `${maskFolder}/${String(frame.index).padStart(6, "0")}.png`;
-  const png = await encodePng(maskPicture(frame.mask));
+  const png = await maskToPng(frame.mask);
   await writeFileAtomic(path.join(dir, file), png, { signal });
   return recordOf(frame, file);
 }
