@@ -3,7 +3,8 @@ import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
-import { ffmpegBackend } from "../../src/media/node/ffmpeg.js";
+import { probeVideo } from "../../src/media/node/probe-video.js";
+import { readFrames, readMonoSound } from "../../src/media/node/read-video.js";
 import { mutateBytes } from "../mutate/bytes.js";
 import type { Reader } from "../reader.js";
 
@@ -43,9 +44,9 @@ const video: Reader = {
   },
   mutate: mutateBytes,
   async read(file) {
-    const info = await ffmpegBackend.info(file);
-    for await (const _ of ffmpegBackend.framesAt(info, { width: 64, height: 64 }));
-    for await (const _ of ffmpegBackend.monoAudio(info, { sampleRateHz: 16_000 }));
+    const info = await probeVideo(file);
+    for await (const _ of readFrames(info, { width: 64, height: 64 }));
+    for await (const _ of readMonoSound(info, { sampleRateHz: 16_000 }));
   },
 };
 
