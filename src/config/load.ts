@@ -15,20 +15,23 @@ const maxBytes = 32_768;
 const valWarning =
   "the published recipe chooses the best epoch on the test split; using val (--set training.valSplit=test for the published choice)";
 
-/** A checked configuration and what the user should know about how it was read. */
+/** A checked configuration, with what the user should know about it. */
 export interface LoadedConfig {
   readonly config: Config;
   readonly warnings: readonly string[];
-  /** What matters for training only. */
+  /** Warnings that matter for training only. */
   readonly trainingWarnings: readonly string[];
-  /** The folder for what a run writes: `workDir`, else `work_dir/<task>/<file name>`. */
+  /** The folder of a run: `workDir`, else `work_dir/<task>/<file name>`. */
   readonly workDir: string;
 }
 
 /**
- * Reads a configuration, `.py` as published and anything else as YAML, and lays `--set` assignments over
- * it. Those that come with avseg (`config/s4/pvt2.yaml`) are found from any folder. With `task`, a file of
+ * Reads a configuration, `.py` as published and anything else as YAML, and applies `--set` assignments to it.
+ * Configurations that are part of avseg (`config/s4/pvt2.yaml`) are found from any folder. With `task`, a file of
  * another task is refused. Throws `ConfigError`.
+ *
+ * @example
+ * const { config, workDir } = await loadConfig("config/s4/pvt2.yaml", { set: ["data.batchSize=2"] });
  */
 export async function loadConfig(
   file: string,

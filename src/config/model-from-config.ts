@@ -1,4 +1,4 @@
-/** From a configuration's model section to a resolved model. */
+/** The model that a configuration describes. */
 import { ConfigError } from "../errors.js";
 import { complaintOf } from "../fields.js";
 import {
@@ -68,13 +68,13 @@ function resolveModel(
   return problem ? located(problem) : resolved;
 }
 
-/** Where a configuration keeps what the model calls `path`. */
+/** A problem of the model by the keys of the configuration. */
 function located({ path, message }: ModelConfigProblem): ModelConfigProblem {
   const section = ["frameCount", "imageSize"].includes(path[0] ?? "") ? "data" : "model";
   return { path: [section, ...path], message };
 }
 
-/** What `model.visual` resolves to. */
+/** The resolved visual encoder of `model.visual`. */
 export function visualSettings(visual: Config["model"]["visual"]): ResolvedVisual {
   const { kind, weights: _weights, freezeEpochs: _freezeEpochs, ...fields } = visual;
   return resolveVisual(kind, fields);

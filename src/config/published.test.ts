@@ -52,7 +52,7 @@ test("a published S4 file means the published recipe", () => {
   assert.equal(config.data.workers, 8);
   assert.equal(config.training.valSplit, "val");
   assert.equal(selectsOnTest, true);
-  assert.deepEqual(warnings, ["process.unheard_of has no meaning here"]);
+  assert.deepEqual(warnings, ["process.unheard_of is ignored: it has no meaning here"]);
 });
 
 test("an MS3 file with ResNet-50 and channel attention", () => {
@@ -131,8 +131,8 @@ test("only literals are read; everything else is refused with its line", () => {
     ["a = f'{1}'", /line 1: .* found f/],
     ["a = dict(**b)", /line 1: expected key=value inside dict\(\.\.\.\), found \*/],
     ["a.b = 1", /line 1: expected NAME = VALUE/],
-    ["a = dict(\n  b=1,\n  b=2)", /line 3: b is given twice/],
-    ["a = 'open", /line 1: a string is not closed/],
+    ["a = dict(\n  b=1,\n  b=2)", /line 3: expected each key once, found b/],
+    ["a = 'open", /line 1: the string is not closed/],
     ["a = (1, 2", /found the end of the file/],
     [`a = ${"[".repeat(60)}`, /nested deeper than 50 levels/],
     ["a = 1; b = 2", /line 1: expected the end of the line/],

@@ -1,7 +1,7 @@
 /**
- * The published Python configurations, with the names their authors gave (`bridger`, `discribe`,
- * `drop_out`, `num_works`, ...), turned into this project's keys. Keys that mean nothing here are reported,
- * not refused, since published files carry settings of parts that do not exist any more.
+ * Translates the published Python configurations, with their authors' names (`bridger`, `discribe`, `drop_out`,
+ * `num_works`, ...), to the keys of this project. Keys without a meaning here are reported, not refused, since published
+ * files have settings of parts that no longer exist.
  */
 import { ConfigError } from "../errors.js";
 import { type PythonNode, parsePythonLiterals } from "./python-literal.js";
@@ -15,11 +15,11 @@ export interface PublishedConfig {
   readonly selectsOnTest: boolean;
 }
 
-/** What a published value may be called, and where it goes. A `*` in a name stands for any one key. */
+/** The published names of a key. */
 interface Rule {
   readonly to: string;
   readonly from: readonly string[];
-  /** Turns the published value into ours; `undefined` leaves the default. */
+  /** Converts the published value; `undefined` keeps the default. */
   readonly convert?: ((value: unknown, fail: (expected: string) => ConfigError) => unknown) | undefined;
 }
 
@@ -100,7 +100,7 @@ const rules: readonly Rule[] = [
   { to: "training.optimizer.nesterov", from: ["optimizer.nesterov"] },
 ];
 
-/** Keys that are understood but change nothing: they say what is so anyway, or are handled below. */
+/** Keys without an effect of their own: they state the default, or are handled below. */
 const silent = [
   /^model\.(type|neck|audio_dim|embed_dim|freeze_audio_backbone|T)$/,
   /^model\.(backbone|vggish|bridger|head)\.(type|feature_channel|d_models|in_channels|preprocess_audio_to_log_mel)$/,
@@ -116,7 +116,7 @@ function bridger(name: string): string {
   return `model.bridger.${name}`;
 }
 
-/** The path before the last slashes. Sought from the end: a pattern would try every slash of a long text. */
+/** The path before the last slashes. A regular expression would be slow on a long text of slashes. */
 function folderOf(file: string): string {
   let end = Math.max(0, file.lastIndexOf("/"));
   while (file[end - 1] === "/") end--;
@@ -138,7 +138,7 @@ function squareSide(value: unknown, fail: (expected: string) => ConfigError): un
   return sides[0];
 }
 
-/** Reads a published configuration. `task` is used where the file does not name the task (dataset type). */
+/** Translates a published configuration. `task` is used where the file does not name the task (dataset type). */
 export function parsePublishedConfig(text: string, file: string, task?: string): PublishedConfig {
   const root = parsePythonLiterals(text, file);
   const leaves = new Map<string, PythonNode>();
@@ -193,7 +193,7 @@ export function parsePublishedConfig(text: string, file: string, task?: string):
   }
   for (const name of leaves.keys()) {
     if (!used.has(name) && !silent.some((pattern) => pattern.test(name)))
-      warnings.push(`${name} has no meaning here`);
+      warnings.push(`${name} is ignored: it has no meaning here`);
   }
   const value = nest(values);
   const where = (path: KeyPath): string => {
@@ -204,14 +204,14 @@ export function parsePublishedConfig(text: string, file: string, task?: string):
   return { source: { value, where }, warnings, selectsOnTest: get("dataset.val.split") === "test" };
 }
 
-/** The per-pixel loss of each task. The published files call its weight `focal_loss` in all three. */
+/** The per-pixel loss of each task. All three published files call its weight `focal_loss`. */
 const pixelLosses = new Map<unknown, string>([
   ["s4", "focal"],
   ["ms3", "bce"],
   ["avss", "crossEntropy"],
 ]);
 
-/** `weight_dict` holds the overlap loss (dice; none in AVSS) and the per-pixel one. */
+/** Translates `weight_dict`: the overlap loss (dice; not in AVSS) and the per-pixel loss. */
 function translateLosses(
   leaves: ReadonlyMap<string, PythonNode>,
   task: unknown,

@@ -1,7 +1,7 @@
 /**
- * Reads the part of Python that published configurations use: lines of `name = literal`, where a literal is
- * a number, string, `True`, `False`, `None`, list, tuple, `{...}` or `dict(key=...)`. Nothing is executed;
- * anything else (calls, names, operators, imports) is refused with its line.
+ * Reads the subset of Python that published configurations use: lines of `name = literal`, where a literal is
+ * a number, string, `True`, `False`, `None`, list, tuple, `{...}` or `dict(key=...)`. Nothing is executed.
+ * Anything else (calls, names, operators, imports) is refused with its line.
  */
 import { ConfigError } from "../errors.js";
 
@@ -145,7 +145,7 @@ class Parser {
   }
 
   #add(entries: Map<string, PythonNode>, key: string, token: Token): void {
-    if (entries.has(key)) throw this.#refuse(token, `${key} is given twice`);
+    if (entries.has(key)) throw this.#refuse(token, "expected each key once");
     entries.set(key, this.#value());
   }
 
@@ -183,7 +183,7 @@ class Parser {
   }
 }
 
-/** What begins like a number, as far as it goes: always taken whole, so that no character is read twice. */
+/** The longest text that starts like a number. It is consumed as a whole, so that no character is read twice. */
 const numericPattern = /\.?\d(?:[eE][+-]|[\w.])*/y;
 const number = /^(?:0[xX][\da-fA-F_]+|(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)(?:[eE][+-]?\d+)?)$/;
 const namePattern = /[\p{L}_][\p{L}\p{N}_]*/uy;
@@ -271,7 +271,7 @@ function readString(text: string, start: number, opening: RegExpExecArray, where
   while (!text.startsWith(quote, at)) {
     const c = text[at];
     if (c === undefined || (c === "\n" && quote.length === 1)) {
-      throw new ConfigError(`${where}: a string is not closed`);
+      throw new ConfigError(`${where}: the string is not closed`);
     }
     if (c === "\\" && !raw) {
       const escaped = text[at + 1] ?? "";

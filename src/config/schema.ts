@@ -1,6 +1,6 @@
 /**
- * What a configuration holds. Every key is checked and unknown keys are refused; every default is the
- * published recipe's. Keys are camelCase; see `published.ts` for the names of the published files.
+ * The schema of configurations. Every key is checked and unknown keys are refused; the defaults are those of the
+ * published recipe. Keys are camelCase; `published.ts` has the names of the published files.
  */
 import * as z from "zod";
 import { count, expecting, flag, fraction, integer, oneOf, section } from "../fields.js";
@@ -21,16 +21,16 @@ const visual = section({
   kind: expecting(`one of ${visualNames.join(", ")}`, (e) => z.enum(visualNames, e)).default("pvt-v2-b5"),
   /** Pretrained encoder (torch or safetensors); `null` starts from random weights. */
   weights: file.nullable().default(null),
-  /** Epoch from which the encoder trains too, counted from 0; -1 never. */
+  /** First epoch in which the encoder is trained, too, counted from 0; -1: never. */
   freezeEpochs: expecting("an integer, -1 (never) or more", (e) => z.number(e).int(e).min(-1, e)).default(-1),
 });
 
 const audio = section({
   ...vggishSchema.shape,
   weights: file.nullable().default(null),
-  /** Whether the audio encoder trains too (published: never). */
+  /** Whether the audio encoder is trained, too (published: never). */
   train: flag.default(false),
-  /** File with `pca_eigen_vectors` and `pca_means`; `null` leaves embeddings as they are. */
+  /** File with `pca_eigen_vectors` and `pca_means`; `null` leaves embeddings unchanged. */
   pca: file.nullable().default(null),
 });
 
@@ -44,7 +44,7 @@ const losses = section({
 const optimizer = section({
   kind: oneOf(["adamw", "adam", "sgd"]).default("adamw"),
   learningRate: positive.default(6e-5),
-  /** 0.01 for AdamW, else 0, as in PyTorch. */
+  /** Default: 0.01 for AdamW, else 0, as in PyTorch. */
   weightDecay: nonNegative.optional(),
   betas: expecting("two numbers below 1", (e) => z.tuple([fraction, fraction], e).readonly()).default([
     0.9, 0.999,
@@ -73,7 +73,7 @@ const training = section({
   valSplit: oneOf(["val", "test", "train"]).default("val"),
   /** A checkpoint to start from (fine-tuning). */
   init: file.nullable().default(null),
-  /** The last checkpoint is renewed at least this often within an epoch. */
+  /** Maximum time between checkpoints within an epoch. */
   checkpointEverySeconds: positive.default(300),
   checkpointEverySteps: count().nullable().default(null),
 });
@@ -83,22 +83,22 @@ const data = section({
   root: file.default("data"),
   imageSize: imageSizeSchema.default(224),
   batchSize: count().default(4),
-  /** Clips per batch when the test split is evaluated, which the published averages depend on; `null`: `batchSize`. */
+  /** Clips per batch of the test split, on which the published averages depend. `null`: `batchSize`. */
   testBatchSize: count().nullable().default(null),
   /** Decoding threads; 0 decodes on the main thread. Default: by the number of cores. */
   workers: integer(0, 256).nullable().default(null),
-  /** Where log-mels come from: ready-made `.pkl`, computed from `.wav`, or whichever is there. */
+  /** Source of the log-mels: `.pkl` files, `.wav` files, or (`auto`) the `.pkl` file if there is one. */
   audio: oneOf(["auto", "pkl", "wav"]).default("auto"),
-  /** Whether embeddings of a frozen audio encoder are kept for later runs, in the cache folder of `avseg weights`. */
+  /** Whether embeddings of a frozen audio encoder are cached for later runs, in the cache folder of `avseg weights`. */
   audioCache: flag.default(true),
   /** Steps per clip. */
   frameCount: count(),
 });
 
-/** The whole configuration, after the defaults of its task and encoder are filled in. */
+/** The configuration, after the defaults of its task and encoder are filled in. */
 export const configSchema = section({
   task: oneOf(tasks),
-  /** Free text, e.g. what the run tries. */
+  /** Free text, e.g. the purpose of the run. */
   description: z.string("text").default(""),
   model: section({
     visual: visual.prefault({}),
@@ -115,7 +115,7 @@ export const configSchema = section({
     provider: oneOf(["cpu", "webgpu"]).default("cpu"),
     threads: count().nullable().default(null),
   }).prefault({}),
-  /** Folder for checkpoints, logs and metrics; by default `work_dir/<task>/<file name>`. */
+  /** Folder for checkpoints, logs and metrics. Default: `work_dir/<task>/<file name>`. */
   workDir: file.nullable().default(null),
 });
 
@@ -131,7 +131,7 @@ type Section = Readonly<Record<string, unknown>>;
 const isSection = (value: unknown): value is Section =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** Puts `defaults` under the keys of `value` that are missing; anything but a section stays as it is. */
+/** `value` with `defaults` for its missing keys; anything but a section is returned unchanged. */
 function under(value: unknown, defaults: Section): unknown {
   if (value === undefined || value === null) return defaults;
   return isSection(value) ? { ...defaults, ...value } : value;

@@ -1,6 +1,6 @@
 /** Spelling suggestions. */
 
-/** The candidate nearest to `word`, or `undefined` when none is close (a third of the letters differ). */
+/** The candidate nearest to `word`; `undefined` when more than a third of the letters differ from every one. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   let best: string | undefined;
   let bestDistance = Math.max(2, Math.ceil(word.length / 3)) + 1;

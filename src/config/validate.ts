@@ -1,4 +1,4 @@
-/** From untyped input to a `Config`, with errors that name the key, the file and the line. */
+/** Checks untyped input and returns a `Config`. Errors name the key, the file and the line. */
 import * as z from "zod";
 import { ConfigError } from "../errors.js";
 import { complaintOf, valueAt } from "../fields.js";
@@ -9,10 +9,10 @@ import { nearest } from "./suggest.js";
 /** A key as a list of its parts, e.g. `["training", "optimizer", "learningRate"]`. */
 export type KeyPath = readonly (string | number)[];
 
-/** Configuration values together with where each came from. */
+/** Configuration values and their origins. */
 export interface Source {
   readonly value: unknown;
-  /** Where a key stands, for messages: `x.yaml line 12`, or `--set a.b=1`. */
+  /** The place of a key, for messages: `x.yaml line 12`, or `--set a.b=1`. */
   where(path: KeyPath): string;
 }
 
@@ -29,8 +29,11 @@ export function checkConfig(source: Source): Config {
 }
 
 /**
- * A configuration from values in memory, checked and completed with the published defaults: what a YAML file would
- * hold. Throws `ConfigError` that names the key.
+ * A configuration from the values that a YAML file would hold, checked and completed with the published defaults.
+ * Throws `ConfigError` that names the key.
+ *
+ * @example
+ * const config = configFromObject({ task: "s4", data: { root: "data/AVSBench" }, training: { epochs: 10 } });
  */
 export function configFromObject(value: unknown): Config {
   return checkConfig({ value, where: () => "given in code" });
@@ -54,13 +57,14 @@ function checkTogether(config: Config, source: Source): void {
   const semantic = config.task === "avss";
   const wrong = semantic ? (["dice", "focal", "bce"] as const) : (["crossEntropy"] as const);
   for (const name of wrong) {
-    if (losses[name] > 0) fail(["training", "losses", name], `does not apply to ${config.task}`);
+    if (losses[name] > 0)
+      fail(["training", "losses", name], `expected 0, as this loss does not apply to ${config.task}`);
   }
   if (Object.values(losses).every((weight) => weight === 0)) {
-    fail(["training", "losses"], "every loss has weight 0, so there is nothing to minimise");
+    fail(["training", "losses"], "expected at least one loss with a weight above 0");
   }
   if (optimizer.nesterov && optimizer.momentum === 0) {
-    fail(["training", "optimizer", "nesterov"], "needs a momentum above 0");
+    fail(["training", "optimizer", "nesterov"], "expected a momentum above 0 with it");
   }
 }
 

@@ -14,13 +14,13 @@ export function parseYamlConfig(text: string, file: string): Source {
       ? "nested too deeply"
       : problem.message.split("\n")[0]?.replace(/ at line \d+.*/, "");
     throw new ConfigError(`${what} (${file} line ${line})`, {
-      hint: "Expected a configuration in YAML, as those under config/, or a published one ending in .py.",
+      hint: "Expected a YAML configuration like those under config/, or a published one ending in .py.",
     });
   }
   return {
     value: toPlain(document, file),
     where(path) {
-      // The nearest key that is in the file: a missing key is reported at its section.
+      // The nearest key in the file: a missing key is reported at its section.
       for (let depth = path.length; depth > 0; depth--) {
         const node = document.getIn(path.slice(0, depth), true);
         if (isNode(node) && node.range) return `${file} line ${lines.linePos(node.range[0]).line}`;
@@ -35,7 +35,7 @@ function toPlain(document: ReturnType<typeof parseDocument>, file: string): unkn
   try {
     value = document.toJS() ?? {};
   } catch (cause) {
-    // Aliases that unfold without end ("billion laughs").
+    // Aliases that expand exponentially ("billion laughs").
     throw new ConfigError(`${file}: ${cause instanceof Error ? cause.message : "cannot be read"}`, { cause });
   }
   const text = jsonOf(value, file);
@@ -49,13 +49,13 @@ function jsonOf(value: unknown, where: string): string {
   try {
     return JSON.stringify(value);
   } catch (cause) {
-    throw new ConfigError(`${where}: an alias stands for what it is a part of`, { cause });
+    throw new ConfigError(`${where}: an alias refers to a value that contains it`, { cause });
   }
 }
 
 /**
- * Lays `key.path=value` assignments over a source; values are read as YAML, so `a=[1, 2]` is a list
- * and `a=null` is nothing. Throws `ConfigError` for an assignment without `=`.
+ * Applies `key.path=value` assignments to a source. Values are parsed as YAML: `a=[1, 2]` is a list and `a=null` is
+ * null. Throws `ConfigError` for an assignment without `=`.
  */
 export function withAssignments(source: Source, assignments: readonly string[]): Source {
   let value = source.value;

@@ -1,4 +1,4 @@
-/** Writing files so that nobody ever sees half of one, and saying plainly when it cannot be done. */
+/** Writes files atomically, with errors that name the file and the reason. */
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { access, constants, type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
@@ -7,17 +7,17 @@ import { OutputError } from "../errors.js";
 import { isRunning, processSpace } from "./process.js";
 import { asOutputError, errorCode } from "./system-error.js";
 
-/** The path of what comes with avseg, e.g. `packagePath("config", "s4", "pvt2.yaml")`. */
+/** The path of a file of the package, e.g. `packagePath("config", "s4", "pvt2.yaml")`. */
 export function packagePath(...parts: string[]): string {
   return path.resolve(import.meta.dirname, "..", "..", "..", ...parts);
 }
 
-/** `file`, or where there is none of that name, the one that comes with avseg; `undefined` where both are missing. */
+/** `file` if it exists, else the file of the package with that path; `undefined` when neither exists. */
 export function ownOrShipped(file: string): string | undefined {
   return [file, packagePath(file)].find((candidate) => existsSync(candidate));
 }
 
-/** Creates `dir` with its parents and checks that files can be made in it. Throws `OutputError`. */
+/** Creates `dir` with its parents and checks that it is writable. Throws `OutputError`. */
 export async function ensureWritableDir(dir: string): Promise<void> {
   try {
     await makeDir(path.resolve(dir));
@@ -27,7 +27,7 @@ export async function ensureWritableDir(dir: string): Promise<void> {
   }
 }
 
-/** Not `mkdir`'s own recursion: that never ends where a folder refuses children with ENOENT, as below /proc. */
+/** Creates a folder with its parents. `mkdir`'s own recursion never ends where a folder refuses children, as in /proc. */
 async function makeDir(dir: string, again = true): Promise<void> {
   try {
     await mkdir(dir);
@@ -35,10 +35,10 @@ async function makeDir(dir: string, again = true): Promise<void> {
     const parent = path.dirname(dir);
     if (errorCode(error) === "ENOENT" && parent !== dir && again) {
       if (!existsSync(parent)) await makeDir(parent);
-      await makeDir(dir, false); // also where another writer has just made the parent
+      await makeDir(dir, false); // also when another process has just created the parent
       return;
     }
-    // A folder that is there already gives one of several codes, depending on the system.
+    // For an existing folder, the code depends on the system.
     if (!(await isDir(dir))) throw error;
   }
 }
@@ -62,7 +62,7 @@ export function safeJoin(outDir: string, ...parts: string[]): string {
   if (leaves || path.isAbsolute(relative) || parts.some((p) => p.includes("\0"))) {
     const name = JSON.stringify(parts.join("/"));
     throw new OutputError(`the name ${name} leads out of the output folder ${outDir}`, {
-      hint: "correct the name in the file that it comes from",
+      hint: "Correct the name in the file that it comes from.",
     });
   }
   return path.join(outDir, relative);
@@ -71,16 +71,16 @@ export function safeJoin(outDir: string, ...parts: string[]): string {
 const TEMPORARY = /^\.tmp-(?<pid>[1-9]\d*)-(?<space>[0-9a-f]{8})-[0-9a-f]{12}(\.\w+)?$/;
 
 /**
- * A new path in `dir` for what this process has not finished writing, a file or a folder; an extension may follow.
- * The name begins with a dot and is short, so that neither listings nor limits on names get in the way.
+ * A new path in `dir` for a file or folder that this process has not finished writing; an extension may be appended.
+ * The name starts with a dot, which hides it in listings, and is short, as file systems limit the length of names.
  */
 export function temporaryPath(dir: string): string {
   return path.join(dir, `.tmp-${process.pid}-${processSpace()}-${randomBytes(6).toString("hex")}`);
 }
 
 /**
- * Removes from `dir` what processes that were killed left there under a `temporaryPath`. What another machine or
- * container wrote stays: whether its process still runs cannot be seen from here. So does what cannot be removed.
+ * Removes the temporary files and folders of killed processes from `dir`. Those of other machines or containers stay, as
+ * their processes cannot be seen from here, and so do those that cannot be removed.
  */
 export async function removeStale(dir: string): Promise<void> {
   const names = await readdir(dir).catch(() => []);
@@ -92,20 +92,20 @@ export async function removeStale(dir: string): Promise<void> {
   await Promise.allSettled(stale.map(remove));
 }
 
-/** What `writeFileAtomic` accepts: everything at once, or in pieces as they become known. */
+/** Content of a file: all at once, or in pieces. */
 export type FileContent = Uint8Array | string | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
 /** How `writeFileAtomic` and `writeFilesAtomic` write. */
 export interface WriteOptions {
   readonly signal?: AbortSignal | undefined;
-  /** `false`: nothing is synced, which is quick, but a power cut may leave a damaged file. Default `true`. */
+  /** `false`: the file is not synced, which is faster, but a power cut may leave it damaged. Default: `true`. */
   readonly durable?: boolean | undefined;
 }
 
 /**
- * Writes `data` to `target`: readers see the old file or the whole new one, never a part, also after a crash.
- * It goes to a temporary name in the same folder (made if absent), is synced, then renamed; on any failure or
- * abort the temporary file is removed. Throws `OutputError` when it cannot be written, the signal's reason on abort.
+ * Writes `data` to `target` atomically: readers see the old file or the complete new one, also after a crash.
+ * The data is written to a temporary file in the same folder (created if absent), synced, and renamed; on failure or
+ * abort the temporary file is removed. Throws `OutputError` when it cannot be written, and the signal's reason.
  */
 export function writeFileAtomic(
   target: string,
@@ -116,8 +116,8 @@ export function writeFileAtomic(
 }
 
 /**
- * Writes files that belong together as `writeFileAtomic` does: none is renamed before all are written, so that a
- * failure or an abort leaves all of the old ones.
+ * Writes files that belong together like `writeFileAtomic`. None is renamed before all are written, so that a failure
+ * or an abort keeps all old files.
  */
 export async function writeFilesAtomic(
   files: readonly { readonly target: string; readonly data: FileContent }[],
@@ -132,7 +132,7 @@ export async function writeFilesAtomic(
       await ensureWritableDir(path.dirname(target));
       const temporary = temporaryPath(path.dirname(target));
       staged.push({ target, temporary });
-      await writeWhole(temporary, data, { durable, signal });
+      await writeContent(temporary, data, { durable, signal });
       if (await isDir(target)) throw Object.assign(new Error("a folder"), { code: "EISDIR" });
     }
     signal?.throwIfAborted();
@@ -148,7 +148,11 @@ export async function writeFilesAtomic(
   for (const dir of new Set(files.map(({ target }) => path.dirname(target)))) await syncDir(dir);
 }
 
-async function writeWhole(file: string, data: FileContent, { signal, durable }: WriteOptions): Promise<void> {
+async function writeContent(
+  file: string,
+  data: FileContent,
+  { signal, durable }: WriteOptions,
+): Promise<void> {
   const handle = await open(file, "wx");
   try {
     for await (const piece of pieces(data)) {
@@ -166,7 +170,7 @@ function pieces(data: FileContent): Iterable<Uint8Array> | AsyncIterable<Uint8Ar
   return data instanceof Uint8Array ? [data] : data;
 }
 
-/** Writes all of `bytes` at the file's position; one call takes 2 GiB at most, hence the pieces. */
+/** Writes all of `bytes` at the position of the file, in pieces, as one call writes 2 GiB at most. */
 async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
   const step = 1 << 28;
   for (let done = 0; done < bytes.length; ) {
@@ -175,7 +179,7 @@ async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
   }
 }
 
-/** Makes the rename durable. Not every system can sync a folder; the rename is atomic all the same. */
+/** Makes a rename durable. Not every system can sync a folder; the rename is atomic nevertheless. */
 async function syncDir(dir: string): Promise<void> {
   try {
     const handle = await open(dir, "r");

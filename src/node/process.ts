@@ -1,16 +1,16 @@
-/** Telling whether the process that left something behind still runs. */
+/** Identifies processes, and checks whether one still runs. */
 import { createHash } from "node:crypto";
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 import { errorCode } from "./system-error.js";
 
-/** A process, as other processes can look for it. */
+/** Identifies a process for other processes. */
 export interface ProcessIdentity {
   readonly pid: number;
   readonly host: string;
-  /** Machine and container: a process id says nothing outside of its own. */
+  /** Machine and container, in which process ids are unique. */
   readonly space: string;
-  /** When the process started, in the system's own terms; it distinguishes the process from a later one with the same id. Linux only. */
+  /** Start of the process, which distinguishes it from a later one with the same id. Linux only. */
   readonly birth?: string | undefined;
 }
 
@@ -19,7 +19,7 @@ export function ownIdentity(): ProcessIdentity {
   return { pid: process.pid, host: hostname(), space: processSpace(), birth: birthOf(process.pid) };
 }
 
-/** Whether a process is running; `undefined` for one of another machine or container, which cannot be seen from here. */
+/** Whether a process is running; `undefined` for a process of another machine or container. */
 export function isRunning({ pid, space, birth }: Omit<ProcessIdentity, "host">): boolean | undefined {
   if (space !== processSpace()) return undefined;
   try {

@@ -1,23 +1,23 @@
 /**
- * Worker threads that end by themselves. Node aborts the whole process when a thread is torn down while a native
- * addon loads or runs in it, so nothing here is ever terminated.
+ * Worker threads that end by themselves. Node aborts the whole process when a thread is terminated while a native
+ * addon loads or runs in it, so threads are never terminated here.
  */
 import { once } from "node:events";
 import { parentPort, Worker } from "node:worker_threads";
 
-/** A started thread, as its owner sees it. */
+/** A running thread. */
 export interface Thread<Request> {
   post(request: Request, transfer?: readonly ArrayBuffer[]): void;
-  /** An idle thread does not keep the process alive, a busy one does. */
+  /** Marks the thread as busy: an idle thread does not keep the process alive, a busy one does. */
   busy(isBusy: boolean): void;
-  /** Lets the thread finish what it was asked for and end. */
+  /** Lets the thread finish its requests and end. */
   end(): Promise<void>;
 }
 
-/** What a thread's messages and its failure are handed to. */
+/** Receives the messages of a thread, and its failure. */
 export interface ThreadListener<Reply> {
   reply(reply: Reply): void;
-  /** The thread ended, or could not start. */
+  /** Called when the thread ended or could not start. */
   fail(error: Error): void;
 }
 
@@ -60,7 +60,7 @@ export function startThread<Request, Reply>(
   };
 }
 
-/** The thread's side: `handle` is called with every request. Requests under way are finished before it ends. */
+/** Answers the requests to this thread with `handle`. Requests under way are finished before the thread ends. */
 export function serveThread<Request>(handle: (request: Request) => Promise<void>): void {
   const port = parentPort;
   if (port === null) throw new Error("this module runs in a worker thread");
