@@ -19,7 +19,7 @@ const sha256 = createHash("sha256").update(content).digest("hex");
 const etag = '"v1"';
 
 /** How the server below behaves. */
-interface Behaviour {
+interface ServerBehavior {
   body?: Buffer | undefined;
   etag?: string | undefined;
   /** Closes the connection after so many bytes of each answer. */
@@ -28,6 +28,8 @@ interface Behaviour {
   ignoreIfRange?: boolean | undefined;
   status?: number | undefined;
   location?: string | undefined;
+  /** Redirects every request to itself. */
+  loop?: boolean | undefined;
 }
 
 interface Request {
@@ -40,25 +42,34 @@ function startOf(request: Request | undefined): number {
   return Number(/^bytes=(\d+)-$/.exec(request?.range ?? "")?.[1] ?? 0);
 }
 
-/** Runs `use` with a cache folder and a server whose behaviour can change; `requests` are those it got. */
+/** Runs `use` with a cache folder and a server whose behavior can change; `requests` are those it got. */
 async function withServer(
-  use: (context: { url: string; dir: string; behaviour: Behaviour; requests: Request[] }) => Promise<void>,
+  use: (context: {
+    url: string;
+    dir: string;
+    behavior: ServerBehavior;
+    requests: Request[];
+  }) => Promise<void>,
 ): Promise<void> {
-  const behaviour: Behaviour = { etag };
+  const behavior: ServerBehavior = { etag };
   const requests: Request[] = [];
   const server = http.createServer((request, response) => {
     requests.push({ range: request.headers.range, url: request.url });
-    const body = behaviour.body ?? content;
-    if (behaviour.status !== undefined) {
-      response.writeHead(behaviour.status, behaviour.location ? { location: behaviour.location } : {});
-      response.end("no");
-      if (behaviour.location) delete behaviour.status;
+    const body = behavior.body ?? content;
+    if (behavior.loop) {
+      response.writeHead(302, { location: request.url }).end();
       return;
     }
-    const headers = behaviour.etag === undefined ? {} : { etag: behaviour.etag };
+    if (behavior.status !== undefined) {
+      response.writeHead(behavior.status, behavior.location ? { location: behavior.location } : {});
+      response.end("no");
+      if (behavior.location) delete behavior.status;
+      return;
+    }
+    const headers = behavior.etag === undefined ? {} : { etag: behavior.etag };
     const start = startOf({ range: request.headers.range, url: request.url });
-    const isSame = behaviour.ignoreIfRange || request.headers["if-range"] === behaviour.etag;
-    const partial = start > 0 && !behaviour.ignoreRange && isSame;
+    const isSame = behavior.ignoreIfRange || request.headers["if-range"] === behavior.etag;
+    const partial = start > 0 && !behavior.ignoreRange && isSame;
     if (partial && start >= body.length) {
       response.writeHead(416, { "content-range": `bytes */${body.length}` }).end();
       return;
@@ -70,9 +81,9 @@ async function withServer(
       "content-length": sent.length,
       ...(partial ? range : {}),
     });
-    if (behaviour.dropAfter === undefined) response.end(sent);
+    if (behavior.dropAfter === undefined) response.end(sent);
     else
-      response.write(sent.subarray(0, behaviour.dropAfter), () =>
+      response.write(sent.subarray(0, behavior.dropAfter), () =>
         setTimeout(() => response.socket?.end(), 50),
       );
   });
@@ -84,7 +95,7 @@ async function withServer(
   const dir = await mkdtemp(path.join(os.tmpdir(), "avseg-pull-"));
   try {
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/pvt_v2_b0.pth`;
-    await use({ url, dir, behaviour, requests });
+    await use({ url, dir, behavior, requests });
   } finally {
     server.closeAllConnections();
     server.close();
@@ -119,8 +130,8 @@ test("a file is downloaded, recorded, and then taken from the cache", () =>
   }));
 
 test("a dropped connection is continued within one call", () =>
-  withServer(async ({ url, dir, behaviour, requests }) => {
-    behaviour.dropAfter = 200_000;
+  withServer(async ({ url, dir, behavior, requests }) => {
+    behavior.dropAfter = 200_000;
     const pulled = await pullWeights("pvt_v2_b0", { ...quick, from: url, cacheDir: dir });
     assert.equal(pulled.sha256, sha256);
     const starts = requests.map(startOf);
@@ -132,15 +143,15 @@ test("a dropped connection is continued within one call", () =>
   }));
 
 test("a server that always breaks at once is given up, and the next call continues", () =>
-  withServer(async ({ url, dir, behaviour, requests }) => {
-    Object.assign(behaviour, { dropAfter: 300_000, ignoreRange: true });
+  withServer(async ({ url, dir, behavior, requests }) => {
+    Object.assign(behavior, { dropAfter: 300_000, ignoreRange: true });
     await assert.rejects(pullWeights("pvt_v2_b0", { ...quick, from: url, cacheDir: dir }), (error) => {
       assert.ok(error instanceof CheckpointError);
       assert.match(error.message, /the \d+ bytes that arrived are kept/);
       assert.match(error.hint ?? "", /--from FILE/);
       return true;
     });
-    Object.assign(behaviour, { dropAfter: undefined, ignoreRange: false });
+    Object.assign(behavior, { dropAfter: undefined, ignoreRange: false });
     requests.length = 0;
     const pulled = await pullWeights("pvt_v2_b0", { ...quick, from: url, cacheDir: dir });
     assert.equal(pulled.sha256, sha256);
@@ -148,10 +159,10 @@ test("a server that always breaks at once is given up, and the next call continu
   }));
 
 test("a server that ignores ranges sends the file anew", () =>
-  withServer(async ({ url, dir, behaviour, requests }) => {
-    Object.assign(behaviour, { dropAfter: 300_000, ignoreRange: true });
+  withServer(async ({ url, dir, behavior, requests }) => {
+    Object.assign(behavior, { dropAfter: 300_000, ignoreRange: true });
     await assert.rejects(pullWeights("pvt_v2_b0", { ...quick, from: url, cacheDir: dir }));
-    delete behaviour.dropAfter;
+    delete behavior.dropAfter;
     const pulled = await pullWeights("pvt_v2_b0", { ...quick, from: url, cacheDir: dir });
     assert.equal(pulled.sha256, sha256);
     assert.ok(startOf(requests.at(-1)) > 0);
@@ -159,11 +170,11 @@ test("a server that ignores ranges sends the file anew", () =>
 
 test("a file that changed meanwhile is not glued to the old beginning", async () => {
   for (const ignoreIfRange of [false, true]) {
-    await withServer(async ({ url, dir, behaviour }) => {
-      Object.assign(behaviour, { dropAfter: 300_000, ignoreRange: true });
+    await withServer(async ({ url, dir, behavior }) => {
+      Object.assign(behavior, { dropAfter: 300_000, ignoreRange: true });
       await assert.rejects(pullWeights("pvt_v2_b0", { ...quick, from: url, cacheDir: dir }));
       const changed = Buffer.concat([...encodeSafetensors(new Map([["w", full([128, 1024], 0.25)]]))]);
-      Object.assign(behaviour, {
+      Object.assign(behavior, {
         body: changed,
         etag: '"v2"',
         dropAfter: undefined,
@@ -177,31 +188,31 @@ test("a file that changed meanwhile is not glued to the old beginning", async ()
 });
 
 test("without a validator nothing is continued", () =>
-  withServer(async ({ url, dir, behaviour, requests }) => {
-    Object.assign(behaviour, { dropAfter: 300_000, etag: undefined });
+  withServer(async ({ url, dir, behavior, requests }) => {
+    Object.assign(behavior, { dropAfter: 300_000, etag: undefined });
     await assert.rejects(pullWeights("pvt_v2_b0", { ...quick, from: url, cacheDir: dir }));
-    delete behaviour.dropAfter;
+    delete behavior.dropAfter;
     await pullWeights("pvt_v2_b0", { ...quick, from: url, cacheDir: dir });
     assert.ok(requests.every((r) => r.range === undefined));
   }));
 
 test("wrong bytes are refused and not kept", () =>
-  withServer(async ({ url, dir, behaviour }) => {
+  withServer(async ({ url, dir, behavior }) => {
     // VGGish's publisher gives the first digits of its hash.
     await assert.rejects(
       pullWeights("vggish", { ...quick, from: url, cacheDir: dir }),
       /expected a SHA-256 beginning with 10086976, found [0-9a-f]{64}/,
     );
-    behaviour.body = Buffer.from("<!doctype html><p>Please log in</p>");
+    behavior.body = Buffer.from("<!doctype html><p>Please log in</p>");
     await assert.rejects(pullWeights("pvt_v2_b0", { ...quick, from: url, cacheDir: dir }), (error) => {
       assert.match(String(error), /web page/);
       assert.ok(String(error).includes(url));
       return true;
     });
     // Once recorded, another content is refused.
-    delete behaviour.body;
+    delete behavior.body;
     const { path: file } = await pullWeights("pvt_v2_b0", { ...quick, from: url, cacheDir: dir });
-    behaviour.body = Buffer.concat([...encodeSafetensors(new Map([["w", full([2])]]))]);
+    behavior.body = Buffer.concat([...encodeSafetensors(new Map([["w", full([2])]]))]);
     const options = { ...quick, from: url, cacheDir: dir };
     await assert.rejects(pullWeights("pvt_v2_b0", options), new RegExp(sha256.slice(0, 8)));
     assert.deepEqual(await readFile(file), content);
@@ -222,8 +233,8 @@ test("a damaged file in the cache is fetched again", () =>
   }));
 
 test("redirects are followed, refusals reported at once, overload retried", () =>
-  withServer(async ({ url, dir, behaviour, requests }) => {
-    Object.assign(behaviour, { status: 302, location: "/elsewhere" });
+  withServer(async ({ url, dir, behavior, requests }) => {
+    Object.assign(behavior, { status: 302, location: "/elsewhere" });
     await pullWeights("pvt_v2_b0", { ...quick, from: url, cacheDir: dir });
     assert.deepEqual(
       requests.map((r) => r.url),
@@ -234,24 +245,34 @@ test("redirects are followed, refusals reported at once, overload retried", () =
       [503, 4],
     ] as const) {
       requests.length = 0;
-      behaviour.status = status;
-      delete behaviour.location;
+      behavior.status = status;
+      delete behavior.location;
       await assert.rejects(
         pullWeights("pvt_v2_b1", { ...quick, from: url, cacheDir: dir }),
         new RegExp(`the server answers ${status}`),
       );
       assert.equal(requests.length, expected);
     }
-    Object.assign(behaviour, { status: 302, location: "http://[" });
+    Object.assign(behavior, { status: 302, location: "http://[" });
     await assert.rejects(
       pullWeights("pvt_v2_b1", { ...quick, from: url, cacheDir: dir }),
-      /the server redirects to http:\/\/\[, which is none/,
+      /the server redirects to an invalid address/,
     );
   }));
 
+test("redirects without end are refused", () =>
+  withServer(async ({ url, dir, behavior, requests }) => {
+    Object.assign(behavior, { loop: true });
+    await assert.rejects(
+      pullWeights("pvt_v2_b0", { ...quick, from: url, cacheDir: dir }),
+      /CheckpointError: .* more than 10 redirects/,
+    );
+    assert.equal(requests.length, 11);
+  }));
+
 test("an abort stops at once and keeps what has arrived", () =>
-  withServer(async ({ url, dir, behaviour }) => {
-    behaviour.dropAfter = 100_000;
+  withServer(async ({ url, dir, behavior }) => {
+    behavior.dropAfter = 100_000;
     const controller = new AbortController();
     const onProgress = (done: number) => {
       if (done > 0) controller.abort();
@@ -303,7 +324,10 @@ test("unknown names, missing files and folders that cannot be written are clear 
       /no such file/,
     );
     for (const from of ["http://", "http://["]) {
-      await assert.rejects(pullWeights("vggish", { cacheDir: dir, from }), /expected an address like https/);
+      await assert.rejects(
+        pullWeights("vggish", { cacheDir: dir, from }),
+        /invalid address: http:\/\/\[?; expected one like https/,
+      );
     }
     const env = { HTTP_PROXY: "http://[" };
     await assert.rejects(

@@ -2,10 +2,12 @@
 import { type FileHandle, open, readFile, rm, stat } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Dispatcher } from "undici";
+import * as z from "zod";
 import { CheckpointError } from "../../errors.js";
 import { writeFileAtomic } from "../../node/files.js";
 import { asOutputError, errorCode } from "../../node/system-error.js";
-import { proxyFor } from "./proxy.js";
+import { messageOf, RetryableError, requestFile } from "./http.js";
+import type { Environment } from "./proxy.js";
 
 /** Options of `downloadToPart`. */
 export interface DownloadOptions {
@@ -13,27 +15,23 @@ export interface DownloadOptions {
   /** Called with the bytes on disk, those of earlier attempts included, and the bytes in all where the server tells. */
   onProgress?: ((done: number, total: number | undefined) => void) | undefined;
   /** Environment for the proxy variables; the process's unless told. */
-  env?: Readonly<Record<string, string | undefined>>;
+  env?: Environment | undefined;
   /** Wait before the first retry, doubled for each further one; 500 ms unless told. */
   retryDelayMs?: number | undefined;
 }
 
 /** Retries in a row without a single new byte, before giving up. */
 const MAX_IDLE_RETRIES = 3;
-const MAX_REDIRECTS = 10;
-const STALL_MS = 60_000;
 /** No public weight file comes near this; a server that sends more is not sending one. */
 const MAX_BYTES = 8 * 2 ** 30;
 
-/** What is remembered of a partial file, so that only the very same content is continued. */
-interface PartState {
-  url: string;
+/** What is recorded about a partial file, so that only the very same content is continued. */
+const partStateSchema = z.object({
+  url: z.string(),
   /** A strong ETag or, without one, the date of the last change: what `If-Range` takes. */
-  validator?: string | undefined;
-}
-
-/** An answer or a break that trying again may mend. */
-class RetryableError extends Error {}
+  validator: z.string().optional(),
+});
+type PartState = z.infer<typeof partStateSchema>;
 
 /**
  * Downloads `url` to `part`, continuing what an earlier call left there if the server still has the same content.
@@ -88,7 +86,8 @@ async function attempt(url: string, part: string, options: DownloadOptions): Pro
     headers.range = `bytes=${offset}-`;
     headers["if-range"] = state?.validator as string;
   }
-  const { response, close } = await send(url, headers, options);
+  const { env = process.env, signal } = options;
+  const { response, close } = await requestFile(url, { headers, env, signal });
   try {
     const { statusCode } = response;
     if (statusCode === 416 && offset > 0) {
@@ -151,73 +150,6 @@ async function receive(
   }
 }
 
-/** Sends the request, through the proxy of each address on the way, following redirects. */
-async function send(url: string, headers: Record<string, string>, options: DownloadOptions) {
-  // Loaded here because it takes a while, and most commands download nothing.
-  const { Agent, ProxyAgent, request } = await import("undici");
-  const env = options.env ?? process.env;
-  let current = addressOf(url, undefined, url);
-  for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
-    const proxy = proxyFor(current, env);
-    const timeouts = { headersTimeout: STALL_MS, bodyTimeout: STALL_MS };
-    // Plain HTTP is asked of the proxy itself; only HTTPS needs a tunnel, which some proxies refuse for port 80.
-    const tunnel = current.protocol === "https:";
-    let dispatcher: Dispatcher;
-    try {
-      dispatcher =
-        proxy === undefined
-          ? new Agent(timeouts)
-          : new ProxyAgent({ uri: proxy, proxyTunnel: tunnel, ...timeouts });
-    } catch (cause) {
-      throw new CheckpointError(`cannot use the proxy ${proxy}: ${messageOf(cause)}`, {
-        hint: "correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY",
-        cause,
-      });
-    }
-    const close = () => dispatcher.destroy();
-    let response: Dispatcher.ResponseData;
-    try {
-      const signal = options.signal ?? null;
-      response = await request(current, { headers, dispatcher, signal });
-    } catch (error) {
-      await close();
-      throw new RetryableError(messageOf(error), { cause: error });
-    }
-    // A body that is given up reports an error, which nobody would hear otherwise.
-    response.body.on("error", () => undefined);
-    const location = response.headers.location;
-    if (![301, 302, 303, 307, 308].includes(response.statusCode) || typeof location !== "string") {
-      return { response, close };
-    }
-    response.body.destroy();
-    await close();
-    const next = addressOf(location, current, url);
-    if (!/^https?:$/.test(next.protocol) || (current.protocol === "https:" && next.protocol === "http:")) {
-      throw new CheckpointError(
-        `${url}: the server redirects to ${next.protocol}//${next.host}, which is not safe`,
-      );
-    }
-    current = next;
-  }
-  throw new CheckpointError(`${url}: more than ${MAX_REDIRECTS} redirects`);
-}
-
-function addressOf(text: string, base: URL | undefined, asked: string): URL {
-  try {
-    return new URL(text, base);
-  } catch (cause) {
-    const found =
-      base === undefined ? "this is no address" : `the server redirects to ${text}, which is none`;
-    throw new CheckpointError(
-      `cannot download ${asked}: expected an address like https://host/file, ${found}`,
-      {
-        hint: "check the address; or fetch the file yourself and pass --from FILE",
-        cause,
-      },
-    );
-  }
-}
-
 function refusedBy(url: string, status: number): Error {
   if (status >= 500 || status === 408 || status === 429)
     return new RetryableError(`the server answers ${status}`);
@@ -258,15 +190,11 @@ function statePath(part: string): string {
 }
 
 async function readState(part: string): Promise<PartState | undefined> {
+  const text = await readFile(statePath(part), "utf8").catch(() => "");
   try {
-    const value: unknown = JSON.parse(await readFile(statePath(part), "utf8"));
-    if (typeof value !== "object" || value === null || !("url" in value) || typeof value.url !== "string")
-      return;
-    const validator =
-      "validator" in value && typeof value.validator === "string" ? value.validator : undefined;
-    return { url: value.url, validator };
+    return partStateSchema.parse(JSON.parse(text));
   } catch {
-    return undefined; // absent or half-written: start anew
+    return undefined; // missing or damaged: the download starts from the beginning
   }
 }
 
@@ -282,10 +210,4 @@ async function sizeOf(file: string): Promise<number> {
     if (errorCode(error) === "ENOENT") return 0;
     throw error;
   }
-}
-
-function messageOf(error: unknown): string {
-  if (error instanceof AggregateError && error.errors.length > 0) return messageOf(error.errors[0]);
-  if (!(error instanceof Error)) return String(error);
-  return error.message || errorCode(error) || error.name;
 }

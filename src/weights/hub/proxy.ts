@@ -1,6 +1,7 @@
 /** Which proxy a request goes through, by the environment variables that command-line tools agree on. */
 
-type Environment = Readonly<Record<string, string | undefined>>;
+/** Environment variables by name. */
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * The proxy for `url`, or `undefined` for a direct connection: `HTTPS_PROXY` or `HTTP_PROXY` by the address's scheme
