@@ -15,11 +15,11 @@ import { buildAvsModel } from "../src/models/avs-model.js";
 import { publishedModel } from "../src/models/model-config.js";
 import { pvtV2Config } from "../src/models/pvt-v2.js";
 import { initialState } from "../src/nn/index.js";
+import { createOptimizer } from "../src/optim/optimizers.js";
 import { nodeRuntime } from "../src/runtime/node/node-runtime.js";
 import type { Runtime, Session } from "../src/runtime/runtime.js";
 import { full } from "../src/tensor.js";
 import { openTrainingModel } from "../src/training/avs-training.js";
-import { createOptimizer } from "../src/training/optimizers.js";
 import { WeightStore } from "../src/weights/weight-store.js";
 import { frameCount, imageSize, noise, randomBytes } from "./samples.js";
 

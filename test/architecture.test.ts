@@ -7,7 +7,7 @@ import { root } from "./support.js";
 
 /**
  * Folders of src from the bottom up; each may import only from itself and those before it. `.` holds the files in src
- * itself, except the library's entries, which are above everything but the command line.
+ * itself, except the library's entry, which is above everything but the command line.
  */
 const layers = [
   ".",
@@ -15,6 +15,7 @@ const layers = [
   "graph",
   "runtime",
   "nn",
+  "optim",
   "media",
   "weights",
   "models",
@@ -27,12 +28,13 @@ const layers = [
   "segment",
   "export",
   "web",
+  "engine",
   "entries",
   "cli",
 ];
 
-/** The library's entries in src itself. */
-const entries = new Set(["index.ts", "engine.ts"]);
+/** The library's entry in src itself. */
+const entries = new Set(["index.ts"]);
 
 /** Folders for Node alone, at any depth. */
 const nodeFolders = new Set([

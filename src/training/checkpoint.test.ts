@@ -6,11 +6,11 @@ import test from "node:test";
 import { modelFromConfig } from "../config/model-from-config.js";
 import { checkConfig } from "../config/validate.js";
 import { CheckpointError } from "../errors.js";
+import { createOptimizer } from "../optim/optimizers.js";
 import { f32 } from "../tensor.js";
 import { startOfRun } from "../weights/checkpoint.js";
 import { writeSafetensors } from "../weights/node/safetensors-file.js";
 import { type Checkpoint, loadCheckpoint, readCheckpointInfo, saveCheckpoint } from "./checkpoint.js";
-import { createOptimizer } from "./optimizers.js";
 
 async function withDir(body: (dir: string) => Promise<void>): Promise<void> {
   const dir = await mkdtemp(path.join(tmpdir(), "avseg-checkpoint-"));

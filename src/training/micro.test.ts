@@ -6,12 +6,12 @@ import { assertClose, goldenPath, relativeError, seededParameter } from "../../t
 import { emitOnnx, gradients, input } from "../graph/index.js";
 import { buildAvsModel } from "../models/avs-model.js";
 import { Pass } from "../nn/index.js";
+import { createOptimizer } from "../optim/optimizers.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import { asF32, f32, type Tensor } from "../tensor.js";
 import { loadSafetensors } from "../weights/node/safetensors-file.js";
 import { WeightStore } from "../weights/weight-store.js";
 import { lossOf } from "./losses.js";
-import { createOptimizer } from "./optimizers.js";
 import { compileStep } from "./step.js";
 
 const runtime = nodeRuntime();

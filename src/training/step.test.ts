@@ -3,10 +3,10 @@ import test, { after } from "node:test";
 import { assertClose } from "../../test/support.js";
 import { DivergenceError } from "../errors.js";
 import { input, matmul, mean, mul, parameter, sub } from "../graph/index.js";
+import { createOptimizer } from "../optim/optimizers.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import { f32, type TensorOf } from "../tensor.js";
 import { WeightStore } from "../weights/weight-store.js";
-import { createOptimizer } from "./optimizers.js";
 import { compileStep } from "./step.js";
 
 const runtime = nodeRuntime({ threads: 1 });

@@ -1,14 +1,14 @@
 /**
  * One training step as a session: a graph that computes the loss, the gradients of all trained parameters and
- * new running statistics; then the optimiser, over flat arrays, on this thread.
+ * new running statistics; then the optimizer, over flat arrays, on this thread.
  */
 import { DivergenceError } from "../errors.js";
 import { emitOnnx, gradients, parameterName, topologicalOrder, type Value } from "../graph/index.js";
+import type { Optimizer } from "../optim/optimizers.js";
 import { discard } from "../runtime/discard.js";
 import type { Runtime, Tensors } from "../runtime/runtime.js";
 import { asF32, type TensorOf } from "../tensor.js";
 import type { WeightStore } from "../weights/weight-store.js";
-import type { Optimizer } from "./optimizers.js";
 
 /** What a step computes, symbolically. */
 export interface StepDefinition {

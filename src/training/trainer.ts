@@ -11,12 +11,12 @@ import { CheckpointError, DivergenceError, isOutOfMemory, OutOfMemoryError } fro
 import type { Predictor } from "../inference/predictor.js";
 import type { AvsModelConfig } from "../models/model-config.js";
 import { ensureWritableDir, removeStale } from "../node/files.js";
+import { createOptimizer, type Optimizer } from "../optim/optimizers.js";
+import { scheduleFactor } from "../optim/schedule.js";
 import type { StateDict, Tensor } from "../tensor.js";
 import { type EpochRecord, type FrozenSource, type RunProgress, startOfRun } from "../weights/checkpoint.js";
 import { type Checkpoint, saveCheckpoint } from "./checkpoint.js";
-import { createOptimizer, type Optimizer } from "./optimizers.js";
 import { RunLog } from "./run-log.js";
-import { scheduleFactor } from "./schedule.js";
 import type { StepResult } from "./step.js";
 
 /** One compiled step over a fixed number of clips. */

@@ -1,41 +1,47 @@
 /**
- * Optimisers over flat arrays, with the update rules of PyTorch's `torch.optim`, element for element.
- * The arithmetic is done in float64 and rounded once per stored value. All state belongs to a parameter
- * by name, its step count too, so a parameter that starts to train late (an encoder that is unfrozen at
- * epoch 10) gets the bias correction of its own first step, as in PyTorch.
+ * Optimizers over flat arrays, with the update rules of PyTorch's `torch.optim`, element for element. The arithmetic is
+ * done in float64 and rounded once per stored value. State is kept by the name of the parameter, its step count too, so a
+ * parameter that starts to train late (an encoder that is unfrozen at epoch 10) gets the bias correction of its own first
+ * step, as in PyTorch.
  */
 import { CheckpointError } from "../errors.js";
 import { describe, type StateDict, type Tensor, type TensorOf } from "../tensor.js";
 
-/** A parameter to update in place; without a gradient it is treated as one whose gradient is zero. */
+/** A parameter that `step` updates in place. A gradient that is `undefined` counts as zeros. */
 export interface Trainable {
   readonly name: string;
   readonly value: TensorOf<"f32">;
   readonly gradient: Float32Array | undefined;
 }
 
-/** The settings of all three rules; which ones apply depends on `kind`. */
+/** The rule of an optimizer and its settings. */
 export type OptimizerConfig =
   | {
       readonly kind: "adamw" | "adam";
+      /** Decay rates of the first and second moments. Default: 0.9 and 0.999. */
       readonly betas?: readonly [number, number] | undefined;
+      /** Default: 1e-8. */
       readonly eps?: number | undefined;
+      /** Default: 0.01 for `adamw`, 0 for `adam`. */
       readonly weightDecay?: number | undefined;
     }
   | {
       readonly kind: "sgd";
+      /** Default: 0. */
       readonly momentum?: number | undefined;
+      /** Default: false. */
       readonly nesterov?: boolean | undefined;
+      /** Default: 0. */
       readonly weightDecay?: number | undefined;
     };
 
-/** One way to turn gradients into new values. */
+/** An optimizer with its state. */
 export interface Optimizer {
-  /** Updates every parameter in place, once. Throws `RangeError` when a gradient's length is wrong. */
+  /** Updates every parameter in place, once. Throws `RangeError` when a gradient has the wrong length. */
   step(parameters: readonly Trainable[], learningRate: number): void;
-  /** Everything that a resumed run needs: `<parameter>.<slot>` and `<parameter>.step`. Arrays are shared. */
+  /** The state that a resumed run needs: `<parameter>.<slot>` and `<parameter>.step`. The arrays are shared. */
   state(): StateDict;
-  /** Takes over what `state` returned. Throws `CheckpointError` when it belongs to another optimiser. */
+  /** Replaces the state by one that `state` returned. Throws `CheckpointError` for the state of another rule. */
   restore(state: StateDict): void;
 }
 
@@ -48,14 +54,24 @@ interface Slots {
 type Rule = (p: Float32Array, g: Float32Array, slots: readonly Float32Array[], t: number, lr: number) => void;
 
 /**
- * Builds an optimiser. `adamw` decays weights apart from the gradient (Loshchilov and Hutter), `adam` adds
- * the decay to the gradient, `sgd` has heavy-ball or Nesterov momentum; the defaults are PyTorch's
- * (AdamW: decay 0.01).
+ * Makes an optimizer. The defaults are PyTorch's.
+ *
+ * - `adamw` (Loshchilov and Hutter 2019): m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;
+ *   p = (1 - lr decay) p - lr m' / (sqrt(v') + eps), where m' = m / (1 - b1^t) and v' = v / (1 - b2^t).
+ * - `adam` (Kingma and Ba 2015): the same with g + decay p in place of g, and without the factor on p.
+ * - `sgd`: b = momentum b + g + decay p;  p = p - lr b, or with Nesterov p - lr (g + decay p + momentum b).
+ *
+ * ```ts
+ * const optimizer = createOptimizer({ kind: "adamw", weightDecay: 0.05 });
+ * optimizer.step([{ name: "fc.weight", value, gradient }], 1e-3); // updates value.data in place
+ * ```
+ *
+ * @throws `RangeError` for Nesterov without momentum.
  */
 export function createOptimizer(config: OptimizerConfig): Optimizer {
   if (config.kind === "sgd") {
     const { momentum = 0, nesterov = false, weightDecay = 0 } = config;
-    if (nesterov && momentum <= 0) throw new RangeError("sgd: nesterov needs a momentum above 0");
+    if (nesterov && momentum <= 0) throw new RangeError("sgd: expected a momentum above 0 with nesterov");
     return optimizerOf(momentum === 0 ? [] : ["momentum_buffer"], sgd(momentum, nesterov, weightDecay));
   }
   const { betas = [0.9, 0.999], eps = 1e-8 } = config;
@@ -71,7 +87,7 @@ function adam(betas: readonly [number, number], eps: number, decay: number, deco
     if (!m || !v) throw new RangeError("adam: state is missing");
     const stepSize = lr / (1 - b1 ** t);
     const rootCorrection = Math.sqrt(1 - b2 ** t);
-    const keep = decoupled ? 1 - lr * decay : 1;
+    const factor = decoupled ? 1 - lr * decay : 1;
     const l2 = decoupled ? 0 : decay;
     for (let i = 0; i < p.length; i++) {
       const x = p[i] as number;
@@ -80,7 +96,7 @@ function adam(betas: readonly [number, number], eps: number, decay: number, deco
       const vi = b2 * (v[i] as number) + (1 - b2) * d * d;
       m[i] = mi;
       v[i] = vi;
-      p[i] = x * keep - (stepSize * mi) / (Math.sqrt(vi) / rootCorrection + eps);
+      p[i] = x * factor - (stepSize * mi) / (Math.sqrt(vi) / rootCorrection + eps);
     }
   };
 }
@@ -111,7 +127,9 @@ function optimizerOf(slotNames: readonly string[], rule: Rule): Optimizer {
       for (const { name, value, gradient } of parameters) {
         const size = value.data.length;
         if (gradient && gradient.length !== size) {
-          throw new RangeError(`optimiser: ${gradient.length} gradients for ${size} values of ${name}`);
+          throw new RangeError(
+            `optimizer: ${name} has ${size} values, but its gradient has ${gradient.length}`,
+          );
         }
         if (!gradient && zeros.length < size) zeros = new Float32Array(size);
         let own = slots.get(name);
@@ -153,7 +171,7 @@ function optimizerOf(slotNames: readonly string[], rule: Rule): Optimizer {
 }
 
 function mismatch(what: string): CheckpointError {
-  return new CheckpointError(`optimiser state: ${what}`, {
-    hint: "The checkpoint was made with another optimiser; set training.optimizer as it was, or start anew.",
+  return new CheckpointError(`optimizer state: ${what}`, {
+    hint: "Set training.optimizer as it was when the checkpoint was written, or start a new run.",
   });
 }

@@ -1,15 +1,15 @@
-/** Learning rates over the course of a run, as pure functions of the step. */
+/** Learning rates over the course of a run, as functions of the step. */
 
-/** How the learning rate changes; the published recipe keeps it constant. */
+/** How the learning rate changes. The published recipe keeps it constant. */
 export interface ScheduleConfig {
   readonly kind: "constant" | "cosine";
-  /** Steps of linear rise from 0 at the start. */
+  /** Steps at the start over which the rate rises linearly from 0. Default: 0. */
   readonly warmupSteps?: number | undefined;
-  /** Share of the full rate at which `cosine` ends. */
+  /** Fraction of the full rate at which `cosine` ends. Default: 0. */
   readonly finalShare?: number | undefined;
 }
 
-/** The factor on the base learning rate for `step` (counted from 0) of `totalSteps`. */
+/** The factor on the base learning rate at `step`, counted from 0, of `totalSteps`. */
 export function scheduleFactor(schedule: ScheduleConfig, step: number, totalSteps: number): number {
   const { kind, warmupSteps = 0, finalShare = 0 } = schedule;
   if (step < warmupSteps) return (step + 1) / warmupSteps;

@@ -21,7 +21,7 @@ const near = (actual: readonly number[], expected: readonly number[]) => {
     assert.ok(Math.abs((actual[i] ?? Number.NaN) - e) < 2e-7, `${actual}`);
 };
 
-test("AdamW decays apart from the gradient, Adam through it", () => {
+test("AdamW decays weights directly, Adam through the gradient", () => {
   // With a constant gradient the corrected moments are g and g^2, so each step moves by lr * sign(g).
   near(
     trajectory({ kind: "adamw", weightDecay: 0 }, () => 3, 0.1, 3),
@@ -56,7 +56,7 @@ test("SGD: plain, heavy ball and Nesterov", () => {
   );
 });
 
-test("every optimiser finds the minimum of Rosenbrock's valley", () => {
+test("every optimizer finds the minimum of the Rosenbrock function", () => {
   const cases: [OptimizerConfig, number][] = [
     [{ kind: "adamw", weightDecay: 0 }, 0.01],
     [{ kind: "adam" }, 0.01],
@@ -82,7 +82,7 @@ test("a parameter without a gradient only decays", () => {
   near([...value.data], [1.9, 3.8]);
 });
 
-test("restored state continues to the bit, and a late parameter counts its own steps", () => {
+test("restored state continues bit for bit, and a late parameter counts its own steps", () => {
   for (const kind of ["adamw", "adam", "sgd"] as const) {
     const config: OptimizerConfig = kind === "sgd" ? { kind, momentum: 0.9 } : { kind };
     const run = (restart: boolean) => {
@@ -105,7 +105,7 @@ test("restored state continues to the bit, and a late parameter counts its own s
   }
 });
 
-test("the state of another optimiser is refused", () => {
+test("the state of another optimizer is refused", () => {
   const adam = createOptimizer({ kind: "adam" });
   adam.step([{ name: "w", value: f32([1], [1]), gradient: undefined }], 0.1);
   const sgd = createOptimizer({ kind: "sgd", momentum: 0.9 });
