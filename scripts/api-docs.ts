@@ -1,5 +1,5 @@
 /**
- * Part of `npm run build`: the reference of `avseg` and `avseg/web` as Markdown, from the declarations that the
+ * Part of `npm run build`: the reference of every entry of the package as Markdown, from the declarations that the
  * compiler emits. (TypeDoc needs the programming interface of TypeScript 5 or 6, which TypeScript 7 does not have.) Fails on
  * an export without a docstring.
  */
@@ -24,15 +24,19 @@ interface Origin {
   readonly local: string;
 }
 
-/** Where each name that a declaration file exports is declared; re-exports are followed. */
+/** Where each name that a declaration file exports is declared; re-exports are followed, namespaces give `ns.name`. */
 function exportsOf(file: string): Map<string, Origin> {
   const text = readFileSync(file, "utf8");
   const found = new Map<string, Origin>();
   for (const [, name] of text.matchAll(declarations)) if (name) found.set(name, { file, local: name });
-  for (const [, names, from] of text.matchAll(/^export (?:type )?(?:\{([^}]*)\}|\*) from "(\.[^"]+)";/gms)) {
+  for (const [, names, namespace, from] of text.matchAll(
+    /^export (?:type )?(?:\{([^}]*)\}|\*(?: as (\w+))?) from "(\.[^"]+)";/gms,
+  )) {
     const target = path.join(path.dirname(file), (from ?? "").replace(/\.js$/, ".d.ts"));
     const inner = exportsOf(target);
-    if (names === undefined) for (const [name, origin] of inner) found.set(name, origin);
+    if (names === undefined) {
+      for (const [name, origin] of inner) found.set(namespace ? `${namespace}.${name}` : name, origin);
+    }
     for (const part of (names ?? "").split(",")) {
       const [, local, alias] = /^\s*(?:type\s+)?(\w+)(?:\s+as\s+(\w+))?\s*$/.exec(part) ?? [];
       if (local === undefined) continue;
@@ -77,15 +81,18 @@ function docBefore(text: string, start: number): string {
 /** Everything that a declaration file exports, in the order of the names; `sources` is the folder of all of them. */
 export function readApi(entry: string, sources: string): ApiEntry[] {
   const origins = [...exportsOf(entry)];
-  // A name that is exported under another one: others mention it by that.
+  // A name that is exported under another one: others mention it by that. Of a namespace, only types are mentioned.
   const names = new Set(origins.map(([name]) => name));
-  const renamed = origins.filter(([, { local }]) => !names.has(local));
+  const renamed = origins.filter(
+    ([name, { local }]) => !names.has(local) && (!name.includes(".") || /^[A-Z]/.test(local)),
+  );
   const found = origins.map(([name, { file, local }]): ApiEntry => {
     const text = readFileSync(file, "utf8");
     const match = [...text.matchAll(declarations)].find((m) => m[1] === local);
     if (match === undefined) throw new Error(`${file}: no declaration of ${local}`);
     let declaration = text.slice(match.index, endOf(text, match.index)).replace(/^export (declare )?/, "");
-    for (const [publicName, origin] of [...renamed, [name, { local }] as const]) {
+    const own = name.includes(".") ? [] : [[name, { local }] as const];
+    for (const [publicName, origin] of [...renamed, ...own]) {
       declaration = declaration.replaceAll(new RegExp(`\\b${origin.local}\\b`, "g"), publicName);
     }
     return {
@@ -102,7 +109,9 @@ export function readApi(entry: string, sources: string): ApiEntry[] {
 export function mentionedTypes({ name, declaration }: ApiEntry): string[] {
   const code = declaration.replace(/\/\*[\s\S]*?\*\/|"[^"]*"/g, " ");
   const parameters = /^\w+ \w+<([^>]*)>/.exec(code)?.[1]?.split(/\W+/) ?? [];
-  const inner = [...code.matchAll(/[<,[]\s*(?:const )?(\w+) (?:extends|in)\b/g)].map((m) => m[1]);
+  const inner = [...code.matchAll(/[<,[]\s*(?:const )?(\w+) (?:extends|in)\b|\w<(\w+)>\(/g)].flatMap((m) =>
+    m.slice(1),
+  );
   const own = new Set([name, ...parameters, ...inner]);
   const types = [...code.matchAll(/(?<![.\w])[A-Z]\w*(?!\w*\??:)/g)].map(([type]) => type);
   return [...new Set(types)].filter((type) => !own.has(type));
@@ -160,6 +169,9 @@ const parts: Readonly<Record<string, string>> = {
   export: "Export",
   weights: "Weight files",
   media: "Pictures and sound",
+  graph: "Graphs",
+  nn: "Layers",
+  optim: "Optimizers",
   ".": "Tensors and errors",
 };
 
@@ -197,6 +209,8 @@ export function renderApi(
 export const entryPoints: ReadonlyMap<string, string> = new Map([
   ["avseg", "index.d.ts"],
   ["avseg/web", path.join("web", "index.d.ts")],
+  ["avseg/engine", path.join("engine", "node", "index.d.ts")],
+  ["avseg/engine/web", path.join("engine", "web", "index.d.ts")],
 ]);
 
 async function main(): Promise<void> {
@@ -213,7 +227,7 @@ async function main(): Promise<void> {
     }
     const source = readFileSync(path.join(root, "src", entry.replace(/\.d\.ts$/, ".ts")), "utf8");
     const intro = docBefore(source, source.indexOf("*/") + 2);
-    const file = path.join(out, `${name.replace("/", "-")}.md`);
+    const file = path.join(out, `${name.replaceAll("/", "-")}.md`);
     await writeFile(file, renderApi(name, intro, entries, supportingTypes(entries, sources)));
     console.log(`${path.relative(root, file)}: ${entries.length} exports`);
   }

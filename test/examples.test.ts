@@ -7,6 +7,7 @@ import { createServer, type Server } from "node:http";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import test, { after, before } from "node:test";
+import * as ort from "onnxruntime-node";
 import type { ClipSpec } from "../src/datasets/sound-shapes/plan.js";
 import { renderClip } from "../src/datasets/sound-shapes/render-clip.js";
 import { writeClipVideo } from "../src/datasets/sound-shapes/video.js";
@@ -126,6 +127,16 @@ test("the HTTP endpoint streams a JSON line per second, and says what is wrong w
   const refused = await post(new TextEncoder().encode("this is no video"));
   assert.equal(refused.status, 422);
   assert.deepEqual(Object.keys(JSON.parse(await refused.text())), ["error", "hint"]);
+});
+
+test("train-mlp learns a task and writes a model that other runtimes read", async () => {
+  const out = path.join(dir, "moons.onnx");
+  const text = await run(process.execPath, [example("train-mlp.mjs"), out]);
+  const accuracy = Number(/^accuracy on 1000 new points: ([\d.]+)%$/m.exec(text)?.[1]);
+  assert.ok(accuracy > 97, text);
+  const session = await ort.InferenceSession.create(out);
+  assert.deepEqual([session.inputNames, session.outputNames], [["points"], ["logits"]]);
+  await session.release();
 });
 
 /** A checkpoint of `avseg train`, as small as one can be: a few steps at 64x64. */

@@ -4,13 +4,15 @@ import type { Emitter } from "./onnx/emitter.js";
 import { type Attrs, GraphNode, type Value, type ValueType } from "./value.js";
 
 /** One gradient (or `null`) per input, in the inputs' order. */
-type GradientsOf<I extends readonly Value[]> = { readonly [K in keyof I]: Value | (() => Value) | null };
+export type GradientsOf<I extends readonly Value[]> = {
+  readonly [K in keyof I]: Value | (() => Value) | null;
+};
 
 /** The names of a node's inputs in the ONNX graph, in the inputs' order. */
-type NamesOf<I extends readonly Value[]> = { readonly [K in keyof I]: string };
+export type NamesOf<I extends readonly Value[]> = { readonly [K in keyof I]: string };
 
 /** The types of values, in their order. */
-type TypesOf<S extends readonly Value[]> = { readonly [K in keyof S]: ValueType };
+export type TypesOf<S extends readonly Value[]> = { readonly [K in keyof S]: ValueType };
 
 /** What a gradient rule works with. */
 export interface GradientContext<

@@ -39,7 +39,7 @@ export class ModelSizeError extends RangeError {
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /** The bytes of the model in one array. Throws `ModelSizeError` above protobuf's limit of 2 GiB. */
-export function serializeOnnx(graph: OnnxGraph, options: SerializeOptions): Bytes {
+export function serializeOnnx(graph: OnnxGraph, options: SerializeOptions): Uint8Array<ArrayBuffer> {
   const pieces = serializePieces(graph, options);
   const bytes = new Uint8Array(sizeOfPieces(pieces));
   let position = 0;
@@ -51,7 +51,10 @@ export function serializeOnnx(graph: OnnxGraph, options: SerializeOptions): Byte
 }
 
 /** The bytes of the model in pieces; weights are not copied. Throws `ModelSizeError` above protobuf's limit of 2 GiB. */
-export function serializePieces(graph: OnnxGraph, options: SerializeOptions): readonly Bytes[] {
+export function serializePieces(
+  graph: OnnxGraph,
+  options: SerializeOptions,
+): readonly Uint8Array<ArrayBuffer>[] {
   const head = written((w) => {
     w.writeVarintField(1, irVersion);
     w.writeStringField(2, "avseg");

@@ -12,7 +12,8 @@ import { scalar } from "./leaves.js";
 /** A symbolic tensor, or a number: a scalar constant of the other operand's dtype. */
 export type Operand = Value | number;
 
-type Binary = (a: Operand, b: Operand) => Value;
+/** An op of two operands. */
+export type BinaryOp = (a: Operand, b: Operand) => Value;
 type BinaryRule = (c: {
   g: Value;
   y: Value;
@@ -24,7 +25,7 @@ function lift(x: Operand, other: Operand): Value {
   return scalar(x, typeof other !== "number" && other.dtype === "i32" ? "i32" : "f32");
 }
 
-function binary(onnxOp: string, grad: "none" | BinaryRule, dtype?: DType): Binary {
+function binary(onnxOp: string, grad: "none" | BinaryRule, dtype?: DType): BinaryOp {
   const op = defineOp<readonly [Value, Value], Record<string, never>>({
     name: onnxOp,
     shape: ([a, b]) => {
@@ -52,34 +53,34 @@ function unary(onnxOp: string, grad: "none" | "zero" | UnaryRule): (x: Value) =>
 }
 
 /** a + b */
-export const add: Binary = binary("Add", ({ g }) => [() => g, () => g]);
+export const add: BinaryOp = binary("Add", ({ g }) => [() => g, () => g]);
 /** a - b */
-export const sub: Binary = binary("Sub", ({ g }) => [() => g, () => neg(g)]);
+export const sub: BinaryOp = binary("Sub", ({ g }) => [() => g, () => neg(g)]);
 /** a * b */
-export const mul: Binary = binary("Mul", ({ g, inputs: [a, b] }) => [() => mul(g, b), () => mul(g, a)]);
+export const mul: BinaryOp = binary("Mul", ({ g, inputs: [a, b] }) => [() => mul(g, b), () => mul(g, a)]);
 /** a / b */
-export const div: Binary = binary("Div", ({ g, y, inputs: [, b] }) => [
+export const div: BinaryOp = binary("Div", ({ g, y, inputs: [, b] }) => [
   () => div(g, b),
   () => neg(div(mul(g, y), b)),
 ]);
 /** max(a, b); where they are equal the gradient goes to `a`. */
-export const maximum: Binary = binary("Max", ({ g, inputs: [a, b] }) => [
+export const maximum: BinaryOp = binary("Max", ({ g, inputs: [a, b] }) => [
   () => where(less(a, b), 0, g),
   () => where(less(a, b), g, 0),
 ]);
 /** min(a, b); where they are equal the gradient goes to `a`. */
-export const minimum: Binary = binary("Min", ({ g, inputs: [a, b] }) => [
+export const minimum: BinaryOp = binary("Min", ({ g, inputs: [a, b] }) => [
   () => where(greater(a, b), 0, g),
   () => where(greater(a, b), g, 0),
 ]);
 /** a < b as `bool`. */
-export const less: Binary = binary("Less", "none", "bool");
+export const less: BinaryOp = binary("Less", "none", "bool");
 /** a > b as `bool`. */
-export const greater: Binary = binary("Greater", "none", "bool");
+export const greater: BinaryOp = binary("Greater", "none", "bool");
 /** a == b as `bool`. */
-export const equal: Binary = binary("Equal", "none", "bool");
+export const equal: BinaryOp = binary("Equal", "none", "bool");
 /** Bitwise a xor b (`i32`). */
-export const bitwiseXor: Binary = binary("BitwiseXor", "none");
+export const bitwiseXor: BinaryOp = binary("BitwiseXor", "none");
 
 /** -x */
 export const neg: (x: Value) => Value = unary("Neg", ({ g }) => neg(g));

@@ -79,7 +79,13 @@ export function layerNorm(x: Value, weight: Value, bias: Value, epsilon: number)
   return layerNormOp([x, weight, bias], { epsilon });
 }
 
-type GroupNormAttrs = { readonly groups: number; readonly epsilon: number };
+/** Options of `groupNorm`. */
+export interface GroupNormOptions {
+  readonly groups: number;
+  readonly epsilon: number;
+}
+
+type GroupNormAttrs = { readonly [K in keyof GroupNormOptions]: number };
 
 const groupNormOp = defineOp<NormInputs, GroupNormAttrs>({
   name: "GroupNormalization",
@@ -128,6 +134,11 @@ const groupNormOp = defineOp<NormInputs, GroupNormAttrs>({
 });
 
 /** Group normalization (Wu and He 2018): each group of neighboring channels of a sample.  x `[B,C,H,W]`, weight and bias `[C]` */
-export function groupNorm(x: Value, weight: Value, bias: Value, options: GroupNormAttrs): Value {
-  return groupNormOp([x, weight, bias], options);
+export function groupNorm(
+  x: Value,
+  weight: Value,
+  bias: Value,
+  { groups, epsilon }: GroupNormOptions,
+): Value {
+  return groupNormOp([x, weight, bias], { groups, epsilon });
 }

@@ -17,7 +17,14 @@ const coordinates = {
   "bilinear-corners": "align_corners",
 } as const satisfies Record<ResizeMode, string>;
 
-type ResizeAttrs = { readonly mode: ResizeMode; readonly height: number; readonly width: number };
+/** Options of `resize`: how, and the new size in pixels. */
+export interface ResizeOptions {
+  readonly mode: ResizeMode;
+  readonly height: number;
+  readonly width: number;
+}
+
+type ResizeAttrs = { readonly [K in keyof ResizeOptions]: ResizeOptions[K] };
 
 const resizeOp = defineOp<readonly [Value], ResizeAttrs>({
   name: "Resize",
@@ -61,9 +68,9 @@ function picksSamePixels(from: number, to: number): boolean {
 }
 
 /** Resizes `[B,C,H,W]` to `[B,C,height,width]` as `torch.nn.functional.interpolate` does. */
-export function resize(x: Value, options: ResizeAttrs): Value {
-  if (dim(x, 2) === options.height && dim(x, 3) === options.width) return x;
-  return resizeOp([x], options);
+export function resize(x: Value, { mode, height, width }: ResizeOptions): Value {
+  if (dim(x, 2) === height && dim(x, 3) === width) return x;
+  return resizeOp([x], { mode, height, width });
 }
 
 /** The matrix `[to,from]` that resizes one axis. */
