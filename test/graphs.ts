@@ -3,9 +3,8 @@ import { after } from "node:test";
 import { emitOnnx, input, type Value } from "../src/graph/index.js";
 import { nodeRuntime } from "../src/runtime/node/node-runtime.js";
 import type { Runtime, Tensors } from "../src/runtime/runtime.js";
-import type { StateDict, Tensor, TensorOf } from "../src/tensor.js";
-import { loadSafetensors } from "../src/weights/node/safetensors-file.js";
-import { goldenPath, seededParameter } from "./support.js";
+import type { StateDict, Tensor } from "../src/tensor.js";
+import { seededParameter } from "./support.js";
 
 let runtime: Runtime | undefined;
 after(() => runtime?.close());
@@ -28,22 +27,4 @@ export async function evaluate(
 /** A graph input of a tensor's type. */
 export function inputLike(name: string, t: Tensor): Value {
   return input(name, t.shape, t.dtype);
-}
-
-/** Reads a reference file; `undefined` when the folder is absent. */
-export async function golden(
-  name: string,
-): Promise<{ tensor(key: string): TensorOf<"f32">; has(key: string): boolean; keys: string[] } | undefined> {
-  const file = goldenPath(`${name}.safetensors`);
-  if (file === undefined) return undefined;
-  const { tensors } = await loadSafetensors(file);
-  return {
-    keys: [...tensors.keys()],
-    has: (key) => tensors.has(key),
-    tensor(key) {
-      const t = tensors.get(key);
-      if (t?.dtype !== "f32") throw new Error(`${name}: no f32 tensor "${key}"`);
-      return t;
-    },
-  };
 }

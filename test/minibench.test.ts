@@ -15,7 +15,8 @@ import { pvtV2Config } from "../src/models/pvt-v2.js";
 import type { TensorOf } from "../src/tensor.js";
 import { writeSafetensors } from "../src/weights/node/safetensors-file.js";
 import { publishedConfig } from "./published-configs.js";
-import { root, seededParameter, sharedPath } from "./support.js";
+import { referencePath } from "./reference.js";
+import { root, seededParameter } from "./support.js";
 
 const TOLERANCE = 1e-5;
 
@@ -43,10 +44,9 @@ const evaluationSchema = z.object({
 });
 type Evaluation = z.infer<typeof evaluationSchema>;
 
-const minibench = sharedPath("minibench");
-const skip = minibench === undefined && "minibench absent";
+const minibench = referencePath("minibench");
 const expected = async () =>
-  expectedSchema.parse(JSON.parse(await readFile(path.join(minibench ?? "", "expected.json"), "utf8")));
+  expectedSchema.parse(JSON.parse(await readFile(path.join(minibench, "expected.json"), "utf8")));
 
 const folders: string[] = [];
 after(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))));
@@ -58,7 +58,7 @@ async function temporary(): Promise<string> {
 
 /** A whole published model with seeded weights, the bias of its logits shifted as the reference had it. */
 async function checkpoint(task: Task, shift: (bias: TensorOf<"f32">) => void): Promise<string> {
-  const { classes } = await openDataset({ task, root: minibench ?? "", split: "test", imageSize: 224 });
+  const { classes } = await openDataset({ task, root: minibench, split: "test", imageSize: 224 });
   const model = buildAvsModel(
     publishedModel({
       task,
@@ -120,7 +120,7 @@ function assertBinary(result: Evaluation, wanted: z.infer<typeof binary>, name: 
     assertFigure(clips.get(id), miou, `${name}: ${id}`);
 }
 
-test("S4 and MS3: the published metrics", { skip }, async () => {
+test("S4 and MS3: the published metrics", async () => {
   const {
     s4_pvt2_test: s4,
     ms3_pvt2_test_batch1: one,
@@ -140,7 +140,7 @@ test("S4 and MS3: the published metrics", { skip }, async () => {
   }
 });
 
-test("AVSS: the published metrics", { skip }, async () => {
+test("AVSS: the published metrics", async () => {
   const { avss_pvt2_test: avss } = await expected();
   const file = await checkpoint("avss", ({ data }) => {
     data[0] = (data[0] ?? 0) + avss.mask_features_bias_0_shift;

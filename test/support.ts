@@ -1,24 +1,11 @@
-/** What tests share: the reference folder, seeded weights and inputs, and a tolerance matcher. */
+/** What tests share: seeded weights and inputs, and a tolerance matcher. */
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
 import path from "node:path";
 import { hashText } from "../src/random.js";
-import { type Shape, sizeOf, type Tensor, type TensorOf } from "../src/tensor.js";
+import { type Shape, sizeOf, type TensorOf } from "../src/tensor.js";
 
 /** The repository's root folder (this file runs from `dist/test/`). */
 export const root = path.resolve(import.meta.dirname, "..", "..");
-
-/** Path inside the folder of large test data beside the checkout, or `undefined` when it is absent. */
-export function sharedPath(...parts: string[]): string | undefined {
-  const p = path.join(root, "..", "shared", ...parts);
-  return existsSync(p) ? p : undefined;
-}
-
-/** Path of reference numbers: the small ones are in `test/goldens`, the large ones in the folder beside the checkout. */
-export function goldenPath(...parts: string[]): string | undefined {
-  const own = path.join(root, "test", "goldens", ...parts);
-  return existsSync(own) ? own : sharedPath("golden", ...parts);
-}
 
 /** The reference generator: uniform in [-1, 1), a function of the name and the element's index. */
 export function seededUniform(name: string, size: number): Float32Array<ArrayBuffer> {
@@ -39,7 +26,13 @@ export function seededInput(id: string, shape: Shape, scale = 1): TensorOf<"f32"
   return { dtype: "f32", shape, data: seededUniform(`input:${id}`, sizeOf(shape)).map((u) => u * scale) };
 }
 
-/** The reference value of parameter `key` (rules of the golden folder's README). */
+/** The reference mask of zeros and ones: where `input:<id>` is above 0.3. */
+export function seededMask(id: string, shape: Shape): TensorOf<"u8"> {
+  const u = seededUniform(`input:${id}`, sizeOf(shape));
+  return { dtype: "u8", shape, data: Uint8Array.from(u, (x) => (x > 0.3 ? 1 : 0)) };
+}
+
+/** The reference value of parameter `key` (rules of `test/reference/README.md`). */
 export function seededParameter(key: string, shape: Shape): TensorOf<"f32"> {
   const u = seededUniform(key, sizeOf(shape));
   const fanIn = sizeOf(shape.slice(1));
@@ -52,11 +45,11 @@ export function seededParameter(key: string, shape: Shape): TensorOf<"f32"> {
   return { dtype: "f32", shape, data: u.map(value) };
 }
 
-/** Largest absolute difference over the largest absolute expected value. */
-export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+/** Largest absolute difference over the largest absolute expected value, or over `largest` where that is given. */
+export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>, largest = 0): number {
   assert.equal(actual.length, expected.length, "lengths differ");
   let worst = 0;
-  let scale = 1e-30;
+  let scale = Math.max(largest, 1e-30);
   for (let i = 0; i < expected.length; i++) {
     const difference = Math.abs((actual[i] as number) - (expected[i] as number));
     if (Number.isNaN(difference)) return Number.NaN;
@@ -75,20 +68,4 @@ export function assertClose(
 ): void {
   const error = relativeError(actual, expected);
   assert.ok(error <= tolerance, `${what}: relative error ${error}, allowed ${tolerance}`);
-}
-
-/** Every `steps[i]`-th element of axis `i`: how references are thinned. */
-export function thinned({ data, shape }: Pick<Tensor, "data" | "shape">, steps: readonly number[]): number[] {
-  const out: number[] = [];
-  const walk = (axis: number, offset: number): void => {
-    const size = shape[axis];
-    if (size === undefined) {
-      out.push(Number(data[offset]));
-      return;
-    }
-    const stride = sizeOf(shape.slice(axis + 1));
-    for (let i = 0; i < size; i += steps[axis] ?? 1) walk(axis + 1, offset + i * stride);
-  };
-  walk(0, 0);
-  return out;
 }

@@ -1,43 +1,27 @@
-/** Reference numbers of other published systems, thinned (see `test/goldens`). */
+/** Reference numbers of other published systems, thinned (see `test/reference`). */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import type { ParameterSpec } from "../src/nn/index.js";
 import type { Tensor } from "../src/tensor.js";
-import { loadSafetensors } from "../src/weights/node/safetensors-file.js";
-import { assertClose, goldenPath, seededInput, thinned } from "./support.js";
+import { reference, referencePath, thinned } from "./reference.js";
+import { seededInput } from "./support.js";
 
-/** A reference file. */
+/** The tensors of a system's reference file, by case. */
 export interface ZooReference {
   tensor(key: string): Tensor;
   /** Keys of the tensors of a case. */
   keys(of: string): string[];
-  /** Fails unless `actual`, thinned as the reference `key` is, agrees within 1e-4 of the largest value. */
+  /** Fails unless `actual` agrees with the reference `key` within 1e-4 of the largest value. */
   assertClose(actual: Tensor | undefined, key: string): void;
 }
 
-/** Path of a file in `test/goldens`. */
-function fileOf(name: string): string {
-  return goldenPath(name) ?? assert.fail(`${name} is missing`);
-}
-
-/** Reads `test/goldens/<name>.safetensors`. */
+/** Reads the reference file of a system. */
 export async function zooReference(name: string): Promise<ZooReference> {
-  const { tensors, metadata } = await loadSafetensors(fileOf(`${name}.safetensors`));
-  const steps: Record<string, number[]> = JSON.parse(metadata.steps ?? "{}");
-  const tensor = (key: string): Tensor => tensors.get(key) ?? assert.fail(`${name}: no tensor ${key}`);
+  const { tensor, keys, assertClose } = await reference(name);
   return {
     tensor,
-    keys: (of) => [...tensors.keys()].filter((key) => key.startsWith(`${of}:`)),
-    assertClose(actual, key) {
-      assert.ok(actual, key);
-      const { data } = tensor(key);
-      assertClose(
-        thinned(actual, steps[key] ?? []),
-        Array.from<number | bigint, number>(data, Number),
-        1e-4,
-        key,
-      );
-    },
+    keys: (of) => keys.filter((key) => key.startsWith(`${of}:`)),
+    assertClose: (actual, key) => assertClose(actual, key, 1e-4),
   };
 }
 
@@ -51,10 +35,10 @@ export async function assertPublishedKeys(
   },
 ): Promise<void> {
   const zoo: Record<string, Record<string, Record<string, number[]>>> = JSON.parse(
-    await readFile(fileOf("zoo_manifests.json"), "utf8"),
+    await readFile(referencePath("zoo_manifests.json"), "utf8"),
   );
   const own: Record<string, { state_dict: Record<string, number[]> }> = JSON.parse(
-    await readFile(fileOf("manifests.json"), "utf8"),
+    await readFile(referencePath("manifests.json"), "utf8"),
   );
   const { system, name, prefixes } = variant;
   const expected: Record<string, number[]> = { ...zoo[system]?.[name] };

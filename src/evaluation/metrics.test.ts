@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { assertClose, goldenPath, seededUniform } from "../../test/support.js";
+import { reference } from "../../test/reference.js";
+import { assertClose, seededUniform } from "../../test/support.js";
 import { masksOf } from "../inference/masks.js";
-import { asF32, f32, type StateDict, type Tensor } from "../tensor.js";
-import { loadSafetensors } from "../weights/node/safetensors-file.js";
+import { asF32, f32 } from "../tensor.js";
 import {
   BETA_SQUARED,
   type BinaryFrameScore,
@@ -14,38 +14,26 @@ import {
 import { contourFscore } from "./contour-fscore.js";
 import { ClassTally, countClasses, meanOverAllClasses } from "./semantic-metrics.js";
 
-async function golden(): Promise<StateDict | undefined> {
-  const file = goldenPath("metrics.safetensors");
-  return file === undefined ? undefined : (await loadSafetensors(file)).tensors;
-}
-
-function get(tensors: StateDict, key: string): Tensor {
-  const tensor = tensors.get(key);
-  assert.ok(tensor, `the reference file has no ${key}`);
-  return tensor;
-}
-
 function score(logits: Float32Array<ArrayBuffer>, truth: Uint8Array, width: number): BinaryFrameScore {
   const { masks, probabilities } = masksOf(f32(logits, [1, 1, logits.length / width, width]));
   assert.ok(probabilities);
   return scoreBinaryFrame({ probabilities: probabilities.data, mask: masks.data, truth, width });
 }
 
-test("binary metrics equal the published ones, whole and by batches of four", async (t) => {
-  const tensors = await golden();
-  if (tensors === undefined) return t.skip("reference numbers absent");
-  const logits = asF32(get(tensors, "logits"), "logits");
-  const truth = Uint8Array.from(asF32(get(tensors, "masks"), "masks").data);
-  const [frames = 0, height = 0, width = 0] = logits.shape;
+test("binary metrics equal the published ones, whole and by batches of four", async () => {
+  const ref = await reference("metrics");
+  const logits = ref.floats("logits");
+  const truth = Uint8Array.from(ref.floats("masks"));
+  const [frames = 0, height = 0, width = 0] = ref.tensor("logits").shape;
   const pixels = height * width;
   const scores = Array.from({ length: frames }, (_, i) =>
-    score(logits.data.slice(i * pixels, (i + 1) * pixels), truth.slice(i * pixels, (i + 1) * pixels), width),
+    score(logits.slice(i * pixels, (i + 1) * pixels), truth.slice(i * pixels, (i + 1) * pixels), width),
   );
   const whole = new BinaryTally();
   for (const s of scores) whole.add(s);
   assert.equal(whole.framesWithObject, 18); // two frames are empty, one is full
-  assertClose([whole.miou], asF32(get(tensors, "miou"), "miou").data, 1e-5, "miou");
-  assertClose([whole.best.fscore], asF32(get(tensors, "fscore"), "fscore").data, 1e-5, "fscore");
+  assertClose([whole.miou], ref.floats("miou"), 1e-5, "miou");
+  assertClose([whole.best.fscore], ref.floats("fscore"), 1e-5, "fscore");
   const batches = [0, 4, 8, 12, 16].map((start) => {
     const tally = new BinaryTally();
     for (const s of scores.slice(start, start + 4)) tally.add(s);
@@ -53,16 +41,15 @@ test("binary metrics equal the published ones, whole and by batches of four", as
   });
   const mious = batches.map((tally) => tally.miou);
   const fscores = batches.map((tally) => tally.best.fscore);
-  assertClose(mious, asF32(get(tensors, "miou_per_batch_of_4"), "miou").data, 1e-5, "miou per batch");
-  assertClose(fscores, asF32(get(tensors, "fscore_per_batch_of_4"), "fscore").data, 1e-5, "fscore per batch");
+  assertClose(mious, ref.floats("miou_per_batch_of_4"), 1e-5, "miou per batch");
+  assertClose(fscores, ref.floats("fscore_per_batch_of_4"), 1e-5, "fscore per batch");
 });
 
-test("class metrics equal the published ones", async (t) => {
-  const tensors = await golden();
-  if (tensors === undefined) return t.skip("reference numbers absent");
-  const logits = asF32(get(tensors, "class_logits"), "class_logits");
+test("class metrics equal the published ones", async () => {
+  const ref = await reference("metrics");
+  const logits = asF32(ref.tensor("class_logits"), "class_logits");
   const [frames = 0, classes = 0, height = 0, width = 0] = logits.shape;
-  const truth = Uint8Array.from(get(tensors, "classes").data, Number);
+  const truth = Uint8Array.from(ref.tensor("classes").data, Number);
   const pixels = height * width;
   const { masks } = masksOf(logits);
   const tally = new ClassTally(classes);
@@ -70,22 +57,21 @@ test("class metrics equal the published ones", async (t) => {
     const predicted = masks.data.subarray(i * pixels, (i + 1) * pixels);
     tally.add(countClasses(predicted, truth.subarray(i * pixels, (i + 1) * pixels), classes));
   }
-  const expected = (key: string): Float32Array => asF32(get(tensors, key), key).data;
-  assertClose(tally.iouSum, expected("iou_sum"), 1e-5, "iou sums");
-  assertClose(tally.fscoreSum, expected("fscore_sum"), 1e-5, "fscore sums");
-  assert.deepEqual([...tally.framesOf], [...expected("count")]);
+  assertClose(tally.iouSum, ref.floats("iou_sum"), 1e-5, "iou sums");
+  assertClose(tally.fscoreSum, ref.floats("fscore_sum"), 1e-5, "fscore sums");
+  assert.deepEqual([...tally.framesOf], [...ref.floats("count")]);
   const metrics = tally.classes;
-  assertClose([meanOverAllClasses(metrics, "iouPerImage")], expected("avss_miou"), 1e-5, "miou");
-  assertClose([meanOverAllClasses(metrics, "fscorePerImage")], expected("avss_fscore"), 1e-5, "fscore");
+  assertClose([meanOverAllClasses(metrics, "iouPerImage")], ref.floats("avss_miou"), 1e-5, "miou");
+  assertClose([meanOverAllClasses(metrics, "fscorePerImage")], ref.floats("avss_fscore"), 1e-5, "fscore");
   assertClose(
     [meanOverAllClasses(metrics.slice(0, -1), "iouPerImage")],
-    expected("avss_miou_published_no_background"),
+    ref.floats("avss_miou_published_no_background"),
     1e-5,
     "published no background",
   );
   assertClose(
     [meanOverAllClasses(metrics.slice(1), "iouPerImage")],
-    expected("avss_miou_without_class_0"),
+    ref.floats("avss_miou_without_class_0"),
     1e-5,
     "without class 0",
   );

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import path from "node:path";
 import test from "node:test";
 import * as z from "zod";
-import { root } from "../../test/support.js";
+import { referencePath } from "../../test/reference.js";
 import { seededWeights, tinyS4 } from "../../test/tiny-models.js";
 import type { StateDict } from "../tensor.js";
 import { loadModel } from "./load-model.js";
@@ -12,7 +11,7 @@ import type { ModelFiles } from "./weight-sources.js";
 /** By layout, the authors' key for each of its keys: made by `tools/reference/weight_forms.py`. */
 const pairs = z
   .record(z.string(), z.record(z.string(), z.string()))
-  .parse(JSON.parse(readFileSync(path.join(root, "test", "goldens", "weight-forms", "keys.json"), "utf8")));
+  .parse(JSON.parse(readFileSync(referencePath("weight-forms", "keys.json"), "utf8")));
 
 assert.equal(tinyS4.visual.kind, "pvt-v2");
 /** The tiny model without adapters, which only avseg's own files have. */

@@ -1,24 +1,18 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { assertClose, goldenPath } from "../../test/support.js";
-import { loadSafetensors } from "../weights/node/safetensors-file.js";
+import { reference, referencePath } from "../../test/reference.js";
+import { assertClose } from "../../test/support.js";
 import { exampleCount, fitExamples, logMelExamples, SILENT_LOG_MEL } from "./log-mel.js";
 import { readWavFile } from "./node/wav-file.js";
 import { resample } from "./resample.js";
 import { toMono } from "./wav.js";
 
-const goldens = goldenPath("log_mel.safetensors");
-
-test("log-mels of four rates agree with the reference", {
-  skip: goldens ? false : "reference files absent",
-}, async () => {
-  const { tensors } = await loadSafetensors(goldens!);
-  assert.equal(tensors.size, 4);
-  for (const [name, expected] of tensors) {
-    const wav = await readWavFile(goldenPath("audio", `${name}.wav`)!);
-    const actual = logMelExamples(toMono(wav), wav.sampleRateHz);
-    assert.deepEqual(actual.shape, expected.shape, name);
-    assertClose(actual.data, expected.data as Float32Array, 1e-5, name);
+test("log-mels of four rates agree with the reference", async () => {
+  const ref = await reference("log_mel");
+  assert.equal(ref.keys.length, 4);
+  for (const name of ref.keys) {
+    const wav = await readWavFile(referencePath("audio", `${name}.wav`));
+    ref.assertClose(logMelExamples(toMono(wav), wav.sampleRateHz), name, 1e-5);
   }
 });
 

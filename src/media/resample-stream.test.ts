@@ -15,8 +15,7 @@ async function joined(samples: Float32Array, pieceLength: number, fromHz: number
 
 const rates = [44_100, 48_000, 8000, 22_050, 16_000];
 
-test("a stream gives what ffmpeg gives", async (t) => {
-  if (spawnSync("ffmpeg", ["-version"]).status !== 0) return t.skip("ffmpeg is not installed");
+test("a stream gives what ffmpeg gives", async () => {
   for (const rate of rates) {
     const samples = seededUniform(`stream ${rate}`, Math.round(rate * 0.3) + 1);
     const args = ["-v", "error", "-f", "f32le", "-ar", `${rate}`, "-ac", "1", "-i", "-"];

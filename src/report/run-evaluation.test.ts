@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import test from "node:test";
-import { sharedPath } from "../../test/support.js";
+import { referencePath } from "../../test/reference.js";
 import { openDataset } from "../datasets/avsbench/open-dataset.js";
 import type { ClipBatch, Predictor } from "../inference/predictor.js";
 import { f32 } from "../tensor.js";
@@ -43,8 +43,7 @@ for (const [task, frameCount] of [
   ["avss", 10],
 ] as const) {
   test(`${task}: a dataset on disk gives metrics, tables, masks and report`, async (t) => {
-    const root = sharedPath("minibench");
-    if (root === undefined) return t.skip("minibench absent");
+    const root = referencePath("minibench");
     const outDir = await mkdtemp(path.join(tmpdir(), "avseg-evaluation-"));
     t.after(() => rm(outDir, { recursive: true }));
     const dataset = await openDataset({ task, root, split: "test", imageSize: side });
@@ -75,9 +74,8 @@ for (const [task, frameCount] of [
   });
 }
 
-test("an output folder that cannot be made is found out before the model runs", async (t) => {
-  const root = sharedPath("minibench");
-  if (root === undefined) return t.skip("minibench absent");
+test("an output folder that cannot be made is found out before the model runs", async () => {
+  const root = referencePath("minibench");
   const dataset = await openDataset({ task: "ms3", root, split: "test", imageSize: side });
   let runs = 0;
   const predictor: Predictor = {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
-import { assertClose, goldenPath } from "../../test/support.js";
+import { reference } from "../../test/reference.js";
+import { assertClose } from "../../test/support.js";
 import { emitOnnx, gradients, input, reshape, slice, type Value } from "../graph/index.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import { asF32, f32, type Tensor } from "../tensor.js";
-import { loadSafetensors } from "../weights/node/safetensors-file.js";
 import { type LossWeights, lossOf } from "./losses.js";
 
 const runtime = nodeRuntime({ threads: 1 });
@@ -36,20 +36,14 @@ async function differentiate(
   return { loss: asF32(out.loss, "loss").data, gradient: asF32(out.gradient, "gradient").data };
 }
 
-const bytes = (t: Tensor | undefined, shape: number[]): Tensor => {
-  assert.ok(t);
-  return { dtype: "u8", shape, data: Uint8Array.from(t.data as ArrayLike<number | bigint>, Number) };
-};
+const bytes = (t: Tensor, shape: number[]): Tensor => ({
+  dtype: "u8",
+  shape,
+  data: Uint8Array.from<number | bigint>(t.data, Number),
+});
 
-test("losses and their gradients agree with the reference", async (t) => {
-  const file = goldenPath("losses.safetensors");
-  if (!file) return t.skip("reference files absent");
-  const { tensors } = await loadSafetensors(file);
-  const get = (name: string): Tensor => {
-    const tensor = tensors.get(name);
-    assert.ok(tensor, name);
-    return tensor;
-  };
+test("losses and their gradients agree with the reference", async () => {
+  const ref = await reference("losses");
   const ones = (n: number) => f32(new Float32Array(n).fill(1), [n]);
   const binary = [
     ["s4_dice", "mask_first", { dice: 1 }],
@@ -58,16 +52,18 @@ test("losses and their gradients agree with the reference", async (t) => {
     ["ms3_bce", "mask_all", { bce: 1 }],
   ] as const;
   for (const [name, mask, weights] of binary) {
-    const n = get(mask).shape[0] ?? 0;
-    const target = bytes(get(mask), [n, 16, 16]);
-    const found = await differentiate(get("logits"), target, ones(n), weights, name.startsWith("s4"));
-    assertClose(found.loss, asF32(get(name), name).data, 1e-5, name);
-    assertClose(found.gradient, asF32(get(`grad_${name}`), name).data, 1e-5, `gradient of ${name}`);
+    const n = ref.tensor(mask).shape[0] ?? 0;
+    const target = bytes(ref.tensor(mask), [n, 16, 16]);
+    const found = await differentiate(ref.tensor("logits"), target, ones(n), weights, name.startsWith("s4"));
+    assertClose(found.loss, ref.floats(name), 1e-5, name);
+    assertClose(found.gradient, ref.floats(`grad_${name}`), 1e-5, `gradient of ${name}`);
   }
-  const classes = bytes(get("classes"), [10, 8, 8]);
-  const found = await differentiate(get("class_logits"), classes, get("keep"), { crossEntropy: 1 });
-  assertClose(found.loss, asF32(get("avss_ce"), "avss_ce").data, 1e-5, "avss_ce");
-  assertClose(found.gradient, asF32(get("grad_avss_ce"), "grad").data, 1e-5, "gradient of avss_ce");
+  const classes = bytes(ref.tensor("classes"), [10, 8, 8]);
+  const found = await differentiate(ref.tensor("class_logits"), classes, ref.tensor("keep"), {
+    crossEntropy: 1,
+  });
+  assertClose(found.loss, ref.floats("avss_ce"), 1e-5, "avss_ce");
+  assertClose(found.gradient, ref.floats("grad_avss_ce"), 1e-5, "gradient of avss_ce");
 });
 
 test("losses add up by their weights and survive extreme logits", async () => {

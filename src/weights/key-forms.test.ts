@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import path from "node:path";
 import test from "node:test";
 import * as z from "zod";
-import { root } from "../../test/support.js";
+import { referencePath } from "../../test/reference.js";
 import { CheckpointError } from "../errors.js";
 import { f32, type StateDict, type Tensor } from "../tensor.js";
 import { encoderKeys, modelKeys, withoutWrappers } from "./key-forms.js";
@@ -12,7 +11,7 @@ import { closestLayout } from "./key-layouts.js";
 /** By layout, the authors' key for each of its keys: made by `tools/reference/weight_forms.py`. */
 const pairs = z
   .record(z.string(), z.record(z.string(), z.string()))
-  .parse(JSON.parse(readFileSync(path.join(root, "test", "goldens", "weight-forms", "keys.json"), "utf8")));
+  .parse(JSON.parse(readFileSync(referencePath("weight-forms", "keys.json"), "utf8")));
 
 const layout = (name: string): Record<string, string> => pairs[name] ?? assert.fail(name);
 

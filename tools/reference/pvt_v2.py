@@ -80,19 +80,28 @@ class PVTv2(nn.Module):
 
     def __init__(self, dims, depths, heads=(1, 2, 5, 8), ratios=(4, 4, 4, 4), reductions=(8, 4, 2, 1)):
         super().__init__()
+        self.channels = dims
         for i, dim in enumerate(dims):
             setattr(self, f"patch_embed{i + 1}", PatchEmbed(dims[i - 1] if i else 3, dim, i == 0))
             blocks = [Block(dim, heads[i], ratios[i], reductions[i]) for _ in range(depths[i])]
             setattr(self, f"block{i + 1}", nn.ModuleList(blocks))
             setattr(self, f"norm{i + 1}", nn.LayerNorm(dim, eps=1e-6))
 
+    def stem(self, x):
+        """What comes before the first stage: nothing."""
+        return x
+
+    def stage(self, i, x):
+        """Stage i = 0..3 on a map: its tokens [N,HW,C], H and W."""
+        x, height, width = getattr(self, f"patch_embed{i + 1}")(x)
+        for block in getattr(self, f"block{i + 1}"):
+            x = block(x, height, width)
+        return getattr(self, f"norm{i + 1}")(x), height, width
+
     def forward(self, x):
         maps = []
-        for i in range(1, 5):
-            x, height, width = getattr(self, f"patch_embed{i}")(x)
-            for block in getattr(self, f"block{i}"):
-                x = block(x, height, width)
-            x = getattr(self, f"norm{i}")(x)
-            x = x.transpose(1, 2).reshape(x.shape[0], -1, height, width)
+        for i in range(4):
+            tokens, height, width = self.stage(i, x)
+            x = tokens.transpose(1, 2).reshape(tokens.shape[0], -1, height, width)
             maps.append(x)
         return maps

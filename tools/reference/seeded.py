@@ -17,23 +17,30 @@ def uniform(name: str, size: int) -> np.ndarray:
 
 
 def parameter(key: str, shape: tuple[int, ...]) -> torch.Tensor:
-    """The value of the parameter or buffer `key`."""
+    """The value of the parameter or buffer `key`: a float32 number in double precision."""
     if key.endswith("num_batches_tracked"):
         return torch.zeros(shape, dtype=torch.int64)
     u = torch.from_numpy(uniform(key, int(np.prod(shape)))).reshape(shape).double()
     if key.endswith("running_var"):
-        return 1 + 0.5 * u
-    if len(shape) >= 2:
-        return u * np.sqrt(3 / np.prod(shape[1:]))
-    if key.endswith(("bias", "running_mean")):
-        return 0.1 * u
-    return 1 + 0.1 * u
+        value = 1 + 0.5 * u
+    elif len(shape) >= 2:
+        value = u * np.sqrt(3 / np.prod(shape[1:]))
+    elif key.endswith(("bias", "running_mean")):
+        value = 0.1 * u
+    else:
+        value = 1 + 0.1 * u
+    return value.float().double()
 
 
 def input_(name: str, shape: tuple[int, ...], scale: float = 1) -> torch.Tensor:
     """The input `name`, times `scale`."""
     u = uniform(f"input:{name}", int(np.prod(shape)))
     return torch.from_numpy(u).reshape(shape).double() * scale
+
+
+def mask(name: str, shape: tuple[int, ...]) -> torch.Tensor:
+    """A mask of zeros and ones: where the input `name` is above 0.3."""
+    return (input_(name, shape) > 0.3).double()
 
 
 def fill(module: torch.nn.Module) -> torch.nn.Module:

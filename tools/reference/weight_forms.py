@@ -1,5 +1,5 @@
 """
-Files and key lists in the forms in which PyTorch programs publish weights -> test/goldens/weight-forms/.
+Files and key lists in the forms in which PyTorch programs publish weights -> test/reference/weight-forms/.
 
 Needs torch, timm, torchvision, transformers and huggingface_hub. The models are tiny and never trained. For the layouts
 of timm and Hugging Face the script checks, by a forward pass of each model with the same weights, that a key of theirs
@@ -12,7 +12,7 @@ import pathlib
 
 import torch
 
-OUT = pathlib.Path(__file__).parents[2] / "test" / "goldens" / "weight-forms"
+OUT = pathlib.Path(__file__).parents[2] / "test" / "reference" / "weight-forms"
 
 
 def torchvision_without_operators():

@@ -4,28 +4,18 @@ import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import test from "node:test";
-import { sharedPath } from "../../../test/support.js";
+import { makeMedia, turnedCopy } from "../../../test/ffmpeg.js";
+import { referencePath } from "../../../test/reference.js";
 import { MediaError } from "../../errors.js";
 import type { StepFrame, VideoInfo } from "../video.js";
 import { startTool } from "./media-tool.js";
 import { probeVideo } from "./probe-video.js";
 import { readFrames, readMonoSound } from "./read-video.js";
 
-const skip = spawnSync("ffmpeg", ["-version"]).status === 0 ? false : "ffmpeg is not installed";
-
 async function folder(t: test.TestContext): Promise<string> {
   const dir = await mkdtemp(path.join(tmpdir(), "avseg-ffmpeg-"));
   t.after(() => rm(dir, { recursive: true }));
   return dir;
-}
-
-/** Makes a file with ffmpeg; `args` come before its name. */
-function make(file: string, args: string): string {
-  const made = spawnSync("ffmpeg", ["-nostdin", "-v", "error", "-y", ...args.split(" "), file], {
-    encoding: "utf8",
-  });
-  assert.equal(made.status, 0, made.stderr);
-  return file;
 }
 
 const H264 = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p";
@@ -45,16 +35,16 @@ async function soundOf(info: VideoInfo): Promise<Float32Array> {
 /** Seconds at which sound at 8 kHz sets in. */
 const onset = (sound: Float32Array) => sound.findIndex((x) => Math.abs(x) > 0.02) / 8000;
 
-test("a step's frame is the last of its second, at constant and variable rates", { skip }, async (t) => {
+test("a step's frame is the last of its second, at constant and variable rates", async (t) => {
   const dir = await folder(t);
   // Red up to 0.9 s, green up to 2.0 s, then blue.
   const source =
     "-f lavfi -i color=red:s=64x48:r=30:d=0.9 -f lavfi -i color=lime:s=64x48:r=30:d=1.1 " +
     "-f lavfi -i color=blue:s=64x48:r=30:d=0.5";
   const join = "[0][1][2]concat=n=3:v=1:a=0";
-  const constant = make(path.join(dir, "c.mp4"), `${source} -filter_complex ${join} ${H264}`);
+  const constant = makeMedia(path.join(dir, "c.mp4"), `${source} -filter_complex ${join} ${H264}`);
   const uneven = `${join},select='not(mod(n\\,7))+not(mod(n\\,11))+eq(n\\,27)+eq(n\\,60)'`;
-  const variable = make(path.join(dir, "v.mkv"), `${source} -filter_complex ${uneven} ${H264}`);
+  const variable = makeMedia(path.join(dir, "v.mkv"), `${source} -filter_complex ${uneven} ${H264}`);
   for (const file of [constant, variable]) {
     const frames = await framesOf(await probeVideo(file));
     assert.deepEqual(
@@ -68,12 +58,12 @@ test("a step's frame is the last of its second, at constant and variable rates",
   }
 });
 
-test("sizes are those displayed: rotation, pixel aspect ratio, odd numbers", { skip }, async (t) => {
+test("sizes are those displayed: rotation, pixel aspect ratio, odd numbers", async (t) => {
   const dir = await folder(t);
   const source = "-f lavfi -i testsrc=s=64x48:r=10:d=0.5";
-  const wide = make(path.join(dir, "wide.mp4"), `${source} -vf setsar=2/1 ${H264}`);
-  const turned = make(path.join(dir, "turned.mp4"), `-i ${wide} -c copy -metadata:s:v rotate=90`);
-  const odd = make(
+  const wide = makeMedia(path.join(dir, "wide.mp4"), `${source} -vf setsar=2/1 ${H264}`);
+  const turned = turnedCopy(wide, path.join(dir, "turned.mp4"));
+  const odd = makeMedia(
     path.join(dir, "odd.mkv"),
     `${source} -vf scale=63:47,format=yuv444p -c:v libx264 -preset ultrafast`,
   );
@@ -84,14 +74,13 @@ test("sizes are those displayed: rotation, pixel aspect ratio, odd numbers", { s
   assert.equal(await size(wide), "128x48");
   assert.equal(await size(odd), "63x47");
   const info = await probeVideo(turned);
-  if (info.rotationDegrees === 0) return t.skip("this ffmpeg writes no rotation by metadata");
   assert.equal(`${info.width}x${info.height}`, "48x128");
   for await (const { rgb } of readFrames(info)) assert.equal(rgb.length, 48 * 128 * 3);
 });
 
-test("sound and picture keep their own start, and the default track is heard", { skip }, async (t) => {
+test("sound and picture keep their own start, and the default track is heard", async (t) => {
   const dir = await folder(t);
-  const late = make(
+  const late = makeMedia(
     path.join(dir, "late.mp4"),
     `-f lavfi -i color=red:s=64x48:r=10:d=3 -itsoffset 1.5 -f lavfi -i sine=d=1 ${H264} -c:a aac`,
   );
@@ -99,7 +88,7 @@ test("sound and picture keep their own start, and the default track is heard", {
   assert.ok(Math.abs(onset(await soundOf(info)) - 1.5) < 0.05);
 
   for (const kind of ["mkv", "ts"]) {
-    const lateVideo = make(
+    const lateVideo = makeMedia(
       path.join(dir, `late-video.${kind}`),
       `-itsoffset 1.5 -f lavfi -i color=red:s=64x48:r=10:d=1 -f lavfi -i sine=d=3 ${H264} -c:a aac`,
     );
@@ -109,7 +98,7 @@ test("sound and picture keep their own start, and the default track is heard", {
     assert.equal((await framesOf(shifted)).length, 3, kind); // the first frame stands in for the time before it
   }
 
-  const two = make(
+  const two = makeMedia(
     path.join(dir, "two.mkv"),
     "-f lavfi -i color=red:s=64x48:r=10:d=1 -f lavfi -i anullsrc=d=1 -f lavfi -i sine=d=1 " +
       `-map 0 -map 1 -map 2 -disposition:a:0 0 -disposition:a:1 default -t 1 ${H264} -c:a pcm_s16le`,
@@ -120,9 +109,9 @@ test("sound and picture keep their own start, and the default track is heard", {
   assert.ok(onset(await soundOf(tracks)) >= 0);
 });
 
-test("channels are averaged", { skip }, async (t) => {
+test("channels are averaged", async (t) => {
   const file = path.join(await folder(t), "stereo.mkv");
-  make(
+  makeMedia(
     file,
     "-f lavfi -i color=red:s=64x48:r=10:d=1 -f lavfi -i aevalsrc=0.5|-0.1:s=8000:d=1 " +
       `${H264} -c:a pcm_f32le`,
@@ -132,9 +121,9 @@ test("channels are averaged", { skip }, async (t) => {
   assert.ok(sound.subarray(100, 7900).every((x) => Math.abs(x - 0.2) < 1e-4));
 });
 
-test("what is no video is refused in one line", { skip }, async (t) => {
+test("what is no video is refused in one line", async (t) => {
   const dir = await folder(t);
-  const real = make(path.join(dir, "real.ts"), "-f lavfi -i testsrc=s=64x48:r=10:d=0.5 -c:v mpeg2video");
+  const real = makeMedia(path.join(dir, "real.ts"), "-f lavfi -i testsrc=s=64x48:r=10:d=0.5 -c:v mpeg2video");
   const list = `#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:1,\n${real}\n#EXT-X-ENDLIST\n`;
   const refused = async (name: string, content: string, message: RegExp) => {
     const file = path.join(dir, name);
@@ -153,18 +142,16 @@ test("what is no video is refused in one line", { skip }, async (t) => {
   await refused("concat.mp4", `ffconcat version 1.0\nfile ${path.basename(real)}\n`, /a playlist/);
   await assert.rejects(probeVideo(path.join(dir, "missing.mp4")), /no such video file/);
   await assert.rejects(probeVideo(dir), /found a folder/);
-  const sound = make(path.join(dir, "sound.m4a"), "-f lavfi -i sine=d=0.2 -c:a aac");
+  const sound = makeMedia(path.join(dir, "sound.m4a"), "-f lavfi -i sine=d=0.2 -c:a aac");
   await assert.rejects(probeVideo(sound), /sound\.m4a: a sound file: it has no picture$/);
 });
 
-test("the cover of a sound file is not a video, and does not stand in the way of one", {
-  skip,
-}, async (t) => {
+test("the cover of a sound file is not a video, and does not stand in the way of one", async (t) => {
   const dir = await folder(t);
-  const cover = make(path.join(dir, "cover.png"), "-f lavfi -i color=red:s=32x32 -frames:v 1");
+  const cover = makeMedia(path.join(dir, "cover.png"), "-f lavfi -i color=red:s=32x32 -frames:v 1");
   const withCover = `-f lavfi -i sine=d=0.3 -i ${cover} -map 0:a -map 1:v -c:v copy -disposition:v attached_pic`;
   for (const name of ["song.mp3", "song.m4a", "song.flac"]) {
-    const song = make(path.join(dir, name), withCover);
+    const song = makeMedia(path.join(dir, name), withCover);
     await assert.rejects(probeVideo(song), (error: unknown) => {
       assert.ok(error instanceof MediaError);
       assert.equal(error.message, `${song}: a sound file: it has no picture but its cover`);
@@ -174,12 +161,12 @@ test("the cover of a sound file is not a video, and does not stand in the way of
   }
   const streams = `-f lavfi -i testsrc=s=64x48:d=1 -f lavfi -i sine=d=1 -i ${cover}`;
   const maps = `-map 2:v -map 0:v -map 1:a -c:v:0 copy -disposition:v:0 attached_pic -c:v:1 libx264 -pix_fmt yuv420p`;
-  const info = await probeVideo(make(path.join(dir, "video.mp4"), `${streams} ${maps}`));
+  const info = await probeVideo(makeMedia(path.join(dir, "video.mp4"), `${streams} ${maps}`));
   assert.deepEqual([info.width, info.height, info.codec], [64, 48, "h264"]);
   assert.ok(info.audioTrack);
 });
 
-test("a tool that stalls, is aborted or is missing ends with a reason", { skip }, async (t) => {
+test("a tool that stalls, is aborted or is missing ends with a reason", async (t) => {
   // Waits for input that never comes.
   const waiting = ["-f", "rawvideo", "-video_size", "8x8", "-i", "pipe:0", "-f", "rawvideo", "pipe:1"];
   const first = async (options: { signal?: AbortSignal | undefined; stallSeconds?: number | undefined }) => {
@@ -204,9 +191,7 @@ test("a tool that stalls, is aborted or is missing ends with a reason", { skip }
   );
 });
 
-test("a tool that only writes its file may take its time, and is stopped when it stands still", {
-  skip,
-}, async (t) => {
+test("a tool that only writes its file may take its time, and is stopped when it stands still", async (t) => {
   const dir = await folder(t);
   const output = path.join(dir, "sound.wav");
   const write = async (args: string, stallSeconds: number) => {
@@ -223,19 +208,28 @@ test("a tool that only writes its file may take its time, and is stopped when it
   await assert.rejects(write(`-f wav -i ${pipe}`, 0.3), /x\.mp4: ffmpeg made no progress for 0\.3 s/);
 });
 
-test("the reference recordings", {
-  skip: skip || (sharedPath("media") ? false : "media absent"),
-}, async () => {
-  const expected = {
-    "video.mp4": { size: "1920x1080", steps: 5, channels: 2 },
-    "rotate-buck-bunny.mp4": { size: "1080x1920", steps: 2, channels: 6 },
-    "frames.webm": { size: "1080x1080", steps: 4, channels: undefined },
-    "edts.mp4": { size: "854x480", steps: 9, channels: 2 },
-  };
-  for (const [name, { size, steps, channels }] of Object.entries(expected)) {
-    const info = await probeVideo(sharedPath("media", name)!);
-    assert.equal(`${info.width}x${info.height}`, size, name);
-    assert.equal(info.audioTrack?.channels, channels, name);
-    assert.equal((await framesOf(info)).length, steps, name);
+test("a recording with rotation and six channels, and common kinds of files", async (t) => {
+  const dir = await folder(t);
+  const sine = "-f lavfi -i sine=d=2";
+  const wide = makeMedia(
+    path.join(dir, "wide.mp4"),
+    `-f lavfi -i testsrc=s=1920x1080:r=25:d=2 ${sine} ${H264} -c:a aac -ac 2`,
+  );
+  const mute = makeMedia(
+    path.join(dir, "mute.webm"),
+    "-f lavfi -i testsrc=s=96x96:r=30:d=3.333 -c:v libvpx-vp9 -deadline realtime -cpu-used 8",
+  );
+  const trimmed = makeMedia(path.join(dir, "trimmed.mp4"), `-ss 0.5 -i ${wide} -c copy`); // has an edit list
+  const expected = [
+    { file: referencePath("media", "rotate-buck-bunny.mp4"), size: "1080x1920", steps: 2, channels: 6 },
+    { file: wide, size: "1920x1080", steps: 2, channels: 2 },
+    { file: mute, size: "96x96", steps: 4, channels: undefined },
+    { file: trimmed, size: "1920x1080", steps: 2, channels: 2 },
+  ];
+  for (const { file, size, steps, channels } of expected) {
+    const info = await probeVideo(file);
+    assert.equal(`${info.width}x${info.height}`, size, file);
+    assert.equal(info.audioTrack?.channels, channels, file);
+    assert.equal((await framesOf(info)).length, steps, file);
   }
 });

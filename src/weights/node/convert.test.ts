@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promise
 import os from "node:os";
 import path from "node:path";
 import test from "node:test";
-import { goldenPath } from "../../../test/support.js";
+import { referencePath } from "../../../test/reference.js";
 import { CheckpointError } from "../../errors.js";
 import { f32, full, type Tensor } from "../../tensor.js";
 import { summariseWeights } from "../summary.js";
@@ -20,9 +20,8 @@ async function inTemporaryDir(run: (dir: string) => Promise<void>): Promise<void
   }
 }
 
-test("torch to safetensors keeps every value and the metadata", async (t) => {
-  const from = goldenPath("torch", "nested.pth");
-  if (from === undefined) return t.skip("reference files absent");
+test("torch to safetensors keeps every value and the metadata", async () => {
+  const from = referencePath("torch", "nested.pth");
   await inTemporaryDir(async (dir) => {
     const to = path.join(dir, "out.safetensors");
     await convertWeights(from, to);

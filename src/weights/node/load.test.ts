@@ -3,7 +3,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import test from "node:test";
-import { root } from "../../../test/support.js";
+import { referencePath } from "../../../test/reference.js";
 import { CheckpointError } from "../../errors.js";
 import { bytesSource } from "../byte-source.js";
 import { readStateDict } from "../state-dict.js";
@@ -11,7 +11,7 @@ import { hashFile } from "./hash-file.js";
 import { loadListing, loadStateDict } from "./load.js";
 
 /** Files written by PyTorch and huggingface_hub; `tools/reference/weight_forms.py` makes them. */
-const forms = path.join(root, "test", "goldens", "weight-forms");
+const forms = referencePath("weight-forms");
 const index = "model.safetensors.index.json";
 
 async function valuesIn(file: string): Promise<Record<string, number[]>> {
