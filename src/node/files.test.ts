@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import test from "node:test";
+import { closeFolder, ordinaryNode } from "../../test/ordinary-user.js";
 import { OutputError } from "../errors.js";
 import { ensureWritableDir, removeStale, safeJoin, temporaryPath, writeFileAtomic } from "./files.js";
 import { asOutputError } from "./system-error.js";
@@ -82,14 +83,21 @@ test("a file system that takes no files and a target that is a folder are Output
   await assert.rejects(writeFileAtomic("/proc/avseg-test/a/b", "x"), OutputError);
 });
 
-test("a folder without permission is an OutputError", async (t) => {
-  if (process.getuid?.() === 0) return t.skip("root may write anywhere");
-  await inTemporaryDir(async (dir) => {
-    await chmod(dir, 0o500);
-    await assert.rejects(ensureWritableDir(dir), /no permission/);
-    await chmod(dir, 0o700);
-  });
-});
+test(
+  "a folder without permission is an OutputError",
+  { skip: process.platform === "win32" && "POSIX only" },
+  () =>
+    inTemporaryDir(async (dir) => {
+      await closeFolder(dir);
+      const { command, prefix, options } = ordinaryNode();
+      const script = `
+      import { ensureWritableDir } from ${JSON.stringify(import.meta.resolve("./files.js"))};
+      await ensureWritableDir(${JSON.stringify(dir)}).catch(({ name, message }) => console.log(name, message));`;
+      const args = [...prefix, "--input-type=module", "--eval", script];
+      const { stdout, stderr } = spawnSync(command, args, { ...options, encoding: "utf8" });
+      assert.match(stdout, /^OutputError .*no permission to write there\n$/, stderr);
+    }),
+);
 
 test("what ended processes left is removed, what others may still write is not", () =>
   inTemporaryDir(async (dir) => {
