@@ -22,6 +22,7 @@ import {
 } from "../src/index.js";
 import { encodePng } from "../src/media/node/image-file.js";
 import { writeFileAtomic } from "../src/node/files.js";
+import { examplePython } from "./example-python.js";
 import { root } from "./support.js";
 import { tinyConfig, writeTinyModel } from "./tiny-model.js";
 
@@ -191,10 +192,9 @@ test("fine-tune trains on labelled videos from a checkpoint", async () => {
 });
 
 test("the exported model runs in Python", async (t) => {
-  const python = ["python3", "python"].find(
-    (name) => spawnSync(name, ["-c", "import onnxruntime"]).status === 0,
-  );
-  if (python === undefined) return t.skip("Python has no onnxruntime here");
+  const found = examplePython();
+  if ("reason" in found) return t.skip(found.reason);
+  const { python } = found;
   const out = path.join(dir, "tiny.onnx");
   await exportModel({ checkpoint: tiny, out, form: { audio: "pcm" } });
   const text = await run(python, [path.join("examples", "python", "segment.py"), out, video]);

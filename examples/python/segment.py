@@ -1,6 +1,6 @@
 """Runs a model exported by avseg in stock ONNX Runtime: python examples/python/segment.py MODEL.onnx VIDEO
 
-Needs: pip install onnxruntime numpy, and ffmpeg. Export the model so that it takes sound as it is:
+Needs: pip install -r examples/python/requirements.txt, and ffmpeg. Export the model so that it takes sound as it is:
     avseg export CHECKPOINT --out MODEL.onnx --with-audio-frontend
 """
 
