@@ -1,10 +1,12 @@
 /**
- * What `npm test` and `npm run demo` need before any of our own code can run: packages, ffmpeg, a build.
+ * What `npm test` and `npm run demo` need before any of our own code can run: packages, ffmpeg, a build; and what some
+ * tests need besides: Chromium, Python's venv.
  * Plain JavaScript, since nothing is compiled yet; every step is skipped when it is already done.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
+import { pathToFileURL } from "node:url";
 
 export const root = path.resolve(import.meta.dirname, "..");
 
@@ -43,23 +45,27 @@ function sameLock(lock, installed) {
   );
 }
 
-/** Installs ffmpeg with apt where that is possible, else says how to get it. */
-function ensureFfmpeg() {
-  if (has("ffmpeg") && has("ffprobe")) return;
+/** Installs a Debian package when this user may do so without a password. */
+function aptInstall(name) {
   const isRoot = process.getuid?.() === 0;
   const canApt = spawnSync("apt-get", ["--version"], { stdio: "ignore" }).status === 0;
   const sudo = !isRoot && spawnSync("sudo", ["-n", "true"], { stdio: "ignore" }).status === 0;
-  if (canApt && (isRoot || sudo)) {
-    console.error("Installing ffmpeg (apt-get install ffmpeg) ...");
-    const apt = (...args) =>
-      spawnSync(isRoot ? "apt-get" : "sudo", isRoot ? args : ["apt-get", ...args], {
-        stdio: ["ignore", "ignore", "inherit"],
-        env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
-      });
-    apt("update");
-    apt("install", "-y", "--no-install-recommends", "ffmpeg");
-  }
-  if (!has("ffmpeg") || !has("ffprobe")) {
+  if (!canApt || !(isRoot || sudo)) return;
+  console.error(`Installing ${name} (apt-get install ${name}) ...`);
+  const apt = (...args) =>
+    spawnSync(isRoot ? "apt-get" : "sudo", isRoot ? args : ["apt-get", ...args], {
+      stdio: ["ignore", "ignore", "inherit"],
+      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+    });
+  apt("update");
+  apt("install", "-y", "--no-install-recommends", name);
+}
+
+/** Installs ffmpeg with apt where that is possible, else says how to get it. */
+function ensureFfmpeg() {
+  const found = () => has("ffmpeg") && has("ffprobe");
+  if (!found()) aptInstall("ffmpeg");
+  if (!found()) {
     fail(
       "ffmpeg and ffprobe are needed to read and write video, and were not found on the PATH. " +
         "Install them (Debian/Ubuntu: sudo apt-get install ffmpeg; macOS: brew install ffmpeg; " +
@@ -68,14 +74,34 @@ function ensureFfmpeg() {
   }
 }
 
+/** Installs Chromium, in which the tests of browsers run, with apt where that is possible, else says how to get it. */
+export async function ensureChromium() {
+  const { chromiumPath } = await import(pathToFileURL(path.join(root, "dist", "test", "chromium.js")).href);
+  if (chromiumPath() === undefined) aptInstall("chromium");
+  if (chromiumPath() === undefined) {
+    console.error(
+      "avseg: Chromium was not found, so the tests of browsers are skipped. Install it (Debian: sudo apt-get install " +
+        "chromium; macOS: brew install --cask chromium; Windows: winget install Google.Chrome), or set CHROME_PATH to " +
+        "the program, and run this again.",
+    );
+  }
+}
+
+/** Installs what `python3 -m venv` needs, with apt where that is possible: the test of the Python example makes a venv. */
+export function ensureVenv() {
+  const found = () =>
+    spawnSync("python3", ["-c", "import venv, ensurepip"], { stdio: "ignore" }).status === 0;
+  if (!found()) aptInstall("python3-venv");
+}
+
 /** Compiles when a source is newer than the last build. */
 function ensureBuild() {
   run("npx", ["--no-install", "tsc", "--incremental", "--tsBuildInfoFile", "dist/.tsbuildinfo"]);
 }
 
 /** Makes everything ready; quick when it already is. */
-export function setUp({ ffmpeg = true } = {}) {
+export function setUp() {
   ensurePackages();
-  if (ffmpeg) ensureFfmpeg();
+  ensureFfmpeg();
   ensureBuild();
 }

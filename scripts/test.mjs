@@ -1,7 +1,14 @@
-/** `npm test [PATTERN]`: sets up, builds, and runs every test file whose path contains PATTERN. */
+/**
+ * `npm test [PATTERN]`: sets up, builds, and runs every test file whose path contains PATTERN. Ends with the tests that
+ * were skipped, and why. Where the variable CI is set, a skip that `test/allowed-skips.json` does not allow is a failure.
+ */
 import { readdirSync } from "node:fs";
 import path from "node:path";
-import { root, run, setUp } from "./setup.mjs";
+import { finished } from "node:stream/promises";
+import { run } from "node:test";
+import { dot, tap } from "node:test/reporters";
+import { ensureChromium, ensureVenv, root, setUp } from "./setup.mjs";
+import { skipTable } from "./skips.mjs";
 
 setUp();
 const pattern = process.argv[2] ?? "";
@@ -17,13 +24,34 @@ if (files.length === 0) {
   console.error(`avseg: no test file has "${pattern}" in its path`);
   process.exit(1);
 }
-run(process.execPath, [
-  "--enable-source-maps",
-  "--test",
-  "--test-concurrency=2",
-  "--test-reporter=dot",
-  "--test-reporter-destination=stderr",
-  "--test-reporter=tap",
-  "--test-reporter-destination=stdout",
-  ...files.map((name) => path.join("dist", name.replace(/\.ts$/, ".js"))),
-]);
+if (files.some((name) => path.basename(name).startsWith("web"))) await ensureChromium();
+if (files.some((name) => path.basename(name) === "examples.test.ts")) ensureVenv();
+
+const events = run({
+  files: files.map((name) => path.join(root, "dist", name.replace(/\.ts$/, ".js"))),
+  concurrency: 2,
+});
+const skipped = [];
+events.on("test:pass", ({ name, file, skip }) => {
+  if (skip !== undefined)
+    skipped.push({ test: name, file: sourceOf(file), reason: skip === true ? "" : skip });
+});
+events.on("test:fail", ({ todo }) => {
+  if (todo === undefined) process.exitCode = 1;
+});
+events.compose(dot).pipe(process.stderr);
+const report = events.compose(tap);
+report.pipe(process.stdout, { end: false });
+await finished(report);
+
+const { lines, unlisted } = skipTable(skipped);
+console.log(lines.map((line) => `# ${line}`).join("\n"));
+if (unlisted > 0 && process.env.CI) {
+  console.error(`avseg: ${unlisted} skipped without being allowed in test/allowed-skips.json`);
+  process.exitCode = 1;
+}
+
+/** The source of a compiled test, for people. */
+function sourceOf(file) {
+  return path.relative(path.join(root, "dist"), file ?? "").replace(/\.js$/, ".ts");
+}

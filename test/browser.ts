@@ -4,12 +4,11 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import path from "node:path";
 import { chromium, type Page } from "playwright-core";
+import { chromiumPath } from "./chromium.js";
 import { root } from "./support.js";
 
 /** Where Chromium is; `undefined` where it is not installed. */
-export const browserPath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(
-  existsSync,
-);
+export const browserPath = chromiumPath();
 
 /** Chromium's software driver for WebGPU: slow, and the same graphs as on a card. */
 const softwareGpu = "/usr/lib/chromium/vk_swiftshader_icd.json";
