@@ -2,6 +2,7 @@
  * Metrics of the binary tasks (S4, MS3): the IoU and F-score of AVSBench's published evaluation, frame by
  * frame, and the tally that averages them over a batch, a clip, a category or a whole dataset.
  */
+import { at } from "../arrays.js";
 import { contourFscore } from "./contour-fscore.js";
 
 /** Weight of precision against recall in every F-score of this field. */
@@ -101,8 +102,8 @@ export function scoreBinaryFrame({ probabilities, mask, truth, width }: BinaryFr
 function highestThresholdReached(probability: number): number {
   let t = Math.floor(probability * (THRESHOLD_COUNT - 1));
   // The thresholds are rounded to single precision, so the guess can be off by one.
-  if (t + 1 < THRESHOLD_COUNT && (FSCORE_THRESHOLDS[t + 1] as number) <= probability) t++;
-  else if ((FSCORE_THRESHOLDS[t] as number) > probability) t--;
+  if (t + 1 < THRESHOLD_COUNT && at(FSCORE_THRESHOLDS, t + 1) <= probability) t++;
+  else if (at(FSCORE_THRESHOLDS, t) > probability) t--;
   return t;
 }
 
@@ -111,8 +112,8 @@ function fscoreCurve(reachedBy: Float64Array, objectReachedBy: Float64Array, act
   let predicted = 0;
   let hits = 0;
   for (let t = THRESHOLD_COUNT - 1; t >= 0; t--) {
-    predicted += reachedBy[t] as number;
-    hits += objectReachedBy[t] as number;
+    predicted += at(reachedBy, t);
+    hits += at(objectReachedBy, t);
     curve[t] = fscoreOfCounts(hits, predicted, actual);
   }
   return curve;
@@ -201,13 +202,13 @@ export class BinaryTally {
    * `fscore` is 0 when no frame had an object; `threshold` is the probability at which it is reached.
    */
   get best(): { readonly fscore: number; readonly threshold: number } {
-    let at = 0;
+    let best = 0;
     for (let t = 1; t < THRESHOLD_COUNT; t++) {
-      if ((this.#fscores[t] as number) > (this.#fscores[at] as number)) at = t;
+      if (at(this.#fscores, t) > at(this.#fscores, best)) best = t;
     }
     return {
-      fscore: mean(this.#fscores[at] as number, this.#framesWithObject),
-      threshold: FSCORE_THRESHOLDS[at] as number,
+      fscore: mean(at(this.#fscores, best), this.#framesWithObject),
+      threshold: at(FSCORE_THRESHOLDS, best),
     };
   }
 

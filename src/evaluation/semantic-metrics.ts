@@ -3,6 +3,7 @@
  * (as published): IoU and F-score of each frame and class, averaged over the frames in which the class
  * occurs; and *pooled* (as later papers report): pixels of the whole dataset counted together, per class.
  */
+import { at } from "../arrays.js";
 import { fscoreOfCounts } from "./binary-metrics.js";
 
 /** Pixels of one frame by class, each `f64[K]`. */
@@ -30,8 +31,8 @@ export function countClasses(predicted: Uint8Array, truth: Uint8Array, classCoun
     actual: new Float64Array(classCount),
   };
   for (let i = 0; i < truth.length; i++) {
-    const p = predicted[i] as number;
-    const t = truth[i] as number;
+    const p = at(predicted, i);
+    const t = at(truth, i);
     if (p >= classCount || t >= classCount) {
       throw new RangeError(`semantic metrics: class ${Math.max(p, t)}, expected less than ${classCount}`);
     }
@@ -105,7 +106,7 @@ export class ClassTally {
   add({ hits, predicted, actual }: ClassCounts): void {
     this.#frames++;
     for (let k = 0; k < this.framesOf.length; k++) {
-      const [h, p, a] = [hits[k] as number, predicted[k] as number, actual[k] as number];
+      const [h, p, a] = [at(hits, k), at(predicted, k), at(actual, k)];
       const union = p + a - h;
       if (union === 0) continue;
       this.iouSum[k]! += h / union;
@@ -124,11 +125,11 @@ export class ClassTally {
         const none = undefined;
         return { frames, iouPerImage: none, fscorePerImage: none, iouPooled: none, fscorePooled: none };
       }
-      const [h, p, a] = [this.#hits[k] as number, this.#predicted[k] as number, this.#actual[k] as number];
+      const [h, p, a] = [at(this.#hits, k), at(this.#predicted, k), at(this.#actual, k)];
       return {
         frames,
-        iouPerImage: (this.iouSum[k] as number) / frames,
-        fscorePerImage: (this.fscoreSum[k] as number) / frames,
+        iouPerImage: at(this.iouSum, k) / frames,
+        fscorePerImage: at(this.fscoreSum, k) / frames,
         iouPooled: h / (p + a - h),
         fscorePooled: fscoreOfCounts(h, p, a),
       };

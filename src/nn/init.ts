@@ -1,4 +1,5 @@
 /** Initial values of parameters: functions of the seed and the parameter's key alone, the same on every machine. */
+import { at } from "../arrays.js";
 import { hashText, Random } from "../random.js";
 import { full, type Shape, sizeOf, type TensorOf } from "../tensor.js";
 
@@ -62,12 +63,12 @@ export function initialTensor(key: string, shape: Shape, init: Initializer, seed
     random.fillBits(bits);
     const count = Math.min(bits.length, size - start);
     if (init.kind === "uniform") {
-      for (let i = 0; i < count; i++) data[start + i] = (2 * (bits[i] as number) * perDraw - 1) * init.bound;
+      for (let i = 0; i < count; i++) data[start + i] = (2 * at(bits, i) * perDraw - 1) * init.bound;
       continue;
     }
     for (let i = 0; i < count; i += 2) {
-      const radius = init.deviation * Math.sqrt(-2 * Math.log(1 - (bits[i] as number) * perDraw));
-      const angle = 2 * Math.PI * (bits[i + 1] as number) * perDraw;
+      const radius = init.deviation * Math.sqrt(-2 * Math.log(1 - at(bits, i) * perDraw));
+      const angle = 2 * Math.PI * at(bits, i + 1) * perDraw;
       data[start + i] = radius * Math.cos(angle);
       if (i + 1 < count) data[start + i + 1] = radius * Math.sin(angle);
     }

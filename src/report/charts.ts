@@ -1,4 +1,5 @@
 /** Charts as inline SVG; colours come from the page's style, so that they follow its light or dark theme. */
+import { at } from "../arrays.js";
 import { type Html, html } from "./html.js";
 import {
   formatFraction,
@@ -154,10 +155,10 @@ function shortNumber(value: number): string {
 function spread(ys: readonly number[]): number[] {
   const gap = 15;
   const moved = [...ys];
-  const order = ys.map((_, i) => i).sort((a, b) => (ys[a] as number) - (ys[b] as number));
+  const order = ys.map((_, i) => i).sort((a, b) => at(ys, a) - at(ys, b));
   for (const [k, i] of order.entries()) {
     const above = order[k - 1];
-    if (above !== undefined) moved[i] = Math.max(moved[i] as number, (moved[above] as number) + gap);
+    if (above !== undefined) moved[i] = Math.max(at(moved, i), at(moved, above) + gap);
   }
   const overflow = Math.max(0, ...moved.map((y) => y - (HEIGHT - bottom)));
   return moved.map((y) => y - overflow);

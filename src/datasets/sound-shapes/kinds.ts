@@ -1,4 +1,5 @@
 /** The kinds of objects in SoundShapes and their outlines. What they sound like is in `voices.ts`. */
+import { at } from "../../arrays.js";
 
 /** The eight kinds of the benchmark. */
 export const kinds = ["disc", "triangle", "square", "star", "cross", "ring", "crescent", "heart"] as const;
@@ -82,11 +83,11 @@ function polygon(points: readonly number[]): (x: number, y: number) => number {
   return (x, y) => {
     let nearest = Infinity;
     let inside = false;
-    let ax = p[p.length - 2] as number;
-    let ay = p[p.length - 1] as number;
+    let ax = at(p, p.length - 2);
+    let ay = at(p, p.length - 1);
     for (let i = 0; i < p.length; i += 2) {
-      const bx = p[i] as number;
-      const by = p[i + 1] as number;
+      const bx = at(p, i);
+      const by = at(p, i + 1);
       const ex = bx - ax;
       const ey = by - ay;
       const along = Math.min(1, Math.max(0, ((x - ax) * ex + (y - ay) * ey) / (ex * ex + ey * ey)));
