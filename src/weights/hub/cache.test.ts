@@ -9,12 +9,19 @@ import path from "node:path";
 import test from "node:test";
 import { CheckpointError, ConfigError, LockedError, OutputError } from "../../errors.js";
 import { lockBeside, withLock } from "../../node/lock.js";
-import { full } from "../../tensor.js";
+import { full, type Shape, type Tensor } from "../../tensor.js";
 import { encodeSafetensors } from "../safetensors.js";
 import { cacheDir, cachedWeights, pullWeights } from "./cache.js";
 
-/** A weight file of half a megabyte; the format of what is pulled is found out by its content. */
-const content = Buffer.concat([...encodeSafetensors(new Map([["w", full([128, 1024], 0.5)]]))]);
+/** A weight file with tensors of these shapes. */
+function weightFile(shapes: readonly Shape[]): Buffer {
+  const tensors = shapes.map((shape, i): [string, Tensor] => [`tensor${i}`, full(shape, 0.5)]);
+  return Buffer.concat([...encodeSafetensors(new Map(tensors))]);
+}
+
+/** The depthwise convolutions by which PVTv2-B0 and B1 are recognised, in a file of some 600 KB. */
+const marks = [640, 640, 1280, 1280].map((hidden) => [hidden, 1, 3, 3]);
+const content = weightFile([[128, 1024], ...marks]);
 const sha256 = createHash("sha256").update(content).digest("hex");
 const etag = '"v1"';
 
@@ -173,7 +180,7 @@ test("a file that changed meanwhile is not glued to the old beginning", async ()
     await withServer(async ({ url, dir, behavior }) => {
       Object.assign(behavior, { dropAfter: 300_000, ignoreRange: true });
       await assert.rejects(pullWeights("pvt_v2_b0", { ...quick, from: url, cacheDir: dir }));
-      const changed = Buffer.concat([...encodeSafetensors(new Map([["w", full([128, 1024], 0.25)]]))]);
+      const changed = weightFile([[64, 2048], ...marks]);
       Object.assign(behavior, {
         body: changed,
         etag: '"v2"',
@@ -355,6 +362,23 @@ test("unknown names, missing files and folders that cannot be written are clear 
     await rm(dir, { recursive: true, force: true });
   }
 });
+
+test("a readable file of other weights is refused, and the next pull is not stopped by it", () =>
+  withServer(async ({ dir, url }) => {
+    const other = path.join(dir, "resnet.safetensors");
+    await writeFile(other, weightFile([[64, 3, 7, 7], ...marks.slice(0, 1)]));
+    await assert.rejects(pullWeights("pvt_v2_b0", { ...quick, cacheDir: dir, from: other }), (error) => {
+      assert.ok(error instanceof CheckpointError);
+      assert.equal(
+        error.message,
+        `${other}: expected PVTv2-B0, ImageNet-1k, which has 2 tensors of shape [640,1,3,3], found 1`,
+      );
+      assert.match(error.hint ?? "", /not kept; `avseg weights inspect FILE --keys`/);
+      return true;
+    });
+    assert.deepEqual(await readdir(path.join(dir, "weights")).catch(() => []), []);
+    await pullWeights("pvt_v2_b0", { ...quick, cacheDir: dir, from: url });
+  }));
 
 test("the cache folder follows AVSEG_CACHE, then XDG_CACHE_HOME", () => {
   assert.equal(cacheDir({ AVSEG_CACHE: "/a", XDG_CACHE_HOME: "/x" }), path.resolve("/a"));

@@ -9,7 +9,7 @@ import { lockBeside, withLock } from "../../node/lock.js";
 import { asOutputError } from "../../node/system-error.js";
 import { withFileSource } from "../node/file-source.js";
 import { hashFile } from "../node/hash-file.js";
-import { listWeights } from "../state-dict.js";
+import { listWeights, type WeightListing } from "../state-dict.js";
 import { type DownloadOptions, discardPart, downloadToPart, forgetPartState } from "./download.js";
 import { type PretrainedWeights, pretrainedWeights } from "./registry.js";
 
@@ -88,7 +88,7 @@ export async function pullWeights(name: string, options: PullOptions = {}): Prom
       });
     }
     try {
-      await withFileSource(part, listWeights);
+      requireMarks(weights, await withFileSource(part, listWeights), part);
     } catch (error) {
       await discardPart(part);
       if (!(error instanceof CheckpointError)) throw error;
@@ -104,6 +104,18 @@ export async function pullWeights(name: string, options: PullOptions = {}): Prom
     await writeFileAtomic(recordPath(file), `${result.sha256}  ${path.basename(file)}\n`);
     return { ...result, path: file, fromCache: false };
   });
+}
+
+/** Throws `CheckpointError` for a readable file that does not hold the weights. */
+function requireMarks({ marks, model }: PretrainedWeights, { tensors }: WeightListing, file: string): void {
+  if (marks === undefined) return;
+  const shape = marks.shape.join();
+  const found = [...tensors.values()].filter((tensor) => tensor.shape.join() === shape).length;
+  if (found === marks.count) return;
+  throw new CheckpointError(
+    `${file}: expected ${model}, which has ${marks.count} tensors of shape [${shape}], found ${found}`,
+    { hint: "The file was not kept; `avseg weights inspect FILE --keys` shows what it holds." },
+  );
 }
 
 function cachePath(weights: PretrainedWeights, dir: string | undefined): string {

@@ -10,15 +10,34 @@ export interface PretrainedWeights {
   readonly url: string;
   /** First hex digits of the SHA-256, where the publisher put them into the file's name. */
   readonly sha256Prefix?: string | undefined;
+  /** Tensors by which the file is recognised whatever its keys are; needed where there are no digits. */
+  readonly marks?: TensorMarks | undefined;
 }
+
+/** So many tensors of one shape. */
+export interface TensorMarks {
+  readonly shape: readonly number[];
+  readonly count: number;
+}
+
+/** Hidden width and number of blocks of the third stage of PVTv2: one depthwise convolution each. */
+const pvtThirdStage: Readonly<Record<string, readonly [hidden: number, blocks: number]>> = {
+  b0: [640, 2],
+  b1: [1280, 2],
+  b2: [1280, 6],
+  b3: [1280, 18],
+  b4: [1280, 27],
+  b5: [1280, 40],
+};
 
 const PVT = "https://github.com/whai362/PVT/releases/download/v2";
 
 const ALL: readonly PretrainedWeights[] = [
-  ...["b0", "b1", "b2", "b3", "b4", "b5"].map((size) => ({
+  ...Object.entries(pvtThirdStage).map(([size, [hidden, count]]) => ({
     name: `pvt_v2_${size}`,
     model: `PVTv2-${size.toUpperCase()}, ImageNet-1k`,
     url: `${PVT}/pvt_v2_${size}.pth`,
+    marks: { shape: [hidden, 1, 3, 3], count },
   })),
   {
     name: "vggish",
