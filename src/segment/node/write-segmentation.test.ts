@@ -6,11 +6,12 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import test from "node:test";
 import { makeMedia, turnedCopy } from "../../../test/ffmpeg.js";
-import { MediaError, OutputError } from "../../errors.js";
+import { LockedError, MediaError, OutputError } from "../../errors.js";
 import type { Predictor } from "../../inference/predictor.js";
 import { readGray, readRgb } from "../../media/node/image-file.js";
 import { probeVideo } from "../../media/node/probe-video.js";
 import { readFrames } from "../../media/node/read-video.js";
+import { lockInside, withLock } from "../../node/lock.js";
 import { writeSegmentation } from "./write-segmentation.js";
 
 const side = 64;
@@ -167,7 +168,7 @@ test("nothing is left behind on failure or abort, and earlier results stay", asy
     await writeSegmentation(${JSON.stringify(video)}, predictor, { outDir: ${JSON.stringify(outDir)} });`;
   const killed = spawnSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8" });
   assert.equal(killed.signal, "SIGKILL", killed.stderr);
-  assert.equal((await readdir(outDir)).length, 4);
+  assert.equal((await readdir(outDir)).length, 5); // a temporary folder and a lock besides
   await writeSegmentation(video, brightness(), { outDir });
   assert.deepEqual((await readdir(outDir)).sort(), ["masks", "overlay.mp4", "segments.json"]);
 
@@ -177,4 +178,21 @@ test("nothing is left behind on failure or abort, and earlier results stay", asy
     writeSegmentation(video, brightness(), { outDir: path.join(file, "out") }),
     OutputError,
   );
+});
+
+test("a folder that another process writes into is refused, and left alone", async (t) => {
+  const dir = await folder(t);
+  const video = makeVideo(path.join(dir, "a.mp4"));
+  const outDir = path.join(dir, "out");
+  const first = { what: outDir, task: "avseg train", otherwise: "wait" };
+  await withLock(lockInside(outDir), first, async () => {
+    const before = await readdir(outDir);
+    await assert.rejects(writeSegmentation(video, brightness(), { outDir }), (error: unknown) => {
+      assert.ok(error instanceof LockedError);
+      assert.match(error.message, /out: in use by avseg train \(process \d+ on /);
+      return true;
+    });
+    assert.deepEqual(await readdir(outDir), before);
+  });
+  assert.ok(!existsSync(outDir));
 });

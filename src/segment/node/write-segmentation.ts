@@ -1,12 +1,13 @@
 /** Any video in; masks, `segments.json` and an overlay video out. */
 import { existsSync } from "node:fs";
-import { mkdir, rename, rm, rmdir } from "node:fs/promises";
+import { mkdir, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { MediaError } from "../../errors.js";
 import type { Predictor } from "../../inference/predictor.js";
 import { probeVideo } from "../../media/node/probe-video.js";
 import type { VideoInfo } from "../../media/video.js";
-import { ensureWritableDir, removeStale, temporaryPath, writeFileAtomic } from "../../node/files.js";
+import { removeStale, temporaryPath, writeFileAtomic } from "../../node/files.js";
+import { type Lock, lockInside, withLock } from "../../node/lock.js";
 import { asOutputError } from "../../node/system-error.js";
 import { type SegmentedFrame, type SegmentOptions, segmentStream } from "../step-stream.js";
 import { maskToPng } from "./mask-png.js";
@@ -65,8 +66,8 @@ async function publish(from: string, outDir: string): Promise<void> {
  * Segments what sounds in a video of any length, size and rotation into a folder: `masks/000000.png` for every second,
  * at the displayed size; `segments.json`; and `overlay.mp4` with the original sound and timestamps, the masks blended
  * between the seconds. Memory does not grow with the length. Nothing is left behind on failure or abort, and what
- * killed processes left in the folder is removed. Throws `MediaError` (the video), `OutputError` (the folder), and the
- * signal's reason.
+ * killed processes left in the folder is removed. Throws `MediaError` (the video), `LockedError` when another
+ * process writes into the folder, `OutputError` when it cannot be written, and the signal's reason.
  *
  * ```ts
  * const { soundingSteps, steps } = await writeSegmentation("street.mp4", model, { outDir: "street" });
@@ -77,10 +78,20 @@ export async function writeSegmentation(
   model: Predictor,
   options: WriteSegmentationOptions,
 ): Promise<SegmentationSummary> {
-  const { outDir, signal, modelDescription } = options;
+  const { outDir, signal } = options;
   const info = await probeVideo(video, { signal });
-  const existed = existsSync(outDir);
-  await ensureWritableDir(outDir);
+  const otherwise = "choose another folder with --out";
+  return withLock(lockInside(outDir), { what: outDir, task: "avseg segment", otherwise }, (lock) =>
+    writeLocked(info, model, { ...options, lock }),
+  );
+}
+
+async function writeLocked(
+  info: VideoInfo,
+  model: Predictor,
+  { lock, ...options }: WriteSegmentationOptions & { readonly lock: Lock },
+): Promise<SegmentationSummary> {
+  const { outDir, signal, modelDescription } = options;
   await removeStale(outDir);
   const partial = temporaryPath(outDir);
   // Whatever fails first stops the rest: the decoders, the model and the encoder.
@@ -102,7 +113,7 @@ export async function writeSegmentation(
       await overlay?.add(frame);
     }
     if (records.length === 0) {
-      throw new MediaError(`${video}: not one frame could be decoded`, {
+      throw new MediaError(`${info.path}: not one frame could be decoded`, {
         hint: "Check that it plays in a video player; if not, download or convert it again.",
       });
     }
@@ -117,6 +128,7 @@ export async function writeSegmentation(
       notes,
     });
     await writeFileAtomic(path.join(partial, documentFile), json, cancel);
+    await lock.assertHeld();
     await publish(partial, outDir);
     const soundingSteps = records.filter((r) => r.area > 0).length;
     return { outDir, info, steps: records.length, soundingSteps, notes };
@@ -126,6 +138,5 @@ export async function writeSegmentation(
     stop.abort();
     await overlay?.ended();
     await rm(partial, { recursive: true, force: true }).catch(() => undefined);
-    if (!existed) await rmdir(outDir).catch(() => undefined); // only where nothing was written
   }
 }
