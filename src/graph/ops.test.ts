@@ -4,10 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import path from "node:path";
 import test, { after } from "node:test";
 import { z } from "zod";
-import { root } from "../../test/support.js";
+import { referencePath } from "../../test/reference.js";
 import { Random } from "../random.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import type { Session, Tensors } from "../runtime/runtime.js";
@@ -215,7 +214,7 @@ const references = z
       gradients: z.array(numbers.nullable()).optional(),
     }),
   )
-  .parse(JSON.parse(readFileSync(path.join(root, "test", "reference", "ops.json"), "utf8")));
+  .parse(JSON.parse(readFileSync(referencePath("ops.json"), "utf8")));
 
 function referenceOf(name: string): Reference {
   const found = references[name];

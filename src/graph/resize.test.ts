@@ -1,11 +1,10 @@
 /** Resizing by nearest against PyTorch, from any size to any: ONNX Runtime's own rule differs for some of them. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import path from "node:path";
 import test from "node:test";
 import { z } from "zod";
 import { evaluate } from "../../test/graphs.js";
-import { root } from "../../test/support.js";
+import { referencePath } from "../../test/reference.js";
 import { f32 } from "../tensor.js";
 import { input, matmul, resize } from "./index.js";
 import { interpolation } from "./ops/resize.js";
@@ -13,7 +12,7 @@ import { interpolation } from "./ops/resize.js";
 /** `[n - 1][to - 1]`: which of a row's `n` pixels PyTorch takes for each of `to` (tools/reference/ops.py). */
 const nearest = z
   .array(z.array(z.array(z.int())))
-  .parse(JSON.parse(readFileSync(path.join(root, "test", "reference", "resize.json"), "utf8")));
+  .parse(JSON.parse(readFileSync(referencePath("resize.json"), "utf8")));
 
 const numbered = (size: number) => Array.from({ length: size }, (_, i) => i);
 

@@ -62,17 +62,16 @@ class Res50(nn.Module):
 class Vggish(nn.Module):
     """log-mel [N,1,96,64] -> embedding [N,128]"""
 
-    def __init__(self):
+    def __init__(self, widths=(64, 128, 256, 256, 512, 512), hidden=4096):
         super().__init__()
         layers, c_in = [], 1
-        for c in (64, "pool", 128, "pool", 256, 256, "pool", 512, 512, "pool"):
-            if c == "pool":
+        for i, c in enumerate(widths):
+            layers += [nn.Conv2d(c_in, c, 3, padding=1), nn.ReLU()]
+            if i not in (2, 4):
                 layers.append(nn.MaxPool2d(2, 2))
-            else:
-                layers += [nn.Conv2d(c_in, c, 3, padding=1), nn.ReLU()]
-                c_in = c
+            c_in = c
         self.features = nn.Sequential(*layers)
-        sizes = (512 * 24, 4096, 4096, 128)
+        sizes = (24 * widths[-1], hidden, hidden, 128)
         self.embeddings = nn.Sequential(
             *(layer for a, b in zip(sizes, sizes[1:]) for layer in (nn.Linear(a, b), nn.ReLU()))
         )

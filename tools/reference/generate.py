@@ -7,6 +7,8 @@ import losses
 import metrics
 import minibench
 import modules
+import ops
+import unfrozen
 
 PARTS = {
     part.__name__: part
@@ -23,6 +25,10 @@ PARTS = {
         files.audio,
         files.images,
         minibench.minibench,
+        unfrozen.unfrozen_encoders,
+        unfrozen.decoder_positions,
+        ops.ops,
+        ops.resizing,
     )
 }
 

@@ -1,15 +1,11 @@
 """
-Values and gradients of the engine's ops, by PyTorch in float64 and by NumPy.
-
-    python tools/reference/ops.py [OUT]   # -> OUT/ops.json and OUT/resize.json; default: test/reference
+Values and gradients of the engine's ops, by PyTorch in float64.
 
 ops.json: a case of src/graph/ops.test.ts by name, with its inputs, its output `y`, the gradient `seed` that flows into
-the output, and the `gradients` of `wrt` (null for an input without one). resize.json: resized rows for
-src/graph/resize.test.ts.
+the output, and the `gradients` of `wrt` (null for an input without one). resize.json: for `n` and `to` pixels, which of
+the `n` pixels PyTorch takes for each of the `to`.
 """
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -197,7 +193,7 @@ def gathers():
     )
 
 
-def resizing():
+def resizes():
     modes = {"nearest": ("nearest", None), "bilinear": ("bilinear", False), "bilinear-corners": ("bilinear", True)}
     for name, (mode, corners) in modes.items():
         for size in ((8, 12), (3, 2), (7, 5), (1, 1)):
@@ -216,16 +212,15 @@ def nearest(largest):
     return [[resized(n, to) for to in range(1, largest + 1)] for n in range(1, largest + 1)]
 
 
-def main():
-    root = Path(__file__).resolve().parents[2]
-    out = Path(sys.argv[1]) if len(sys.argv) > 1 else root / "test" / "reference"
-    for part in (elementwise, layout, reductions, products, norms, convolutions, pools, gathers, resizing):
+def ops(out):
+    """ops.json: every case of src/graph/ops.test.ts with its inputs, values and gradients."""
+    for part in (elementwise, layout, reductions, products, norms, convolutions, pools, gathers, resizes):
         part()
     lines = [f"{json.dumps(name)}: {json.dumps(entry, separators=(',', ':'))}" for name, entry in CASES.items()]
     (out / "ops.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def resizing(out):
+    """resize.json: the pixels of rows resized by nearest, for src/graph/resize.test.ts."""
     rows = [json.dumps(sizes, separators=(",", ":")) for sizes in nearest(36)]
     (out / "resize.json").write_text("[\n" + ",\n".join(rows) + "\n]\n")
-
-
-if __name__ == "__main__":
-    main()
