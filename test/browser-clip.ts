@@ -2,7 +2,14 @@
 import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { JSHandle, Page } from "playwright-core";
-import { type Audio, encodeWav, type Image, type Predictor, readWav, segmentFrames } from "../src/index.js";
+import {
+  encodeWav,
+  type ImageTensor,
+  type Predictor,
+  readWav,
+  type Sound,
+  segmentFrames,
+} from "../src/index.js";
 import { library, type Web } from "./browser.js";
 
 const [width, height] = [100, 80];
@@ -11,7 +18,7 @@ const frameBytes = width * height * 3;
 /** Writes the pictures and the sound as `clip.rgb` and `sound.wav`; the page must serve them by these names. */
 export async function writeClip(
   dir: string,
-  { frames, audio }: { frames: readonly Image[]; audio: Audio },
+  { frames, audio }: { frames: readonly ImageTensor[]; audio: Sound },
 ): Promise<void> {
   await writeFile(path.join(dir, "clip.rgb"), Buffer.concat(frames.map(({ data }) => data)));
   await writeFile(path.join(dir, "sound.wav"), encodeWav(audio));
@@ -20,7 +27,7 @@ export async function writeClip(
 /** Labels of all pictures, one after another. */
 export async function clipInNode(dir: string, model: Predictor): Promise<number[]> {
   const pixels = new Uint8Array(await readFile(path.join(dir, "clip.rgb")));
-  const frames = Array.from({ length: pixels.length / frameBytes }, (_, i): Image => {
+  const frames = Array.from({ length: pixels.length / frameBytes }, (_, i): ImageTensor => {
     const data = pixels.slice(i * frameBytes, (i + 1) * frameBytes);
     return { dtype: "u8", shape: [height, width, 3], data };
   });

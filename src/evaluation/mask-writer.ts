@@ -2,7 +2,7 @@
 import type { Clip, Task } from "../datasets/clip.js";
 import { encodePng } from "../media/node/image-file.js";
 import { labelPicture } from "../media/painting.js";
-import { type Image, resizeNearest } from "../media/resize.js";
+import { type ImageTensor, resizeNearest } from "../media/resize.js";
 import { safeJoin, writeFileAtomic } from "../node/files.js";
 import type { TensorOf } from "../tensor.js";
 
@@ -23,7 +23,7 @@ export function maskWriter(outDir: string, task: Task): (clip: Clip, masks: Tens
     const writes: Promise<void>[] = [];
     for (let t = 0; t < frames; t++) {
       if (clip.frameMask.data[t] === 0) continue;
-      const labels: Image = {
+      const labels: ImageTensor = {
         dtype: "u8",
         shape: [height, width],
         data: masks.data.subarray(t * pixels, (t + 1) * pixels),
@@ -37,4 +37,5 @@ export function maskWriter(outDir: string, task: Task): (clip: Clip, masks: Tens
 }
 
 /** Resized by nearest neighbour, and before it is coloured: a blend of two colours would be that of a third class. */
-const semanticSize = (labels: Image): Image => resizeNearest(labels, semanticHeight, semanticWidth);
+const semanticSize = (labels: ImageTensor): ImageTensor =>
+  resizeNearest(labels, semanticHeight, semanticWidth);

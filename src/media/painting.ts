@@ -1,7 +1,7 @@
 /** Labels as pictures: label images as datasets keep them, and translucent layers to lay over a frame. */
 import type { Shape } from "../tensor.js";
 import { type Color, colorOfClass } from "./palette.js";
-import type { Image } from "./resize.js";
+import type { ImageTensor } from "./resize.js";
 
 /** Labels of the pixels of a picture, `[H,W]`; 0 is the background. */
 export interface Labels {
@@ -13,7 +13,7 @@ export interface Labels {
  * Labels as the picture that datasets keep of them: class indices in the classes' colors, `u8[H,W,3]`, or, if
  * `semantic` is false, white for every label but 0, `u8[H,W]`.
  */
-export function labelPicture({ shape, data }: Labels, semantic: boolean): Image {
+export function labelPicture({ shape, data }: Labels, semantic: boolean): ImageTensor {
   if (!semantic)
     return { dtype: "u8", shape, data: Uint8Array.from(data, (label) => (label === 0 ? 0 : 255)) };
   const rgb = new Uint8Array(data.length * 3);
@@ -52,7 +52,7 @@ const outlineWhite = 0.45;
  * Paints labels as a layer with straight alpha, `u8[H,W,4]`: a translucent fill in the label's color and a brighter
  * outline. The outline lies inside the label and leaves out the frame's border.
  */
-export function paintLabels({ shape, data }: Labels, options: PaintOptions): Image {
+export function paintLabels({ shape, data }: Labels, options: PaintOptions): ImageTensor {
   const [height = 0, width = 0] = shape;
   const { colorOf, fill = defaultFill, dim = 0 } = options;
   const reach = options.outline ?? Math.max(1, Math.round(Math.max(width, height) / 400));

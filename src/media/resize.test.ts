@@ -2,10 +2,17 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { type Reference, reference, referencePath } from "../../test/reference.js";
 import { readGray, readRgb } from "./node/image-file.js";
-import { crop, type Image, resizeBilinear, resizeNearest, shortSideCentreCrop, turn } from "./resize.js";
+import {
+  crop,
+  type ImageTensor,
+  resizeBilinear,
+  resizeNearest,
+  shortSideCenterCrop,
+  turn,
+} from "./resize.js";
 
 /** In levels, of the pixels that the reference `key` has. */
-function largestDifference(ref: Reference, image: Image, key: string): number {
+function largestDifference(ref: Reference, image: ImageTensor, key: string): number {
   const expected = ref.tensor(key).data;
   const found = ref.sample(image, key);
   assert.equal(found.length, expected.length, key);
@@ -17,11 +24,11 @@ test("resizes equal Pillow's to the byte", async () => {
   for (const name of ["wide", "tall", "small", "same"]) {
     const image = await readRgb(referencePath("images", `${name}.png`));
     const mask = await readGray(referencePath("images", `${name}_mask.png`));
-    const results: [string, Image][] = [
+    const results: [string, ImageTensor][] = [
       [`${name}_bilinear`, resizeBilinear(image, 224, 224)],
       [`${name}_mask_nearest`, resizeNearest(mask, 224, 224)],
-      [`${name}_short_side_centre_crop`, shortSideCentreCrop(image, 224, "bilinear")],
-      [`${name}_mask_centre_crop`, shortSideCentreCrop(mask, 224, "nearest")],
+      [`${name}_short_side_centre_crop`, shortSideCenterCrop(image, 224, "bilinear")],
+      [`${name}_mask_centre_crop`, shortSideCenterCrop(mask, 224, "nearest")],
     ];
     for (const [key, actual] of results) {
       assert.equal(largestDifference(ref, actual, key), 0, key);
@@ -35,7 +42,7 @@ test("a JPEG decodes as with Pillow", async () => {
 });
 
 test("shrinking averages, enlarging interpolates, equal sizes copy", () => {
-  const image: Image = { dtype: "u8", shape: [1, 4], data: Uint8Array.of(0, 100, 200, 255) };
+  const image: ImageTensor = { dtype: "u8", shape: [1, 4], data: Uint8Array.of(0, 100, 200, 255) };
   assert.deepEqual([...resizeBilinear(image, 1, 2).data], [71, 209]);
   assert.deepEqual([...resizeBilinear(image, 1, 8).data], [0, 25, 75, 125, 175, 214, 241, 255]);
   const copy = resizeBilinear(image, 1, 4);
@@ -45,7 +52,7 @@ test("shrinking averages, enlarging interpolates, equal sizes copy", () => {
 });
 
 test("pictures turn clockwise by quarters", () => {
-  const image: Image = {
+  const image: ImageTensor = {
     dtype: "u8",
     shape: [2, 3, 2],
     data: Uint8Array.of(0, 0, 1, 10, 2, 20, 3, 30, 4, 40, 5, 50),
@@ -78,7 +85,7 @@ test("pictures turn clockwise by quarters", () => {
 });
 
 test("a crop or target outside the image is refused", () => {
-  const image: Image = { dtype: "u8", shape: [2, 2, 3], data: new Uint8Array(12) };
+  const image: ImageTensor = { dtype: "u8", shape: [2, 2, 3], data: new Uint8Array(12) };
   assert.throws(() => crop(image, 1, 0, 2, 2), /crop: 2x2 at \(0, 1\) is outside an image of 2x2/);
   assert.throws(() => resizeBilinear(image, 0, 2), /at least 1x1/);
   assert.throws(() => resizeNearest({ dtype: "u8", shape: [4], data: new Uint8Array(4) }, 1, 1), TypeError);

@@ -6,10 +6,10 @@
 import { describe, type TensorOf } from "../tensor.js";
 
 /** An 8-bit image, `u8[H,W]` (one channel) or `u8[H,W,C]`. */
-export type Image = TensorOf<"u8">;
+export type ImageTensor = TensorOf<"u8">;
 
 /** Height, width and channels of an image. Throws `TypeError` unless it is `u8[H,W]` or `u8[H,W,C]`. */
-export function imageSize(image: Image): { height: number; width: number; channels: number } {
+export function imageSize(image: ImageTensor): { height: number; width: number; channels: number } {
   const [height, width, channels = 1] = image.shape;
   if (height === undefined || width === undefined || image.shape.length > 3) {
     throw new TypeError(`image: expected u8[H,W] or u8[H,W,C], got ${describe(image)}`);
@@ -101,12 +101,17 @@ function checkTarget(name: string, height: number, width: number): void {
   }
 }
 
-function reshaped(image: Image, height: number, width: number, data: Uint8Array<ArrayBuffer>): Image {
+function reshaped(
+  image: ImageTensor,
+  height: number,
+  width: number,
+  data: Uint8Array<ArrayBuffer>,
+): ImageTensor {
   return { dtype: "u8", shape: [height, width, ...image.shape.slice(2)], data };
 }
 
 /** Antialiased bilinear resize, as Pillow's `resize((width, height), BILINEAR)`. Same rank as `image`. */
-export function resizeBilinear(image: Image, height: number, width: number): Image {
+export function resizeBilinear(image: ImageTensor, height: number, width: number): ImageTensor {
   checkTarget("resizeBilinear", height, width);
   const size = imageSize(image);
   let data = image.data;
@@ -130,7 +135,7 @@ function nearestIndex(inSize: number, outSize: number): Int32Array {
 }
 
 /** Nearest-neighbour resize, as Pillow's `resize((width, height), NEAREST)`: for masks and labels. */
-export function resizeNearest(image: Image, height: number, width: number): Image {
+export function resizeNearest(image: ImageTensor, height: number, width: number): ImageTensor {
   checkTarget("resizeNearest", height, width);
   const size = imageSize(image);
   const { channels } = size;
@@ -149,7 +154,13 @@ export function resizeNearest(image: Image, height: number, width: number): Imag
 }
 
 /** Cuts out `height` x `width` pixels from row `top`, column `left`. Throws `RangeError` when they are outside. */
-export function crop(image: Image, top: number, left: number, height: number, width: number): Image {
+export function crop(
+  image: ImageTensor,
+  top: number,
+  left: number,
+  height: number,
+  width: number,
+): ImageTensor {
   const size = imageSize(image);
   if (top < 0 || left < 0 || top + height > size.height || left + width > size.width) {
     throw new RangeError(
@@ -166,7 +177,7 @@ export function crop(image: Image, top: number, left: number, height: number, wi
 }
 
 /** Turns an image clockwise by 0, 90, 180 or 270 degrees. */
-export function turn(image: Image, degrees: number): Image {
+export function turn(image: ImageTensor, degrees: number): ImageTensor {
   const { height, width, channels } = imageSize(image);
   const quarters = degrees / 90;
   if (!Number.isInteger(quarters))
@@ -205,8 +216,12 @@ function roundHalfEven(x: number): number {
  * Short side to `side`, then the central `side` x `side` square: AVSS training.
  * `filter` is `"bilinear"` for images, `"nearest"` for labels.
  */
-export function shortSideCentreCrop(image: Image, side: number, filter: "bilinear" | "nearest"): Image {
-  checkTarget("shortSideCentreCrop", side, side);
+export function shortSideCenterCrop(
+  image: ImageTensor,
+  side: number,
+  filter: "bilinear" | "nearest",
+): ImageTensor {
+  checkTarget("shortSideCenterCrop", side, side);
   const size = imageSize(image);
   const landscape = size.width > size.height;
   const width = landscape ? Math.trunc((size.width * side) / size.height) : side;

@@ -2,7 +2,7 @@
 import { MediaError } from "../errors.js";
 
 /** Sound as samples in [-1, 1], one array per channel, all of one length. */
-export interface Audio {
+export interface Sound {
   readonly sampleRateHz: number;
   readonly channels: readonly Float32Array<ArrayBuffer>[];
 }
@@ -74,7 +74,7 @@ function parseFormat(chunk: DataView, fail: (what: string) => MediaError): Forma
  * Throws `MediaError` when it is not a WAV file, is truncated, is of an unknown encoding, or has no samples or some
  * that are no sound.
  */
-export function readWav(bytes: Uint8Array, source: string): Audio {
+export function readWav(bytes: Uint8Array, source: string): Sound {
   const fail = (what: string) => new MediaError(`${source}: ${what}`, { hint: HINT });
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const tag = (at: number) => String.fromCharCode(...bytes.subarray(at, at + 4));
@@ -120,7 +120,7 @@ export function readWav(bytes: Uint8Array, source: string): Audio {
 export type Samples = Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer>;
 
 /** The mean of all channels, as the published front end makes sound mono. */
-export function toMono({ channels }: Audio): Samples {
+export function toMono({ channels }: Sound): Samples {
   const [first, ...others] = channels;
   if (!first) throw new RangeError("toMono: no channels");
   if (others.length === 0) return first;
@@ -132,7 +132,7 @@ export function toMono({ channels }: Audio): Samples {
 }
 
 /** Writes 16-bit PCM; samples outside [-1, 1) are clipped. Reading it again gives the samples to within 1/65536. */
-export function encodeWav({ sampleRateHz, channels }: Audio): Uint8Array<ArrayBuffer> {
+export function encodeWav({ sampleRateHz, channels }: Sound): Uint8Array<ArrayBuffer> {
   const length = channels[0]?.length ?? 0;
   const blockBytes = channels.length * 2;
   const bytes = new Uint8Array(44 + length * blockBytes);

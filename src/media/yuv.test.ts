@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { seededUniform } from "../../test/support.js";
-import { type Image, resizeBilinear } from "./resize.js";
+import { type ImageTensor, resizeBilinear } from "./resize.js";
 import { isYuvMatrix, rgbOfYuv } from "./yuv.js";
 
-const image = (shape: readonly number[], values: Iterable<number>): Image => ({
+const image = (shape: readonly number[], values: Iterable<number>): ImageTensor => ({
   dtype: "u8",
   shape,
   data: Uint8Array.from(values, Math.round),

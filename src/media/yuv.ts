@@ -1,5 +1,5 @@
 /** Frames as video decoders give them, in planes of luma and chroma, to RGB pictures of the size a model takes. */
-import { type Image, imageSize, resizeBilinear } from "./resize.js";
+import { type ImageTensor, imageSize, resizeBilinear } from "./resize.js";
 
 /** Luma weights of red and blue by the name of the matrix, as WebCodecs calls them. */
 const lumaWeights = {
@@ -20,9 +20,9 @@ export function isYuvMatrix(name: string): name is YuvMatrix {
 /** A frame in 8 bits. */
 export interface YuvFrame {
   /** `u8[H,W]`. */
-  readonly luma: Image;
+  readonly luma: ImageTensor;
   /** Planes of U and V of any size, `u8[h,w]` each, or one with both in turns, `u8[h,w,2]`. */
-  readonly chroma: readonly Image[];
+  readonly chroma: readonly ImageTensor[];
   readonly matrix: YuvMatrix;
   /** Whether values span 0 to 255, instead of 16 to 235 (luma) and 16 to 240 (chroma). */
   readonly fullRange: boolean;
@@ -36,7 +36,7 @@ export function rgbOfYuv(
   { luma, chroma, matrix, fullRange }: YuvFrame,
   height: number,
   width: number,
-): Image {
+): ImageTensor {
   const [y, u, v] = [luma, ...chroma].flatMap((plane) => channelsOf(resizeBilinear(plane, height, width)));
   if (!y || !u || !v) throw new TypeError("rgbOfYuv: expected planes of Y, U and V");
   const [red, blue] = lumaWeights[matrix];
@@ -58,7 +58,7 @@ export function rgbOfYuv(
 }
 
 /** The channels of an image, one after another. */
-function channelsOf(image: Image): Uint8Array[] {
+function channelsOf(image: ImageTensor): Uint8Array[] {
   const { height, width, channels } = imageSize(image);
   if (channels === 1) return [image.data];
   return Array.from({ length: channels }, (_, c) => {

@@ -5,7 +5,7 @@ import sharp from "sharp";
 import type { Clip } from "../datasets/clip.js";
 import { paintLabels } from "../media/painting.js";
 import { type Color, colorOfClass } from "../media/palette.js";
-import { type Image, imageSize, resizeNearest } from "../media/resize.js";
+import { type ImageTensor, imageSize, resizeNearest } from "../media/resize.js";
 import type { TensorOf } from "../tensor.js";
 import type { ReportClip, ReportSound } from "./report.js";
 
@@ -36,7 +36,7 @@ export async function clipPictures(
   { metrics, classes, samples }: ClipPictureOptions,
 ): Promise<ReportClip> {
   const seen = new Set<number>();
-  const picture = async (frame: Image, labels: Image, color: Color): Promise<string> => {
+  const picture = async (frame: ImageTensor, labels: ImageTensor, color: Color): Promise<string> => {
     if (classes) for (const label of labels.data) seen.add(label);
     return overlayAddress(frame, labels, (label) => (classes ? colorOfClass(label) : color));
   };
@@ -97,7 +97,7 @@ function normalised(levels: readonly number[]): number[] {
 }
 
 /** Item `index` of the first axis. */
-function slice(tensor: TensorOf<"u8">, index: number): Image {
+function slice(tensor: TensorOf<"u8">, index: number): ImageTensor {
   const shape = tensor.shape.slice(1);
   const size = shape.reduce((n, d) => n * d, 1);
   return { dtype: "u8", shape, data: tensor.data.subarray(index * size, (index + 1) * size) };
@@ -105,8 +105,8 @@ function slice(tensor: TensorOf<"u8">, index: number): Image {
 
 /** A frame `u8[H,W,3]` with labels `u8[H,W]` painted over it, as the address of a JPEG. */
 async function overlayAddress(
-  frame: Image,
-  labels: Image,
+  frame: ImageTensor,
+  labels: ImageTensor,
   colorOf: (label: number) => Color,
 ): Promise<string> {
   const { height, width } = imageSize(frame);

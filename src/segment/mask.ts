@@ -1,7 +1,7 @@
 /** The mask of one frame at the source's size, what is reported of it, and its way to a picture. */
 import { labelPicture, type PaintOptions, paintLabels } from "../media/painting.js";
 import { type Color, colorOfClass, SOUNDING_COLOR } from "../media/palette.js";
-import type { Image } from "../media/resize.js";
+import type { ImageTensor } from "../media/resize.js";
 import { type ProbabilityMap, upsample } from "./probability-map.js";
 
 /** A rectangle in pixels: left, top, width, height. */
@@ -127,7 +127,7 @@ export function overlayColor(index: number, names: readonly string[]): Color {
  * context.putImageData(new ImageData(new Uint8ClampedArray(data.buffer), width, height), 0, 0);
  * ```
  */
-export function paintMask(mask: Mask, options: Partial<PaintOptions> = {}): Image {
+export function paintMask(mask: Mask, options: Partial<PaintOptions> = {}): ImageTensor {
   const { width, height, labels: data, labelNames: names } = mask;
   const colorOf = (index: number) => overlayColor(index, names);
   return paintLabels({ shape: [height, width], data }, { colorOf, ...options });
@@ -137,6 +137,6 @@ export function paintMask(mask: Mask, options: Partial<PaintOptions> = {}): Imag
  * A mask as datasets keep it: white where something sounds, `u8[height,width]`, or, for several classes, the colors of
  * AVSS label images, `u8[height,width,3]`.
  */
-export function maskPicture({ width, height, labels, labelNames: names }: Mask): Image {
+export function maskPicture({ width, height, labels, labelNames: names }: Mask): ImageTensor {
   return labelPicture({ shape: [height, width], data: labels }, isSemantic(names));
 }

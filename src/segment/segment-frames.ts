@@ -2,10 +2,10 @@
 import type { Predictor } from "../inference/predictor.js";
 import { VGGISH_RATE_HZ } from "../media/log-mel.js";
 import { resample } from "../media/resample.js";
-import { type Image, imageSize, resizeBilinear } from "../media/resize.js";
+import { type ImageTensor, imageSize, resizeBilinear } from "../media/resize.js";
 import { fullStep } from "../media/step-times.js";
 import type { StepFrame } from "../media/video.js";
-import { type Audio, toMono } from "../media/wav.js";
+import { type Sound, toMono } from "../media/wav.js";
 import { nextTask, type SegmentedFrame, type SegmentOptions, segmentStream } from "./step-stream.js";
 
 /** Pictures and sound in memory. */
@@ -14,13 +14,13 @@ export interface FramesInput {
    * One picture per second, `u8[H,W,3]` RGB or `u8[H,W,4]` RGBA (alpha is ignored), all of one size. AVSBench takes
    * the last picture of each second.
    */
-  readonly frames: Iterable<Image> | AsyncIterable<Image>;
+  readonly frames: Iterable<ImageTensor> | AsyncIterable<ImageTensor>;
   /** Sound from the first picture's second on; without it the sound is silent. */
-  readonly audio?: Audio | undefined;
+  readonly audio?: Sound | undefined;
 }
 
 /** Drops the alpha channel. Throws `TypeError` for anything but RGB and RGBA; `what` names the picture. */
-export function rgbOf(image: Image, what = "picture"): Image {
+export function rgbOf(image: ImageTensor, what = "picture"): ImageTensor {
   const { height, width, channels } = imageSize(image);
   if (channels === 3) return image;
   if (channels !== 4) {

@@ -1,7 +1,7 @@
 /** A decoded frame as the model sees it. */
 import type { VideoSample } from "mediabunny";
 import { MediaError } from "../errors.js";
-import { type Image, resizeBilinear, turn } from "../media/resize.js";
+import { type ImageTensor, resizeBilinear, turn } from "../media/resize.js";
 import { isYuvMatrix, rgbOfYuv, type YuvFrame } from "../media/yuv.js";
 import { rgbOf } from "../segment/segment-frames.js";
 
@@ -13,7 +13,7 @@ export async function framePicture(
   sample: VideoSample,
   matrix: string | undefined,
   side: number,
-): Promise<Image> {
+): Promise<ImageTensor> {
   const yuv = sample.flip ? undefined : await planesOf(sample, matrix);
   return yuv ? turn(rgbOfYuv(yuv, side, side), sample.rotation) : resizeBilinear(drawn(sample), side, side);
 }
@@ -25,7 +25,7 @@ async function planesOf(sample: VideoSample, matrix = "smpte170m"): Promise<YuvF
   const { width, height } = sample.visibleRect;
   const bytes = new Uint8Array(sample.allocationSize());
   const layout = await sample.copyTo(bytes);
-  const plane = (index: number, shape: readonly number[]): Image => {
+  const plane = (index: number, shape: readonly number[]): ImageTensor => {
     const offset = layout[index]?.offset ?? 0;
     const length = shape.reduce((a, b) => a * b);
     if (bits === "8") return { dtype: "u8", shape, data: bytes.subarray(offset, offset + length) };
@@ -46,7 +46,7 @@ async function planesOf(sample: VideoSample, matrix = "smpte170m"): Promise<YuvF
 }
 
 /** The frame as a page would show it. */
-function drawn(sample: VideoSample): Image {
+function drawn(sample: VideoSample): ImageTensor {
   const { displayWidth: width, displayHeight: height } = sample;
   const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
   if (!context) throw new MediaError("the browser gives no canvas to draw frames on");

@@ -7,7 +7,7 @@ import { exampleCount, VGGISH_RATE_HZ } from "../../media/log-mel.js";
 import { readGray, readRgb } from "../../media/node/image-file.js";
 import { readWavFile } from "../../media/node/wav-file.js";
 import { classOfColor } from "../../media/palette.js";
-import { type Image, imageSize } from "../../media/resize.js";
+import { type ImageTensor, imageSize } from "../../media/resize.js";
 import { toMono } from "../../media/wav.js";
 import { loadTorchTensor } from "../../weights/node/load.js";
 import type { Split, Task } from "../clip.js";
@@ -171,7 +171,7 @@ async function checkClip(
 ): Promise<string | undefined> {
   const missing = new Set(await missingFiles(dataset.folder, clip, "auto"));
   for (const file of missing) findings.error("missing", `${path.join(dataset.folder, file)} is missing`);
-  const read = async (file: string, decode: (file: string) => Promise<Image>) =>
+  const read = async (file: string, decode: (file: string) => Promise<ImageTensor>) =>
     missing.has(file)
       ? undefined
       : findings.attempt("unreadable", () => decode(path.join(dataset.folder, file)));
@@ -198,14 +198,14 @@ async function checkClip(
   return findings.attempt("audio", () => checkSound(dataset.folder, clip, findings));
 }
 
-function sizeText(image: Image): string {
+function sizeText(image: ImageTensor): string {
   const { width, height } = imageSize(image);
   return `${width}x${height}`;
 }
 
 function checkMask(
   { task, classCount }: CheckedDataset,
-  { mask, file }: { readonly mask: Image; readonly file: string },
+  { mask, file }: { readonly mask: ImageTensor; readonly file: string },
   findings: Findings,
 ): void {
   if (task === "avss") {
@@ -224,7 +224,7 @@ function checkMask(
 }
 
 /** How many pixels have colors of no class, if any. */
-function foreignColors({ data }: Image, classCount: number): string | undefined {
+function foreignColors({ data }: ImageTensor, classCount: number): string | undefined {
   let pixels = 0;
   let example = "";
   for (let i = 0; i < data.length; i += 3) {

@@ -7,11 +7,11 @@ import { readGray, readRgb } from "../../media/node/image-file.js";
 import { readWavFile } from "../../media/node/wav-file.js";
 import { classOfColor } from "../../media/palette.js";
 import {
-  type Image,
+  type ImageTensor,
   imageSize,
   resizeBilinear,
   resizeNearest,
-  shortSideCentreCrop,
+  shortSideCenterCrop,
 } from "../../media/resize.js";
 import { toMono } from "../../media/wav.js";
 import { describe, type TensorOf } from "../../tensor.js";
@@ -94,17 +94,17 @@ function asDatasetError(error: unknown, files: ClipFiles): unknown {
 }
 
 /** A frame or mask at the model's size: cropped to a square in AVSS training, stretched otherwise. */
-function resized(image: Image, request: ClipRequest, filter: "bilinear" | "nearest"): Image {
+function resized(image: ImageTensor, request: ClipRequest, filter: "bilinear" | "nearest"): ImageTensor {
   const side = request.imageSize;
   if (request.task === "avss" && request.files.split === "train") {
-    return shortSideCentreCrop(image, side, filter);
+    return shortSideCenterCrop(image, side, filter);
   }
   const { height, width } = imageSize(image);
   if (height === side && width === side) return image;
   return (filter === "bilinear" ? resizeBilinear : resizeNearest)(image, side, side);
 }
 
-function checkSameSize(mask: Image, maskPath: string, frame: Image, framePath: string): void {
+function checkSameSize(mask: ImageTensor, maskPath: string, frame: ImageTensor, framePath: string): void {
   const [m, f] = [imageSize(mask), imageSize(frame)];
   if (m.height === f.height && m.width === f.width) return;
   throw new DatasetError(
@@ -114,7 +114,7 @@ function checkSameSize(mask: Image, maskPath: string, frame: Image, framePath: s
 }
 
 /** A binary mask, `u8[H,W]` of 0 and 1: pixels of 128 and above are 1. Throws `DatasetError`. */
-export async function readBinary(maskPath: string): Promise<Image> {
+export async function readBinary(maskPath: string): Promise<ImageTensor> {
   const gray = await readGray(maskPath);
   let brightest = 0;
   const data = gray.data.map((value) => {
@@ -130,7 +130,7 @@ export async function readBinary(maskPath: string): Promise<Image> {
 }
 
 /** A semantic label image as class indices, `u8[H,W]`. Throws `DatasetError`. */
-export async function readClasses(maskPath: string, classCount: number): Promise<Image> {
+export async function readClasses(maskPath: string, classCount: number): Promise<ImageTensor> {
   return classesOf(await readRgb(maskPath), maskPath, classCount, allowedForeignColors);
 }
 
@@ -138,7 +138,12 @@ export async function readClasses(maskPath: string, classCount: number): Promise
  * The class indices, `u8[H,W]`, of a label image in the colors of the classes, `u8[H,W,3]`. Pixels of other colors are
  * background. Throws `DatasetError` when they are more than the fraction `allowed` of all pixels.
  */
-export function classesOf({ data, shape }: Image, maskPath: string, classCount: number, allowed = 0): Image {
+export function classesOf(
+  { data, shape }: ImageTensor,
+  maskPath: string,
+  classCount: number,
+  allowed = 0,
+): ImageTensor {
   const classes = new Uint8Array(data.length / 3);
   let foreign = 0;
   let example = "";

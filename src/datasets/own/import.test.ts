@@ -7,7 +7,7 @@ import test, { type TestContext } from "node:test";
 import { DatasetError, LockedError, OutputError } from "../../errors.js";
 import { encodePng } from "../../media/node/image-file.js";
 import { type Labels, labelPicture } from "../../media/painting.js";
-import type { Image } from "../../media/resize.js";
+import type { ImageTensor } from "../../media/resize.js";
 import { writeFileAtomic } from "../../node/files.js";
 import { checkDataset } from "../avsbench/check.js";
 import { openDataset } from "../avsbench/open-dataset.js";
@@ -75,7 +75,7 @@ test("AVSS: masks name classes by number or by colour", async (t) => {
   const { source, root } = await labelled(t, 3);
   const classes = ["disc", "star"];
   /** Masks of video `i` with the class `label` where something sounds. */
-  const relabel = async (i: number, picture: (labels: Labels) => Image, label = 2): Promise<void> => {
+  const relabel = async (i: number, picture: (labels: Labels) => ImageTensor, label = 2): Promise<void> => {
     const { data } = renderClip(spec(i)).masks;
     for (let second = 0; second < 5; second++) {
       const labels = data.slice(second * size * size, (second + 1) * size * size).map((v) => label * v);
@@ -83,7 +83,11 @@ test("AVSS: masks name classes by number or by colour", async (t) => {
       await writeFileAtomic(path.join(source, `my video ${i}`, `mask_${second}.png`), png);
     }
   };
-  const numbered = ({ shape, data }: Labels): Image => ({ dtype: "u8", shape, data: Uint8Array.from(data) });
+  const numbered = ({ shape, data }: Labels): ImageTensor => ({
+    dtype: "u8",
+    shape,
+    data: Uint8Array.from(data),
+  });
   await relabel(0, numbered);
   await relabel(1, (labels) => labelPicture(labels, true));
   const options = { task: "avss", source, root, imageSize: size, classes } as const;

@@ -1,7 +1,7 @@
 /** Reads the masks of one's own videos. */
 import { AvsegError, DatasetError, listSome } from "../../errors.js";
 import { readRgb } from "../../media/node/image-file.js";
-import { type Image, imageSize } from "../../media/resize.js";
+import { type ImageTensor, imageSize } from "../../media/resize.js";
 import type { VideoInfo } from "../../media/video.js";
 import { classesOf, readBinary } from "../avsbench/load-clip.js";
 import type { Task } from "../clip.js";
@@ -24,7 +24,7 @@ export interface MaskFile {
 const masksAtOnce = 4;
 
 /** A mask at the video's size, `u8[H,W]`: 0 and 1, or class indices (AVSS). Throws `DatasetError`. */
-export async function readMask({ file, info }: MaskFile, meaning: MaskMeaning): Promise<Image> {
+export async function readMask({ file, info }: MaskFile, meaning: MaskMeaning): Promise<ImageTensor> {
   const mask = meaning.task === "avss" ? await readLabels(file, meaning) : await readBinary(file);
   const { width, height } = imageSize(mask);
   if (width === info.width && height === info.height) return mask;
@@ -38,7 +38,7 @@ export async function readMask({ file, info }: MaskFile, meaning: MaskMeaning): 
  * A semantic mask as class indices, `u8[H,W]`. A gray image whose values are all class numbers holds those; any other
  * image holds the classes' colours, which are those of PASCAL VOC, as many annotation tools write them.
  */
-async function readLabels(file: string, { classes = [] }: MaskMeaning): Promise<Image> {
+async function readLabels(file: string, { classes = [] }: MaskMeaning): Promise<ImageTensor> {
   const image = await readRgb(file);
   const { data, shape } = image;
   const numbers = data.filter((_, i) => i % 3 === 0);

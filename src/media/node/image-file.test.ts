@@ -5,7 +5,7 @@ import path from "node:path";
 import test from "node:test";
 import sharp from "sharp";
 import { MediaError } from "../../errors.js";
-import type { Image } from "../resize.js";
+import type { ImageTensor } from "../resize.js";
 import { encodePng, readGray, readRgb } from "./image-file.js";
 
 async function folder(t: test.TestContext): Promise<string> {
@@ -14,8 +14,8 @@ async function folder(t: test.TestContext): Promise<string> {
   return dir;
 }
 
-const gray: Image = { dtype: "u8", shape: [2, 3], data: Uint8Array.of(0, 1, 7, 128, 254, 255) };
-const rgb: Image = { dtype: "u8", shape: [1, 2, 3], data: Uint8Array.of(255, 0, 3, 9, 200, 40) };
+const gray: ImageTensor = { dtype: "u8", shape: [2, 3], data: Uint8Array.of(0, 1, 7, 128, 254, 255) };
+const rgb: ImageTensor = { dtype: "u8", shape: [1, 2, 3], data: Uint8Array.of(255, 0, 3, 9, 200, 40) };
 
 test("PNG files keep every pixel: gray, RGB, RGBA, palette", async (t) => {
   const dir = await folder(t);

@@ -1,7 +1,7 @@
 /** PNG and JPEG files, read and written with sharp (libvips). Decoded pixels agree with Pillow's. */
 import sharp, { type Sharp } from "sharp";
 import { MediaError } from "../../errors.js";
-import { type Image, imageSize } from "../resize.js";
+import { type ImageTensor, imageSize } from "../resize.js";
 import { readInput } from "./input-file.js";
 
 /** The largest number of pixels of an image; checked from the header, before anything is allocated. */
@@ -26,7 +26,7 @@ async function readImageBytes(path: string): Promise<Buffer> {
 }
 
 /** Decodes a PNG or JPEG to RGB, `u8[H,W,3]`; transparency is dropped. Throws `MediaError` naming the file. */
-export async function readRgb(path: string): Promise<Image> {
+export async function readRgb(path: string): Promise<ImageTensor> {
   const bytes = await readImageBytes(path);
   try {
     // Profiles and orientation tags are ignored, as Pillow does by default.
@@ -63,7 +63,7 @@ function isDeepGray(bytes: Buffer): boolean {
 }
 
 /** 16-bit gray clipped to 255, as Pillow does: taking the high byte would make 255 of a mask black. */
-async function readDeepGray(image: Sharp): Promise<Image> {
+async function readDeepGray(image: Sharp): Promise<ImageTensor> {
   const { data, info } = await image
     .removeAlpha()
     .toColourspace("grey16")
@@ -80,7 +80,7 @@ async function readDeepGray(image: Sharp): Promise<Image> {
  * Decodes a PNG or JPEG to luma, `u8[H,W]`, by Pillow's formula (gray levels stay as they are); palettes are
  * expanded first. Throws `MediaError` naming the file.
  */
-export async function readGray(path: string): Promise<Image> {
+export async function readGray(path: string): Promise<ImageTensor> {
   const { shape, data } = await readRgb(path);
   const luma = new Uint8Array(data.length / 3);
   for (let i = 0, at = 0; i < luma.length; i++, at += 3) {
@@ -93,7 +93,7 @@ export async function readGray(path: string): Promise<Image> {
  * Encodes `u8[H,W,3]` as the name of its file says: JPEG for `.jpg`, nearly lossless as its blocks would show in
  * small frames, else PNG, fast.
  */
-export async function encodeFrame(file: string, image: Image): Promise<Uint8Array> {
+export async function encodeFrame(file: string, image: ImageTensor): Promise<Uint8Array> {
   if (!/\.jpe?g$/i.test(file)) return encodePng(image, { compressionLevel: 1 });
   const { height, width } = imageSize(image);
   const raw = { width, height, channels: 3 } as const;
@@ -109,7 +109,7 @@ export interface PngOptions {
 
 /** Encodes `u8[H,W]` (gray), `u8[H,W,3]` (RGB) or `u8[H,W,4]` (RGBA, straight alpha) as PNG, losslessly. */
 export async function encodePng(
-  image: Image,
+  image: ImageTensor,
   { compressionLevel = 6 }: PngOptions = {},
 ): Promise<Uint8Array> {
   const { height, width, channels } = imageSize(image);
