@@ -1,7 +1,7 @@
 /** A whole model, small enough for any test: seeded weights, 64x64 frames, and masks that are neither empty nor full. */
 
 import { buildAvsModel } from "../src/models/avs-model.js";
-import { type AvsModelConfig, modelConfigToJson, publishedModel } from "../src/models/model-config.js";
+import { modelConfigToJson, publishedModel, type SeavsConfig } from "../src/models/model-config.js";
 import { pvtV2Config } from "../src/models/pvt-v2.js";
 import type { TensorOf } from "../src/tensor.js";
 import { writeSafetensors } from "../src/weights/node/safetensors-file.js";
@@ -10,7 +10,7 @@ import { seededParameter, seededUniform } from "./support.js";
 const base = publishedModel({ task: "s4", visual: pvtV2Config("pvt-v2-b0") });
 
 /** What `writeTinyModel` writes. */
-export const tinyConfig: AvsModelConfig = {
+export const tinyConfig: SeavsConfig = {
   ...base,
   imageSize: 64,
   visual: pvtV2Config("pvt-v2-b0", { dims: [16, 32, 40, 64], depths: [1, 1, 2, 1] }),

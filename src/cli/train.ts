@@ -98,7 +98,7 @@ function printHeader({ summary, trainer }: Training, config: Config, workDir: st
   const { parameters, forwardFlops } = summary;
   const lines = [
     `task ${config.task}, ${summary.trainClips} clips to train on, ${summary.valClips} to validate (${config.training.valSplit})`,
-    `parameters: ${millions(parameters.total)} in all, ${millions(parameters.trainable)} trained, ${millions(parameters.decoder)} decoder, ${millions(parameters.visualEncoder)} visual encoder`,
+    `parameters: ${millions(parameters.total)} in all, ${millions(parameters.trained)} trained; visual encoder ${millions(parameters.visualEncoder)}, audio encoder ${millions(parameters.audioEncoder)}`,
     `encoders: visual ${summary.encoders.visual ?? "random"}, audio ${summary.encoders.audio ?? "random"}`,
     `forward of one clip: ${(forwardFlops / 1e9).toFixed(1)} GFLOP`,
     `writing to ${workDir}`,

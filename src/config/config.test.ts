@@ -20,7 +20,7 @@ function message(text: string, ...set: string[]): string {
 test("the task alone gives the published recipe", () => {
   const s4 = read("task: s4");
   assert.equal(s4.training.epochs, 30);
-  assert.deepEqual(s4.training.losses, { dice: 1, focal: 0, bce: 0, crossEntropy: 0 });
+  assert.deepEqual(s4.training.losses, { dice: 1, focal: 0, bce: 0, crossEntropy: 0, matching: 0, mix: 0 });
   assert.equal(s4.training.optimizer.learningRate, 6e-5);
   assert.equal(s4.training.valSplit, "val");
   assert.equal(s4.model.decoder.project, false);
@@ -111,3 +111,34 @@ test("syntax errors have a line, and hostile files are harmless", () => {
   assert.match(message("- task: s4"), /x\.yaml: expected lines of key: value, found a list/);
   assert.match(message("s4"), /x\.yaml: expected lines of key: value, found "s4"/);
 });
+
+test("other systems have their own published recipes and settings", () => {
+  const tpavi = read("task: ms3\nmodel: {kind: tpavi}");
+  assert.equal(tpavi.training.epochs, 30);
+  assert.deepEqual(pickLosses(tpavi), { bce: 1, matching: 0.5 });
+  assert.equal(tpavi.training.optimizer.kind, "adam");
+  assert.equal(tpavi.model.visual.freezeEpochs, 0);
+  const avsegformer = read("task: s4\nmodel: {kind: avsegformer}");
+  assert.deepEqual(pickLosses(avsegformer), { dice: 1, mix: 0.1 });
+  assert.equal(avsegformer.data.imageSize, 512);
+  assert.equal(avsegformer.data.batchSize, 2);
+  assert.equal(avsegformer.training.optimizer.learningRate, 2e-5);
+  assert.equal(avsegformer.model.visual.freezeEpochs, 5);
+  assert.equal(read("task: avss\nmodel: {kind: avsegformer}").data.imageSize, 224);
+  // A part of the optimizer that is given leaves the rest as published.
+  const slow = read("task: s4\nmodel: {kind: tpavi}\ntraining: {optimizer: {learningRate: 0.1}}");
+  assert.equal(slow.training.optimizer.kind, "adam");
+  assert.equal(
+    message("task: s4\nmodel:\n  kind: tpavi\n  messenger: {queries: 3}"),
+    "model.messenger: belongs to models of kind seavs, this one is of kind tpavi (x.yaml line 4)",
+  );
+  assert.match(message("task: s4\nmodel: {tpavi: {channels: 8}}"), /belongs to models of kind tpavi/);
+  assert.match(message("task: s4\nmodel: {kind: tpavi, tpavi: {channels: 7}}"), /channels: 7 is an odd/);
+  assert.match(message("task: s4\ntraining: {losses: {mix: 1}}"), /applies to models of kind avsegformer/);
+  const matching = "training: {losses: {bce: 1, matching: 1}}";
+  assert.match(message(`task: s4\nmodel: {kind: tpavi}\n${matching}`), /in the tasks ms3 and avss/);
+});
+
+function pickLosses({ training }: ReturnType<typeof read>): object {
+  return Object.fromEntries(Object.entries(training.losses).filter(([, weight]) => weight > 0));
+}

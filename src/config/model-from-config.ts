@@ -48,14 +48,14 @@ function resolveModel(
 ): AvsModelConfig | ModelConfigProblem {
   const { weights: _weights, train: _train, pca, ...audio } = model.audio;
   const settings = {
+    kind: model.kind,
     task,
     classes,
     frameCount: data.frameCount,
     imageSize: data.imageSize,
     visual: visualSettings(model.visual).settings,
     audio: { ...audio, pca: pca !== null },
-    messenger: model.messenger,
-    decoder: model.decoder,
+    ...settingsOf(model),
   };
   const { data: resolved, error } = avsModelSchema.safeParse(settings);
   const issue = error?.issues[0];
@@ -66,6 +66,18 @@ function resolveModel(
   if (resolved === undefined) throw new Error("configuration: no model");
   const problem = modelConfigProblem(resolved);
   return problem ? located(problem) : resolved;
+}
+
+/** The sections of a model's own system. */
+function settingsOf({ kind, messenger, decoder, tpavi, avsegformer }: Config["model"]): object {
+  switch (kind) {
+    case "seavs":
+      return { messenger, decoder };
+    case "tpavi":
+      return { tpavi };
+    case "avsegformer":
+      return { avsegformer };
+  }
 }
 
 /** A problem of the model by the keys of the configuration. */

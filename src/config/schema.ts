@@ -4,11 +4,14 @@
  */
 import * as z from "zod";
 import { count, expecting, flag, fraction, integer, oneOf, section } from "../fields.js";
+import { avsegformerSettingsSchema } from "../models/avsegformer/avsegformer.js";
 import { decoderSchema } from "../models/decoder.js";
 import { messengerSchema } from "../models/messenger.js";
-import { imageSizeSchema, publishedFrameCount, tasks } from "../models/model-config.js";
+import { imageSizeSchema, modelKinds, publishedFrameCount, tasks } from "../models/model-config.js";
+import { tpaviSettingsSchema } from "../models/tpavi.js";
 import { vggishSchema } from "../models/vggish.js";
 import { visualConfigFields, visualNames } from "../models/visual-encoder.js";
+import { recipes } from "./recipes.js";
 
 const positive = expecting("a positive number", (e) => z.number(e).positive(e));
 const nonNegative = expecting("a number, 0 or more", (e) => z.number(e).min(0, e));
@@ -39,6 +42,10 @@ const losses = section({
   focal: nonNegative.default(0),
   bce: nonNegative.default(0),
   crossEntropy: nonNegative.default(0),
+  /** TPAVI, MS3 and AVSS: the masked maps of each stage match the audio. */
+  matching: nonNegative.default(0),
+  /** AVSegFormer: dice of the mask feature alone. */
+  mix: nonNegative.default(0),
 });
 
 const optimizer = section({
@@ -101,11 +108,15 @@ export const configSchema = section({
   /** Free text, e.g. the purpose of the run. */
   description: z.string("text").default(""),
   model: section({
+    /** The system: this library's own, or another published one. */
+    kind: oneOf(modelKinds).default("seavs"),
     visual: visual.prefault({}),
     audio: audio.prefault({}),
     messenger: messengerSchema.prefault({}),
     /** `project` is true for ResNet-50 by default, as published. */
     decoder: decoderSchema,
+    tpavi: tpaviSettingsSchema.prefault({}),
+    avsegformer: avsegformerSettingsSchema.prefault({}),
     /** Output classes; `null` takes them from the dataset (one logit for the binary tasks). */
     classes: count().nullable().default(null),
   }),
@@ -137,25 +148,35 @@ function under(value: unknown, defaults: Section): unknown {
   return isSection(value) ? { ...defaults, ...value } : value;
 }
 
-const taskDefaults = {
-  s4: { epochs: 30, losses: { dice: 1 }, evaluateFrom: 0 },
-  ms3: { epochs: 60, losses: { dice: 1, bce: 1 }, evaluateFrom: 0 },
-  avss: { epochs: 30, losses: { crossEntropy: 1 }, evaluateFrom: 10 },
-} as const;
-
-/** Fills in the defaults that depend on the task and on the encoder (published recipe). */
-export function withTaskDefaults(raw: unknown): unknown {
+/** Fills in the defaults that depend on the system, the task and the encoder (published recipes). */
+export function withRecipe(raw: unknown): unknown {
   if (!isSection(raw)) return raw;
   const task = tasks.find((name) => name === raw.task) ?? "s4";
-  const frameCount = publishedFrameCount[task];
   const model = under(raw.model, {});
-  const kind = isSection(model) && isSection(model.visual) ? model.visual.kind : undefined;
-  const resnet = kind === "resnet50";
-  const lossDefaults = raw.task === "ms3" && resnet ? { losses: { dice: 1 } } : {};
+  const kind = (isSection(model) && modelKinds.find((name) => name === model.kind)) || "seavs";
+  const visualKind = isSection(model) && isSection(model.visual) ? model.visual.kind : undefined;
+  const resnet = visualKind === "resnet50";
+  const { optimizer, batchSize, imageSize, freezeEpochs, ...training } = recipes[kind][task];
+  const losses = kind === "seavs" && task === "ms3" && resnet ? { losses: { dice: 1 } } : {};
+  const trained = under(raw.training, { ...training, ...losses });
   return {
     ...raw,
-    model: isSection(model) ? { ...model, decoder: under(model.decoder, { project: resnet }) } : model,
-    data: under(raw.data, { frameCount }),
-    training: under(raw.training, { ...taskDefaults[task], ...lossDefaults }),
+    model: isSection(model)
+      ? {
+          ...model,
+          visual: under(model.visual, defined({ freezeEpochs })),
+          decoder: under(model.decoder, { project: resnet }),
+        }
+      : model,
+    data: under(raw.data, defined({ frameCount: publishedFrameCount[task], batchSize, imageSize })),
+    training:
+      isSection(trained) && optimizer
+        ? { ...trained, optimizer: under(trained.optimizer, optimizer) }
+        : trained,
   };
+}
+
+/** The entries that have a value. */
+function defined(entries: Section): Section {
+  return Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined));
 }

@@ -3,7 +3,7 @@ import * as z from "zod";
 import { ConfigError } from "../errors.js";
 import { complaintOf, valueAt } from "../fields.js";
 import { modelProblem, visualSettings } from "./model-from-config.js";
-import { type Config, configSchema, withTaskDefaults } from "./schema.js";
+import { type Config, configSchema, withRecipe } from "./schema.js";
 import { nearest } from "./suggest.js";
 
 /** A key as a list of its parts, e.g. `["training", "optimizer", "learningRate"]`. */
@@ -18,7 +18,7 @@ export interface Source {
 
 /** Checks values and fills in defaults. Throws `ConfigError` for the first thing wrong. */
 export function checkConfig(source: Source): Config {
-  const complete = withTaskDefaults(source.value);
+  const complete = withRecipe(source.value);
   const result = configSchema.safeParse(complete);
   if (!result.success) {
     const issue = result.error.issues[0];
@@ -54,6 +54,7 @@ function checkTogether(config: Config, source: Source): void {
   const problem = modelProblem(config);
   if (problem) fail(problem.path, problem.message);
   const { losses, optimizer } = config.training;
+  checkSystem(config, source, fail);
   const semantic = config.task === "avss";
   const wrong = semantic ? (["dice", "focal", "bce"] as const) : (["crossEntropy"] as const);
   for (const name of wrong) {
@@ -65,6 +66,31 @@ function checkTogether(config: Config, source: Source): void {
   }
   if (optimizer.nesterov && optimizer.momentum === 0) {
     fail(["training", "optimizer", "nesterov"], "expected a momentum above 0 with it");
+  }
+}
+
+/** Sections and losses belong to one system each. */
+function checkSystem(
+  { model: { kind }, task, training: { losses } }: Config,
+  { value }: Source,
+  fail: (path: KeyPath, message: string) => never,
+): void {
+  const owners = {
+    messenger: "seavs",
+    decoder: "seavs",
+    tpavi: "tpavi",
+    avsegformer: "avsegformer",
+  } as const;
+  for (const [key, owner] of Object.entries(owners)) {
+    if (kind !== owner && valueAt(value, ["model", key]) !== undefined) {
+      fail(["model", key], `belongs to models of kind ${owner}, this one is of kind ${kind}`);
+    }
+  }
+  if (losses.matching > 0 && (kind !== "tpavi" || task === "s4")) {
+    fail(["training", "losses", "matching"], "applies to models of kind tpavi, in the tasks ms3 and avss");
+  }
+  if (losses.mix > 0 && kind !== "avsegformer") {
+    fail(["training", "losses", "mix"], "applies to models of kind avsegformer");
   }
 }
 

@@ -42,7 +42,7 @@ export function exportOutputs(
     form.frames === "u8"
       ? normalizeFrames(input("frames", [batch, imageSize, imageSize, 3], "u8"))
       : input("frames", [batch, 3, imageSize, imageSize]);
-  const logits = model.forward(
+  const { logits } = model.forward(
     {
       frames,
       embedding: embeddingOf(model, form, batch),

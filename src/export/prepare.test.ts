@@ -7,7 +7,7 @@ import { seededWeights, tinyAvss, tinyResNet, tinyS4 } from "../../test/tiny-mod
 import { CheckpointError } from "../errors.js";
 import { emitOnnx } from "../graph/index.js";
 import { buildAvsModel } from "../models/avs-model.js";
-import type { AvsModelConfig } from "../models/model-config.js";
+import type { SeavsConfig } from "../models/model-config.js";
 import { pvtV2Config } from "../models/pvt-v2.js";
 import { Pass } from "../nn/index.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
@@ -24,7 +24,7 @@ after(() => runtime.close());
 
 const plainForm: ExportForm = { clips: 1, frames: "u8", audio: "log-mel" };
 
-function feedsOf(config: AvsModelConfig, { clips }: ExportForm): Tensors {
+function feedsOf(config: SeavsConfig, { clips }: ExportForm): Tensors {
   const { frameCount, imageSize } = config;
   const n = clips * frameCount;
   const frameMask = new Float32Array(n).fill(1);
@@ -44,7 +44,7 @@ function feedsOf(config: AvsModelConfig, { clips }: ExportForm): Tensors {
 }
 
 async function exported(
-  config: AvsModelConfig,
+  config: SeavsConfig,
   precision: Precision = "fp32",
   form = plainForm,
 ): Promise<StoredGraph> {
@@ -60,12 +60,12 @@ async function run(stored: StoredGraph, feeds: Tensors): Promise<Record<string, 
   return { logits: floats(results.logits), probabilities: floats(results.probabilities) };
 }
 
-async function plain(config: AvsModelConfig, form = plainForm): Promise<Record<string, Float32Array>> {
+async function plain(config: SeavsConfig, form = plainForm): Promise<Record<string, Float32Array>> {
   const outputs = exportOutputs(buildAvsModel(config), form, new Pass({ fused: false }));
   return run({ graph: emitOnnx(outputs), weights: seededWeights(config) }, feedsOf(config, form));
 }
 
-const worstOf = async (config: AvsModelConfig, precision: Precision, form = plainForm) => {
+const worstOf = async (config: SeavsConfig, precision: Precision, form = plainForm) => {
   const [found, expected] = [
     await run(await exported(config, precision, form), feedsOf(config, form)),
     await plain(config, form),
@@ -161,7 +161,7 @@ test("a weight beyond the range of halves is named", async () => {
 
 test("8 bits: encoders and decoder, not the Messenger Blocks; masks hardly change", async () => {
   // Some layers with enough weights to be quantized.
-  const wide: AvsModelConfig = {
+  const wide: SeavsConfig = {
     ...tinyS4,
     visual: pvtV2Config("pvt-v2-b0", { dims: [16, 32, 40, 320], depths: [1, 1, 1, 1] }),
     audio: { ...tinyS4.audio, hidden: 512 },

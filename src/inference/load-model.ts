@@ -1,6 +1,7 @@
 /** From a checkpoint, wherever it lies, to a model with its weights. */
 import { CheckpointError } from "../errors.js";
-import { type AvsModel, buildAvsModel } from "../models/avs-model.js";
+import { type AvsModel, buildAvsModel, partOf } from "../models/avs-model.js";
+import type { InferenceHints } from "../models/base-config.js";
 import { type AvsModelConfig, modelConfigFromJson, modelDifference } from "../models/model-config.js";
 import { type StateDict, sizeOf } from "../tensor.js";
 import {
@@ -12,15 +13,9 @@ import {
 import { modelKeys } from "../weights/key-forms.js";
 import { closestLayoutNote } from "../weights/key-layouts.js";
 import { WeightStore } from "../weights/weight-store.js";
-import { type InferenceHints, inferModelConfig } from "./infer-config.js";
+import { inferModelConfig } from "./infer-config.js";
 import type { TrainingOrigin } from "./predictor.js";
-import {
-  gatherWeights,
-  type ModelFiles,
-  partOf,
-  type WeightFile,
-  type WeightSources,
-} from "./weight-sources.js";
+import { gatherWeights, type ModelFiles, type WeightFile, type WeightSources } from "./weight-sources.js";
 
 /** The encoders that a checkpoint leaves out, where they have moved since it was trained. */
 export type EncoderFiles = Pick<WeightSources, "visual" | "audio" | "pca">;
@@ -89,7 +84,7 @@ async function readModel(
   requireComplete(model, tensors, sources, saved !== undefined);
   const run = header && summarizeRun(header);
   const seed = run?.training.seed ?? 0;
-  const { weights, files } = await gatherWeights(model.specs, { sources, seed, modelFiles });
+  const { weights, files } = await gatherWeights(model, { sources, seed, modelFiles });
   for (const [part, { file: used, sha256 }] of Object.entries(files)) {
     const trainedOn = frozen[part];
     if (trainedOn === undefined || trainedOn.sha256 === sha256) continue;
@@ -152,10 +147,11 @@ function requireComplete(
   const file = whole?.file ?? "";
   const sources = { visual_encoder: visual, audio_encoder: audio, "audio_encoder.pproc": pca };
   const absent = model.specs.filter(({ key }) => {
-    const part = partOf(key);
+    const part = partOf(key, model.encoders);
     return !tensors.has(key) && !key.endsWith("num_batches_tracked") && !(part && sources[part]);
   });
-  const isRandom = ({ key }: { readonly key: string }): boolean => seeded && partOf(key) !== undefined;
+  const isRandom = ({ key }: { readonly key: string }): boolean =>
+    seeded && partOf(key, model.encoders) !== undefined;
   const values = absent.filter(isRandom).reduce((n, { shape }) => n + sizeOf(shape), 0);
   if (values > maxRandomValues) {
     throw new CheckpointError(

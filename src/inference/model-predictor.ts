@@ -24,7 +24,7 @@ export function inferenceGraph(
   clips: number,
   { embedded = false, ...options }: InferenceGraphOptions = {},
 ): OnnxGraph {
-  const logits = forwardOf(model, clips, new Pass(), { embedded });
+  const { logits } = forwardOf(model, clips, new Pass(), { embedded });
   return emitOnnx({ logits }, options);
 }
 

@@ -1,12 +1,10 @@
 /** Where a model's weights come from: encoders from their files, a checkpoint over them, the rest from the seed. */
+import { type AvsModel, type EncoderPart, partOf } from "../models/avs-model.js";
 import { initialState, type ParameterSpec } from "../nn/index.js";
 import type { StateDict, Tensor } from "../tensor.js";
 import type { Container } from "../weights/detect.js";
 import { encoderKeys } from "../weights/key-forms.js";
 import { matchStateDict } from "../weights/state-dict.js";
-
-/** The parts of a model that come from files of their own, by state-dict prefix. */
-export type EncoderPart = "visual_encoder" | "audio_encoder" | "audio_encoder.pproc";
 
 /** Where weights come from; a part without a file starts from the seed. */
 export interface WeightSources {
@@ -55,11 +53,11 @@ export interface GatheredWeights {
 }
 
 /**
- * Gathers the weights of `specs`. Throws `CheckpointError` when a file is missing, damaged or does not fit.
+ * Gathers the weights of a model. Throws `CheckpointError` when a file is missing, damaged or does not fit.
  * Files of encoders may have keys in any form that `encoderKeys` knows; classifiers (`head.`, `fc.`) are left out.
  */
 export async function gatherWeights(
-  specs: readonly ParameterSpec[],
+  { specs, encoders }: Pick<AvsModel, "specs" | "encoders">,
   {
     sources,
     seed,
@@ -73,18 +71,18 @@ export async function gatherWeights(
 ): Promise<GatheredWeights> {
   const weights = new Map<string, Tensor>();
   const files: Record<string, WeightFile> = {};
-  const parts: [EncoderPart, string | null | undefined][] = [
-    ["visual_encoder", sources.visual],
-    ["audio_encoder", sources.audio],
-    ["audio_encoder.pproc", sources.pca],
+  const parts: [EncoderPart, prefix: string, string | null | undefined][] = [
+    ["visual_encoder", `${encoders.visual}.`, sources.visual],
+    ["audio_encoder", `${encoders.audio}.`, sources.audio],
+    ["audio_encoder.pproc", `${encoders.audio}.pproc.`, sources.pca],
   ];
   const whole = sources.whole?.tensors;
-  for (const [part, source] of parts) {
-    const own = specs.filter((spec) => partOf(spec.key) === part);
+  for (const [part, prefix, source] of parts) {
+    const own = specs.filter((spec) => partOf(spec.key, encoders) === part);
     // What the whole model's file holds anyway need not be there, nor be read.
     if (!source || own.length === 0 || own.every((spec) => whole?.has(spec.key))) continue;
     const { tensors } = await modelFiles.weights(source);
-    for (const [key, tensor] of encoderWeights(part, own, tensors, source)) weights.set(key, tensor);
+    for (const [key, tensor] of encoderWeights(prefix, own, tensors, source)) weights.set(key, tensor);
     files[part] = { file: source, sha256: await modelFiles.sha256(source) };
   }
   if (sources.whole) {
@@ -97,20 +95,12 @@ export async function gatherWeights(
   return { weights, files };
 }
 
-/** The part that a key belongs to, or `undefined` for Messenger Blocks and decoder. Adapters are never in files of encoders. */
-export function partOf(key: string): EncoderPart | undefined {
-  if (key.startsWith("audio_encoder.pproc.")) return "audio_encoder.pproc";
-  if (key.startsWith("audio_encoder.")) return "audio_encoder";
-  return key.startsWith("visual_encoder.") && !/\.lora_[AB]$/.test(key) ? "visual_encoder" : undefined;
-}
-
 function encoderWeights(
-  part: EncoderPart,
+  prefix: string,
   specs: readonly ParameterSpec[],
   found: StateDict,
   file: string,
 ): Map<string, Tensor> {
-  const prefix = `${part}.`;
   const expected = specs.map(({ key, shape, dtype }) => ({
     key: key.slice(prefix.length),
     shape,

@@ -36,7 +36,7 @@ export interface VisualEncoderDefinition<S extends z.ZodObject> {
   problem?(config: z.infer<S>): { readonly key: string; readonly message: string } | undefined;
   /** Builds the encoder's parameters under `scope`. */
   build(scope: Scope, config: z.infer<S>): VisualEncoder;
-  /** Settings of the encoder that a published state dict holds under `visual_encoder.`; `undefined` for another one. */
+  /** Settings of the encoder whose published state dict has these tensors; `undefined` for another one. */
   infer(shapes: StateDictShapes): z.infer<S> | undefined;
 }
 

@@ -1,8 +1,8 @@
 /** The model's forward pass from named inputs, as training, validation and inference feed them. */
 
-import { input, type Value } from "../graph/index.js";
+import { input } from "../graph/index.js";
 import type { Pass } from "../nn/index.js";
-import type { AvsModel } from "./avs-model.js";
+import type { AvsModel, AvsOutputs } from "./avs-model.js";
 import { normalizeFrames } from "./normalize-frames.js";
 import { audioWidth } from "./vggish.js";
 
@@ -15,10 +15,15 @@ export interface ForwardOptions {
 }
 
 /**
- * Logits of `clips` clips from the inputs `frames` `u8[B*T,H,W,3]`, `logMel` `f32[B*T,1,96,64]` or `embedding`
- * `f32[B*T,128]`, and for AVSS `keep` `f32[B*T]`.
+ * The outputs of `clips` clips from the inputs `frames` `u8[B*T,H,W,3]`, `logMel` `f32[B*T,1,96,64]` or `embedding`
+ * `f32[B*T,128]`, and for AVSS `frameMask` `f32[B*T]`.
  */
-export function forwardOf(model: AvsModel, clips: number, pass: Pass, options: ForwardOptions = {}): Value {
+export function forwardOf(
+  model: AvsModel,
+  clips: number,
+  pass: Pass,
+  options: ForwardOptions = {},
+): AvsOutputs {
   const { frameCount, imageSize } = model.config;
   const n = clips * frameCount;
   const frames = normalizeFrames(input("frames", [n, imageSize, imageSize, 3], "u8"));

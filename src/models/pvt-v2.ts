@@ -34,7 +34,7 @@ import {
   zeros,
 } from "../nn/index.js";
 import { defineVisualEncoder, type PerStage, type VisualEncoder } from "./encoder-definition.js";
-import type { StateDictShapes } from "./state-dict-shapes.js";
+import { countLayers, type StateDictShapes } from "./state-dict-shapes.js";
 
 /** Sizes of a PVTv2, with the values that all published sizes share as defaults. */
 export const pvtSchema = section({
@@ -231,18 +231,19 @@ export function pvtV2(scope: Scope, config: PvtConfig): VisualEncoder {
   };
 }
 
-function inferPvt({ has, shape, size }: StateDictShapes): PvtConfig | undefined {
-  if (!has("visual_encoder.patch_embed1.proj.weight")) return undefined;
+function inferPvt(shapes: StateDictShapes): PvtConfig | undefined {
+  const { has, shape, size } = shapes;
+  if (!has("patch_embed1.proj.weight")) return undefined;
   const stages = (read: (stage: number) => number): PerStage => [read(1), read(2), read(3), read(4)];
-  const first = (stage: number, rest: string) => `visual_encoder.block${stage}.0.${rest}`;
-  const depth = (stage: number) => {
-    let k = 0;
-    while (has(`visual_encoder.block${stage}.${k}.norm1.weight`)) k++;
-    return Math.max(k, 1);
-  };
+  const first = (stage: number, rest: string) => `block${stage}.0.${rest}`;
   return pvtV2Config("pvt-v2-b0", {
-    dims: stages((s) => size(`visual_encoder.patch_embed${s}.proj.weight`)),
-    depths: stages(depth),
+    dims: stages((s) => size(`patch_embed${s}.proj.weight`)),
+    depths: stages((s) =>
+      Math.max(
+        1,
+        countLayers(shapes, (k) => `block${s}.${k}.norm1.weight`),
+      ),
+    ),
     mlpRatios: stages((s) => size(first(s, "mlp.fc1.weight")) / size(first(s, "mlp.fc1.weight"), 1)),
     reductions: stages((s) => shape(first(s, "attn.sr.weight"))?.[2] ?? 1),
     loraRank: shape(first(1, "attn.q.lora_A"))?.[0] ?? 0,

@@ -110,5 +110,5 @@ export const resnetEncoder = defineVisualEncoder({
   dims: () => resnetDims,
   build: resnet50,
   infer: ({ has }: StateDictShapes) =>
-    has("visual_encoder.conv1.weight") ? resnetSchema.parse({ kind: "resnet50" }) : undefined,
+    has("conv1.weight") ? resnetSchema.parse({ kind: "resnet50" }) : undefined,
 });

@@ -6,25 +6,26 @@ import { wasmRuntime } from "../../test/wasm.js";
 import { assertPublishedKeys, classesThatDiffer, zooClip, zooReference } from "../../test/zoo.js";
 import { constant, emitOnnx } from "../graph/index.js";
 import { Pass } from "../nn/index.js";
+import { buildAvsModel } from "./avs-model.js";
 import { publishedModel } from "./model-config.js";
 import { pvtV2Config } from "./pvt-v2.js";
-import { buildTpavi, type TpaviConfig, tpaviSchema } from "./tpavi.js";
+import { type TpaviConfig, type TpaviSettings, tpaviSchema } from "./tpavi.js";
 
 const seventyOne = Array.from({ length: 71 }, (_, i) => `class ${i}`);
 
 /** A published variant: `s4_pvt2` and its like. */
-function published(name: string, changes: Partial<TpaviConfig> = {}): TpaviConfig {
+function published(name: string, tpavi: Partial<TpaviSettings> = {}): TpaviConfig {
   const avss = name.startsWith("avss");
   const { task, classes, frameCount, visual, audio } = publishedModel({
     task: avss ? "avss" : "s4",
     visual: name.endsWith("res50") ? { kind: "resnet50", freezeBatchNorm: false } : pvtV2Config("pvt-v2-b5"),
     ...(avss && { classes: seventyOne }),
   });
-  return tpaviSchema.parse({ kind: "tpavi", task, classes, frameCount, visual, audio, ...changes });
+  return tpaviSchema.parse({ kind: "tpavi", task, classes, frameCount, visual, audio, tpavi });
 }
 
 /** A small model on 64x64 frames. */
-function small(changes: Partial<TpaviConfig> = {}): TpaviConfig {
+function small(tpavi: Partial<TpaviSettings> = {}, changes: Partial<TpaviConfig> = {}): TpaviConfig {
   return tpaviSchema.parse({
     kind: "tpavi",
     task: "ms3",
@@ -37,10 +38,17 @@ function small(changes: Partial<TpaviConfig> = {}): TpaviConfig {
       mlpRatios: [4, 4, 4, 4],
     }),
     audio: { widths: [4, 4, 4, 4, 4, 4], hidden: 8 },
-    channels: 16,
+    tpavi: { channels: 16, ...tpavi },
     ...changes,
   });
 }
+
+/** Ten seconds of three classes. */
+const padded: Partial<TpaviConfig> = {
+  task: "avss",
+  classes: ["background", "dog", "piano"],
+  frameCount: 10,
+};
 
 const ten = {
   frames: constant(seededInput("frames", [10, 3, 64, 64], 2)),
@@ -50,7 +58,7 @@ const ten = {
 
 test("state dicts have the published keys and shapes", async () => {
   for (const name of ["s4_pvt2", "s4_res50", "avss_pvt2", "avss_res50"]) {
-    const { specs } = buildTpavi(published(name));
+    const { specs } = buildAvsModel(published(name));
     // VGGish is a file of its own in this system.
     const file = specs.filter(({ key }) => !key.startsWith("vggish."));
     const encoder = name.endsWith("res50") ? "resnet." : "encoder_backbone.";
@@ -67,8 +75,8 @@ for (const { name, config } of cases) {
   test(`${name}: logits, maps and audio of the published code`, async (t) => {
     const reference = await zooReference("tpavi");
     const feeds = zooClip(config.task === "avss" ? "avss" : "s4");
-    const model = buildTpavi(config);
-    const { logits, maps, audio } = model.outputs(
+    const model = buildAvsModel(config);
+    const { logits, matching } = model.forward(
       {
         frames: inputLike("frames", feeds.frames),
         embedding: model.embedAudio(inputLike("logMel", feeds.logMel)),
@@ -78,8 +86,8 @@ for (const { name, config } of cases) {
     );
     const outputs = Object.fromEntries([
       ["logits", logits],
-      ...maps.map((map, i) => [`returned_map${i + 1}`, map]),
-      ...audio.map((value, i) => [`tpavi${i + 1}_audio`, value]),
+      ...(matching?.maps ?? []).map((map, i) => [`returned_map${i + 1}`, map]),
+      ...(matching?.audio ?? []).map((value, i) => [`tpavi${i + 1}_audio`, value]),
     ]);
     const found = await evaluate(outputs, feeds);
     for (const key of reference.keys(name)) {
@@ -99,18 +107,21 @@ for (const { name, config } of cases) {
 }
 
 test("the product without scores gives what the published order gives, for audio and frames", async () => {
-  const forms: Record<string, Partial<TpaviConfig>> = {
-    audio: {},
-    frames: { attendAudio: false, attendVisual: true },
-    both: { attendVisual: true },
-    "padded clips": { task: "avss", classes: ["background", "dog", "piano"], frameCount: 10 },
-    "some stages": { stages: [1, 3] },
+  const forms: Record<string, TpaviConfig> = {
+    audio: small(),
+    frames: small({ attendAudio: false, attendVisual: true }),
+    both: small({ attendVisual: true }),
+    "padded clips": small({}, padded),
+    "some stages": small({ stages: [1, 3] }),
   };
-  for (const [form, changes] of Object.entries(forms)) {
-    const model = buildTpavi(small(changes));
+  for (const [form, config] of Object.entries(forms)) {
+    const model = buildAvsModel(config);
     const outputs = (fused: boolean) => {
-      const { logits, maps } = model.outputs(ten, new Pass({ fused }));
-      return Object.fromEntries([["logits", logits], ...maps.map((map, i) => [`map ${i}`, map])]);
+      const { logits, matching } = model.forward(ten, new Pass({ fused }));
+      return Object.fromEntries([
+        ["logits", logits],
+        ...(matching?.maps ?? []).map((map, i) => [`map ${i}`, map]),
+      ]);
     };
     const [short, long] = [await evaluate(outputs(true), {}), await evaluate(outputs(false), {})];
     for (const [key, { data }] of Object.entries(short)) {
@@ -120,9 +131,9 @@ test("the product without scores gives what the published order gives, for audio
 });
 
 test("padded frames have logits of zero, and decoding some frames gives their logits", async () => {
-  const model = buildTpavi(small({ task: "avss", classes: ["background", "dog", "piano"], frameCount: 10 }));
-  const all = model.forward(ten, new Pass());
-  const some = model.forward({ ...ten, decodeEvery: 5 }, new Pass());
+  const model = buildAvsModel(small({}, padded));
+  const { logits: all } = model.forward(ten, new Pass());
+  const { logits: some } = model.forward({ ...ten, decodeEvery: 5 }, new Pass());
   const found = await evaluate({ all, some }, {});
   const size = 3 * 64 * 64;
   const frames = Array.from({ length: 10 }, (_, i) => found.all?.data.slice(i * size, (i + 1) * size));
@@ -138,7 +149,7 @@ const wasm = wasmRuntime();
 after(() => wasm.close());
 
 test("WASM finds the same logits", async () => {
-  const logits = buildTpavi(small({ attendVisual: true })).forward(ten, new Pass());
+  const { logits } = buildAvsModel(small({ attendVisual: true })).forward(ten, new Pass());
   const { logits: here } = await evaluate({ logits }, {});
   const graph = emitOnnx({ logits });
   const weights = new Map(graph.parameters.map((p) => [p.name, seededParameter(p.name, p.shape)]));
@@ -148,15 +159,15 @@ test("WASM finds the same logits", async () => {
 });
 
 test("impossible models are refused", () => {
-  const refused = (changes: Partial<TpaviConfig>, message: RegExp) =>
-    assert.throws(() => buildTpavi(small(changes)), message);
-  refused({ frameCount: 6 }, /frameCount 6 is not a multiple of 5/);
-  refused({ channels: 15 }, /channels 15 is an odd number/);
-  refused({ attendAudio: false }, /both false/);
-  refused({ classes: ["a", "b"] }, /2 classes in a binary task/);
+  const refused = (config: TpaviConfig, message: RegExp) =>
+    assert.throws(() => buildAvsModel(config), message);
+  refused(small({}, { frameCount: 6 }), /frameCount: 6 steps are not a multiple of 5/);
+  refused(small({ channels: 15 }), /tpavi\.channels: 15 is an odd number/);
+  refused(small({ attendAudio: false }), /both false/);
+  refused(small({}, { classes: ["a", "b"] }), /2 classes in a binary task/);
   const six = { ...ten, frames: constant(seededInput("frames", [6, 3, 64, 64], 2)) };
   assert.throws(
-    () => buildTpavi(small()).forward(six, new Pass()),
+    () => buildAvsModel(small()).forward(six, new Pass()),
     /6 frames are not a multiple of 5 \(tpavi_b1\)/,
   );
 });

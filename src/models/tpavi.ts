@@ -30,7 +30,6 @@ import {
   layerNorm,
   linear,
   normalInit,
-  type ParameterSpec,
   type Pass,
   projection,
   Scope,
@@ -40,23 +39,22 @@ import {
   upsampledConv,
   zeros,
 } from "../nn/index.js";
-import type { AvsInputs } from "./avs-model.js";
-import { avsModelSchema } from "./model-config.js";
+import type { AvsInputs, AvsModel, AvsOutputs } from "./avs-model.js";
+import {
+  baseShape,
+  type EncoderPrefixes,
+  type InferenceHints,
+  inferBase,
+  type ModelConfigProblem,
+  problemAt,
+  type Task,
+} from "./base-config.js";
+import type { StateDictShapes } from "./state-dict-shapes.js";
 import { audioWidth, vggish } from "./vggish.js";
-import { encodeFrames, stageDims, visualEncoder } from "./visual-encoder.js";
+import { encodeFrames, stageDims, type VisualConfig, visualEncoder } from "./visual-encoder.js";
 
-const { task, classes, frameCount, imageSize, visual, audio } = avsModelSchema.shape;
-
-/** A TPAVI model, with the published values as defaults. */
-export const tpaviSchema = section({
-  kind: z.literal("tpavi"),
-  task,
-  classes,
-  /** Steps per clip; a multiple of 5. */
-  frameCount,
-  imageSize,
-  visual,
-  audio,
+/** Settings of TPAVI, with the published values as defaults. */
+export const tpaviSettingsSchema = section({
   /** Channels of the context modules and the decoder, an even number. */
   channels: count(4096).default(256),
   /** Stages, counted from 0, that have a block. */
@@ -68,33 +66,17 @@ export const tpaviSchema = section({
   /** Blocks attend to the frames themselves with the same weights (`tpavi_vv_flag`). */
   attendVisual: flag.default(false),
 });
+/** Settings of TPAVI. */
+export type TpaviSettings = Readonly<z.infer<typeof tpaviSettingsSchema>>;
+
+/** A TPAVI model; its frame count is a multiple of 5. */
+export const tpaviSchema = section({
+  kind: z.literal("tpavi"),
+  ...baseShape,
+  tpavi: tpaviSettingsSchema.prefault({}),
+});
 /** A TPAVI model. */
 export type TpaviConfig = Readonly<z.infer<typeof tpaviSchema>>;
-
-/** What a pass gives besides the logits: the audio-visual matching loss is made of it. */
-export interface TpaviOutputs {
-  /** `[N,K,H,W]` of the decoded frames. */
-  readonly logits: Value;
-  /** The rectified map of every stage, `[N,C,H,W]`. */
-  readonly maps: readonly Value[];
-  /** The audio of every stage whose block attends to it, `[N,C]`. */
-  readonly audio: readonly (Value | undefined)[];
-}
-
-/** A model: its parameters and the functions over them. */
-export interface TpaviModel {
-  readonly config: TpaviConfig;
-  /** Everything its state dict holds, buffers included. */
-  readonly specs: readonly ParameterSpec[];
-  /** The symbolic parameters by key. */
-  readonly values: ReadonlyMap<string, Value>;
-  /** log-mel `f32[N,1,96,64]` -> `f32[N,128]` */
-  embedAudio(logMel: Value): Value;
-  /** -> logits `f32[N,K,H,W]`, or of the decoded frames */
-  forward(inputs: AvsInputs, pass: Pass): Value;
-  /** The same with what a loss needs of the stages. */
-  outputs(inputs: AvsInputs, pass: Pass): TpaviOutputs;
-}
 
 /** Frames that one block joins: a constant of the published code, for ten-second clips too. */
 const groupSize = 5;
@@ -103,53 +85,53 @@ const dilations = [3, 6, 12, 18] as const;
 /** Channels of the head's convolutions. */
 const headChannels = [128, 32] as const;
 
-/** Builds a model. Throws `RangeError` when the configuration is impossible. */
-export function buildTpavi(config: TpaviConfig): TpaviModel {
-  const problem = tpaviProblem(config);
-  if (problem !== undefined) throw new RangeError(`tpavi: ${problem}`);
-  const { visual, channels } = config;
+/** State-dict prefixes of the encoders. */
+function encodersOf({ kind }: VisualConfig): EncoderPrefixes {
+  return { visual: kind === "pvt-v2" ? "encoder_backbone" : "resnet", audio: "vggish" };
+}
+
+/** Builds a model of a possible configuration. */
+export function buildTpavi(config: TpaviConfig): AvsModel {
+  const { visual, task, tpavi } = config;
+  const { channels } = tpavi;
   const root = new Scope();
-  const prefix = visual.kind === "pvt-v2" ? "encoder_backbone" : "resnet";
-  const encoder = visualEncoder(root.at(prefix), visual);
-  const audioEncoder = vggish(root.at("vggish"), config.audio);
+  const encoders = encodersOf(visual);
+  const encoder = visualEncoder(root.at(encoders.visual), visual);
+  const audioEncoder = vggish(root.at(encoders.audio), config.audio);
   const dims = stageDims(visual);
   const contexts = dims.map((inputs, i) => contextModule(root.at(`conv${i + 1}`), inputs, channels));
   const blocks = dims.map((_, i) =>
-    config.stages.includes(i) ? tpaviBlock(root.at(`tpavi_b${i + 1}`), config) : undefined,
+    tpavi.stages.includes(i) ? tpaviBlock(root.at(`tpavi_b${i + 1}`), task, tpavi) : undefined,
   );
   const decode = decoder(root, channels, config.classes.length);
 
-  const outputs = (
-    { frames, embedding, frameMask, decodeEvery = 1 }: AvsInputs,
-    pass: Pass,
-  ): TpaviOutputs => {
+  const forward = ({ frames, embedding, frameMask, decodeEvery = 1 }: AvsInputs, pass: Pass): AvsOutputs => {
     const batch = dim(frames, 0);
-    const flag = config.task === "avss" ? frameMask : undefined; // only AVSS pads clips
-    const audio = kept(embedding, flag); // [N,128]
+    const mask = task === "avss" ? frameMask : undefined; // only AVSS pads clips
+    const audio = kept(embedding, mask); // [N,128]
     const stages = encodeFrames(encoder, frames, pass).map((grid, i) => {
-      const map = kept(contexts[i]?.(toMap(grid), pass) ?? missing(i), flag); // [N,C,H,W]
+      const map = kept(contexts[i]?.(toMap(grid), pass) ?? missing(i), mask); // [N,C,H,W]
       const block = blocks[i];
       if (block === undefined) return { map: relu(map), audio: undefined };
       const joined = block(map, audio, pass);
       // The decoder rectifies its inputs in place: the loss sees the rectified maps too.
-      return { map: relu(kept(joined.map, flag)), audio: joined.audio };
+      return { map: relu(kept(joined.map, mask)), audio: joined.audio };
     });
     const decoded = (x: Value): Value =>
       decodeEvery === 1 ? x : slice(x, [{ axis: 0, start: 0, end: batch, step: decodeEvery }]);
-    const logits = decode(
-      stages.map(({ map }) => decoded(map)),
-      flag && decoded(flag),
-      pass,
-    );
-    return { logits, maps: stages.map(({ map }) => map), audio: stages.map((stage) => stage.audio) };
+    const maps = stages.map(({ map }) => map);
+    return {
+      logits: decode(maps.map(decoded), mask && decoded(mask), pass),
+      matching: { maps, audio: stages.map((stage) => stage.audio) },
+    };
   };
   return {
     config,
     specs: root.specs(),
     values: root.values(),
+    encoders,
     embedAudio: (logMel) => audioEncoder.embed(logMel),
-    forward: (inputs, pass) => outputs(inputs, pass).logits,
-    outputs,
+    forward,
   };
 }
 
@@ -157,22 +139,37 @@ function missing(stage: number): never {
   throw new RangeError(`tpavi: no context module of stage ${stage}`);
 }
 
-/** What makes `config` impossible to build; `undefined` if nothing does. */
-function tpaviProblem(config: TpaviConfig): string | undefined {
-  const { frameCount, channels, stages, attendAudio, attendVisual, classes, task } = config;
-  if (frameCount % groupSize !== 0) return `frameCount ${frameCount} is not a multiple of ${groupSize}`;
-  if (channels % 2 !== 0) return `channels ${channels} is an odd number`;
-  if (stages.length > 0 && !attendAudio && !attendVisual)
-    return "attendAudio and attendVisual are both false";
-  if (task !== "avss" && classes.length !== 1)
-    return `${classes.length} classes in a binary task, expected 1`;
+/** Checks the rules that span several keys. */
+export function tpaviProblem({ frameCount, tpavi }: TpaviConfig): ModelConfigProblem | undefined {
+  const { channels, stages, attendAudio, attendVisual } = tpavi;
+  if (frameCount % groupSize !== 0) {
+    return problemAt("frameCount", `${frameCount} steps are not a multiple of ${groupSize}`);
+  }
+  if (channels % 2 !== 0) return problemAt("tpavi.channels", `${channels} is an odd number`);
+  if (stages.length > 0 && !attendAudio && !attendVisual) {
+    return problemAt("tpavi.attendAudio", "attendAudio and attendVisual are both false");
+  }
   return undefined;
 }
 
-/** x `[N,...]` times the flag `[N]` of real frames: zero for padded ones. */
-function kept(x: Value, flag: Value | undefined): Value {
-  if (flag === undefined) return x;
-  return mul(x, reshape(flag, [dim(x, 0), ...x.shape.slice(1).map(() => 1)]));
+/** The model of a state dict with published keys; whether blocks attend to frames leaves no trace in it. */
+export function inferTpavi(shapes: StateDictShapes, hints: InferenceHints): TpaviConfig {
+  const visual = shapes.has("encoder_backbone.patch_embed1.proj.weight") ? "encoder_backbone" : "resnet";
+  const encoders = { visual, audio: "vggish" };
+  return {
+    kind: "tpavi",
+    ...inferBase(shapes, { classifier: "output_conv.4.weight", encoders }, hints),
+    tpavi: tpaviSettingsSchema.parse({
+      channels: shapes.size("output_conv.0.weight", 1),
+      stages: [0, 1, 2, 3].filter((i) => shapes.has(`tpavi_b${i + 1}.theta.weight`)),
+    }),
+  };
+}
+
+/** x `[N,...]` times the mask `[N]` of real frames: zero for padded ones. */
+function kept(x: Value, mask: Value | undefined): Value {
+  if (mask === undefined) return x;
+  return mul(x, reshape(mask, [dim(x, 0), ...x.shape.slice(1).map(() => 1)]));
 }
 
 /** The sum of four dilated 3x3 convolutions of one map.  `[N,I,H,W]` -> `[N,C,H,W]` */
@@ -214,8 +211,7 @@ function pointwise(scope: Scope, inputs: number, outputs: number) {
  * y = (theta(x) phi(audio)^T / P) g(x), P = T*H*W; then layer norm.  map `[N,C,H,W]`, audio `[N,128]` -> the same map size,
  * and the audio as the block sees it `[N,C]`.
  */
-function tpaviBlock(scope: Scope, config: TpaviConfig) {
-  const { channels, task, attendAudio, attendVisual } = config;
+function tpaviBlock(scope: Scope, task: Task, { channels, attendAudio, attendVisual }: TpaviSettings) {
   const inner = channels / 2;
   const align = (task === "avss" ? projection : linear)(scope.at("align_channel"), audioWidth, channels);
   const theta = pointwise(scope.at("theta"), channels, inner);
@@ -309,17 +305,17 @@ function decoder(scope: Scope, channels: number, classes: number) {
   const second = convolution(head.at(2), { inputs: wide, outputs: narrow });
   const classify = convolution(head.at(4), { inputs: narrow, outputs: classes, kernel: 1 });
 
-  return (maps: readonly Value[], flag: Value | undefined, pass: Pass): Value => {
+  return (maps: readonly Value[], mask: Value | undefined, pass: Pass): Value => {
     const fused = maps.reduceRight<Value | undefined>((coarser, map, i) => {
       const path = paths[i];
       if (path === undefined) throw new RangeError(`tpavi: no path of stage ${i}`);
       const joined = coarser === undefined ? map : relu(add(coarser, path.enter(map)));
       const size = { height: 2 * dim(map, 2), width: 2 * dim(map, 3) };
-      return kept(resize(path.refine(joined), { mode: "bilinear-corners", ...size }), flag);
+      return kept(resize(path.refine(joined), { mode: "bilinear-corners", ...size }), mask);
     }, undefined);
     if (fused === undefined) throw new RangeError("tpavi: no stages");
     const enlarged = upsampledConv(first(fused), second.weight, second.bias, 2, pass); // [N,32,4H,4W]
-    return kept(classify(relu(enlarged)), flag);
+    return kept(classify(relu(enlarged)), mask);
   };
 }
 

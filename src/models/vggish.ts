@@ -110,10 +110,10 @@ function postprocessor(scope: Scope): (x: Value) => Value {
 
 /** Sizes of the VGGish whose state dict has these tensors. */
 export function inferVggish({ has, size }: StateDictShapes): VggishConfig {
-  const width = (index: number) => size(`audio_encoder.features.${index}.weight`);
+  const width = (index: number) => size(`features.${index}.weight`);
   return {
     widths: [width(0), width(3), width(6), width(8), width(11), width(13)],
-    hidden: size("audio_encoder.embeddings.0.weight"),
-    pca: has("audio_encoder.pproc.pca_eigen_vectors"),
+    hidden: size("embeddings.0.weight"),
+    pca: has("pproc.pca_eigen_vectors"),
   };
 }

@@ -42,7 +42,7 @@ export function visualProblem(config: VisualConfig): { key: string; message: str
   return definitionOf(config).problem(config);
 }
 
-/** Settings of the encoder that a state dict holds under `visual_encoder.`; `undefined` for an unknown one. */
+/** Settings of the encoder whose state dict has these tensors; `undefined` for an unknown one. */
 export function inferVisual(shapes: StateDictShapes): VisualConfig | undefined {
   for (const { infer } of encoders) {
     const config = infer(shapes);

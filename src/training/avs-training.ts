@@ -11,9 +11,9 @@ import {
   type AvsModel,
   buildAvsModel,
   countParameters,
-  groupOf,
-  isAdapter,
+  type EncoderPart,
   type ParameterCounts,
+  partOf,
 } from "../models/avs-model.js";
 import { forwardOf } from "../models/forward.js";
 import type { AvsModelConfig } from "../models/model-config.js";
@@ -29,8 +29,8 @@ import type { ClipStep, TrainableModel } from "./trainer.js";
 
 /** A model that trains, with what is worth logging about it. */
 export interface AvsTrainingModel extends TrainableModel {
-  /** `trainable` counts what trains in the last epoch, when everything that is ever unfrozen does. */
-  readonly parameterCounts: ParameterCounts;
+  /** `trained` counts what trains in the last epoch, when everything that is ever unfrozen does. */
+  readonly parameterCounts: ParameterCounts & { readonly trained: number };
   /** Nominal floating-point operations of one clip's forward pass, in the plain published form. */
   readonly forwardFlops: number;
 }
@@ -57,7 +57,10 @@ export async function openTrainingModel(options: TrainingModelOptions): Promise<
   const statistics = [...training.updates.keys()];
   const trainedKeys = (epoch: number): string[] => [
     ...model.specs
-      .filter(({ key, kind }) => kind === "parameter" && plain.used.has(key) && trains(config, key, epoch))
+      .filter(
+        ({ key, kind }) =>
+          kind === "parameter" && plain.used.has(key) && trains(partOf(key, model.encoders), config, epoch),
+      )
       .map(({ key }) => key),
     ...statistics,
   ];
@@ -85,7 +88,7 @@ interface Parts extends TrainingModelOptions {
  * They are read again when the next session is opened.
  */
 class OpenedTrainingModel implements AvsTrainingModel {
-  readonly parameterCounts: ParameterCounts;
+  readonly parameterCounts: AvsTrainingModel["parameterCounts"];
   readonly forwardFlops: number;
   readonly modelConfig: AvsModelConfig;
   readonly weights: StateDict;
@@ -96,14 +99,14 @@ class OpenedTrainingModel implements AvsTrainingModel {
 
   constructor(parts: Parts) {
     const { config, model, store, runtime, embeddings, everTrained, plain } = parts;
-    const trainable = model.specs
+    const trained = model.specs
       .filter(({ key, kind }) => kind === "parameter" && everTrained.has(key))
       .reduce((sum, { shape }) => sum + sizeOf(shape), 0);
     this.#parts = parts;
     this.#embedder = config.model.audio.train
       ? undefined
       : new AudioEmbedder({ model, runtime, store, cache: embeddings });
-    this.parameterCounts = { ...countParameters(model), trainable };
+    this.parameterCounts = { ...countParameters(model), trained };
     this.forwardFlops = plain.flops;
     this.modelConfig = model.config;
     this.weights = store.resident;
@@ -135,15 +138,15 @@ class OpenedTrainingModel implements AvsTrainingModel {
   }
 }
 
-/** Whether a parameter trains in `epoch`: Messenger Blocks, decoder and adapters always, encoders when unfrozen. */
-function trains(config: Config, key: string, epoch: number): boolean {
-  const { visual, audio } = config.model;
-  switch (groupOf(key)) {
+/** Whether parameters of a part train in `epoch`: all but encoders do always, encoders when unfrozen. */
+function trains(part: EncoderPart | undefined, { model: { visual, audio } }: Config, epoch: number): boolean {
+  switch (part) {
     case "visual_encoder":
-      return isAdapter(key) || (visual.freezeEpochs >= 0 && epoch >= visual.freezeEpochs);
+      return visual.freezeEpochs >= 0 && epoch >= visual.freezeEpochs;
     case "audio_encoder":
+    case "audio_encoder.pproc":
       return audio.train;
-    default:
+    case undefined:
       return true;
   }
 }
@@ -158,7 +161,7 @@ interface PlainForm {
  * (queries and keys over a single key) still decays, one that they never use (a spare ResNet branch) does not.
  */
 function plainForm(model: AvsModel): PlainForm {
-  const logits = forwardOf(model, 1, new Pass({ fused: false }));
+  const { logits } = forwardOf(model, 1, new Pass({ fused: false }));
   const nodes = topologicalOrder([logits]);
   const leaves = nodes.filter((node) => node.op === "parameter").flatMap((node) => node.outputs);
   return { used: new Set(leaves.map(parameterName)), flops: countFlops(nodes) };
@@ -177,12 +180,13 @@ async function compileClipStep(options: StepOptions): Promise<ClipStep> {
   // S4 has, and the published loss takes, the first frame of each clip.
   const labelled = task === "s4" ? 1 : frameCount;
   const labels = clips * labelled;
-  const logits = forwardOf(model, clips, pass, {
+  const outputs = forwardOf(model, clips, pass, {
     embedded: embedder !== undefined,
     decodeEvery: frameCount / labelled,
   });
   const target = input("target", [labels, imageSize, imageSize], "u8");
-  const loss = lossOf(logits, target, input("counts", [labels]), config.training.losses);
+  const truth = { target, counts: input("counts", [labels]) };
+  const loss = lossOf(outputs, truth, config.training.losses);
   const step = await compileStep(runtime, store, {
     loss: loss.total,
     reports: loss.parts,

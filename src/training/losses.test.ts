@@ -25,7 +25,11 @@ async function differentiate(
     const clips = reshape(x, [frames / 5, 5, k * h, w]);
     used = reshape(slice(clips, [{ axis: 1, start: 0, end: 1 }]), [frames / 5, k, h, w]);
   }
-  const loss = lossOf(used, input("target", target.shape, "u8"), input("counts", counts.shape), weights);
+  const loss = lossOf(
+    { logits: used },
+    { target: input("target", target.shape, "u8"), counts: input("counts", counts.shape) },
+    weights,
+  );
   const [gradient] = gradients([{ y: loss.total }], [x]);
   assert.ok(gradient);
   const graph = emitOnnx({ loss: loss.total, gradient });
@@ -75,8 +79,10 @@ test("losses add up by their weights and survive extreme logits", async () => {
   assertClose([bce], [(2000 + Math.log1p(Math.exp(-3)) + Math.log1p(Math.exp(-2))) / 4], 1e-6, "bce");
   const total = await one({ dice: 2, focal: 0.5, bce: 0.25 });
   assertClose([total], [2 * dice + 0.5 * focal + 0.25 * bce], 1e-6, "total");
+  const truth = { target: input("y", [1, 2, 2], "u8"), counts: input("c", [1]) };
   assert.throws(
-    () => lossOf(input("x", [1, 1, 2, 2]), input("y", [1, 2, 2], "u8"), input("c", [1]), {}),
-    /at least one/,
+    () => lossOf({ logits: input("x", [1, 1, 2, 2]) }, truth, { mix: 1 }),
+    /no outputs for the mix loss/,
   );
+  assert.throws(() => lossOf({ logits: input("x", [1, 1, 2, 2]) }, truth, {}), /at least one/);
 });

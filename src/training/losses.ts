@@ -6,6 +6,7 @@ import {
   dim,
   div,
   equal,
+  greater,
   logSoftmax,
   mean,
   mul,
@@ -18,6 +19,10 @@ import {
   type Value,
   where,
 } from "../graph/index.js";
+import type { AvsOutputs } from "../models/avs-model.js";
+import { diceLoss } from "./dice-loss.js";
+import { matchingLoss } from "./matching-loss.js";
+import { mixLoss } from "./mix-loss.js";
 
 /** Weight of each loss in the total; absent or 0 leaves it out. */
 export interface LossWeights {
@@ -25,27 +30,24 @@ export interface LossWeights {
   readonly focal?: number | undefined;
   readonly bce?: number | undefined;
   readonly crossEntropy?: number | undefined;
+  /** Audio-visual matching, for TPAVI; see `matchingLoss`. */
+  readonly matching?: number | undefined;
+  /** The mask feature's own dice, for AVSegFormer; see `mixLoss`. */
+  readonly mix?: number | undefined;
+}
+
+/** Ground truth of the frames that have, or may have, some. */
+export interface Truth {
+  /** `u8[N,H,W]`: 0 and 1, or class indices for the losses of AVSS. */
+  readonly target: Value;
+  /** `f32[N]`, 1 for a frame with ground truth, else 0; only the losses of AVSS, and auxiliary ones, use it. */
+  readonly counts: Value;
 }
 
 /** The total that is minimised and the losses it is made of, unweighted, all scalars `f32[]`. */
 export interface LossValues {
   readonly total: Value;
   readonly parts: ReadonlyMap<keyof LossWeights, Value>;
-}
-
-/**
- * Dice: per frame 1 - 2 sum(p y) / (sum p^2 + sum y^2 + 2 * 0.001), p = sigmoid(logits); mean over frames.
- * @param logits `f32[N,1,H,W]`
- * @param target `f32[N,1,H,W]` of 0 and 1
- * @param counts `f32[N]`, 1 for a frame with ground truth, else 0. Default: all frames have it.
- */
-export function diceLoss(logits: Value, target: Value, counts?: Value): Value {
-  const p = sigmoid(logits);
-  const overFrame = (x: Value): Value => sum(x, { axes: [1, 2, 3] });
-  const overlap = mul(overFrame(mul(p, target)), 2);
-  const size = add(add(overFrame(mul(p, p)), overFrame(mul(target, target))), 2 * 0.001);
-  const perFrame = sub(1, div(overlap, size)); // [N]
-  return counts === undefined ? mean(perFrame) : div(sum(mul(perFrame, counts)), sum(counts));
 }
 
 /** Binary cross-entropy per pixel, without overflow: log(1 + e^x) - x y.  f32[N,1,H,W] -> f32[N,1,H,W] */
@@ -87,21 +89,29 @@ export function crossEntropyLoss(logits: Value, classes: Value, counts: Value): 
 
 /**
  * The weighted sum of the losses that `weights` names.
- * @param logits `f32[N,K,H,W]` of the frames that have, or may have, ground truth
- * @param target `u8[N,H,W]`: 0 and 1, or class indices for cross-entropy
- * @param counts `f32[N]`, which frames have ground truth; only cross-entropy heeds it
- * @throws `RangeError` when no loss has a weight
+ * @throws `RangeError` when no loss has a weight, or the model has no outputs for one
  */
-export function lossOf(logits: Value, target: Value, counts: Value, weights: LossWeights): LossValues {
+export function lossOf(outputs: AvsOutputs, { target, counts }: Truth, weights: LossWeights): LossValues {
+  const { logits, matching, maskFeature } = outputs;
   const parts = new Map<keyof LossWeights, Value>();
-  const binary = (): Value =>
+  const planes = (): Value =>
     cast(reshape(target, [dim(logits, 0), 1, dim(logits, 2), dim(logits, 3)]), "f32");
-  if (weights.dice) parts.set("dice", diceLoss(logits, binary()));
-  if (weights.focal) parts.set("focal", focalLoss(logits, binary()));
-  if (weights.bce) parts.set("bce", bceLoss(logits, binary()));
+  if (weights.dice) parts.set("dice", diceLoss(logits, planes()));
+  if (weights.focal) parts.set("focal", focalLoss(logits, planes()));
+  if (weights.bce) parts.set("bce", bceLoss(logits, planes()));
   if (weights.crossEntropy) parts.set("crossEntropy", crossEntropyLoss(logits, cast(target, "i32"), counts));
+  if (weights.matching) parts.set("matching", matchingLoss(logits, required(matching, "matching"), counts));
+  if (weights.mix) {
+    const sounding = cast(greater(planes(), 0), "f32");
+    parts.set("mix", mixLoss(required(maskFeature, "mix"), sounding, counts));
+  }
   const weighted = [...parts].map(([name, value]) => mul(value, weights[name] ?? 0));
   const [first, ...rest] = weighted;
   if (!first) throw new RangeError("losses: expected at least one with a weight above 0");
   return { total: rest.reduce((a, b) => add(a, b), first), parts };
+}
+
+function required<T>(value: T | undefined, loss: keyof LossWeights): T {
+  if (value !== undefined) return value;
+  throw new RangeError(`losses: the model has no outputs for the ${loss} loss`);
 }

@@ -18,7 +18,7 @@ import {
   sum,
   type Value,
 } from "../graph/index.js";
-import type { TpaviOutputs } from "../models/tpavi.js";
+import type { MatchingOutputs } from "../models/avs-model.js";
 
 /**
  * The predicted mask, pooled to a stage's size, weighs the stage's map; over channels, its mean should be distributed
@@ -28,7 +28,7 @@ import type { TpaviOutputs } from "../models/tpavi.js";
  * than the first is the most likely one, and frames are averaged with the weights `counts` `f32[N]`.
  * @throws `RangeError` when no stage attends to the audio
  */
-export function matchingLoss({ logits, maps, audio }: TpaviOutputs, counts: Value): Value {
+export function matchingLoss(logits: Value, { maps, audio }: MatchingOutputs, counts: Value): Value {
   const binary = dim(logits, 1) === 1;
   const found = binary ? logits : foreground(logits);
   const losses = maps.flatMap((map, i) => {

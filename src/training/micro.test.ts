@@ -18,6 +18,7 @@ const runtime = nodeRuntime();
 after(() => runtime.close());
 
 const model = buildAvsModel({
+  kind: "seavs",
   task: "ms3",
   classes: ["sounding object"],
   frameCount: 5,
@@ -52,10 +53,10 @@ test("the loss curve, gradients and final weights of training_micro", async () =
   );
   const pass = new Pass({ training: true });
   const inputs = { frames: input("frames", [5, 3, 64, 64]), embedding: input("embedding", [5, 128]) };
-  const logits = model.forward(inputs, pass);
+  const { logits } = model.forward(inputs, pass);
   assert.equal(pass.sites.length, 0);
   const target = input("target", [5, 64, 64], "u8");
-  const loss = lossOf(logits, target, input("counts", [5]), { dice: 1, bce: 1 });
+  const loss = lossOf({ logits }, { target, counts: input("counts", [5]) }, { dice: 1, bce: 1 });
   const feeds = {
     frames: seededInput("train_frames", [5, 3, 64, 64], 2),
     embedding: seededInput("train_audio", [5, 128]),

@@ -9,11 +9,10 @@ import { ClipLoader } from "../datasets/loader.js";
 import { CheckpointError, ConfigError } from "../errors.js";
 import { evaluateClips } from "../evaluation/evaluate-clips.js";
 import { EmbeddingCache } from "../inference/node/embedding-cache.js";
-import type { ParameterCounts } from "../models/avs-model.js";
 import { acquireLock, type Lock, lockInside } from "../node/lock.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import type { FrozenSource } from "../weights/checkpoint.js";
-import { openTrainingModel } from "./avs-training.js";
+import { type AvsTrainingModel, openTrainingModel } from "./avs-training.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { loadCheckpoint, readCheckpointInfo } from "./checkpoint.js";
 import { requireSameRun } from "./same-run.js";
@@ -35,7 +34,7 @@ export interface OpenTrainingOptions {
 
 /** What is worth knowing of a run before it starts. */
 export interface TrainingSummary {
-  readonly parameters: ParameterCounts;
+  readonly parameters: AvsTrainingModel["parameterCounts"];
   /** Nominal floating-point operations of one clip's forward pass; a multiply-add counts as two. */
   readonly forwardFlops: number;
   readonly trainClips: number;

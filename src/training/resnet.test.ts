@@ -174,7 +174,7 @@ test("frozen statistics: training neither uses the batch's nor touches the runni
   const own = config({ freezeBatchNorm: true });
   const model = buildAvsModel(modelFromConfig(own));
   const training = new Pass({ training: true });
-  const forward = (pass: Pass) => forwardOf(model, 1, pass, { embedded: true });
+  const forward = (pass: Pass) => forwardOf(model, 1, pass, { embedded: true }).logits;
   const [trained, still] = [forward(training), forward(new Pass())];
   assert.equal(training.updates.size, 0);
   const out = await evaluate({ trained, still }, feeds, initialState(model.specs, 1));
@@ -183,7 +183,7 @@ test("frozen statistics: training neither uses the batch's nor touches the runni
 
 test("batch statistics: the gradient of a whole model is its slope, part by part", async () => {
   const model = buildAvsModel(modelFromConfig(config({})));
-  const logits = forwardOf(model, 1, new Pass({ training: true }), { embedded: true });
+  const { logits } = forwardOf(model, 1, new Pass({ training: true }), { embedded: true });
   const seed = seededInput("seed", logits.shape);
   const weights = initialState(model.specs, 1);
   const trained = [...model.values].filter(

@@ -2,7 +2,7 @@
 import type { Config } from "../config/schema.js";
 import { diskFiles } from "../inference/node/model-files.js";
 import { gatherWeights } from "../inference/weight-sources.js";
-import { type AvsModel, isAdapter } from "../models/avs-model.js";
+import { type AvsModel, partOf } from "../models/avs-model.js";
 import type { StateDict } from "../tensor.js";
 import { type FrozenSource, readCheckpointHeader, splitTensors } from "../weights/checkpoint.js";
 import { modelKeys } from "../weights/key-forms.js";
@@ -18,7 +18,7 @@ export async function startingWeights(
 ): Promise<{ weights: StateDict; frozen: Readonly<Record<string, FrozenSource>> }> {
   const named = { visual: visual.weights, audio: audio.weights, pca: audio.pca };
   const gather = (sources: Parameters<typeof gatherWeights>[1]["sources"]) =>
-    gatherWeights(model.specs, { sources, seed, modelFiles: diskFiles });
+    gatherWeights(model, { sources, seed, modelFiles: diskFiles });
   if (init === null) {
     const { weights, files } = await gather(named);
     return { weights, frozen: files };
@@ -29,7 +29,7 @@ export async function startingWeights(
   const shapes = new Map(model.specs.map(({ key, shape }) => [key, shape.join()]));
   const tensors = new Map(
     [...(header ? parameters : modelKeys(parameters, init))].filter(
-      ([key, { shape }]) => !key.startsWith("decoder.mask_features.") || shapes.get(key) === shape.join(),
+      ([key, { shape }]) => !isClassifier(key) || shapes.get(key) === shape.join(),
     ),
   );
   // A checkpoint of ours stands on encoders, which the configuration need not name again.
@@ -43,8 +43,13 @@ export async function startingWeights(
   const frozen: Record<string, FrozenSource> = { ...files };
   const sha256 = await diskFiles.sha256(init);
   for (const part of ["visual_encoder", "audio_encoder"]) {
-    const own = model.specs.filter(({ key }) => key.startsWith(`${part}.`) && !isAdapter(key));
+    const own = model.specs.filter(({ key }) => partOf(key, model.encoders) === part);
     if (own.every(({ key }) => tensors.has(key))) frozen[part] = { file: init, sha256 };
   }
   return { weights, frozen };
+}
+
+/** Whether a parameter's shape depends on the number of classes. */
+function isClassifier(key: string): boolean {
+  return /^(decoder\.mask_features|output_conv\.4|head\.(fc|attn_fc)\.4)\./.test(key);
 }

@@ -4,28 +4,19 @@ import test from "node:test";
 import { evaluate, inputLike } from "../../test/graphs.js";
 import { assertClose, relativeError, seededInput, seededUniform } from "../../test/support.js";
 import { zooReference } from "../../test/zoo.js";
-import { add, cast, gradients, greater, mul, reshape, type Value } from "../graph/index.js";
-import type { AvsInputs } from "../models/avs-model.js";
-import { avsegformerSchema, buildAvsegformer } from "../models/avsegformer/avsegformer.js";
+import { gradients, type Value } from "../graph/index.js";
+import { buildAvsModel } from "../models/avs-model.js";
+import { avsModelSchema } from "../models/model-config.js";
 import { pvtV2Config } from "../models/pvt-v2.js";
-import { buildTpavi, tpaviSchema } from "../models/tpavi.js";
 import { Pass } from "../nn/index.js";
 import { asF32, type Tensor } from "../tensor.js";
-import { lossOf } from "./losses.js";
-import { matchingLoss } from "./matching-loss.js";
-import { mixLoss } from "./mix-loss.js";
+import { type LossWeights, lossOf } from "./losses.js";
 
-/** What a family's step consists of. */
-interface Step {
-  readonly values: ReadonlyMap<string, Value>;
-  readonly losses: readonly [main: Value, auxiliary: Value];
-  readonly auxiliaryWeight: number;
-}
-
-/** Ground truth of the step: classes, or 0 and 1, `u8[N,64,64]`, and the frames that have it. */
-interface Truth {
-  readonly target: Value;
-  readonly counts: Value;
+/** A small model, and its published losses with their weights. */
+interface Family {
+  readonly config: (avss: boolean, name: string) => unknown;
+  readonly main: { readonly binary: LossWeights; readonly semantic: LossWeights };
+  readonly auxiliary: LossWeights;
 }
 
 const side = 64;
@@ -42,31 +33,29 @@ const base = (avss: boolean) => ({
   }),
 });
 
-function tpavi(name: string, inputs: AvsInputs, { target, counts }: Truth, pass: Pass): Step {
-  const avss = name === "avss";
-  const config = { kind: "tpavi", ...base(avss), channels: 16, attendVisual: name === "ms3_vv" };
-  const model = buildTpavi(tpaviSchema.parse(config));
-  const outputs = model.outputs(inputs, pass);
-  const main = lossOf(outputs.logits, target, counts, avss ? { crossEntropy: 1 } : { bce: 1 });
-  return { values: model.values, losses: [main.total, matchingLoss(outputs, counts)], auxiliaryWeight: 0.5 };
-}
+const tpavi: Family = {
+  config: (avss, name) => ({
+    kind: "tpavi",
+    ...base(avss),
+    tpavi: { channels: 16, attendVisual: name === "ms3_vv" },
+  }),
+  main: { binary: { bce: 1 }, semantic: { crossEntropy: 1 } },
+  auxiliary: { matching: 0.5 },
+};
 
-function avsegformer(name: string, inputs: AvsInputs, { target, counts }: Truth, pass: Pass): Step {
-  const avss = name === "avss";
-  const layers = { generatorLayers: 2, encoderLayers: 2, decoderLayers: 2 };
-  const widths = { width: 32, generatorHidden: 16, hidden: 24, headHidden: 20 };
-  const counted = { heads: 4, queries: 6, points: 2, groups: 4, dropout: 0 };
-  const config = { kind: "avsegformer", ...base(avss), ...layers, ...widths, ...counted };
-  const model = buildAvsegformer(avsegformerSchema.parse(config));
-  const outputs = model.outputs(inputs, pass);
-  const main = lossOf(outputs.logits, target, counts, avss ? { crossEntropy: 1 } : { dice: 1 });
-  const sounding = reshape(cast(greater(cast(target, "f32"), 0), "f32"), [-1, 1, side, side]);
-  return {
-    values: model.values,
-    losses: [main.total, mixLoss(outputs, sounding, counts)],
-    auxiliaryWeight: 0.1,
-  };
-}
+const avsegformer: Family = {
+  config: (avss) => ({
+    kind: "avsegformer",
+    ...base(avss),
+    avsegformer: {
+      ...{ generatorLayers: 2, encoderLayers: 2, decoderLayers: 2 },
+      ...{ width: 32, generatorHidden: 16, hidden: 24, headHidden: 20 },
+      ...{ heads: 4, queries: 6, points: 2, groups: 4, dropout: 0 },
+    },
+  }),
+  main: { binary: { dice: 1 }, semantic: { crossEntropy: 1 } },
+  auxiliary: { mix: 0.1 },
+};
 
 const flags = (n: number, ones: number): Tensor => ({
   dtype: "f32",
@@ -87,13 +76,13 @@ const ten: Sizes = { frames: "frames", n: 10, real: 7, labelled: 5 };
 const two: Sizes = { frames: "frames5", n: 2, real: 2, labelled: 2 };
 const three: Sizes = { frames: "frames5", n: 3, real: 2, labelled: 1 };
 const cases = [
-  { family: "tpavi", name: "ms3", build: tpavi, sizes: five },
-  { family: "tpavi", name: "ms3_vv", build: tpavi, sizes: five },
-  { family: "tpavi", name: "avss", build: tpavi, sizes: ten },
-  { family: "avsegformer", name: "ms3", build: avsegformer, sizes: two },
-  { family: "avsegformer", name: "avss", build: avsegformer, sizes: three },
+  { family: "tpavi", name: "ms3", system: tpavi, sizes: five },
+  { family: "tpavi", name: "ms3_vv", system: tpavi, sizes: five },
+  { family: "tpavi", name: "avss", system: tpavi, sizes: ten },
+  { family: "avsegformer", name: "ms3", system: avsegformer, sizes: two },
+  { family: "avsegformer", name: "avss", system: avsegformer, sizes: three },
 ];
-for (const { family, name, build, sizes } of cases) {
+for (const { family, name, system, sizes } of cases) {
   test(`${family} ${name}: losses, gradients and running statistics of a step`, async (t) => {
     const reference = await zooReference(`${family}_gradients`);
     const avss = name === "avss";
@@ -115,18 +104,19 @@ for (const { family, name, build, sizes } of cases) {
       frameMask: inputLike("frameMask", feeds.frameMask),
     };
     const truth = { target: inputLike("target", feeds.target), counts: inputLike("counts", feeds.counts) };
-    const { values, losses, auxiliaryWeight } = build(name, inputs, truth, pass);
+    const model = buildAvsModel(avsModelSchema.parse(system.config(avss, name)));
+    const weights = { ...(avss ? system.main.semantic : system.main.binary), ...system.auxiliary };
+    const loss = lossOf(model.forward(inputs, pass), truth, weights);
 
     const start = `${name}:grad:`;
     const keys = reference
       .keys(name)
       .flatMap((key) => (key.startsWith(start) ? [key.slice(start.length)] : []));
-    const trained = [...values].filter(([key]) => keys.includes(key));
+    const trained = [...model.values].filter(([key]) => keys.includes(key));
     assert.equal(trained.length, keys.length);
-    const [main, auxiliary] = losses;
-    const wanted: Record<string, Value> = { main, auxiliary };
+    const wanted: Record<string, Value> = Object.fromEntries(loss.parts);
     const slopes = gradients(
-      [{ y: add(main, mul(auxiliary, auxiliaryWeight)) }],
+      [{ y: loss.total }],
       trained.map(([, value]) => value),
     );
     slopes.forEach((g, i) => {
@@ -137,7 +127,8 @@ for (const { family, name, build, sizes } of cases) {
     const of = (key: string) => asF32(found[key] ?? assert.fail(key), key).data;
     const expected = (key: string) => asF32(reference.tensor(`${name}:${key}`), key).data;
 
-    assertClose([...of("main"), ...of("auxiliary")], expected("losses"), 1e-5, "losses");
+    const losses = [...loss.parts.keys()].flatMap((part) => [...of(part)]);
+    assertClose(losses, expected("losses"), 1e-5, "losses");
     let worst = 0;
     for (const key of keys) {
       const gradient = of(`grad:${key}`);

@@ -22,13 +22,13 @@ export {
   OutOfMemoryError,
   OutputError,
 } from "../errors.js";
-// Models
-export type { InferenceHints } from "../inference/infer-config.js";
 export type { ClipBatch, Predictor } from "../inference/predictor.js";
 // Pictures and sound
 export { fitExamples, logMelExamples, VGGISH_RATE_HZ } from "../media/log-mel.js";
 export { type ImageTensor, resizeBilinear } from "../media/resize.js";
 export { encodeWav, readWav, type Sound, toMono } from "../media/wav.js";
+// Models
+export type { InferenceHints } from "../models/base-config.js";
 export type { AvsModelConfig, Task } from "../models/model-config.js";
 export type { Progress } from "../progress.js";
 export type { WebRuntimeOptions as RuntimeOptions } from "../runtime/web/web-runtime.js";

@@ -12,6 +12,16 @@ const WRAPPERS = /(^|\.)(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_mo
 /** Prefixes in the order of preference where several sets of weights fit. */
 const PREFERRED = ["", "model.", "module.", "net.", "network.", "backbone.", "encoder."];
 
+/** A key that every model of a system has, by the system's kind. */
+export const modelAnchors = {
+  seavs: "bridger.Fusers.0.intermediate_queries.weight",
+  tpavi: "path4.resConfUnit1.conv1.weight",
+  avsegformer: "head.transformer.encoder.layers.0.self_attn.sampling_offsets.weight",
+} as const;
+
+/** Where models hold their visual encoder. */
+const VISUAL_PARTS = ["visual_encoder.", "encoder_backbone.", "resnet.", "backbone."];
+
 /** Prefixes that are tried for one layout. No file of weights has nearly as many. */
 const MAX_PREFIXES = 64;
 
@@ -67,16 +77,19 @@ export function encoderKeys(
  * Throws `CheckpointError` naming `file` when it holds several models.
  */
 export function modelKeys(found: StateDict, file: string): StateDict {
-  const prefixes = prefixesOf(found.keys(), ["bridger.Fusers.0.intermediate_queries.weight"]);
+  const prefixes = prefixesOf(found.keys(), Object.values(modelAnchors));
   const whole = preferred(
     prefixes.map((prefix) => ({ prefix })),
     PREFERRED,
     file,
   );
   const model = whole === undefined || whole.prefix === "" ? found : taken(found, whole);
-  const part = "visual_encoder.";
-  const layout = layouts().find(({ anchors }) => anchors.some((anchor) => model.has(part + anchor)));
-  if (layout === undefined) return model;
+  const encoders = VISUAL_PARTS.flatMap((part) => layouts().map((layout) => ({ part, layout })));
+  const other = encoders.find(({ part, layout }) =>
+    layout.anchors.some((anchor) => model.has(part + anchor)),
+  );
+  if (other === undefined) return model;
+  const { part, layout } = other;
   return new Map([
     ...[...taken(model, { prefix: part, layout })].map(([key, t]): [string, Tensor] => [part + key, t]),
     ...[...model].filter(([key]) => !key.startsWith(part)),

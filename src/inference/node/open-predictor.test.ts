@@ -8,7 +8,7 @@ import { assertClose, seededInput, seededUniform } from "../../../test/support.j
 import { tinyS4 as micro, seededWeights } from "../../../test/tiny-models.js";
 import { CheckpointError } from "../../errors.js";
 import { buildAvsModel } from "../../models/avs-model.js";
-import { type AvsModelConfig, modelConfigFromJson, modelConfigToJson } from "../../models/model-config.js";
+import { modelConfigFromJson, modelConfigToJson, type SeavsConfig } from "../../models/model-config.js";
 import { normalizeFrames } from "../../models/normalize-frames.js";
 import { Pass } from "../../nn/index.js";
 import { writeSafetensors } from "../../weights/node/safetensors-file.js";
@@ -23,7 +23,7 @@ async function tempDir(t: TestContext): Promise<string> {
 }
 
 /** Metadata of a checkpoint of `avseg train`. */
-const described = (model: AvsModelConfig) => ({
+const described = (model: SeavsConfig) => ({
   format: "avseg-checkpoint-1",
   model: modelConfigToJson(model),
 });
@@ -41,7 +41,7 @@ function clips(count: number): ClipBatch {
 /** What the predictor should give: the plain form of the model. */
 async function expected(batch: ClipBatch): Promise<Float32Array> {
   const model = buildAvsModel(micro);
-  const logits = model.forward(
+  const { logits } = model.forward(
     {
       frames: normalizeFrames(inputLike("frames", batch.frames)),
       embedding: model.embedAudio(inputLike("logMel", batch.logMel)),
@@ -131,7 +131,7 @@ test("a configuration cannot make another model of a checkpoint's weights", asyn
   const file = path.join(await tempDir(t), "trained.safetensors");
   await writeSafetensors(file, seededWeights(micro), described(micro));
   const { decoder, messenger } = micro;
-  const differing: [RegExp, AvsModelConfig][] = [
+  const differing: [RegExp, SeavsConfig][] = [
     [/model\.decoder\.heads is 8, the configuration says 4/, { ...micro, decoder: { ...decoder, heads: 4 } }],
     [/model\.messenger\.heads is 8/, { ...micro, messenger: { ...messenger, heads: 16 } }],
     [/model\.decoder\.positionEncoding/, { ...micro, decoder: { ...decoder, positionEncoding: true } }],
@@ -143,7 +143,7 @@ test("a configuration cannot make another model of a checkpoint's weights", asyn
       return true;
     });
   }
-  const harmless: AvsModelConfig = {
+  const harmless: SeavsConfig = {
     ...micro,
     task: "ms3",
     imageSize: 96,

@@ -6,9 +6,10 @@ import { wasmRuntime } from "../../../test/wasm.js";
 import { assertPublishedKeys, classesThatDiffer, zooClip, zooReference } from "../../../test/zoo.js";
 import { constant, emitOnnx } from "../../graph/index.js";
 import { initialState, Pass } from "../../nn/index.js";
+import { buildAvsModel } from "../avs-model.js";
 import { publishedModel } from "../model-config.js";
 import { pvtV2Config } from "../pvt-v2.js";
-import { type AvsegformerConfig, avsegformerSchema, buildAvsegformer } from "./avsegformer.js";
+import { type AvsegformerConfig, avsegformerSchema } from "./avsegformer.js";
 
 const seventyOne = Array.from({ length: 71 }, (_, i) => `class ${i}`);
 
@@ -32,7 +33,10 @@ function published(name: string, changes: Partial<AvsegformerConfig> = {}): Avse
 }
 
 /** A small model on 64x64 frames. */
-function small(changes: Partial<AvsegformerConfig> = {}): AvsegformerConfig {
+function small(
+  settings: Partial<AvsegformerConfig["avsegformer"]> = {},
+  changes: Partial<AvsegformerConfig> = {},
+): AvsegformerConfig {
   return avsegformerSchema.parse({
     kind: "avsegformer",
     task: "ms3",
@@ -45,22 +49,23 @@ function small(changes: Partial<AvsegformerConfig> = {}): AvsegformerConfig {
       mlpRatios: [4, 4, 4, 4],
     }),
     audio: { widths: [4, 4, 4, 4, 4, 4], hidden: 8 },
-    width: 32,
-    heads: 4,
-    queries: 6,
-    generatorLayers: 2,
-    generatorHidden: 16,
-    encoderLayers: 2,
-    decoderLayers: 2,
-    points: 2,
-    hidden: 24,
-    headHidden: 20,
-    groups: 4,
+    avsegformer: {
+      ...{ generatorLayers: 2, encoderLayers: 2, decoderLayers: 2 },
+      ...{ width: 32, generatorHidden: 16, hidden: 24, headHidden: 20 },
+      ...{ heads: 4, queries: 6, points: 2, groups: 4 },
+      ...settings,
+    },
     ...changes,
   });
 }
 
-const three = ["background", "dog", "piano"];
+/** Ten seconds of three classes. */
+const padded: Partial<AvsegformerConfig> = {
+  task: "avss",
+  classes: ["background", "dog", "piano"],
+  frameCount: 10,
+};
+
 const inputs = {
   frames: constant(seededInput("frames", [10, 3, 64, 64], 2)),
   embedding: constant(seededInput("embedding", [10, 128])),
@@ -74,7 +79,7 @@ const inputs = {
 test("state dicts have the published keys and shapes", async () => {
   const prefixes = { "visual_encoder.": "backbone.", "audio_encoder.": "vggish." };
   for (const name of ["s4_pvt2", "s4_res50", "avss_pvt2", "avss_res50"]) {
-    await assertPublishedKeys(buildAvsegformer(published(name)).specs, {
+    await assertPublishedKeys(buildAvsModel(published(name)).specs, {
       system: "avsegformer",
       name,
       prefixes,
@@ -95,8 +100,8 @@ const cases = [
 for (const { name, config, clip } of cases) {
   test(`${name}: logits and mask feature of the published code`, async (t) => {
     const reference = await zooReference("avsegformer");
-    const model = buildAvsegformer(config);
-    const outputs = model.outputs(
+    const model = buildAvsModel(config);
+    const { logits, maskFeature } = model.forward(
       {
         frames: inputLike("frames", clip.frames),
         embedding: model.embedAudio(inputLike("logMel", clip.logMel)),
@@ -104,28 +109,31 @@ for (const { name, config, clip } of cases) {
       },
       new Pass(),
     );
-    const found = await evaluate({ ...outputs }, clip);
+    const found = await evaluate({ logits, maskFeature: maskFeature ?? assert.fail() }, clip);
     for (const key of reference.keys(name)) {
       if (key.endsWith("argmax")) {
         const different = classesThatDiffer(found.logits ?? assert.fail(), reference.tensor(key), [1, 4, 4]);
         t.diagnostic(`${different} pixels have another class`);
         assert.ok(different <= 10, `${different} pixels have another class`);
       } else {
-        reference.assertClose(key.endsWith("mask_feature") ? found.feature : found.logits, key);
+        reference.assertClose(key.endsWith("mask_feature") ? found.maskFeature : found.logits, key);
       }
     }
   });
 }
 
 test("the rewritten form gives what the published order gives", async () => {
-  const forms: Record<string, Partial<AvsegformerConfig>> = {
-    "one class": {},
-    "padded clips": { task: "avss", classes: three, frameCount: 10 },
-    "queries that start as the audio": { generatorLayers: 0 },
+  const forms: Record<string, AvsegformerConfig> = {
+    "one class": small(),
+    "padded clips": small({}, padded),
+    "queries that start as the audio": small({ generatorLayers: 0 }),
   };
-  for (const [form, changes] of Object.entries(forms)) {
-    const model = buildAvsegformer(small(changes));
-    const outputs = (fused: boolean) => ({ ...model.outputs(inputs, new Pass({ fused })) });
+  for (const [form, config] of Object.entries(forms)) {
+    const model = buildAvsModel(config);
+    const outputs = (fused: boolean) => {
+      const { logits, maskFeature } = model.forward(inputs, new Pass({ fused }));
+      return { logits, maskFeature: maskFeature ?? assert.fail() };
+    };
     const [short, long] = [await evaluate(outputs(true), {}), await evaluate(outputs(false), {})];
     for (const [key, { data }] of Object.entries(short)) {
       assertClose(data as Float32Array, long[key]?.data as Float32Array, 1e-5, `${form}: ${key}`);
@@ -134,10 +142,10 @@ test("the rewritten form gives what the published order gives", async () => {
 });
 
 test("frames do not meet: some frames, and a single one, have the same logits", async () => {
-  const model = buildAvsegformer(small({ task: "avss", classes: three, frameCount: 10 }));
-  const all = model.forward(inputs, new Pass());
-  const some = model.forward({ ...inputs, decodeEvery: 5 }, new Pass());
-  const single = model.forward(
+  const model = buildAvsModel(small({}, padded));
+  const { logits: all } = model.forward(inputs, new Pass());
+  const { logits: some } = model.forward({ ...inputs, decodeEvery: 5 }, new Pass());
+  const { logits: single } = model.forward(
     {
       frames: constant({
         ...seededInput("frames", [1, 3, 64, 64], 2),
@@ -161,7 +169,7 @@ test("frames do not meet: some frames, and a single one, have the same logits", 
 });
 
 test("training starts with offsets on a ring and equal weights of all points", () => {
-  const { specs } = buildAvsegformer(small({ heads: 8 }));
+  const { specs } = buildAvsModel(small({ heads: 8 }));
   const state = initialState(specs, 1);
   const attention = "head.transformer.encoder.layers.0.self_attn";
   const start = (name: string) => [...(state.get(`${attention}.${name}`)?.data ?? assert.fail(name))];
@@ -178,7 +186,7 @@ const wasm = wasmRuntime();
 after(() => wasm.close());
 
 test("WASM finds the same logits", async () => {
-  const logits = buildAvsegformer(small()).forward(inputs, new Pass());
+  const { logits } = buildAvsModel(small()).forward(inputs, new Pass());
   const { logits: here } = await evaluate({ logits }, {});
   const graph = emitOnnx({ logits });
   const weights = new Map(graph.parameters.map((p) => [p.name, seededParameter(p.name, p.shape)]));
@@ -188,9 +196,9 @@ test("WASM finds the same logits", async () => {
 });
 
 test("impossible models are refused", () => {
-  const refused = (changes: Partial<AvsegformerConfig>, message: RegExp) =>
-    assert.throws(() => buildAvsegformer(small(changes)), message);
-  refused({ heads: 5 }, /width 32 is not a multiple of 5 heads/);
-  refused({ groups: 5 }, /width 32 is not a multiple of 5 groups/);
-  refused({ classes: three }, /3 classes in a binary task/);
+  const refused = (config: AvsegformerConfig, message: RegExp) =>
+    assert.throws(() => buildAvsModel(config), message);
+  refused(small({ heads: 5 }), /avsegformer\.width: 32 is not a multiple of 5 heads/);
+  refused(small({ groups: 5 }), /avsegformer\.width: 32 is not a multiple of 5 groups/);
+  refused(small({}, { classes: ["a", "b"] }), /2 classes in a binary task/);
 });

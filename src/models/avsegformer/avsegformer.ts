@@ -4,40 +4,30 @@
  *
  * N frames, each on its own; C the width; S tokens of the three coarser stages; Q queries.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { count, fraction, integer, section } from "../../fields.js";
 import { add, concat, dim, mul, reshape, slice, type Value } from "../../graph/index.js";
+import { linear, normalInit, type Pass, Scope, toMap, toTokens, xavierUniform } from "../../nn/index.js";
+import type { AvsInputs, AvsModel, AvsOutputs } from "../avs-model.js";
 import {
-  linear,
-  normalInit,
-  type ParameterSpec,
-  type Pass,
-  Scope,
-  toMap,
-  toTokens,
-  xavierUniform,
-} from "../../nn/index.js";
-import type { AvsInputs } from "../avs-model.js";
-import { avsModelSchema } from "../model-config.js";
+  baseShape,
+  type EncoderPrefixes,
+  type InferenceHints,
+  inferBase,
+  type ModelConfigProblem,
+  problemAt,
+  type Task,
+} from "../base-config.js";
 import { sinePositions } from "../sine-positions.js";
+import { countLayers, type StateDictShapes } from "../state-dict-shapes.js";
 import { audioWidth, vggish } from "../vggish.js";
 import { encodeFrames, stageDims, visualEncoder } from "../visual-encoder.js";
 import { convGroupNorm, maskFeature, maskHead, mixer } from "./mask-head.js";
 import { queryGenerator } from "./query-generator.js";
 import { transformer } from "./transformer.js";
 
-const { task, classes, frameCount, imageSize, visual, audio } = avsModelSchema.shape;
-
-/** An AVSegFormer, with the published values as defaults. */
-export const avsegformerSchema = section({
-  kind: z.literal("avsegformer"),
-  task,
-  classes,
-  frameCount,
-  /** Published: 512 for S4 and MS3, 224 for AVSS. */
-  imageSize,
-  visual,
-  audio,
+/** Settings of AVSegFormer, with the published values as defaults. */
+export const avsegformerSettingsSchema = section({
   /** Channels of tokens, queries and maps; a multiple of `heads` and `groups`. */
   width: count(4096).default(256),
   /** Heads of every attention. */
@@ -58,42 +48,31 @@ export const avsegformerSchema = section({
   groups: count(4096).default(32),
   dropout: fraction.default(0.1),
 });
+
+/** An AVSegFormer. */
+export const avsegformerSchema = section({
+  kind: z.literal("avsegformer"),
+  ...baseShape,
+  avsegformer: avsegformerSettingsSchema.prefault({}),
+});
 /** An AVSegFormer. */
 export type AvsegformerConfig = Readonly<z.infer<typeof avsegformerSchema>>;
 
-/** What a pass gives: the auxiliary loss compares the mask feature with the mask. */
-export interface AvsegformerOutputs {
-  /** `[N,K,H,W]` of the decoded frames. */
-  readonly logits: Value;
-  /** `[N,C,H/4,W/4]` of the decoded frames, after the mixer. */
-  readonly feature: Value;
-}
+/** Side of the published frames. */
+export const avsegformerImageSize = { s4: 512, ms3: 512, avss: 224 } as const satisfies Record<Task, number>;
 
-/** A model: its parameters and the functions over them. */
-export interface AvsegformerModel {
-  readonly config: AvsegformerConfig;
-  /** Everything its state dict holds, buffers included. */
-  readonly specs: readonly ParameterSpec[];
-  /** The symbolic parameters by key. */
-  readonly values: ReadonlyMap<string, Value>;
-  /** log-mel `f32[N,1,96,64]` -> `f32[N,128]` */
-  embedAudio(logMel: Value): Value;
-  /** -> logits `f32[N,K,H,W]`, or of the decoded frames */
-  forward(inputs: AvsInputs, pass: Pass): Value;
-  /** The same with what the auxiliary loss needs. */
-  outputs(inputs: AvsInputs, pass: Pass): AvsegformerOutputs;
-}
+/** State-dict prefixes of the encoders. */
+const encoders: EncoderPrefixes = { visual: "backbone", audio: "vggish" };
 
-/** Builds a model. Throws `RangeError` when the configuration is impossible. */
-export function buildAvsegformer(config: AvsegformerConfig): AvsegformerModel {
-  const problem = avsegformerProblem(config);
-  if (problem !== undefined) throw new RangeError(`avsegformer: ${problem}`);
-  const { width, heads, queries, groups } = config;
+/** Builds a model of a possible configuration. */
+export function buildAvsegformer(config: AvsegformerConfig): AvsModel {
+  const sizes = config.avsegformer;
+  const { width, heads, queries, groups } = sizes;
   const dims = stageDims(config.visual);
   const levels = dims.length - 1; // the finest stage is for the mask alone
   const root = new Scope();
-  const encoder = visualEncoder(root.at("backbone"), config.visual);
-  const audioEncoder = vggish(root.at("vggish"), config.audio);
+  const encoder = visualEncoder(root.at(encoders.visual), config.visual);
+  const audioEncoder = vggish(root.at(encoders.audio), config.audio);
   const audioProjection = linear(root.at("audio_proj"), audioWidth, width);
   const head = root.at("head");
   const enter = dims.map((inputs, i) =>
@@ -102,14 +81,14 @@ export function buildAvsegformer(config: AvsegformerConfig): AvsegformerModel {
   const levelEmbedding = head.param("level_embed", [levels, width], normalInit(1));
   const learned = head.at("learnable_query").param("weight", [queries, width], xavierUniform(width, queries));
   const generate = queryGenerator(head.at("query_generator"), {
-    ...config,
-    layers: config.generatorLayers,
-    hidden: config.generatorHidden,
+    ...sizes,
+    layers: sizes.generatorLayers,
+    hidden: sizes.generatorHidden,
   });
-  const transform = transformer(head.at("transformer"), { ...config, levels });
+  const transform = transformer(head.at("transformer"), { ...sizes, levels });
   const join = maskFeature(head, width, groups);
   const mix = mixer(head.at("fusion_block"), width, heads);
-  const decode = maskHead(head, { ...config, hidden: config.headHidden, classes: config.classes.length });
+  const decode = maskHead(head, { ...sizes, hidden: sizes.headHidden, classes: config.classes.length });
 
   /** The four maps of the decoded frames, `[N,C,H,W]`. */
   const encode = (frames: Value, decoded: (x: Value) => Value, pass: Pass): Value[] => {
@@ -120,15 +99,12 @@ export function buildAvsegformer(config: AvsegformerConfig): AvsegformerModel {
     return encodeFrames(encoder, frames, pass).map((grid) => decoded(toMap(grid)));
   };
 
-  const outputs = (
-    { frames, embedding, frameMask, decodeEvery = 1 }: AvsInputs,
-    pass: Pass,
-  ): AvsegformerOutputs => {
+  const forward = ({ frames, embedding, frameMask, decodeEvery = 1 }: AvsInputs, pass: Pass): AvsOutputs => {
     const end = dim(frames, 0);
     const decoded = (x: Value): Value =>
       decodeEvery === 1 ? x : slice(x, [{ axis: 0, start: 0, end, step: decodeEvery }]);
-    const flag = config.task === "avss" ? frameMask && decoded(frameMask) : undefined; // only AVSS pads clips
-    const kept = (x: Value): Value => (flag === undefined ? x : mul(x, reshape(flag, [dim(x, 0), 1, 1, 1])));
+    const mask = config.task === "avss" ? frameMask && decoded(frameMask) : undefined; // only AVSS pads clips
+    const kept = (x: Value): Value => (mask === undefined ? x : mul(x, reshape(mask, [dim(x, 0), 1, 1, 1])));
 
     const heard = audioProjection(decoded(embedding)); // [N,C]
     const batch = dim(heard, 0);
@@ -165,24 +141,55 @@ export function buildAvsegformer(config: AvsegformerConfig): AvsegformerModel {
     const { height, width: columns } = first;
     const encoded = slice(memory, [{ axis: 1, start: 0, end: height * columns }]);
     const feature = mix(join(finest, toMap({ tokens: encoded, height, width: columns })), audio, pass);
-    return { logits: kept(decode(asked, feature, pass)), feature: kept(feature) };
+    return { logits: kept(decode(asked, feature, pass)), maskFeature: kept(feature) };
   };
   return {
     config,
     specs: root.specs(),
     values: root.values(),
+    encoders,
     embedAudio: (logMel) => audioEncoder.embed(logMel),
-    forward: (inputs, pass) => outputs(inputs, pass).logits,
-    outputs,
+    forward,
   };
 }
 
-/** What makes `config` impossible to build; `undefined` if nothing does. */
-function avsegformerProblem({ width, heads, groups, task, classes }: AvsegformerConfig): string | undefined {
-  if (width % heads !== 0) return `width ${width} is not a multiple of ${heads} heads`;
-  if (width % groups !== 0) return `width ${width} is not a multiple of ${groups} groups`;
-  if (width % 4 !== 0) return `width ${width} is not a multiple of 4, as sine positions need`;
-  if (task !== "avss" && classes.length !== 1)
-    return `${classes.length} classes in a binary task, expected 1`;
-  return undefined;
+/** Checks the rules that span several keys. */
+export function avsegformerProblem({ avsegformer }: AvsegformerConfig): ModelConfigProblem | undefined {
+  const { width, heads, groups } = avsegformer;
+  const multiple = (of: number, what: string) =>
+    width % of === 0
+      ? undefined
+      : problemAt("avsegformer.width", `${width} is not a multiple of ${of}${what}`);
+  return multiple(heads, " heads") ?? multiple(groups, " groups") ?? multiple(4, ", as sine positions need");
+}
+
+/** The model of a state dict with published keys; heads, groups and image size are assumed as published. */
+export function inferAvsegformer(shapes: StateDictShapes, hints: InferenceHints): AvsegformerConfig {
+  const transformer = "head.transformer";
+  const layers = (name: string) => countLayers(shapes, (k) => `${name}.layers.${k}.norm1.weight`);
+  const generatorLayers = layers("head.query_generator");
+  const published = avsegformerSettingsSchema.parse({});
+  const levels = shapes.size("head.level_embed");
+  const samples = shapes.size(`${transformer}.encoder.layers.0.self_attn.attention_weights.weight`);
+  return {
+    kind: "avsegformer",
+    ...inferBase(
+      shapes,
+      { classifier: "head.fc.4.weight", encoders, imageSize: avsegformerImageSize },
+      hints,
+    ),
+    avsegformer: avsegformerSettingsSchema.parse({
+      width: shapes.size("head.learnable_query.weight", 1),
+      queries: shapes.size("head.learnable_query.weight"),
+      generatorLayers,
+      ...(generatorLayers > 0 && {
+        generatorHidden: shapes.size("head.query_generator.layers.0.ffn.0.weight"),
+      }),
+      encoderLayers: layers(`${transformer}.encoder`),
+      decoderLayers: layers(`${transformer}.decoder`),
+      points: samples / (levels * published.heads),
+      hidden: shapes.size(`${transformer}.encoder.layers.0.linear1.weight`),
+      headHidden: shapes.size("head.mlp.layers.0.weight"),
+    }),
+  };
 }

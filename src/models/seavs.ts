@@ -1,0 +1,141 @@
+/**
+ * The whole model of "A simple baseline for parameter efficient audio-visual segmentation": frozen encoders,
+ * a Messenger Block after each visual stage, and the decoder. State-dict keys as published.
+ */
+import * as z from "zod";
+import { section } from "../fields.js";
+import { dim, mul, reshape, slice, type Value } from "../graph/index.js";
+import { Scope, toMap } from "../nn/index.js";
+import type { AvsModel } from "./avs-model.js";
+import {
+  baseShape,
+  binaryClasses,
+  type EncoderPrefixes,
+  type InferenceHints,
+  inferBase,
+  type ModelConfigProblem,
+  problemAt,
+  publishedFrameCount,
+  type Task,
+} from "./base-config.js";
+import { decoder, decoderSchema, type StageFeatures } from "./decoder.js";
+import { messenger, messengerSchema } from "./messenger.js";
+import type { StateDictShapes } from "./state-dict-shapes.js";
+import { audioWidth, vggish } from "./vggish.js";
+import { stageDims, type VisualConfig, visualEncoder } from "./visual-encoder.js";
+
+/** A model of this system; its frame count is a multiple of `messenger.frames`. */
+export const seavsSchema = section({
+  kind: z.literal("seavs"),
+  ...baseShape,
+  messenger: messengerSchema.prefault({}),
+  decoder: decoderSchema.prefault({}),
+});
+/** A model of this system. */
+export type SeavsConfig = Readonly<z.infer<typeof seavsSchema>>;
+
+/**
+ * A published model: the task's frames and classes, and the form of the decoder that belongs to the encoder. `changes`
+ * replaces parts of it.
+ * @example publishedModel({ task: "s4", visual: pvtV2Config("pvt-v2-b5") })
+ */
+export function publishedModel({
+  task,
+  visual,
+  classes = binaryClasses,
+  ...changes
+}: Partial<SeavsConfig> & { readonly task: Task; readonly visual: VisualConfig }): SeavsConfig {
+  const decoder = { project: visual.kind === "resnet50", ...changes.decoder };
+  const frameCount = publishedFrameCount[task];
+  return seavsSchema.parse({ kind: "seavs", frameCount, ...changes, task, visual, classes, decoder });
+}
+
+/** Checks the rules that span several keys. */
+export function seavsProblem(config: SeavsConfig): ModelConfigProblem | undefined {
+  const { messenger, decoder, imageSize, frameCount } = config;
+  if (frameCount % messenger.frames !== 0) {
+    const text = `${frameCount} steps are not a multiple of messenger.frames (${messenger.frames})`;
+    return problemAt("frameCount", text);
+  }
+  if (messenger.width % messenger.heads !== 0) {
+    return problemAt("messenger.width", `${messenger.width} is not a multiple of ${messenger.heads} heads`);
+  }
+  // The embedding is added to the attended queries, which the published widths allow.
+  if (messenger.width !== audioWidth) {
+    return problemAt(
+      "messenger.width",
+      `${messenger.width} is not ${audioWidth}, the width of the embedding`,
+    );
+  }
+  const fused = decoder.project ? [decoder.convDim] : stageDims(config.visual);
+  const odd = fused.find((d) => d % decoder.heads !== 0);
+  if (odd !== undefined) {
+    return problemAt("decoder.heads", `${odd} channels are not a multiple of ${decoder.heads} heads`);
+  }
+  const tooLarge = decoder.reductions.findIndex((r, i) => r > imageSize / 2 ** (i + 2));
+  if (tooLarge >= 0) {
+    const text = `${decoder.reductions[tooLarge]} leaves no token of stage ${tooLarge + 1}`;
+    return problemAt("decoder.reductions", text);
+  }
+  return undefined;
+}
+
+/** The model of a state dict with published keys; heads and reductions of the decoder are assumed as published. */
+export function inferSeavs(shapes: StateDictShapes, hints: InferenceHints): SeavsConfig {
+  const base = inferBase(shapes, { classifier: "decoder.mask_features.weight", encoders }, hints);
+  const published = publishedModel(base);
+  const queries = "bridger.Fusers.0.intermediate_queries.weight";
+  return {
+    ...published,
+    messenger: { ...published.messenger, queries: shapes.size(queries), width: shapes.size(queries, 1) },
+    decoder: {
+      ...published.decoder,
+      project: shapes.has("decoder.audio_proj_1.weight"),
+      channel: shapes.has("decoder.fusion_block_0.channel_attn.atten.in_proj_weight"),
+      convDim: shapes.size("decoder.layer_1.weight"),
+    },
+  };
+}
+
+/** State-dict prefixes of the encoders. */
+const encoders: EncoderPrefixes = { visual: "visual_encoder", audio: "audio_encoder" };
+
+/** Builds a model of a possible configuration. */
+export function buildSeavs(config: SeavsConfig): AvsModel {
+  const root = new Scope();
+  const encoder = visualEncoder(root.at(encoders.visual), config.visual);
+  const { dims } = encoder;
+  const audio = vggish(root.at(encoders.audio), config.audio);
+  // All that audio and visual exchange passes through few and small layers.
+  const bridger = root.at("bridger").fullPrecision();
+  const fusers = dims.map((channels, i) => messenger(bridger.at("Fusers").at(i), channels, config.messenger));
+  const decode = decoder(root.at("decoder"), dims, config.classes.length, config.decoder);
+
+  return {
+    config,
+    specs: root.specs(),
+    values: root.values(),
+    encoders,
+    embedAudio: (logMel) => audio.embed(logMel),
+    forward({ frames, embedding, frameMask, decodeEvery = 1 }, pass) {
+      const batch = dim(frames, 0);
+      const audioToken = reshape(embedding, [batch, 1, audioWidth]);
+      const decoded = (x: Value): Value =>
+        decodeEvery === 1 ? x : slice(x, [{ axis: 0, start: 0, end: batch, step: decodeEvery }]);
+      // Padded frames count as empty: in the features that the decoder sees, and in the logits.
+      const masked = (x: Value): Value => {
+        if (frameMask === undefined || config.task !== "avss") return x;
+        return mul(x, reshape(decoded(frameMask), [dim(x, 0), ...x.shape.slice(1).map(() => 1)]));
+      };
+      let map = encoder.stem(frames, pass);
+      const features = fusers.map((fuse, i): StageFeatures => {
+        const grid = encoder.stage(i, map, pass);
+        const { audio: fusedAudio, visual: tokens } = fuse({ audio: audioToken, visual: grid.tokens }, pass);
+        const fused = { ...grid, tokens };
+        if (i + 1 < fusers.length) map = toMap(fused);
+        return { audio: decoded(fusedAudio), visual: { ...grid, tokens: masked(decoded(tokens)) } };
+      });
+      return { logits: masked(decode(features, pass)) };
+    },
+  };
+}
