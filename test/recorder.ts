@@ -1,8 +1,8 @@
 /** What a model is given and what it says, by the same code in Node and in a page, which imports this very file. */
-import type { Predictor, SegmentedFrame } from "../src/index.js";
+import type { Predictor, SegmentedFrame, SegmentOptions } from "../src/index.js";
 
 /** The `segmentVideo` of Node or of browsers. */
-type Segment = (file: string, model: Predictor) => AsyncIterable<SegmentedFrame>;
+type Segment = (file: string, model: Predictor, options?: SegmentOptions) => AsyncIterable<SegmentedFrame>;
 
 /** A second of a video as a model sees it. */
 export interface Labelled {
@@ -15,7 +15,7 @@ export interface Labelled {
 /** Segments a video. */
 export async function labelsOf(segment: Segment, file: string, model: Predictor): Promise<Labelled[]> {
   const seconds: Labelled[] = [];
-  for await (const { mask, timeSeconds, peak } of segment(file, model)) {
+  for await (const { mask, timeSeconds, peak } of segment(file, model, { silenceGate: false })) {
     const labels = mask.labels.filter((_, i) => i % 7 === 0);
     seconds.push({
       time: timeSeconds,

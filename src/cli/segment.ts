@@ -18,6 +18,7 @@ interface Options {
   readonly config?: string | undefined;
   readonly out: string;
   readonly overlay: boolean;
+  readonly silenceGate: boolean;
   readonly provider: NonNullable<RuntimeOptions["provider"]>;
   readonly verbose?: boolean | undefined;
 }
@@ -37,6 +38,7 @@ export function segmentCommand(): Command {
     )
     .option("--out <dir>", "folder for the results, one below it per video", "segments")
     .option("--no-overlay", "write masks and segments.json only")
+    .option("--no-silence-gate", "keep what the model predicts for silent seconds (no sample above -60 dBFS)")
     .addOption(
       new Option("--provider <name>", "what runs the model").choices(["cpu", "webgpu"]).default("cpu"),
     )
@@ -102,12 +104,17 @@ function describeModel(file: string, { config, trainedOn }: LoadedPredictor): st
 async function segmentOne(
   video: string,
   predictor: LoadedPredictor,
-  options: { outDir: string; overlay: boolean; description: string; signal: AbortSignal },
+  options: Pick<Options, "overlay" | "silenceGate"> & {
+    outDir: string;
+    description: string;
+    signal: AbortSignal;
+  },
 ): Promise<SegmentationSummary> {
   let progress: Progress | undefined;
   const summary = await writeSegmentation(video, predictor, {
     outDir: options.outDir,
     overlay: options.overlay,
+    silenceGate: options.silenceGate,
     modelDescription: options.description,
     signal: options.signal,
     onProgress: ({ done, total }) => {

@@ -56,7 +56,8 @@ test("pictures of any number: a mask each at their size, alpha ignored, progress
   );
   assert.ok(frames.some((f) => f.peak > 0.1));
   const silent = await all(segmentFrames({ frames: clip.frames.slice(0, 1) }, model));
-  assert.equal(silent[0]?.peak, 0);
+  assert.deepEqual([silent[0]?.peak, silent[0]?.silent, silent[0]?.mask.regions], [0, true, []]);
+  assert.ok(frames.every((frame) => !frame.silent));
 });
 
 test("no pictures give no masks; other sizes and forms are refused", async () => {

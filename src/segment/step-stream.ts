@@ -5,6 +5,7 @@ import type { Progress } from "../progress.js";
 import { type Mask, maskOf } from "./mask.js";
 import { predictSteps } from "./predict-steps.js";
 import type { ProbabilityMap } from "./probability-map.js";
+import { isSilent, silenced } from "./silence.js";
 
 /** Frames and sound on their way to the model: ffmpeg makes them in Node, WebCodecs in a browser. */
 export interface StepStream {
@@ -30,6 +31,8 @@ export interface SegmentedFrame {
   readonly probabilities: ProbabilityMap;
   /** Largest magnitude of the step's sound, 0 to 1; 0 is digital silence. */
   readonly peak: number;
+  /** Whether the step's sound never exceeds -60 dBFS. Its mask is then empty, unless `silenceGate` is false. */
+  readonly silent: boolean;
 }
 
 /** Options of the functions that segment. */
@@ -37,19 +40,23 @@ export interface SegmentOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called after every frame, in seconds. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
+  /** Whether masks of silent seconds are empty, whatever the model predicts. Default: true. */
+  readonly silenceGate?: boolean | undefined;
 }
 
 /** Segments a stream and closes it, also when the caller stops early. Throws the signal's reason when aborted. */
 export async function* segmentStream(
   { frames, sound, size, totalSeconds }: StepStream,
   model: Predictor,
-  { signal, onProgress }: SegmentOptions = {},
+  { signal, onProgress, silenceGate = true }: SegmentOptions = {},
 ): AsyncGenerator<SegmentedFrame, void, undefined> {
   try {
     for await (const step of predictSteps(model, { frames, sound, signal })) {
-      const { index, timeSeconds, coveredSeconds, probabilities, peak } = step;
+      const { index, timeSeconds, coveredSeconds, peak } = step;
+      const silent = isSilent(peak);
+      const probabilities = silent && silenceGate ? silenced(step.probabilities) : step.probabilities;
       const mask = maskOf(probabilities, { ...size(), classes: model.classes });
-      yield { index, timeSeconds, mask, probabilities, peak };
+      yield { index, timeSeconds, mask, probabilities, peak, silent };
       onProgress?.({ done: index + coveredSeconds, total: totalSeconds });
       await nextTask();
     }

@@ -4,6 +4,7 @@ import type { Predictor } from "../../inference/predictor.js";
 import { SAMPLES_PER_STEP } from "../../media/step-times.js";
 import type { VideoInfo } from "../../media/video.js";
 import { type Box, labelNames, overlayColor, unionOf } from "../mask.js";
+import { SILENCE_DBFS } from "../silence.js";
 import type { SegmentedFrame } from "../step-stream.js";
 
 /** One step in `segments.json`. Pixels are those of the video as displayed. */
@@ -11,6 +12,8 @@ export interface FrameRecord {
   readonly index: number;
   /** When the frame that the model saw is on screen, in seconds; the step is the second `index`. */
   readonly time: number;
+  /** Whether the second is silent: its sound never exceeds -60 dBFS. */
+  readonly silent: boolean;
   /** File of the mask, relative to `segments.json`. */
   readonly mask: string;
   /** Pixels that sound, and their fraction of the frame. */
@@ -35,12 +38,13 @@ export interface FrameRecord {
 const rounded = (x: number) => Math.round(x * 1e4) / 1e4;
 
 /** The record of a frame whose mask lies in `file`. */
-export function recordOf({ index, timeSeconds, mask }: SegmentedFrame, file: string): FrameRecord {
+export function recordOf({ index, timeSeconds, silent, mask }: SegmentedFrame, file: string): FrameRecord {
   const pixels = mask.width * mask.height;
   const all = unionOf(mask.regions);
   return {
     index,
     time: rounded(timeSeconds),
+    silent,
     mask: file,
     area: all?.area ?? 0,
     areaFraction: rounded((all?.area ?? 0) / pixels),
@@ -57,22 +61,41 @@ export function recordOf({ index, timeSeconds, mask }: SegmentedFrame, file: str
   };
 }
 
-/** What a user should know of a segmented video: no sound, several tracks, a file that ends early. */
-export function notesOf(info: VideoInfo, records: readonly FrameRecord[], peak: number): string[] {
+/** How silent seconds were treated, for `notesOf` and `segmentsJson`. */
+export interface SilenceOptions {
+  /** Whether their masks are empty. */
+  readonly silenceGate: boolean;
+}
+
+/** A note about silent seconds; `undefined` where there are none. */
+function silenceNote(info: VideoInfo, records: readonly FrameRecord[], gate: boolean): string | undefined {
+  const silent = records.filter((record) => record.silent).length;
+  if (silent === 0) return undefined;
+  const all = silent === records.length;
+  const which = !info.audioTrack
+    ? "The video has no sound"
+    : `${all ? "All" : `${silent} of ${records.length}`} seconds are silent (no sample above ${SILENCE_DBFS} dBFS)`;
+  if (gate) return `${which}: ${all ? "all masks" : "their masks"} are empty.`;
+  return `${which}, and the silence gate is off: ${all ? "the masks" : "their masks"} say little.`;
+}
+
+/** What a user should know of a segmented video: silence, several tracks, a file that ends early. */
+export function notesOf(
+  info: VideoInfo,
+  records: readonly FrameRecord[],
+  { silenceGate }: SilenceOptions,
+): string[] {
   const notes: string[] = [];
   const track = info.audioTrack;
-  if (!track) {
-    notes.push("The video has no sound: the model was given silence, so its masks say little.");
-  } else {
-    if (info.audioTracks.length > 1) {
-      const number = info.audioTracks.findIndex((t) => t.stream === track.stream) + 1;
-      const language = track.language ? `, ${track.language}` : "";
-      notes.push(
-        `Of ${info.audioTracks.length} audio tracks, number ${number} was used (the default one${language}).`,
-      );
-    }
-    if (peak === 0) notes.push("The sound is digital silence throughout, so the masks say little.");
+  if (track && info.audioTracks.length > 1) {
+    const number = info.audioTracks.findIndex((t) => t.stream === track.stream) + 1;
+    const language = track.language ? `, ${track.language}` : "";
+    notes.push(
+      `Of ${info.audioTracks.length} audio tracks, number ${number} was used (the default one${language}).`,
+    );
   }
+  const silence = silenceNote(info, records, silenceGate);
+  if (silence) notes.push(silence);
   const end = (records.at(-1)?.time ?? 0) + 1 / SAMPLES_PER_STEP;
   if (info.durationSeconds !== undefined && end < info.durationSeconds - 1) {
     notes.push(
@@ -83,7 +106,7 @@ export function notesOf(info: VideoInfo, records: readonly FrameRecord[], peak: 
 }
 
 /** What `segmentsJson` is made of. */
-export interface SegmentsDocument {
+export interface SegmentsDocument extends SilenceOptions {
   readonly info: VideoInfo;
   readonly model: Predictor;
   readonly modelDescription: string | undefined;
@@ -113,6 +136,7 @@ export function segmentsJson({ info, model, ...document }: SegmentsDocument): st
       stepsPerWindow: model.frameCount,
       imageSize: model.imageSize,
     },
+    silenceGate: { enabled: document.silenceGate, thresholdDbfs: SILENCE_DBFS },
     notes: document.notes,
     overlay: document.overlay ?? null,
     frames: document.records,

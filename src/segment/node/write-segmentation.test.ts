@@ -55,7 +55,15 @@ function makeVideo(file: string, extra = "", seconds = 2.4, size = "321x181"): s
 interface Report {
   notes: string[];
   model: { description: string };
-  frames: { time: number; mask: string; area: number; box: number[] | null; objects: { class: string }[] }[];
+  silenceGate: { enabled: boolean; thresholdDbfs: number };
+  frames: {
+    silent: boolean;
+    time: number;
+    mask: string;
+    area: number;
+    box: number[] | null;
+    objects: { class: string }[];
+  }[];
 }
 const reportOf = async (dir: string): Promise<Report> =>
   JSON.parse(await readFile(path.join(dir, "segments.json"), "utf8")) as Report;
@@ -103,15 +111,55 @@ test("masks, report and overlay of a video of odd size with sound", async (t) =>
   }
 });
 
+test("silent seconds have empty masks and say so, unless the gate is off", async (t) => {
+  const dir = await folder(t);
+  const outDir = path.join(dir, "out");
+  // Digital silence, a tone of -64 dBFS, a tone of -20 dBFS.
+  const sound = "aevalsrc='sin(880*PI*t)*(6e-4*between(t,1,2)+0.1*gte(t,2))':d=3";
+  const video = makeVideo(path.join(dir, "v.mp4"), `-f lavfi -i ${sound} -c:a aac -b:a 128k`, 3);
+  const gated = await writeSegmentation(video, brightness(), { outDir, overlay: false });
+  assert.deepEqual([gated.steps, gated.soundingSteps], [3, 1]);
+  const note = "2 of 3 seconds are silent (no sample above -60 dBFS): their masks are empty.";
+  assert.deepEqual(gated.notes, [note]);
+  const report = await reportOf(outDir);
+  assert.deepEqual(report.notes, [note]);
+  assert.deepEqual(report.silenceGate, { enabled: true, thresholdDbfs: -60 });
+  assert.deepEqual(
+    report.frames.map(({ silent, area }) => [silent, area > 0]),
+    [
+      [true, false],
+      [true, false],
+      [false, true],
+    ],
+  );
+  const mask = await readGray(path.join(outDir, report.frames[0]!.mask));
+  assert.ok(mask.data.every((value) => value === 0));
+
+  const open = await writeSegmentation(video, brightness(), { outDir, overlay: false, silenceGate: false });
+  assert.equal(open.soundingSteps, 3);
+  assert.match(
+    open.notes.join(),
+    /^2 of 3 seconds are silent .* the silence gate is off: their masks say little\.$/,
+  );
+  assert.equal((await reportOf(outDir)).silenceGate.enabled, false);
+});
+
 test("a rotated video without sound: displayed pixels, and a note about the silence", async (t) => {
   const dir = await folder(t);
   const flat = makeVideo(path.join(dir, "flat.mp4"), "", 0.4, "320x180");
   const turned = turnedCopy(flat, path.join(dir, "turned.mp4"));
   const { rotationDegrees } = await probeVideo(turned);
   const outDir = path.join(dir, "out");
-  const summary = await writeSegmentation(turned, brightness(), { outDir, overlay: false });
+  const summary = await writeSegmentation(turned, brightness(), {
+    outDir,
+    overlay: false,
+    silenceGate: false,
+  });
   assert.equal(summary.steps, 1);
-  assert.match(summary.notes.join(), /no sound/);
+  assert.match(
+    summary.notes.join(),
+    /^The video has no sound, and the silence gate is off: the masks say little\.$/,
+  );
   const { frames, notes } = await reportOf(outDir);
   assert.deepEqual(notes, summary.notes);
   // Turned clockwise, what was at (x, y) is at (180 - y, x); counter-clockwise at (y, 320 - x).
@@ -123,7 +171,7 @@ test("several classes are named and colored as in label images", async (t) => {
   const dir = await folder(t);
   const outDir = path.join(dir, "out");
   const video = makeVideo(path.join(dir, "v.mp4"), "", 1);
-  await writeSegmentation(video, brightness(["background", "dog", "violin"]), { outDir });
+  await writeSegmentation(video, brightness(["background", "dog", "violin"]), { outDir, silenceGate: false });
   const { frames } = await reportOf(outDir);
   assert.deepEqual(
     frames[0]!.objects.map((o) => o.class),

@@ -33,7 +33,7 @@ export interface SegmentationSummary {
   readonly steps: number;
   /** Steps in which something sounds. */
   readonly soundingSteps: number;
-  /** What the user should know: no sound, several tracks, a file that ends early. */
+  /** What the user should know: silence, several tracks, a file that ends early. */
   readonly notes: readonly string[];
 }
 
@@ -91,7 +91,7 @@ async function writeLocked(
   model: Predictor,
   { lock, ...options }: WriteSegmentationOptions & { readonly lock: Lock },
 ): Promise<SegmentationSummary> {
-  const { outDir, signal, modelDescription } = options;
+  const { outDir, signal, modelDescription, silenceGate = true } = options;
   await removeStale(outDir);
   const partial = temporaryPath(outDir);
   // Whatever fails first stops the rest: the decoders, the model and the encoder.
@@ -105,11 +105,9 @@ async function writeLocked(
       overlay = new OverlayWriter(info, { output, classes: model.classes, ...cancel });
     }
     const records: FrameRecord[] = [];
-    let peak = 0;
     const stream = openVideoSteps(info, model.imageSize, cancel);
     for await (const frame of segmentStream(stream, model, { ...options, ...cancel })) {
       records.push(await writeStep(frame, partial, cancel));
-      peak = Math.max(peak, frame.peak);
       await overlay?.add(frame);
     }
     if (records.length === 0) {
@@ -118,11 +116,12 @@ async function writeLocked(
       });
     }
     await overlay?.finish();
-    const notes = notesOf(info, records, peak);
+    const notes = notesOf(info, records, { silenceGate });
     const json = segmentsJson({
       info,
       model,
       modelDescription,
+      silenceGate,
       overlay: overlay && overlayFile,
       records,
       notes,
