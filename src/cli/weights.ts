@@ -1,7 +1,7 @@
 /** `avseg weights`: look into weight files, convert them, fetch the public ones. */
 import path from "node:path";
 import { Command, Option } from "commander";
-import { ownOrShipped } from "../node/files.js";
+import { ownOrShipped } from "../node/paths.js";
 import { cacheDir, type PulledWeights, pullWeights } from "../weights/hub/cache.js";
 import { PRETRAINED } from "../weights/hub/registry.js";
 import { convertWeights } from "../weights/node/convert.js";

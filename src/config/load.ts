@@ -2,7 +2,7 @@
 import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { ConfigError } from "../errors.js";
-import { ownOrShipped } from "../node/files.js";
+import { ownOrShipped } from "../node/paths.js";
 import { readFailure } from "../node/system-error.js";
 import { parsePublishedConfig } from "./published.js";
 import type { Config } from "./schema.js";

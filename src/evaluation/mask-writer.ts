@@ -3,7 +3,8 @@ import type { Clip, Task } from "../datasets/clip.js";
 import { encodePng } from "../media/node/image-file.js";
 import { labelPicture } from "../media/painting.js";
 import { type ImageTensor, resizeNearest } from "../media/resize.js";
-import { safeJoin, writeFileAtomic } from "../node/files.js";
+import { writeFileAtomic } from "../node/files.js";
+import { safeJoin } from "../node/paths.js";
 import type { TensorOf } from "../tensor.js";
 
 /** Size of the published AVSS masks, in pixels. */

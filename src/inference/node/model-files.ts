@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { CheckpointError } from "../../errors.js";
-import { ownOrShipped } from "../../node/files.js";
+import { ownOrShipped } from "../../node/paths.js";
 import { detectContainer } from "../../weights/detect.js";
 import { cachedWeights } from "../../weights/hub/cache.js";
 import { PRETRAINED } from "../../weights/hub/registry.js";

@@ -1,5 +1,5 @@
 /** The default model. */
-import { packagePath } from "../../node/files.js";
+import { packagePath } from "../../node/paths.js";
 
 /** What the demo model is, for reports and messages. */
 export const DEMO_MODEL_DESCRIPTION =
