@@ -1,4 +1,4 @@
-/** `avseg weights`: look into weight files, convert them, fetch the public ones. */
+/** `avseg weights`: inspect and convert weight files, download public ones. */
 import path from "node:path";
 import { Command, Option } from "commander";
 import { ownOrShipped } from "../node/paths.js";
@@ -7,7 +7,7 @@ import { PRETRAINED } from "../weights/hub/registry.js";
 import { convertWeights } from "../weights/node/convert.js";
 import { loadListing } from "../weights/node/load.js";
 import type { WeightListing } from "../weights/state-dict.js";
-import { summariseWeights } from "../weights/summary.js";
+import { summarizeWeights } from "../weights/summary.js";
 import { integer } from "./options.js";
 import { oneLine, print, printJson } from "./print.js";
 import { createProgress, formatBytes } from "./progress.js";
@@ -16,7 +16,7 @@ import { interruptSignal, UsageError } from "./run.js";
 /** Builds the command. */
 export function weightsCommand(): Command {
   return new Command("weights")
-    .description("Look into weight files, convert them, fetch the public encoder weights.")
+    .description("Inspect and convert weight files, download the public encoder weights.")
     .addHelpText(
       "after",
       `
@@ -32,8 +32,8 @@ Examples:
 
 function inspectCommand(): Command {
   return new Command("inspect")
-    .description("Show what a checkpoint (torch or safetensors) holds. Nothing in it is executed.")
-    .argument("<file>", "a .pth, .pt, .pkl or .safetensors file")
+    .description("Show the content of a checkpoint (torch or safetensors). Nothing in it is executed.")
+    .argument("<file>", "a .pth, .pt, .pkl or .safetensors file, or a folder or index of shards")
     .option("--keys", "list every key with its type and shape")
     .option("--depth <n>", "parts of a key by which tensors are grouped", integer(1, 99), 1)
     .option("--json", "print JSON")
@@ -54,14 +54,14 @@ function convertCommand(): Command {
   const dtype = new Option("--dtype <type>", "how floats are stored").choices(["f32", "f16"]).default("f32");
   return new Command("convert")
     .description("Convert a checkpoint to safetensors.")
-    .argument("<from>", "a .pth, .pt, .pkl or .safetensors file")
+    .argument("<from>", "a .pth, .pt, .pkl or .safetensors file, or a folder or index of shards")
     .argument("<to>", "the .safetensors file to write")
     .addOption(dtype)
     .addHelpText("after", "\nExample:\n  avseg weights convert S4_pvt.pth S4_pvt.safetensors --dtype f16")
     .action(async (from: string, to: string, options: { dtype: "f32" | "f16" }) => {
       if (path.resolve(from) === path.resolve(to)) {
-        throw new UsageError(`${to} is the checkpoint itself, which would be lost`, {
-          hint: "give the .safetensors file another name",
+        throw new UsageError(`${to} is the checkpoint itself, which would be overwritten`, {
+          hint: "Give the .safetensors file another name.",
         });
       }
       const signal = interruptSignal("Nothing was written.");
@@ -75,9 +75,9 @@ function convertCommand(): Command {
 
 function pullCommand(): Command {
   return new Command("pull")
-    .description("Fetch public encoder weights into the cache folder, or continue a broken download.")
+    .description("Download public encoder weights into the cache folder, or continue a broken download.")
     .argument("[name...]", `one or more of ${[...PRETRAINED.keys()].join(", ")}`)
-    .option("--from <url|file>", "take them from another address or from a file")
+    .option("--from <url|file>", "download from another address, or copy a file")
     .option("--list", "list the names")
     .addHelpText(
       "after",
@@ -87,7 +87,7 @@ Examples:
   avseg weights pull resnet50 --from ~/Downloads/resnet50-19c8e357.pth
 
 Files are kept in ${cacheDir()} (AVSEG_CACHE or XDG_CACHE_HOME change it).
-HTTPS_PROXY, HTTP_PROXY and NO_PROXY are respected.`,
+HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY are respected.`,
     )
     .action(async (names: string[], options: { from?: string | undefined; list?: boolean | undefined }) => {
       if (options.list) {
@@ -96,17 +96,20 @@ HTTPS_PROXY, HTTP_PROXY and NO_PROXY are respected.`,
         }
         return;
       }
-      if (names.length === 0)
-        throw new UsageError("no name given", { hint: "`avseg weights pull --list` lists them" });
+      if (names.length === 0) {
+        throw new UsageError("the name of the weights is missing", {
+          hint: "List the names with `avseg weights pull --list`.",
+        });
+      }
       if (options.from !== undefined && names.length > 1) {
-        throw new UsageError("--from takes one name only", { hint: "pull the names one by one" });
+        throw new UsageError("--from can be used with one name only", { hint: "Pull the names one by one." });
       }
       for (const name of names) report(await pull(name, options.from));
     });
 }
 
 async function pull(name: string, from: string | undefined): Promise<PulledWeights> {
-  const signal = interruptSignal("What has arrived is kept; the same command continues it.");
+  const signal = interruptSignal("The bytes that arrived are kept; the same command continues the download.");
   // The total is known only once the server answers.
   let progress: ReturnType<typeof createProgress> | undefined;
   const onProgress = (done: number, total: number | undefined) => {
@@ -137,7 +140,7 @@ function asLines(
   listing: WeightListing,
   { keys, depth }: { keys?: boolean | undefined; depth: number },
 ): string[] {
-  const summary = summariseWeights(listing, { depth });
+  const summary = summarizeWeights(listing, { depth });
   const count = (n: number) => n.toLocaleString("en");
   const lines = [
     `${file}: ${summary.format}, ${count(summary.tensors)} tensors, ${count(summary.elements)} values, ${formatBytes(summary.bytes)}`,
@@ -160,7 +163,7 @@ function asLines(
 }
 
 function asPlain(file: string, listing: WeightListing, { depth }: { depth: number }): unknown {
-  const { types, groups, ...summary } = summariseWeights(listing, { depth });
+  const { types, groups, ...summary } = summarizeWeights(listing, { depth });
   const plain = { file, ...summary, types: Object.fromEntries(types), groups: Object.fromEntries(groups) };
   const keys = Object.fromEntries([...listing.tensors].map(([k, { type, shape }]) => [k, { type, shape }]));
   return { ...plain, keys };

@@ -66,6 +66,13 @@ test("files that say nothing of a model, or take other inputs, are refused", asy
   ] as const) {
     await assert.rejects(takes(...inputs), /CheckpointError: .*expected the inputs frames u8 and logMel f32/);
   }
+  for (const clips of ["0", "-1", "x", "2.5", "1e400", "3", ""]) {
+    const foreign = { ...onnx, metadata: { ...onnx.metadata, clips } };
+    await assert.rejects(
+      onnxPredictor({ onnx: foreign, file: "tiny.onnx", bytesBeside, runtime }),
+      /CheckpointError: tiny\.onnx: its metadata say ".*" clips of 5 frames of 64 x 64 pixels, but its input is/,
+    );
+  }
   const outside = { ...onnx, weightFiles: ["../weights"] };
   await assert.rejects(onnxPredictor({ onnx: outside, file: "tiny.onnx", bytesBeside, runtime }), /outside/);
 });

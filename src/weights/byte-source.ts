@@ -8,8 +8,8 @@ export interface ByteSource {
   /** Length in bytes. */
   readonly size: number;
   /**
-   * A fresh copy of `length` bytes from `offset`, at the start of a buffer of its own: whoever asked owns it and
-   * may look at it through any typed array. Throws `CheckpointError` beyond the end.
+   * A copy of `length` bytes from `offset`, at the start of a buffer of its own. The caller owns it and may view it as any
+   * typed array. Throws `CheckpointError` beyond the end.
    */
   read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
 }
@@ -25,7 +25,7 @@ export function checkRange(source: { name: string; size: number }, offset: numbe
   if (sane && offset + length <= source.size) return;
   throw new CheckpointError(
     `${source.name}: ${length} bytes expected at offset ${offset}, but the file has ${source.size}`,
-    { hint: "the file is truncated or damaged; get it again" },
+    { hint: "The file is truncated or damaged. Get it again." },
   );
 }
 

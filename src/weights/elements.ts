@@ -1,4 +1,4 @@
-/** Element types as weight files store them, and their way to the tensors of this library. */
+/** Element types as weight files store them, and their conversion to the tensors of this library. */
 import { widenBfloat16, widenHalf } from "../half.js";
 import { type DType, type Shape, sizeOf, type Tensor } from "../tensor.js";
 
@@ -20,8 +20,8 @@ export const ELEMENTS: { readonly [E in ElementType]: { readonly bytes: number; 
 };
 
 /**
- * A tensor of `shape` from its stored bytes (little-endian, row-major). Takes `bytes` over: types that need no
- * widening are viewed, not copied. `bytes` must begin its buffer and hold exactly `shape`.
+ * A tensor of `shape` from its stored bytes (little-endian, row-major). Ownership of `bytes` is transferred: types that
+ * need no widening are viewed, not copied. Throws `RangeError` unless `bytes` begins its buffer and holds exactly `shape`.
  */
 export function decodeTensor(bytes: Uint8Array<ArrayBuffer>, type: ElementType, shape: Shape): Tensor {
   const n = sizeOf(shape);

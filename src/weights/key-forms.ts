@@ -7,10 +7,10 @@ import { copyOf, type StateDict, type Tensor } from "../tensor.js";
 import { type EncoderLayout, keyLayouts } from "./key-layouts.js";
 
 /** Parts of keys that only wrappers add: `torch.compile`, FSDP, activation checkpointing. */
-const WRAPPERS = /(^|\.)(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)(?=\.)/g;
+const wrapperParts = /(^|\.)(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)(?=\.)/g;
 
 /** Prefixes in the order of preference where several sets of weights fit. */
-const PREFERRED = ["", "model.", "module.", "net.", "network.", "backbone.", "encoder."];
+const preferredPrefixes = ["", "model.", "module.", "net.", "network.", "backbone.", "encoder."];
 
 /** A key that every model of a system has, by the system's kind. */
 export const modelAnchors = {
@@ -23,17 +23,17 @@ export const modelAnchors = {
 const VISUAL_PARTS = ["visual_encoder.", "encoder_backbone.", "resnet.", "backbone."];
 
 /** Prefixes that are tried for one layout. No file of weights has nearly as many. */
-const MAX_PREFIXES = 64;
+const maxPrefixes = 64;
 
 /**
  * The entries without what wrappers of the whole model add to every key: `module.` of `DataParallel`, as often as it was
  * wrapped, and `_orig_mod.` of `torch.compile` and the like anywhere. Keys that would then be equal stay as they are.
  */
 export function withoutWrappers<T>(entries: ReadonlyMap<string, T>): Map<string, T> {
-  const unwrapped = renamed(entries, (key) => key.replace(WRAPPERS, "").replace(/^\./, ""));
-  const depth = [...unwrapped.keys()].reduce((least, key) => {
-    const all = /^(?:module\.)*/.exec(key)?.[0].length ?? 0;
-    return Math.min(least, all);
+  const unwrapped = renamed(entries, (key) => key.replace(wrapperParts, "").replace(/^\./, ""));
+  const depth = [...unwrapped.keys()].reduce((min, key) => {
+    const own = /^(?:module\.)*/.exec(key)?.[0].length ?? 0;
+    return Math.min(min, own);
   }, Number.POSITIVE_INFINITY);
   return renamed(unwrapped, (key) => key.slice(depth));
 }
@@ -68,7 +68,7 @@ export function encoderKeys(
   // A file that has less than half of the keys holds something else: its own keys are better to read in messages.
   const best = scored.reduce((max, { score }) => Math.max(max, score), Math.ceil(expected.length / 2));
   const fitting = scored.filter(({ score }) => score === best).map(({ candidate }) => candidate);
-  const choice = preferred(fitting, [prefix, ...PREFERRED], file);
+  const choice = preferred(fitting, [prefix, ...preferredPrefixes], file);
   return choice === undefined ? found : taken(found, choice);
 }
 
@@ -80,7 +80,7 @@ export function modelKeys(found: StateDict, file: string): StateDict {
   const prefixes = prefixesOf(found.keys(), Object.values(modelAnchors));
   const whole = preferred(
     prefixes.map((prefix) => ({ prefix })),
-    PREFERRED,
+    preferredPrefixes,
     file,
   );
   const model = whole === undefined || whole.prefix === "" ? found : taken(found, whole);
@@ -135,7 +135,7 @@ function prefixesOf(keys: Iterable<string>, anchors: readonly string[]): string[
         prefixes.add(key.slice(0, key.length - anchor.length));
     }
   }
-  return [...prefixes].sort((a, b) => a.length - b.length).slice(0, MAX_PREFIXES);
+  return [...prefixes].sort((a, b) => a.length - b.length).slice(0, maxPrefixes);
 }
 
 /** Keys below a candidate's prefix, each with the authors' keys for its tensor. */

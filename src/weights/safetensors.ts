@@ -9,9 +9,9 @@ import type { ByteSource, ReadOptions } from "./byte-source.js";
 import { decodeTensor, ELEMENTS, type ElementType, isShape, isSize } from "./elements.js";
 
 /** Headers longer than this are refused, as in the format's reference reader. */
-const MAX_HEADER_BYTES = 100_000_000;
+const maxHeaderBytes = 100_000_000;
 
-const TYPES: Readonly<Record<string, ElementType>> = {
+const typeOfName: Readonly<Record<string, ElementType>> = {
   F64: "f64",
   F32: "f32",
   F16: "f16",
@@ -32,7 +32,7 @@ export interface SafetensorsEntry {
   readonly end: number;
 }
 
-/** What a file says about itself before its data. */
+/** The header of a file. */
 export interface SafetensorsHeader {
   readonly metadata: Readonly<Record<string, string>>;
   /** By key, in the order of the bytes. */
@@ -45,7 +45,7 @@ export async function readSafetensorsHeader(source: ByteSource): Promise<Safeten
   if (source.size < 8) throw fail(`${source.size} bytes are too few for a safetensors file`);
   const prefix = await source.read(0, 8);
   const length = Number(new DataView(prefix.buffer).getBigUint64(0, true));
-  if (length > MAX_HEADER_BYTES || 8 + length > source.size) {
+  if (length > maxHeaderBytes || 8 + length > source.size) {
     throw fail(`its first bytes announce a header of ${length} bytes in a file of ${source.size}`);
   }
   let json: unknown;
@@ -98,7 +98,7 @@ export interface SafetensorsWriteOptions {
   dtype?: "f32" | "f16" | undefined;
 }
 
-const STORED: { readonly [D in DType]: string } = {
+const nameOfDType: { readonly [D in DType]: string } = {
   f64: "F64",
   f32: "F32",
   i64: "I64",
@@ -107,8 +107,8 @@ const STORED: { readonly [D in DType]: string } = {
   bool: "BOOL",
 };
 
-/** Elements converted at a time, which bounds the memory that writing halves takes. */
-const PIECE = 1 << 20;
+/** Elements converted at a time, which bounds the memory for writing halves. */
+const pieceElements = 1 << 20;
 
 /**
  * The bytes of a safetensors file, in pieces. The same tensors and metadata give the same bytes, whatever their
@@ -124,7 +124,8 @@ export function* encodeSafetensors(
     if (tensor.data.length !== sizeOf(tensor.shape)) {
       throw new RangeError(`${key}: ${tensor.data.length} values do not fill [${tensor.shape.join(",")}]`);
     }
-    if (key === "__metadata__") throw new RangeError("no tensor can be called __metadata__");
+    if (key === "__metadata__")
+      throw new RangeError("encodeSafetensors: a tensor cannot be called __metadata__");
     const half = dtype === "f16" && tensor.dtype === "f32";
     return { key, tensor, half, width: half ? 2 : tensor.data.BYTES_PER_ELEMENT };
   });
@@ -137,7 +138,7 @@ export function* encodeSafetensors(
   }
   for (const { key, tensor, half, width } of stored) {
     const end = offset + tensor.data.length * width;
-    const type = half ? "F16" : STORED[tensor.dtype];
+    const type = half ? "F16" : nameOfDType[tensor.dtype];
     header.push([key, { dtype: type, shape: tensor.shape, data_offsets: [offset, end] }]);
     offset = end;
   }
@@ -156,8 +157,8 @@ export function* encodeSafetensors(
 }
 
 function* halfPieces(key: string, data: Float32Array): Generator<Uint8Array> {
-  for (let start = 0; start < data.length; start += PIECE) {
-    const bits = narrowWeights(data.subarray(start, start + PIECE), key, "store it in float32");
+  for (let start = 0; start < data.length; start += pieceElements) {
+    const bits = narrowWeights(data.subarray(start, start + pieceElements), key, "store it in float32");
     yield new Uint8Array(bits.buffer);
   }
 }
@@ -167,7 +168,7 @@ type Refuse = (what: string) => CheckpointError;
 function refusal(source: ByteSource): Refuse {
   return (what) =>
     new CheckpointError(`${source.name}: not a valid safetensors file: ${what}`, {
-      hint: "the file is truncated, damaged or of another format; get it again",
+      hint: "The file is truncated, damaged or of another format. Get it again.",
     });
 }
 
@@ -178,10 +179,10 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 function checkEntry(key: string, value: unknown, dataStart: number, fail: Refuse): SafetensorsEntry {
   if (!isRecord(value)) throw fail(`tensor ${key} is not described by an object`);
   const { dtype, shape, data_offsets: offsets } = value;
-  const type = typeof dtype === "string" && Object.hasOwn(TYPES, dtype) ? TYPES[dtype] : undefined;
+  const type = typeof dtype === "string" && Object.hasOwn(typeOfName, dtype) ? typeOfName[dtype] : undefined;
   if (type === undefined) {
     throw fail(
-      `tensor ${key} has dtype ${JSON.stringify(dtype)}, expected one of ${Object.keys(TYPES).join(", ")}`,
+      `tensor ${key} has dtype ${JSON.stringify(dtype)}, expected one of ${Object.keys(typeOfName).join(", ")}`,
     );
   }
   if (!isShape(shape)) throw fail(`tensor ${key} has the shape ${JSON.stringify(shape)}`);

@@ -8,7 +8,7 @@ import type { ByteSource } from "./byte-source.js";
 export type ShardOpener = <T>(name: string, use: (source: ByteSource) => Promise<T>) => Promise<T>;
 
 /** No index comes near this; its size is that of its keys. */
-const MAX_INDEX_BYTES = 1 << 26;
+const maxIndexBytes = 1 << 26;
 
 const fileName = expecting("the name of a file beside the index", (e) =>
   z
@@ -24,9 +24,10 @@ const indexSchema = z.looseObject(
 
 /** Reads an index: the keys that each shard must hold, by its file name. Throws `CheckpointError` when it is malformed. */
 export async function readShardIndex(source: ByteSource): Promise<Map<string, string[]>> {
-  if (source.size > MAX_INDEX_BYTES) {
+  if (source.size > maxIndexBytes) {
     throw new CheckpointError(
-      `${source.name}: an index of ${source.size} bytes, expected ${MAX_INDEX_BYTES} at most`,
+      `${source.name}: an index of ${source.size} bytes, expected ${maxIndexBytes} at most`,
+      { hint: "Give a weight file, or the model.safetensors.index.json of a model in several files." },
     );
   }
   const text = new TextDecoder().decode(await source.read(0, source.size));
@@ -51,13 +52,15 @@ function parseIndex(text: string, file: string): Record<string, string> {
   }
   const result = indexSchema.safeParse(value);
   if (result.success) return result.data.weight_map;
-  const { path, expected, found } = complaintOf(result.error.issues[0]!, value);
-  throw new CheckpointError(
-    `${file}: expected ${expected}, found ${found}${path.length > 0 ? ` (${path.join(".")})` : ""}`,
-    {
-      hint: "Give a weight file, or the model.safetensors.index.json of a model in several files.",
-    },
-  );
+  const [issue] = result.error.issues;
+  throw new CheckpointError(`${file}: not an index of shards${issue ? reasonOf(issue, value) : ""}`, {
+    hint: "Give a weight file, or the model.safetensors.index.json of a model in several files.",
+  });
+}
+
+function reasonOf(issue: z.core.$ZodIssue, value: unknown): string {
+  const { path, expected, found } = complaintOf(issue, value);
+  return `: expected ${expected}, found ${found}${path.length > 0 ? ` (${path.join(".")})` : ""}`;
 }
 
 /** A shard as its reader returns it. */

@@ -25,7 +25,7 @@ test("a prefix takes a part of the file, in the expected order, doubles rounded"
   assert.deepEqual(matched.get("a"), f32([0.1, 2], [2]));
 });
 
-test("what is missing, unexpected or of another shape is listed, the first few of each", () => {
+test("missing, unexpected and mis-shaped keys are listed, the first few of each", () => {
   const many = Array.from({ length: 7 }, (_, i) => ({ key: `m${i}`, shape: [1] }));
   const wanted = [{ key: "a", shape: [4] }, { key: "b", shape: [3], dtype: "i64" as const }, ...many];
   assert.throws(
@@ -43,7 +43,7 @@ test("what is missing, unexpected or of another shape is listed, the first few o
   );
 });
 
-test("a file without parameters is none of weights", async () => {
+test("a file without parameters is refused", async () => {
   const empty = () => bytesSource("none.safetensors", Buffer.concat([...encodeSafetensors(new Map())]));
   await assert.rejects(listWeights(empty()), /none\.safetensors: expected parameters/);
   await assert.rejects(readStateDict(empty()), /none\.safetensors: expected parameters/);

@@ -11,7 +11,7 @@ import { readShards, type ShardOpener } from "./shards.js";
 import type { TorchFormat } from "./torch/reader.js";
 import { listTorchState, readTorchState } from "./torch/state-dict.js";
 
-/** The formats that are told apart by their content. */
+/** The formats, recognized by content. */
 export type WeightFormat = "safetensors" | TorchFormat;
 
 /** What is known of a tensor without reading it. */
@@ -52,7 +52,7 @@ export function listWeights(source: ByteSource, { openShard }: ShardOptions = {}
 }
 
 /**
- * Reads weights: safetensors or torch (zip, legacy, a pickled dictionary of tensors), told apart by their content, or
+ * Reads weights: safetensors or torch (zip, legacy, a pickled dictionary of tensors), recognized by content, or
  * the index of several such files. Nests (`state_dict`, `model`, ...) are opened, and what wrappers add to keys is
  * removed (see `withoutWrappers`). Throws `CheckpointError` when a file is damaged, foreign or holds no tensors.
  */
@@ -105,25 +105,25 @@ async function readSharded<T>(
 export interface ExpectedParameter {
   readonly key: string;
   readonly shape: Shape;
-  /** `f32` unless told. */
+  /** Default: `f32`. */
   readonly dtype?: DType | undefined;
   /** May be missing (`num_batches_tracked` in files of old versions of PyTorch). */
   readonly optional?: boolean | undefined;
 }
 
-/** How a file's keys relate to the expected ones. */
+/** How the keys of a file are compared with the expected ones. */
 export interface MatchOptions {
   /** Names the file in messages. */
   readonly file: string;
-  /** Only keys that begin with this count, without it: `visual_encoder.` takes an encoder out of a whole model. */
+  /** Uses only keys with this prefix, and removes it: `visual_encoder.` takes the encoder out of a model. Default: none. */
   readonly prefix?: string | undefined;
-  /** Keys (without the prefix) that may be there though nobody expects them, e.g. a classifier's `head.`. */
+  /** Keys (without the prefix) that are ignored if they are not expected, e.g. a classifier's `head.`. Default: none. */
   readonly ignore?: ((key: string) => boolean) | undefined;
 }
 
 /**
  * The expected parameters out of `found`, in the expected order; doubles are rounded to floats where those are expected.
- * Throws `CheckpointError` that lists missing, unexpected and mis-shaped keys, the first few of each and their number.
+ * Throws `CheckpointError` with the number and the first few of the missing, unexpected and mis-shaped keys.
  */
 export function matchStateDict(
   expected: Iterable<ExpectedParameter>,
@@ -169,8 +169,8 @@ function rounded(tensor: Tensor): Tensor {
 
 function listed(what: string, keys: readonly string[]): string[] {
   if (keys.length === 0) return [];
-  const few = keys.slice(0, 5).join(", ");
-  return [`${keys.length} ${what}: ${few}${keys.length > 5 ? ", ..." : ""}`];
+  const shown = keys.slice(0, 5).join(", ");
+  return [`${keys.length} ${what}: ${shown}${keys.length > 5 ? ", ..." : ""}`];
 }
 
 /** Bytes that a tensor takes in its file. */

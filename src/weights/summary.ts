@@ -21,7 +21,7 @@ export interface WeightSummary extends WeightTotals {
 }
 
 /** Sums up a listing; keys are grouped by their first `depth` parts (one less than they have at most). */
-export function summariseWeights(listing: WeightListing, { depth = 1 } = {}): WeightSummary {
+export function summarizeWeights(listing: WeightListing, { depth = 1 } = {}): WeightSummary {
   const types = new Map<ElementType, WeightTotals>();
   const groups = new Map<string, WeightTotals>();
   let total: WeightTotals = { tensors: 0, elements: 0, bytes: 0 };

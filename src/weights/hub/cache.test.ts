@@ -175,7 +175,7 @@ test("a server that ignores ranges sends the file anew", () =>
     assert.ok(startOf(requests.at(-1)) > 0);
   }));
 
-test("a file that changed meanwhile is not glued to the old beginning", async () => {
+test("a file that changed on the server is downloaded from the beginning", async () => {
   for (const ignoreIfRange of [false, true]) {
     await withServer(async ({ url, dir, behavior }) => {
       Object.assign(behavior, { dropAfter: 300_000, ignoreRange: true });
@@ -256,7 +256,7 @@ test("redirects are followed, refusals reported at once, overload retried", () =
       delete behavior.location;
       await assert.rejects(
         pullWeights("pvt_v2_b1", { ...quick, from: url, cacheDir: dir }),
-        new RegExp(`the server answers ${status}`),
+        new RegExp(`the server answered ${status}`),
       );
       assert.equal(requests.length, expected);
     }

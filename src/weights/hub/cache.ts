@@ -1,4 +1,4 @@
-/** Public encoder weights in a cache folder that all projects of a user share. */
+/** Public encoder weights, in a cache folder that all projects of a user share. */
 import { access, readFile, rename, stat } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -23,9 +23,9 @@ export function cacheDir(env: Readonly<Record<string, string | undefined>> = pro
 
 /** Options of `pullWeights`. */
 export interface PullOptions extends DownloadOptions {
-  /** Another address, or a file that is already here. */
+  /** Another address, or a file. Default: the publisher's address. */
   from?: string | undefined;
-  /** The cache folder; `cacheDir()` unless told. */
+  /** The cache folder. Default: `cacheDir()`. */
   cacheDir?: string | undefined;
 }
 
@@ -34,14 +34,14 @@ export interface PulledWeights {
   readonly name: string;
   readonly path: string;
   readonly bytes: number;
-  /** Hex. */
+  /** In hexadecimal. */
   readonly sha256: string;
   /**
    * What the hash was compared with: the digits that the publisher gives, the hash recorded at the first download,
    * or nothing, this being the first.
    */
   readonly checkedAgainst: "publisher" | "record" | "nothing";
-  /** The file was there already. */
+  /** The file was in the cache already. */
   readonly fromCache: boolean;
 }
 
@@ -60,7 +60,7 @@ export async function cachedWeights(
 
 /**
  * Brings the public weights called `name` into the cache and checks their SHA-256: against the digits that the publisher
- * gives, and against the hash recorded when they first came. A broken download is continued by the next call.
+ * gives, and against the hash recorded at the first download. The next call continues a broken download.
  * Throws `ConfigError` for an unknown name, `CheckpointError` for a failed download or wrong content, `OutputError`.
  */
 export async function pullWeights(name: string, options: PullOptions = {}): Promise<PulledWeights> {
@@ -70,7 +70,7 @@ export async function pullWeights(name: string, options: PullOptions = {}): Prom
   if (options.from === undefined && (await isFile(file))) {
     const cached = await check(weights, file, recorded, options);
     if (cached.fault === undefined) return { ...cached.result, path: file, fromCache: true };
-    // Damaged in the cache: get it again.
+    // The file in the cache is damaged: it is downloaded again.
   }
   const part = `${file}.part`;
   const otherwise = "choose another cache folder with the environment variable AVSEG_CACHE";
@@ -83,8 +83,8 @@ export async function pullWeights(name: string, options: PullOptions = {}): Prom
       await discardPart(part);
       throw new CheckpointError(`${source}: ${fault}`, {
         hint: recorded?.startsWith(weights.sha256Prefix ?? "")
-          ? `not kept; if the publisher replaced the file, delete ${recordPath(file)}`
-          : "not kept; if a proxy altered it, fetch the file yourself and pass --from FILE",
+          ? `The file was not kept. If the publisher replaced it, delete ${recordPath(file)} and pull again.`
+          : "The file was not kept. If a proxy altered it, download it yourself and pass --from FILE.",
       });
     }
     try {
@@ -92,8 +92,7 @@ export async function pullWeights(name: string, options: PullOptions = {}): Prom
     } catch (error) {
       await discardPart(part);
       if (!(error instanceof CheckpointError)) throw error;
-      const hint = error.hint === undefined ? {} : { hint: error.hint };
-      throw new CheckpointError(error.message.replace(part, source), { ...hint, cause: error });
+      throw new CheckpointError(error.message.replace(part, source), { hint: error.hint, cause: error });
     }
     try {
       await rename(part, file);

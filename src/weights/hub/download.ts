@@ -1,4 +1,4 @@
-/** Downloads that survive dropped connections: what has arrived is kept beside the target and continued. */
+/** Downloads that survive dropped connections: the bytes that arrived are kept beside the target and continued. */
 import { type FileHandle, open, readFile, rm, stat } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Dispatcher } from "undici";
@@ -12,18 +12,18 @@ import type { Environment } from "./proxy.js";
 /** Options of `downloadToPart`. */
 export interface DownloadOptions {
   signal?: AbortSignal | undefined;
-  /** Called with the bytes on disk, those of earlier attempts included, and the bytes in all where the server tells. */
+  /** Called with the bytes on disk, including earlier attempts, and the total if the server sends it. */
   onProgress?: ((done: number, total: number | undefined) => void) | undefined;
-  /** Environment for the proxy variables; the process's unless told. */
+  /** Holds the proxy variables. Default: the environment of the process. */
   env?: Environment | undefined;
-  /** Wait before the first retry, doubled for each further one; 500 ms unless told. */
+  /** Wait before the first retry, doubled for each further one. Default: 500 ms. */
   retryDelayMs?: number | undefined;
 }
 
-/** Retries in a row without a single new byte, before giving up. */
-const MAX_IDLE_RETRIES = 3;
-/** No public weight file comes near this; a server that sends more is not sending one. */
-const MAX_BYTES = 8 * 2 ** 30;
+/** Consecutive retries without a new byte before the download fails. */
+const maxIdleRetries = 3;
+/** No public weight file is nearly as large. */
+const maxBytes = 8 * 2 ** 30;
 
 /** What is recorded about a partial file, so that only the very same content is continued. */
 const partStateSchema = z.object({
@@ -35,7 +35,7 @@ type PartState = z.infer<typeof partStateSchema>;
 
 /**
  * Downloads `url` to `part`, continuing what an earlier call left there if the server still has the same content.
- * On failure or abort the partial file stays for next time. Throws `CheckpointError` when the server does not give the
+ * On failure or abort the partial file is kept for the next call. Throws `CheckpointError` when the server does not give the
  * file, `OutputError` when it cannot be written, the signal's reason on abort.
  */
 export async function downloadToPart(
@@ -54,10 +54,10 @@ export async function downloadToPart(
       const arrived = await sizeOf(part);
       idle = arrived > best ? 0 : idle + 1;
       best = Math.max(best, arrived);
-      if (idle > MAX_IDLE_RETRIES) {
+      if (idle > maxIdleRetries) {
         const kept = arrived > 0 ? `; the ${arrived} bytes that arrived are kept and will be continued` : "";
         throw new CheckpointError(`cannot download ${url}: ${error.message}${kept}`, {
-          hint: "check the network (and HTTPS_PROXY), then run the same command again; or fetch the file yourself and pass --from FILE",
+          hint: "Check the network (and HTTPS_PROXY) and run the same command again, or download the file yourself and pass --from FILE.",
           cause: error,
         });
       }
@@ -67,24 +67,25 @@ export async function downloadToPart(
   }
 }
 
-/** Removes a partial file and what is remembered of it. */
+/** Removes a partial file and its state. */
 export async function discardPart(part: string): Promise<void> {
   await rm(part, { force: true });
   await rm(statePath(part), { force: true });
 }
 
-/** Forgets the state of a part that became a whole file. */
+/** Removes the state of a partial file that is complete. */
 export async function forgetPartState(part: string): Promise<void> {
   await rm(statePath(part), { force: true });
 }
 
 async function attempt(url: string, part: string, options: DownloadOptions): Promise<void> {
-  const state = await readState(part);
-  let offset = state?.url === url && state.validator !== undefined ? await sizeOf(part) : 0;
+  const recorded = await readState(part);
+  const state = recorded?.url === url ? recorded : undefined;
+  let offset = state?.validator === undefined ? 0 : await sizeOf(part);
   const headers: Record<string, string> = { "accept-encoding": "identity", "user-agent": "avseg" };
-  if (offset > 0) {
+  if (offset > 0 && state?.validator !== undefined) {
     headers.range = `bytes=${offset}-`;
-    headers["if-range"] = state?.validator as string;
+    headers["if-range"] = state.validator;
   }
   const { env = process.env, signal } = options;
   const { response, close } = await requestFile(url, { headers, env, signal });
@@ -105,8 +106,10 @@ async function attempt(url: string, part: string, options: DownloadOptions): Pro
     if (statusCode === 200) offset = 0;
     const length = numberOf(response.headers["content-length"]);
     const total = range?.total ?? (length === undefined ? undefined : offset + length);
-    if ((total ?? 0) > MAX_BYTES) {
-      throw new CheckpointError(`${url}: ${total} bytes, more than any weight file has`);
+    if ((total ?? 0) > maxBytes) {
+      throw new CheckpointError(`${url}: ${total} bytes, expected a weight file of ${maxBytes} at most`, {
+        hint: "Check the address.",
+      });
     }
     if (offset === 0) await writeState(part, { url, ...validatorOf(response) });
     await receive(response.body, part, { offset, total, ...options });
@@ -116,7 +119,7 @@ async function attempt(url: string, part: string, options: DownloadOptions): Pro
   }
 }
 
-/** Writes the body behind the first `offset` bytes of `part`. */
+/** Writes the body after the first `offset` bytes of `part`. */
 async function receive(
   body: Dispatcher.ResponseData["body"],
   part: string,
@@ -135,10 +138,14 @@ async function receive(
         });
       });
       if (next.done) break;
-      const chunk = next.value as Uint8Array;
+      const chunk: Uint8Array = next.value;
       await file.appendFile(chunk);
       done += chunk.length;
-      if (done > MAX_BYTES) throw new CheckpointError(`${part}: more bytes than any weight file has`);
+      if (done > maxBytes) {
+        throw new CheckpointError(`${part}: expected a weight file of ${maxBytes} bytes at most`, {
+          hint: "Check the address.",
+        });
+      }
       onProgress?.(done, total);
     }
     if (total !== undefined && done !== total) {
@@ -152,9 +159,9 @@ async function receive(
 
 function refusedBy(url: string, status: number): Error {
   if (status >= 500 || status === 408 || status === 429)
-    return new RetryableError(`the server answers ${status}`);
-  return new CheckpointError(`cannot download ${url}: the server answers ${status}`, {
-    hint: "check the address; or fetch the file yourself and pass --from FILE",
+    return new RetryableError(`the server answered ${status}`);
+  return new CheckpointError(`cannot download ${url}: the server answered ${status}`, {
+    hint: "Check the address, or download the file yourself and pass --from FILE.",
   });
 }
 
@@ -164,7 +171,7 @@ function validatorOf(response: Dispatcher.ResponseData): { validator?: string | 
   return typeof modified === "string" ? { validator: modified } : {};
 }
 
-/** Servers that ignore `If-Range` but honour `Range` would continue another version of the file. */
+/** Whether the server continues another version of the file: some honor `Range` and ignore `If-Range`. */
 function isOtherContent(response: Dispatcher.ResponseData, state: PartState | undefined): boolean {
   const { validator } = validatorOf(response);
   return validator !== undefined && validator !== state?.validator;
@@ -199,7 +206,7 @@ async function readState(part: string): Promise<PartState | undefined> {
 }
 
 async function writeState(part: string, state: PartState): Promise<void> {
-  await rm(part, { force: true }); // never a state beside the bytes of another
+  await rm(part, { force: true }); // a state must never lie beside the bytes of another file
   await writeFileAtomic(statePath(part), JSON.stringify(state));
 }
 

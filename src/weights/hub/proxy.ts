@@ -1,12 +1,12 @@
-/** Which proxy a request goes through, by the environment variables that command-line tools agree on. */
+/** The proxy of a request, by the environment variables that command-line tools have in common. */
 
 /** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * The proxy for `url`, or `undefined` for a direct connection: `HTTPS_PROXY` or `HTTP_PROXY` by the address's scheme
- * (`ALL_PROXY` for either), unless `NO_PROXY` names the host. Lower-case names count too, and before the upper-case ones;
- * but `HTTP_PROXY` in capitals is ignored on web servers that run as CGI, where a client could set it.
+ * (`ALL_PROXY` for either), unless `NO_PROXY` names the host. Lower-case names take precedence over upper-case ones.
+ * `HTTP_PROXY` in capitals is ignored in a CGI program, where a client could set it.
  */
 export function proxyFor(url: URL, env: Environment): string | undefined {
   const read = (name: string) => env[name.toLowerCase()] || env[name] || undefined;

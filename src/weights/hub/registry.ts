@@ -3,18 +3,18 @@ import { ConfigError } from "../../errors.js";
 
 /** One public weight file. */
 export interface PretrainedWeights {
-  /** What to ask for, e.g. `pvt_v2_b5`. */
+  /** Identifies them, e.g. `pvt_v2_b5`. */
   readonly name: string;
   /** The encoder that it fits. */
   readonly model: string;
   readonly url: string;
   /** First hex digits of the SHA-256, where the publisher put them into the file's name. */
   readonly sha256Prefix?: string | undefined;
-  /** Tensors by which the file is recognised whatever its keys are; needed where there are no digits. */
+  /** Tensors by which the file is recognized whatever its keys are; needed where there are no digits. */
   readonly marks?: TensorMarks | undefined;
 }
 
-/** So many tensors of one shape. */
+/** A number of tensors of one shape. */
 export interface TensorMarks {
   readonly shape: readonly number[];
   readonly count: number;
@@ -30,13 +30,13 @@ const pvtThirdStage: Readonly<Record<string, readonly [hidden: number, blocks: n
   b5: [1280, 40],
 };
 
-const PVT = "https://github.com/whai362/PVT/releases/download/v2";
+const pvtReleases = "https://github.com/whai362/PVT/releases/download/v2";
 
-const ALL: readonly PretrainedWeights[] = [
+const all: readonly PretrainedWeights[] = [
   ...Object.entries(pvtThirdStage).map(([size, [hidden, count]]) => ({
     name: `pvt_v2_${size}`,
     model: `PVTv2-${size.toUpperCase()}, ImageNet-1k`,
-    url: `${PVT}/pvt_v2_${size}.pth`,
+    url: `${pvtReleases}/pvt_v2_${size}.pth`,
     marks: { shape: [hidden, 1, 3, 3], count },
   })),
   {
@@ -54,13 +54,13 @@ const ALL: readonly PretrainedWeights[] = [
 ];
 
 /** All public weights by name. */
-export const PRETRAINED: ReadonlyMap<string, PretrainedWeights> = new Map(ALL.map((w) => [w.name, w]));
+export const PRETRAINED: ReadonlyMap<string, PretrainedWeights> = new Map(all.map((w) => [w.name, w]));
 
 /** The public weights called `name`. Throws `ConfigError` that lists the names. */
 export function pretrainedWeights(name: string): PretrainedWeights {
   const found = PRETRAINED.get(name);
   if (found !== undefined) return found;
-  throw new ConfigError(`there are no public weights called ${JSON.stringify(name)}`, {
-    hint: `choose one of ${[...PRETRAINED.keys()].join(", ")}`,
+  throw new ConfigError(`unknown public weights: ${JSON.stringify(name)}`, {
+    hint: `Choose one of ${[...PRETRAINED.keys()].join(", ")}.`,
   });
 }

@@ -6,7 +6,7 @@ import test from "node:test";
 import { referencePath } from "../../../test/reference.js";
 import { CheckpointError } from "../../errors.js";
 import { f32, full, type Tensor } from "../../tensor.js";
-import { summariseWeights } from "../summary.js";
+import { summarizeWeights } from "../summary.js";
 import { convertWeights } from "./convert.js";
 import { loadListing, loadStateDict } from "./load.js";
 import { writeSafetensors } from "./safetensors-file.js";
@@ -67,11 +67,11 @@ test("a summary groups keys by their first parts", () =>
     const keys = ["bias", "a.b.weight", "a.c.weight", "d.weight"];
     await writeSafetensors(file, new Map(keys.map((key) => [key, full([2, 3])])));
     const listing = await loadListing(file);
-    const one = summariseWeights(listing);
+    const one = summarizeWeights(listing);
     assert.deepEqual([one.tensors, one.elements, one.bytes], [4, 24, 96]);
     assert.deepEqual([...one.groups.keys()].sort(), ["a", "bias", "d"]);
     assert.deepEqual(one.groups.get("a"), { tensors: 2, elements: 12, bytes: 48 });
-    assert.deepEqual([...summariseWeights(listing, { depth: 2 }).groups.keys()].sort(), [
+    assert.deepEqual([...summarizeWeights(listing, { depth: 2 }).groups.keys()].sort(), [
       "a.b",
       "a.c",
       "bias",

@@ -1,4 +1,4 @@
-/** From any readable weight file to safetensors. */
+/** Converts any readable weight file to safetensors. */
 import { CheckpointError } from "../../errors.js";
 import type { ReadOptions } from "../byte-source.js";
 import { loadStateDict } from "./load.js";
@@ -21,7 +21,7 @@ export async function convertWeights(
 ): Promise<{ tensors: number }> {
   if (!/\.safetensors$/i.test(to)) {
     throw new CheckpointError(`cannot write ${to}: weights are written as safetensors only`, {
-      hint: "give a name that ends in .safetensors",
+      hint: "Give a name that ends in .safetensors.",
     });
   }
   const { tensors, metadata } = await loadStateDict(from, options);

@@ -5,7 +5,7 @@ import { readFailure } from "../../node/system-error.js";
 import { type ByteSource, checkRange } from "../byte-source.js";
 
 /** One read takes less than 2 GiB; smaller pieces also let other work in between. */
-const PIECE = 1 << 26;
+const pieceBytes = 1 << 26;
 
 /**
  * Opens `file` for `use` and closes it afterwards. Throws `CheckpointError` when it cannot be opened or read, or is
@@ -38,7 +38,7 @@ function handleSource(name: string, handle: FileHandle, size: number): ByteSourc
       checkRange(source, offset, length);
       const bytes = new Uint8Array(length);
       for (let done = 0; done < length; ) {
-        const wanted = Math.min(PIECE, length - done);
+        const wanted = Math.min(pieceBytes, length - done);
         const { bytesRead } = await handle.read(bytes, done, wanted, offset + done);
         if (bytesRead === 0) {
           throw new CheckpointError(`${name}: the file became shorter while it was read`);

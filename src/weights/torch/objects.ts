@@ -1,10 +1,10 @@
-/** What the pickles of torch refer to: storages and tensors over them, and the allow-list of their constructors. */
+/** The objects in pickles of PyTorch: storages, tensors over them, and the allow-list of their constructors. */
 import type { CheckpointError } from "../../errors.js";
 import { type Shape, sizeOf, type Tensor } from "../../tensor.js";
 import { decodeTensor, ELEMENTS, type ElementType, isShape, isSize, isSizes } from "../elements.js";
 import { PickleGlobal, type PickleMachine, PickleObject, PickleSet, type PickleValue } from "./pickle.js";
 
-/** Bytes that several tensors may look at. */
+/** Bytes that several tensors may share. */
 export class TorchStorage extends PickleObject {
   /** Element type; `undefined` for an untyped storage, whose tensors name their own. */
   readonly type: ElementType | undefined;
@@ -12,7 +12,7 @@ export class TorchStorage extends PickleObject {
   readonly size: number;
   /** Reads a part of it into a buffer of its own. */
   readonly read: (offset: number, length: number) => Promise<Uint8Array<ArrayBuffer>>;
-  /** Bytes that stay in memory once any part was read: all of a packed storage, as it is unpacked whole. */
+  /** Bytes that stay in memory after the first read: all of a packed storage, which is unpacked as a whole. */
   readonly unpackedBytes: number;
 
   constructor(type: ElementType | undefined, size: number, read: TorchStorage["read"], unpackedBytes = 0) {
@@ -127,7 +127,7 @@ function negate(tensor: Tensor): Tensor {
   return tensor;
 }
 
-const STORAGES: Readonly<Record<string, ElementType>> = {
+const typeOfStorage: Readonly<Record<string, ElementType>> = {
   Double: "f64",
   Float: "f32",
   Half: "f16",
@@ -140,7 +140,7 @@ const STORAGES: Readonly<Record<string, ElementType>> = {
   Bool: "bool",
 };
 
-const DTYPES: Readonly<Record<string, ElementType>> = {
+const typeOfDType: Readonly<Record<string, ElementType>> = {
   float64: "f64",
   float32: "f32",
   float16: "f16",
@@ -153,8 +153,8 @@ const DTYPES: Readonly<Record<string, ElementType>> = {
   bool: "bool",
 };
 
-/** Known, but without a counterpart here: named so that a refusal can say what is not supported. */
-const UNSUPPORTED = [
+/** Known names without a counterpart here. They are allowed so that a refusal can say which dtype is not supported. */
+const unsupportedNames = [
   ...["uint16", "uint32", "uint64", "complex32", "complex64", "complex128", "float8_e4m3fn", "float8_e5m2"],
   ...["ComplexFloatStorage", "ComplexDoubleStorage", "QInt8Storage", "QUInt8Storage", "QInt32Storage"],
 ];
@@ -162,9 +162,9 @@ const UNSUPPORTED = [
 /** The element type that a storage class (`torch.FloatStorage`) or dtype (`torch.float32`) stands for. */
 export function elementTypeOf(global: PickleValue | undefined): ElementType | undefined {
   if (!(global instanceof PickleGlobal)) return undefined;
-  const name = global.name.split(".").at(-1) as string;
-  const type = name.endsWith("Storage") ? STORAGES[name.slice(0, -"Storage".length)] : undefined;
-  return type ?? DTYPES[name];
+  const name = global.name.slice(global.name.lastIndexOf(".") + 1);
+  const type = name.endsWith("Storage") ? typeOfStorage[name.slice(0, -"Storage".length)] : undefined;
+  return type ?? typeOfDType[name];
 }
 
 /** Whether `global` is a storage class, typed or not. */
@@ -187,7 +187,7 @@ export function unsupported(global: PickleValue | undefined, machine: PickleMach
 }
 
 /** Types that a lazily negated tensor can have. */
-const FLOATS: ReadonlySet<ElementType> = new Set(["f64", "f32", "f16", "bf16"]);
+const floatTypes: ReadonlySet<ElementType> = new Set(["f64", "f32", "f16", "bf16"]);
 
 /** `_rebuild_tensor(storage, offset, size, stride)`. */
 function rebuildTensor(args: PickleValue[], machine: PickleMachine): TorchTensor {
@@ -232,7 +232,7 @@ function isNegated(metadata: PickleValue | undefined, type: ElementType, machine
   if (!(metadata instanceof Map)) throw machine.refuse("a tensor with invalid metadata");
   const set = [...metadata].filter(([, value]) => value !== false).map(([name]) => name);
   const foreign = set.find((name) => name !== "neg");
-  if (foreign !== undefined || (set.length > 0 && !FLOATS.has(type))) {
+  if (foreign !== undefined || (set.length > 0 && !floatTypes.has(type))) {
     const what = foreign === undefined ? `negated ${type}` : foreign === "conj" ? "conjugate" : "lazy";
     throw machine.refuse(
       `a ${what} view, whose values are not those in the file`,
@@ -266,13 +266,15 @@ function dictionary(args: PickleValue[], machine: PickleMachine): PickleValue {
     return new Map(items);
   }
   if (items === undefined) return new Map();
-  if (!Array.isArray(items)) throw machine.refuse("a dictionary made of something else");
+  if (!Array.isArray(items)) throw machine.refuse("a dictionary whose items are not a list");
   machine.spend(items.length);
   return new Map(
     items.map((pair): [PickleValue, PickleValue] => {
-      if (!Array.isArray(pair) || pair.length !== 2)
-        throw machine.refuse("a dictionary made of something else");
-      return [pair[0] as PickleValue, pair[1] as PickleValue];
+      const [key, value] = Array.isArray(pair) && pair.length === 2 ? pair : [];
+      if (key === undefined || value === undefined) {
+        throw machine.refuse("a dictionary whose items are not pairs");
+      }
+      return [key, value];
     }),
   );
 }
@@ -293,8 +295,8 @@ function makeSet(args: PickleValue[], machine: PickleMachine): PickleValue {
 }
 
 /**
- * Everything that a checkpoint may name. Those without a meaning here (a device, a NumPy scalar, a namespace of options)
- * become inert objects, so that files which carry them beside their tensors can be read.
+ * Everything that a checkpoint may name. What has no meaning here (a device, a NumPy scalar, a namespace of options)
+ * becomes an inert object, so that files with such values beside their tensors can be read.
  */
 export function torchGlobals(
   loadFromBytes: (bytes: Uint8Array, machine: PickleMachine) => PickleValue,
@@ -320,13 +322,13 @@ export function torchGlobals(
     machine.spend(bytes.length);
     return loadFromBytes(bytes, machine);
   });
-  for (const name of Object.keys(STORAGES)) {
+  for (const name of Object.keys(typeOfStorage)) {
     allow(`torch.${name}Storage`);
     allow(`torch.cuda.${name}Storage`);
   }
   allow("torch.storage.UntypedStorage");
   allow("torch.UntypedStorage");
-  for (const name of [...Object.keys(DTYPES), ...UNSUPPORTED]) allow(`torch.${name}`);
+  for (const name of [...Object.keys(typeOfDType), ...unsupportedNames]) allow(`torch.${name}`);
   allow("torch.Size", ([items]) => (Array.isArray(items) ? items : []));
   for (const name of ["OrderedDict", "Counter"]) allow(`collections.${name}`, dictionary);
   allow("_codecs.encode", encodeLatin1);

@@ -1,13 +1,13 @@
-/** The bytes of a pickle: numbers, text and lines at a position that moves on. */
+/** A cursor over the bytes of a pickle: numbers, text and lines. */
 import { CheckpointError } from "../../errors.js";
 
 /** The bytes ended before the pickle did. */
 export class PickleEndError extends CheckpointError {}
 
-/** Names and numbers of protocol 0 are lines; none of a checkpoint is longer than this. */
-const MAX_DIGITS = 1000;
+/** Bytes, or digits in protocol 0, of the longest integer. No checkpoint has one nearly as long. */
+const maxIntegerLength = 1000;
 
-/** Reads `bytes` of the file called `source` from `position` on. All methods throw `PickleEndError` at the end. */
+/** Reads `bytes` of the file `source` from `position` on. All methods throw `PickleEndError` at the end. */
 export class PickleReader {
   position: number;
   readonly #bytes: Uint8Array;
@@ -21,19 +21,19 @@ export class PickleReader {
     this.position = position;
   }
 
-  /** Moves on by `count` bytes and returns where it was. */
+  /** Skips `count` bytes and returns the position before them. */
   skip(count: number): number {
     const at = this.position;
     if (!Number.isSafeInteger(count) || at + count > this.#bytes.length) {
       throw new PickleEndError(`${this.#source}: the file ends in the middle of its pickle`, {
-        hint: "the file is truncated or damaged; get it again",
+        hint: "The file is truncated or damaged. Get it again.",
       });
     }
     this.position = at + count;
     return at;
   }
 
-  /** The next `count` bytes, not copied. */
+  /** The next `count` bytes, as a view. */
   take(count: number): Uint8Array {
     const at = this.skip(count);
     return this.#bytes.subarray(at, at + count);
@@ -100,7 +100,7 @@ export class PickleReader {
 
   /** A little-endian integer of `length` bytes in two's complement. */
   long(length: number): number | bigint {
-    if (length > MAX_DIGITS) throw this.#badInteger();
+    if (length > maxIntegerLength) throw this.#badInteger();
     const bytes = this.take(length);
     let value = 0n;
     for (const byte of bytes.toReversed()) value = (value << 8n) | BigInt(byte);
@@ -108,18 +108,19 @@ export class PickleReader {
   }
 
   #integer(text: string): number | bigint {
-    if (text.length > MAX_DIGITS || !/^-?\d+$/.test(text)) throw this.#badInteger();
+    if (text.length > maxIntegerLength || !/^-?\d+$/.test(text)) throw this.#badInteger();
     return narrow(BigInt(text));
   }
 
   #badInteger(): CheckpointError {
     return new CheckpointError(
       `${this.#source}: not a valid pickle: an integer is malformed or far too long`,
+      { hint: "The file is damaged. Get it again." },
     );
   }
 }
 
-/** Integers are numbers where these are exact. */
+/** The integer as a number where that is exact. */
 function narrow(value: bigint): number | bigint {
   const exact = BigInt.asIntN(54, value) === value && Number.isSafeInteger(Number(value));
   return exact ? Number(value) : value;

@@ -1,6 +1,6 @@
 /**
- * A pickle machine that builds data and nothing else. Python's own executes whatever constructor a file names; this one
- * knows an allow-list, each entry a function of this library, and refuses a file that names anything else.
+ * A pickle machine that builds data and nothing else. Python's machine executes any constructor that a file names. This
+ * one has an allow-list, each entry a function of this library, and refuses a file that names anything else.
  * Lists and tuples become arrays, dictionaries become Maps, `None` becomes null, bytes stay bytes.
  * Origin: the opcodes as documented in Python's `pickletools`, protocols 0 to 5.
  */
@@ -30,7 +30,7 @@ export class PickleSet {
   }
 }
 
-/** A base for what allowed constructors return beyond plain data; `kind` says what, e.g. "tensor". */
+/** Base class of what allowed constructors return beyond plain data; `kind` names it, e.g. "tensor". */
 export class PickleObject {
   readonly kind: string;
 
@@ -39,7 +39,7 @@ export class PickleObject {
   }
 }
 
-/** An allowed name, e.g. `torch.FloatStorage`; `construct` is what calling it means here. */
+/** An allowed name, e.g. `torch.FloatStorage`; `construct` is called in place of its constructor. */
 export class PickleGlobal {
   readonly name: string;
   readonly construct: ((args: PickleValue[], machine: PickleMachine) => PickleValue) | undefined;
@@ -50,7 +50,7 @@ export class PickleGlobal {
   }
 }
 
-/** What a pickle may refer to. */
+/** What a pickle may refer to, and its file. */
 export interface PickleEnvironment {
   /** Names the file in messages. */
   readonly source: string;
@@ -63,14 +63,14 @@ export interface PickleEnvironment {
 }
 
 /** Marks a place on the stack; never a value. */
-const MARK = Symbol("mark");
+const mark = Symbol("mark");
 
 /** Runs one pickle from `bytes`, beginning at `position`. */
 export class PickleMachine {
   readonly environment: PickleEnvironment;
   /** Its `position` is the byte after the pickle once that has run. */
   readonly reader: PickleReader;
-  #stack: (PickleValue | typeof MARK)[] = [];
+  #stack: (PickleValue | typeof mark)[] = [];
   #memo = new Map<number, PickleValue>();
   #budget: number;
 
@@ -83,14 +83,14 @@ export class PickleMachine {
   /** The refusal of a malformed or foreign pickle. */
   refuse(
     what: string,
-    hint = "the file is damaged, or no checkpoint of tensors; nothing in it was executed",
+    hint = "The file is damaged, or not a checkpoint of tensors. Nothing in it was executed.",
   ): CheckpointError {
     return new CheckpointError(`${this.environment.source}: ${what}`, { hint });
   }
 
   /**
-   * Constructors that copy or read `n` elements pay for them here. Memoised values can be passed to a constructor many
-   * times over by a few bytes; the budget keeps the work proportional to the file.
+   * Charges the work of a constructor that copies or reads `n` elements. A few bytes can pass a memoized value to a
+   * constructor many times; the budget keeps the work proportional to the size of the file.
    */
   spend(n: number): void {
     this.#budget -= n;
@@ -242,7 +242,7 @@ export class PickleMachine {
         this.reader.skip(8);
         return true;
       case "(":
-        this.#stack.push(MARK);
+        this.#stack.push(mark);
         return true;
       case "0":
         this.#stack.pop();
@@ -279,7 +279,7 @@ export class PickleMachine {
       case "\x94":
         this.#memo.set(this.#memo.size, this.#top());
         return true;
-      case "b": // BUILD: attributes (of an OrderedDict, a Namespace...) hold no tensors that anyone wants
+      case "b": // BUILD: attributes (of an OrderedDict, a Namespace, ...) are dropped
         this.#pop();
         return true;
       default:
@@ -291,23 +291,23 @@ export class PickleMachine {
 
   #global(module: PickleValue | undefined, name: PickleValue | undefined): PickleGlobal {
     if (typeof module !== "string" || typeof name !== "string") {
-      throw this.refuse("not a valid pickle: a constructor's name is no text");
+      throw this.refuse("not a valid pickle: a constructor's name is not text");
     }
     const dotted = `${module}.${name}`;
     const found = this.environment.globals.get(dotted);
     if (found !== undefined) return found;
     throw new CheckpointError(
-      `${this.environment.source}: the pickle names the constructor ${printable(dotted)}, which no file of tensors ` +
-        "needs; refused, nothing was executed",
+      `${this.environment.source}: the pickle names the constructor ${printable(dotted)}, which is not allowed; ` +
+        "nothing was executed",
       {
-        hint: "if the file's origin is trusted, save the model's state_dict() with PyTorch and use that file",
+        hint: "If you trust the file, load it with PyTorch, save the model's state_dict(), and use that file.",
       },
     );
   }
 
   #call(callee: PickleValue | undefined, args: PickleValue | undefined): PickleValue {
     if (!(callee instanceof PickleGlobal) || !Array.isArray(args)) {
-      throw this.refuse("not a valid pickle: it calls something that is no constructor");
+      throw this.refuse("not a valid pickle: it calls an object that is not a constructor");
     }
     if (callee.construct === undefined) {
       throw this.refuse(`not a valid checkpoint: ${callee.name} cannot be called`);
@@ -317,7 +317,7 @@ export class PickleMachine {
 
   #persistent(id: PickleValue): PickleValue {
     if (this.environment.persistent === undefined) {
-      throw this.refuse("the pickle refers to data outside of itself");
+      throw this.refuse("the pickle refers to data outside the file");
     }
     return this.environment.persistent(id);
   }
@@ -326,13 +326,13 @@ export class PickleMachine {
 
   #pop(): PickleValue {
     const value = this.#stack.pop();
-    if (value === undefined || value === MARK) throw this.refuse("not a valid pickle: its stack is empty");
+    if (value === undefined || value === mark) throw this.refuse("not a valid pickle: its stack is empty");
     return value;
   }
 
   #top(): PickleValue {
     const value = this.#stack.at(-1);
-    if (value === undefined || value === MARK) throw this.refuse("not a valid pickle: its stack is empty");
+    if (value === undefined || value === mark) throw this.refuse("not a valid pickle: its stack is empty");
     return value;
   }
 
@@ -345,7 +345,7 @@ export class PickleMachine {
     for (;;) {
       const value = this.#stack.pop();
       if (value === undefined) throw this.refuse("not a valid pickle: a mark is missing");
-      if (value === MARK) return values.reverse();
+      if (value === mark) return values.reverse();
       values.push(value);
     }
   }
@@ -354,16 +354,21 @@ export class PickleMachine {
     const target = this.#top();
     const list = target instanceof PickleSet ? target.items : target;
     if (!Array.isArray(list))
-      throw this.refuse("not a valid pickle: it appends to something that is no list");
+      throw this.refuse("not a valid pickle: it appends to an object that is not a list");
     for (const item of items) list.push(item);
   }
 
   #setItems(target: PickleValue, items: PickleValue[]): PickleValue {
     if (!(target instanceof Map) || items.length % 2 !== 0) {
-      throw this.refuse("not a valid pickle: it sets items of something that is no dictionary");
+      throw this.refuse("not a valid pickle: it sets items of an object that is not a dictionary");
     }
-    for (let i = 0; i < items.length; i += 2) {
-      target.set(items[i] as PickleValue, items[i + 1] as PickleValue);
+    let key: PickleValue | undefined;
+    for (const item of items) {
+      if (key === undefined) key = item;
+      else {
+        target.set(key, item);
+        key = undefined;
+      }
     }
     return target;
   }
@@ -376,7 +381,7 @@ export class PickleMachine {
   }
 }
 
-/** Names from strangers, fit for a terminal: no control characters, bounded. */
+/** A name from an untrusted file, without control characters and cut to 200 characters. */
 function printable(name: string): string {
   return JSON.stringify(name.slice(0, 200)).slice(1, -1);
 }

@@ -63,7 +63,7 @@ test("zip archives are read stored, deflated, as zip64 and without checksums", a
   }
 });
 
-test("what a training script keeps beside the state dict is left alone", async () => {
+test("tensors beside the state dict of a training script are ignored", async () => {
   const one = (storage: string) => tensor(storage, 2, [2], [1]);
   const whole = dict(
     string("rng_state"),
@@ -110,7 +110,7 @@ test("lazily negated tensors are negated, other lazy views are refused", async (
   await refused(file(int(1)), /invalid metadata/);
 });
 
-test("nests are opened and a shared module. prefix goes", async () => {
+test("nests are opened and a shared prefix module. is removed", async () => {
   const inner = dict(string("module.w"), tensor("0", 6, [6], [1]));
   const body = pickle(dict(string("best"), int(3), string("state_dict"), dict(string("model"), inner)));
   const { tensors, metadata } = await read(zip({ ...six, "x/data.pkl": body }));
@@ -129,7 +129,7 @@ async function refused(bytes: Uint8Array, message: RegExp): Promise<void> {
   });
 }
 
-test("a foreign constructor is named and not run", async () => {
+test("a foreign constructor is named and not called", async () => {
   const evil = call(global("os", "system"), string("echo pwned"));
   await refused(pickle(evil), /os\.system.*nothing was executed/);
   await refused(zip({ "x/data.pkl": pickle(evil) }), /os\.system/);
@@ -159,7 +159,7 @@ test("tensors that exceed their storage or the file are refused before anything 
   await refused(zip(six, { deflate: true, claim: { name: "x/data/0", size: 30 } }), /does not unpack to 30/);
 });
 
-test("a packed storage counts whole, whatever a tensor needs of it, and is unpacked once", async () => {
+test("a packed storage is charged in full and unpacked once", async () => {
   const one = pickle(dict(string("w"), tensor("0", 1, [1], [1])));
   const large = zip({ "x/data.pkl": one, "x/data/0": Buffer.alloc(1 << 27) }, { deflate: true });
   await refused(large, /at w\) would take 1342177\d\d bytes of memory, far more than the file's/);
@@ -200,7 +200,7 @@ test("a dictionary that contains itself is searched once, a module. is removed h
   assert.deepEqual([...tensors.keys()], ["w"]);
 });
 
-test("only names are listed of a dictionary without tensors, and only their beginnings", async () => {
+test("of a dictionary without tensors only names are listed, shortened", async () => {
   // A tuple of two tuples of two tuples ..., each level memoised: as text it would be 2^60 characters long.
   const doubled = Array.from({ length: 60 }, (_, i) =>
     Buffer.concat([ascii("q"), Buffer.of(i), ascii("h"), Buffer.of(i, 0x86)]),
@@ -225,7 +225,7 @@ test("other archives, dictionaries without tensors and other files are refused",
   await assert.rejects(readTorchTensor(bytesSource("x.pkl", pickle(int(3)))), /expected a single tensor/);
 });
 
-test("damaged files never give anything but a clear error", async () => {
+test("damaged files give nothing but clear errors", async () => {
   const files = ["zip.pth", "legacy.pth"].map((name) => referencePath("torch", name));
   const random = new Random(7);
   for (const whole of [
@@ -264,7 +264,7 @@ test("a flipped byte of a weight fails the checksum", async () => {
   await refused(zeroed, /checksum of entry x\/data\/0/);
 });
 
-test("crc32 is the one of the zip format", () => {
+test("crc32 is the checksum of the zip format", () => {
   assert.equal(crc32(ascii("123456789")), 0xcbf43926);
   assert.equal(crc32(ascii("The quick brown fox jumps over the lazy dog")), 0x414fa339);
 });

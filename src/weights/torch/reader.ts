@@ -1,6 +1,6 @@
 /**
  * PyTorch checkpoints without PyTorch: the zip format (since 1.6), the legacy format before it, and tensors pickled
- * directly (as AVSBench ships its log-mels). Reading a file finds out what is in it; tensors are read when asked for.
+ * directly (as AVSBench ships its log-mels). The structure of a file is read first, and tensors on demand.
  * Origin of the formats: `torch/serialization.py`.
  */
 import { CheckpointError } from "../../errors.js";
@@ -24,12 +24,12 @@ import { readZipEntries, readZipEntry, type ZipEntry, zipDataOffset } from "./zi
 /** The forms in which PyTorch writes tensors. */
 export type TorchFormat = "torch-zip" | "torch-legacy" | "pickle";
 
-/** A pickle longer than this is none of names and numbers. */
-const MAX_PICKLE_BYTES = 1 << 28;
+/** Pickles of names and numbers are shorter than this. */
+const maxPickleBytes = 1 << 28;
 
 /** The first pickle of a legacy file. */
-const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
-const LEGACY_PROTOCOL = 1001;
+const legacyMagic = 0x1950a86a20f9469cfc6cn;
+const legacyProtocol = 1001;
 
 /**
  * Reads the structure of a checkpoint: dictionaries (Map), lists, numbers and `TorchTensor`s that are not loaded yet.
@@ -39,37 +39,41 @@ export async function readTorch(source: ByteSource): Promise<{ root: PickleValue
   const container = await detectContainer(source);
   if (container === "zip") return { root: await readZip(source), format: "torch-zip" };
   if (container === "pickle") return readPickles(source);
-  throw new CheckpointError(`${source.name}: expected a PyTorch file, but it is ${container}`);
+  throw new CheckpointError(`${source.name}: expected a PyTorch file, found ${container}`, {
+    hint: "Give a .pth, .pt or .pkl file.",
+  });
 }
 
 /**
- * Loads tensors one by one. In total they may take so much memory as their file justifies: views can declare a shape far
- * larger than the storage below them, and packed storages unpack to far more than they seem. Throws `CheckpointError`
- * beyond that.
+ * Throws `CheckpointError` when tensors would take far more memory than the size of their file justifies: views can
+ * declare a shape far larger than their storage, and packed storages grow when they are unpacked.
  */
-export async function loadTorchTensors(
-  source: ByteSource,
-  wanted: ReadonlyMap<string, TorchTensor>,
-  options: ReadOptions = {},
-): Promise<Map<string, Tensor>> {
+export function checkMemory(source: ByteSource, wanted: Iterable<readonly [string, TorchTensor]>): void {
   const limit = 16 * source.size + (1 << 26);
   const storages = new Set<TorchStorage>();
   let total = 0;
-  let unpacked = 0;
-  for (const [key, tensor] of wanted) {
-    total += tensor.cost;
-    if (!storages.has(tensor.storage)) unpacked += tensor.storage.unpackedBytes;
-    storages.add(tensor.storage);
-    if (total + unpacked > limit) {
-      throw new CheckpointError(
-        `${source.name}: its tensors (at ${key}) would take ${total + unpacked} bytes of memory, far more than the file's ${source.size}`,
-        { hint: "the file is damaged or malicious" },
-      );
-    }
+  for (const [key, { storage, cost }] of wanted) {
+    total += cost;
+    if (!storages.has(storage)) total += storage.unpackedBytes;
+    storages.add(storage);
+    if (total <= limit) continue;
+    throw new CheckpointError(
+      `${source.name}: its tensors (at ${key}) would take ${total} bytes of memory, far more than the file's ${source.size}`,
+      { hint: "The file is damaged or malicious. Get it from a source that you trust." },
+    );
   }
+}
+
+/** Loads tensors one by one. Throws `CheckpointError` when the file is damaged, and what `checkMemory` throws. */
+export async function loadTorchTensors(
+  source: ByteSource,
+  wanted: ReadonlyMap<string, TorchTensor>,
+  { signal }: ReadOptions = {},
+): Promise<Map<string, Tensor>> {
+  checkMemory(source, wanted);
   const tensors = new Map<string, Tensor>();
   for (const [key, tensor] of wanted) {
-    options.signal?.throwIfAborted();
+    signal?.throwIfAborted();
     tensors.set(key, await tensor.load());
   }
   return tensors;
@@ -79,28 +83,34 @@ export async function loadTorchTensors(
 
 async function readZip(source: ByteSource): Promise<PickleValue> {
   const entries = await readZipEntries(source);
-  const pickleName = [...entries.keys()].find(
-    (name) => name === "data.pkl" || /^[^/]+\/data\.pkl$/.test(name),
-  );
-  if (pickleName === undefined) {
-    throw new CheckpointError(`${source.name}: a zip archive without data.pkl, so not a PyTorch checkpoint`);
+  const entry = [...entries.values()].find(({ name }) => /^([^/]+\/)?data\.pkl$/.test(name));
+  if (entry === undefined) {
+    throw new CheckpointError(
+      `${source.name}: a zip archive without data.pkl, expected a PyTorch checkpoint`,
+      {
+        hint: "Give a file written by torch.save.",
+      },
+    );
   }
-  const prefix = pickleName.slice(0, -"data.pkl".length);
+  const prefix = entry.name.slice(0, -"data.pkl".length);
   if (entries.has(`${prefix}constants.pkl`)) {
     throw new CheckpointError(`${source.name}: a TorchScript archive, expected a checkpoint`, {
-      hint: "save the model's state_dict() with torch.save",
+      hint: "Save the model's state_dict() with torch.save and give that file.",
     });
   }
   const order = entries.get(`${prefix}byteorder`);
   if (order !== undefined && order.size < 16) {
     const text = new TextDecoder().decode(await readZipEntry(source, order)).trim();
-    if (text !== "little")
-      throw new CheckpointError(`${source.name}: its byte order is ${text}, expected little`);
+    if (text !== "little") {
+      throw new CheckpointError(`${source.name}: its byte order is ${text}, expected little`, {
+        hint: "Save it again with PyTorch on a little-endian machine.",
+      });
+    }
   }
-  const entry = entries.get(pickleName) as ZipEntry;
-  if (entry.size > MAX_PICKLE_BYTES) {
+  if (entry.size > maxPickleBytes) {
     throw new CheckpointError(
-      `${source.name}: data.pkl declares ${entry.size} bytes, at most ${MAX_PICKLE_BYTES} expected`,
+      `${source.name}: data.pkl declares ${entry.size} bytes, expected ${maxPickleBytes} at most`,
+      { hint: "The file is damaged or malicious. Get it from a source that you trust." },
     );
   }
   const storages = new Map<string, TorchStorage>();
@@ -127,7 +137,7 @@ async function readZip(source: ByteSource): Promise<PickleValue> {
   return machine.run();
 }
 
-/** Reads parts of a stored entry; a whole one is checked against its checksum. */
+/** Reads parts of a stored entry. A read of all of it is checked against the checksum. */
 function storedReader(source: ByteSource, entry: ZipEntry): TorchStorage["read"] {
   return async (offset, length) => {
     if (length === entry.size) return readZipEntry(source, entry);
@@ -136,7 +146,7 @@ function storedReader(source: ByteSource, entry: ZipEntry): TorchStorage["read"]
   };
 }
 
-/** Reads parts of a deflated entry, which is unpacked once and kept for the other tensors that look at it. */
+/** Reads parts of a deflated entry, which is unpacked once and kept for the other tensors of the storage. */
 function deflatedReader(source: ByteSource, entry: ZipEntry): TorchStorage["read"] {
   let unpacked: Promise<Uint8Array<ArrayBuffer>> | undefined;
   return async (offset, length) => {
@@ -148,18 +158,18 @@ function deflatedReader(source: ByteSource, entry: ZipEntry): TorchStorage["read
 // --- Legacy and plain pickles
 
 async function readPickles(source: ByteSource): Promise<{ root: PickleValue; format: TorchFormat }> {
-  // Where the pickles end is known only after running them: try with more and more of the file.
-  const most = Math.min(source.size, MAX_PICKLE_BYTES);
+  // Only running the pickles shows where they end: try with more and more of the file.
+  const limit = Math.min(source.size, maxPickleBytes);
   for (let length = 1 << 20; ; length *= 8) {
     try {
-      return runPickles(source, await source.read(0, Math.min(length, most)));
+      return runPickles(source, await source.read(0, Math.min(length, limit)));
     } catch (error) {
-      if (!(error instanceof PickleEndError) || length >= most) throw error;
+      if (!(error instanceof PickleEndError) || length >= limit) throw error;
     }
   }
 }
 
-/** Runs the pickles at the start of `source`, given by its first `bytes`. */
+/** Runs the pickles at the start of `source`; `bytes` are its first bytes. */
 function runPickles(
   source: ByteSource,
   bytes: Uint8Array,
@@ -168,9 +178,9 @@ function runPickles(
   const environment: PickleEnvironment = { source: source.name, globals, depth };
   const opening = new PickleMachine(bytes, environment);
   const first = opening.run();
-  if (first !== LEGACY_MAGIC) return { root: first, format: "pickle" };
+  if (first !== legacyMagic) return { root: first, format: "pickle" };
   const protocol = new PickleMachine(bytes, environment, opening.reader.position);
-  if (protocol.run() !== LEGACY_PROTOCOL) throw protocol.refuse("a PyTorch file of an unknown version");
+  if (protocol.run() !== legacyProtocol) throw protocol.refuse("a PyTorch file of an unknown version");
   const system = new PickleMachine(bytes, environment, protocol.reader.position);
   const info = system.run();
   if (info instanceof Map && info.get("little_endian") === false) {
@@ -221,11 +231,11 @@ function legacyReader(
   starts: ReadonlyMap<string, number>,
 ): TorchStorage["read"] {
   return async (offset, length) => {
-    const start = starts.get(key) as number;
+    const start = starts.get(key) ?? 0; // every storage has its start once the file is read
     const written = new DataView((await source.read(start, 8)).buffer).getBigInt64(0, true);
     if (written !== BigInt(count)) {
       throw new CheckpointError(`${source.name}: storage ${key} has ${written} elements, ${count} expected`, {
-        hint: "the file is damaged; get it again",
+        hint: "The file is damaged. Get it again.",
       });
     }
     return source.read(start + 8 + offset, length);
@@ -236,18 +246,18 @@ function legacyReader(
 function viewOf(base: TorchStorage, view: PickleValue[], machine: PickleMachine): TorchStorage {
   const [, first, count] = view;
   const width = base.type === undefined ? 1 : ELEMENTS[base.type].bytes;
-  if (!isSize(first) || !isSize(count)) throw machine.refuse("a view of a storage that is malformed");
+  if (!isSize(first) || !isSize(count)) throw machine.refuse("a malformed view of a storage");
   const start = first * width;
   const size = count * width;
   if (start + size > base.size) throw machine.refuse("a view that exceeds its storage");
   return new TorchStorage(base.type, size, (offset, length) => base.read(start + offset, length));
 }
 
-/** Checks `("storage", class, key, location, elements[, view])`; where the tensor lived does not matter here. */
+/** Checks `("storage", class, key, location, elements[, view])`; the device of the tensor does not matter here. */
 function storageId(id: PickleValue, machine: PickleMachine) {
   const [tag, kind, key, , count, view] = Array.isArray(id) ? id : [];
   if (tag !== "storage" || !isStorageClass(kind) || typeof key !== "string" || !isSize(count)) {
-    throw machine.refuse("a reference to a storage that is malformed");
+    throw machine.refuse("a malformed reference to a storage");
   }
   const type = elementTypeOf(kind);
   if (type === undefined && !isUntyped(kind)) throw unsupported(kind, machine);
@@ -261,6 +271,6 @@ const globals = torchGlobals((bytes, machine) => {
   if (depth > 1) throw machine.refuse("a storage nested in a storage");
   const { root, format } = runPickles(bytesSource(machine.environment.source, bytes), bytes, depth);
   if (format !== "torch-legacy" || !(root instanceof TorchStorage))
-    throw machine.refuse("bytes that are no storage");
+    throw machine.refuse("bytes that are not a storage");
   return root;
 });

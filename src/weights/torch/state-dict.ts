@@ -4,7 +4,7 @@ import type { Tensor } from "../../tensor.js";
 import type { ByteSource, ReadOptions } from "../byte-source.js";
 import { TorchTensor } from "./objects.js";
 import type { PickleValue } from "./pickle.js";
-import { loadTorchTensors, readTorch, type TorchFormat } from "./reader.js";
+import { checkMemory, loadTorchTensors, readTorch, type TorchFormat } from "./reader.js";
 
 /** A checkpoint by key, each tensor as `T`. */
 interface TorchState<T> {
@@ -15,7 +15,7 @@ interface TorchState<T> {
 }
 
 /** Keys under which training scripts put a model's parameters, in the order of preference. */
-const NESTS = [
+const nestNames = [
   "state_dict",
   "model_state_dict",
   "model_state",
@@ -33,7 +33,7 @@ export async function listTorchState(source: ByteSource): Promise<TorchState<Tor
   const tensors = collect(root, metadata);
   if (tensors !== undefined) return { format, metadata, tensors };
   throw new CheckpointError(`${source.name}: no parameters found in ${kindOf(root)}${keysOf(root)}`, {
-    hint: `Give a file with a dictionary of tensors, itself or under one of ${NESTS.join(", ")}.`,
+    hint: `Give a file with a dictionary of tensors, itself or under one of ${nestNames.join(", ")}.`,
   });
 }
 
@@ -47,20 +47,22 @@ export async function readTorchState(source: ByteSource, options: ReadOptions): 
 export async function readTorchTensor(source: ByteSource): Promise<Tensor> {
   const { root } = await readTorch(source);
   if (!(root instanceof TorchTensor)) {
-    throw new CheckpointError(`${source.name}: expected a single tensor, found ${kindOf(root)}`);
+    throw new CheckpointError(`${source.name}: expected a single tensor, found ${kindOf(root)}`, {
+      hint: "Give a file that torch.save or pickle wrote of one tensor.",
+    });
   }
-  const loaded = await loadTorchTensors(source, new Map([["tensor", root]]));
-  return loaded.get("tensor") as Tensor;
+  checkMemory(source, [["the tensor", root]]);
+  return root.load();
 }
 
 /**
- * Tensors by key of the first dictionary that has any; the plain values met go to `metadata`. Nests come before what
- * lies beside them, as training scripts keep the state of random generators there. Each dictionary is opened once:
- * a pickle's may contain themselves, or one another many times over.
+ * Tensors by key of the first dictionary that has any; plain values on the way go to `metadata`. Nests come before
+ * their siblings, where training scripts keep the state of random generators. Each dictionary is opened once, because
+ * the dictionaries of a pickle may contain themselves, or one another many times over.
  */
 function collect(root: PickleValue, metadata: Record<string, string>): Map<string, TorchTensor> | undefined {
   const opened = new Set<PickleValue>();
-  /** What to open, and below its nests each dictionary that was, with its tensors. */
+  /** Values to open, and below the nests of each opened dictionary its tensors. */
   const pending: { value: PickleValue; tensors?: Map<string, TorchTensor> }[] = [{ value: root }];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     const { value, tensors } = next;
@@ -69,7 +71,7 @@ function collect(root: PickleValue, metadata: Record<string, string>): Map<strin
     } else if (value instanceof Map && !opened.has(value)) {
       opened.add(value);
       pending.push({ value, tensors: tensorsOf(value, metadata) });
-      for (const name of NESTS.toReversed()) pending.push({ value: value.get(name) ?? null });
+      for (const name of nestNames.toReversed()) pending.push({ value: value.get(name) ?? null });
     }
   }
   return undefined;
@@ -92,10 +94,10 @@ function tensorsOf(
 function kindOf(value: PickleValue): string {
   if (value instanceof Map) return "a dictionary";
   if (value instanceof TorchTensor) return "a single tensor";
-  return Array.isArray(value) ? "a list" : "something that is no dictionary";
+  return Array.isArray(value) ? "a list" : "an object that is not a dictionary";
 }
 
-/** The first names in a dictionary, cut short. Keys of other kinds may be nests that unfold without end. */
+/** The first names in a dictionary, shortened. Other keys are not shown: they may be nests that unfold without end. */
 function keysOf(value: PickleValue): string {
   const names = value instanceof Map ? [...value.keys()].filter((key) => typeof key === "string") : [];
   if (names.length === 0) return "";

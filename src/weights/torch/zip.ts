@@ -1,19 +1,19 @@
 /**
- * Reading zip archives, as torch checkpoints are: entries stored or deflated, zip64 for large ones. Every size comes from
- * the central directory and is checked against the file; an entry can not grow beyond what it declares.
+ * Reads the zip archives that PyTorch writes: entries stored or deflated, zip64 for large ones. Every size comes from the
+ * central directory and is checked against the file, and no entry unpacks to more than it declares.
  */
 import { CheckpointError } from "../../errors.js";
 import type { ByteSource } from "../byte-source.js";
 import { crc32 } from "./crc32.js";
 
-const END = 0x06054b50;
-const END64_LOCATOR = 0x07064b50;
-const END64 = 0x06064b50;
-const CENTRAL = 0x02014b50;
-const LOCAL = 0x04034b50;
+const endSignature = 0x06054b50;
+const end64LocatorSignature = 0x07064b50;
+const end64Signature = 0x06064b50;
+const centralSignature = 0x02014b50;
+const localSignature = 0x04034b50;
 
-/** Deflate cannot shrink data by more than this factor, so a larger claim is a lie. */
-const MAX_RATIO = 1032;
+/** Deflate cannot shrink data by more than this factor. */
+const maxDeflateRatio = 1032;
 
 /** One file of an archive, as its central directory describes it. */
 export interface ZipEntry {
@@ -36,7 +36,7 @@ export async function readZipEntries(source: ByteSource): Promise<Map<string, Zi
   const view = new DataView(bytes.buffer);
   const entries = new Map<string, ZipEntry>();
   for (let at = 0; at < bytes.length; ) {
-    if (at + 46 > bytes.length || view.getUint32(at, true) !== CENTRAL)
+    if (at + 46 > bytes.length || view.getUint32(at, true) !== centralSignature)
       throw damaged(source, "its directory");
     const nameLength = view.getUint16(at + 28, true);
     const extraLength = view.getUint16(at + 30, true);
@@ -61,7 +61,11 @@ export async function readZipEntries(source: ByteSource): Promise<Map<string, Zi
           : `has the unknown method ${method}`;
       throw damaged(source, `entry ${name} ${why}`);
     }
-    if ((method === 0 && size !== packedSize) || size > packedSize * MAX_RATIO || packedSize > source.size) {
+    if (
+      (method === 0 && size !== packedSize) ||
+      size > packedSize * maxDeflateRatio ||
+      packedSize > source.size
+    ) {
       throw damaged(source, `entry ${name} declares ${size} bytes, packed into ${packedSize}`);
     }
     entries.set(name, {
@@ -83,7 +87,7 @@ export async function readZipEntries(source: ByteSource): Promise<Map<string, Zi
 /** Where the bytes of `entry` begin in the archive. Throws `CheckpointError` for a damaged archive. */
 export async function zipDataOffset(source: ByteSource, entry: ZipEntry): Promise<number> {
   const header = new DataView((await source.read(entry.offset, 30)).buffer);
-  if (header.getUint32(0, true) !== LOCAL)
+  if (header.getUint32(0, true) !== localSignature)
     throw damaged(source, `entry ${entry.name} is not where it should be`);
   const start = entry.offset + 30 + header.getUint16(26, true) + header.getUint16(28, true);
   if (start + entry.packedSize > source.size) throw damaged(source, `entry ${entry.name} exceeds the file`);
@@ -128,22 +132,22 @@ async function findDirectory(source: ByteSource): Promise<{ offset: number; size
   const tail = await source.read(source.size - length, length);
   const view = new DataView(tail.buffer);
   let at = length - 22;
-  while (at >= 0 && view.getUint32(at, true) !== END) at--;
+  while (at >= 0 && view.getUint32(at, true) !== endSignature) at--;
   if (at < 0) throw damaged(source, "its directory at the end is missing");
   let size = view.getUint32(at + 12, true);
   let offset = view.getUint32(at + 16, true);
   const locator = at - 20;
-  if (locator >= 0 && view.getUint32(locator, true) === END64_LOCATOR) {
+  if (locator >= 0 && view.getUint32(locator, true) === end64LocatorSignature) {
     const end64 = await source.read(Number(view.getBigUint64(locator + 8, true)), 56);
     const view64 = new DataView(end64.buffer);
-    if (view64.getUint32(0, true) !== END64) throw damaged(source, "its directory");
+    if (view64.getUint32(0, true) !== end64Signature) throw damaged(source, "its directory");
     size = Number(view64.getBigUint64(40, true));
     offset = Number(view64.getBigUint64(48, true));
   }
   return { offset, size };
 }
 
-/** Replaces those of `values` that are 0xffffffff by the numbers of the zip64 extra field, which holds only these. */
+/** Replaces each of `values` that is 0xffffffff by the next number of the zip64 extra field, which holds only these. */
 function sizes64(view: DataView, values: [number, number, number], start: number, end: number) {
   for (let at = start; at + 4 <= end; at += 4 + view.getUint16(at + 2, true)) {
     if (view.getUint16(at, true) !== 1) continue;
@@ -159,6 +163,6 @@ function sizes64(view: DataView, values: [number, number, number], start: number
 
 function damaged(source: ByteSource, what: string): CheckpointError {
   return new CheckpointError(`${source.name}: damaged zip archive: ${what}`, {
-    hint: "the file is truncated or damaged; get it again",
+    hint: "The file is truncated or damaged. Get it again.",
   });
 }
