@@ -51,7 +51,7 @@ test("synth makes a dataset in which check finds nothing, and faults end check w
   assert.match(faulty.err, /1 error found\nhint: /);
 });
 
-test("names in a table cannot steer the terminal", async (t) => {
+test("control characters in a table are escaped", async (t) => {
   const dir = await scratch(t);
   const table = path.join(dir, "Multi-sources", "ms3_meta_data.csv");
   await writeFileAtomic(table, 'name,split\nx\x1b]0;owned\x07,train\n"y\nz",\x9b2J\n');

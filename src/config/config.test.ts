@@ -32,7 +32,7 @@ test("the task alone gives the published recipe", () => {
   assert.equal(avss.model.decoder.project, true);
 });
 
-test("losses that are given replace the task's", () => {
+test("given losses replace those of the task", () => {
   assert.equal(read("task: ms3\ntraining: {losses: {dice: 2}}").training.losses.bce, 0);
 });
 

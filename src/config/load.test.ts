@@ -8,7 +8,7 @@ import { root } from "../../test/support.js";
 import { loadConfig } from "./load.js";
 import { checkConfig } from "./validate.js";
 
-test("the six published configurations say nothing but the defaults", async () => {
+test("the six published configurations equal the defaults", async () => {
   for (const task of ["s4", "ms3", "avss"] as const) {
     const files = await readdir(path.join(root, "config", task));
     for (const name of ["pvt2.yaml", "res50.yaml"]) {
@@ -35,7 +35,7 @@ test("the six published configurations say nothing but the defaults", async () =
   }
 });
 
-test("a file of another task, or none, is refused", async () => {
+test("a missing file and a file of another task are refused", async () => {
   const file = path.join(root, "config", "s4", "pvt2.yaml");
   await assert.rejects(loadConfig(file, { task: "ms3" }), /task: expected ms3, found s4 \(.* line 4\)/);
   await assert.rejects(loadConfig("absent.yaml"), {
@@ -45,7 +45,7 @@ test("a file of another task, or none, is refused", async () => {
   await assert.rejects(loadConfig(root), /: it is a folder$/);
 });
 
-test("that the best epoch is chosen on val is a warning for training only, and only where it is so", async (t) => {
+test("choosing the best epoch on val instead of test is a warning for training only", async (t) => {
   const dir = await mkdtemp(path.join(os.tmpdir(), "avseg-config-"));
   t.after(() => rm(dir, { recursive: true, force: true }));
   const file = path.join(dir, "s4.py");
@@ -61,7 +61,7 @@ test("that the best epoch is chosen on val is a warning for training only, and o
   assert.deepEqual(published.trainingWarnings, []);
 });
 
-test("a device is not read, and a file full of foreign keys warns a few times", async (t) => {
+test("a device is not read, and warnings of unknown keys are limited", async (t) => {
   await assert.rejects(loadConfig("/dev/zero"), /\/dev\/zero: expected a file, found a pipe or a device/);
   const dir = await mkdtemp(path.join(os.tmpdir(), "avseg-config-"));
   t.after(() => rm(dir, { recursive: true, force: true }));

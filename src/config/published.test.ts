@@ -34,7 +34,7 @@ loss = dict(weight_dict=dict(iou_loss=1.0, mask_loss=0.0), loss_type='dice')
 process = dict(num_works=8, train_epochs=30, freeze_epochs=-1, unheard_of=1)
 `;
 
-test("a published S4 file means the published recipe", () => {
+test("a published S4 file translates to the published recipe", () => {
   const { source, warnings, selectsOnTest } = parsePublishedConfig(s4, "s4.py");
   const config = checkConfig(source);
   assert.equal(config.task, "s4");
@@ -100,7 +100,7 @@ for (const task of ["s4", "ms3", "avss"] as const) {
   }
 }
 
-test("what the published files could say besides", () => {
+test("optional settings of published files", () => {
   const read = (text: string) => checkConfig(parsePublishedConfig(text, "x.py").source);
   const s4 = publishedConfig("s4", "pvt2");
   const adapted = read(s4.replace("type='pvt_v2_b5'", "type='pvt_v2_lora'")).model.visual;
@@ -151,7 +151,7 @@ test("only literals are read; everything else is refused with its line", () => {
     assert.throws(() => parsePythonLiterals(text, "x.py"), expected, text);
 });
 
-test("what is almost a number is refused at once, however long", () => {
+test("malformed numbers of any length are refused quickly", () => {
   const expected = /x\.py line 1: expected a value, found 1{40}$/;
   assert.throws(() => parsePythonLiterals(`x = ${"1".repeat(900_000)}a`, "x.py"), expected);
   assert.throws(() => parsePythonLiterals(`x = ${"1e+".repeat(300_000)}`, "x.py"), ConfigError);

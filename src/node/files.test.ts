@@ -19,7 +19,7 @@ async function inTemporaryDir(run: (dir: string) => Promise<void>): Promise<void
   }
 }
 
-test("text, bytes and pieces are written whole, into folders made on the way", () =>
+test("text, bytes and pieces are written completely, and missing folders are created", () =>
   inTemporaryDir(async (dir) => {
     const file = path.join(dir, "a", "b", "out.bin");
     await writeFileAtomic(file, "grüß");
@@ -99,7 +99,7 @@ test(
     }),
 );
 
-test("what ended processes left is removed, what others may still write is not", () =>
+test("temporary files of ended processes are removed, others are kept", () =>
   inTemporaryDir(async (dir) => {
     const { pid: ended } = spawnSync(process.execPath, ["--version"]);
     const name = path.basename(temporaryPath(dir));

@@ -29,7 +29,7 @@ function endedProcess(): number {
   return pid;
 }
 
-test("the second process is refused and told who is first; releasing frees the lock and leaves nothing", async (t) => {
+test("a second process is refused with the name of the first; release leaves nothing behind", async (t) => {
   const dir = await temporaryDir(t);
   const file = lockInside(dir);
   const lock = await acquireLock(file, options);
@@ -116,7 +116,7 @@ test("a lock of another host is respected while it is refreshed, and taken over 
   await (await acquireLock(file, options)).release();
 });
 
-test("damaged locks expire, and what is no lock file is refused instead of waited for", async (t) => {
+test("damaged locks expire, and anything but a file is refused", async (t) => {
   const dir = await temporaryDir(t);
   const file = lockInside(dir);
   await writeFile(file, "");
@@ -155,7 +155,7 @@ test("a held lock is refreshed", async (t) => {
   await lock.release();
 });
 
-test("a lock that another process took over is noticed and left alone; one removed by hand is renewed", async (t) => {
+test("a lock that another process took over is detected and kept; one removed by hand is renewed", async (t) => {
   const dir = await temporaryDir(t);
   const file = lockInside(dir);
   const lock = await acquireLock(file, { ...options, refreshSeconds: 0.02 });

@@ -51,7 +51,7 @@ test("S4: five frames, the mask of the first in training and of all in testing",
   assert.equal(small.entries.length, 5);
 });
 
-test("S4: the pickle is preferred, and the WAV gives the same log-mels", async () => {
+test("S4: the pickle is preferred, and the WAV file gives the same log-mels", async () => {
   const pickled = await openDataset({ task: "s4", root, split: "val", imageSize: 32 });
   const heard = await openDataset({ task: "s4", root, split: "val", imageSize: 32, audio: "wav" });
   const [a, b] = [(await pickled.load(0)).logMel.data, (await heard.load(0)).logMel.data];
@@ -82,7 +82,7 @@ test("AVSS: padded to ten, classes from the colours, crop in training", async ()
   assert.ok(long.frameMask.data.every((k) => k === 1));
 });
 
-test("a folder that is no dataset, and tables that lead nowhere", async (t) => {
+test("folders without a dataset and invalid tables are refused", async (t) => {
   const folder = await made(t);
   const open = (root: string, task: Task = "ms3") => openDataset({ task, root, split: "val", imageSize: 8 });
   await assert.rejects(open("/nowhere"), datasetError("/nowhere", "no such folder"));
@@ -121,7 +121,7 @@ test("a row without its frames is found on opening, with the line of the table",
   await assert.rejects(opened, datasetError("line 4", "shapes_test_00000.mp4_3.png"));
 });
 
-test("spoilt files name the clip, the file and what is wrong", async (t) => {
+test("errors of damaged files name the clip, the file and the fault", async (t) => {
   const folder = await made(t);
   const id = "shapes_val_00000";
   const dataset = await openDataset({ task: "ms3", root: folder, split: "val", imageSize: 8 });

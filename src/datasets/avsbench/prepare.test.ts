@@ -20,7 +20,7 @@ async function scratch(t: TestContext): Promise<string> {
 
 const spec = { task: "s4", split: "val", seed: 4, imageSize: 64 } as const;
 
-test("videos become clips in the published layout; bad ones are reported and left out", async (t) => {
+test("videos become clips in the published layout; bad ones are reported and omitted", async (t) => {
   const dir = await scratch(t);
   const videos = path.join(dir, "raw");
   await writeClipVideo({ ...spec, index: 0 }, path.join(videos, "val/disc/one.mp4"));
@@ -60,7 +60,7 @@ test("videos become clips in the published layout; bad ones are reported and lef
   assert.ok(issues.every(({ kind, message }) => kind === "missing" && message.includes("gt_masks")));
 });
 
-test("a folder or table that is not there", async (t) => {
+test("missing folders and tables are refused", async (t) => {
   const dir = await scratch(t);
   const options = { task: "s4", videos: dir, table: path.join(dir, "none.csv"), root: dir } as const;
   await assert.rejects(prepareDataset(options), DatasetError);
@@ -72,7 +72,7 @@ test("a folder or table that is not there", async (t) => {
   await assert.rejects(prepareDataset({ ...options, videos: path.join(dir, "none") }), DatasetError);
 });
 
-test("the check of sound data finds nothing", async (t) => {
+test("checking valid data finds nothing", async (t) => {
   const root = await scratch(t);
   for (const task of ["s4", "ms3", "avss"] as const) {
     await writeSoundShapes({ task, root, counts: { train: 2, val: 1, test: 4 }, imageSize: 32 });
@@ -121,7 +121,7 @@ test("the check lists every fault, each by its kind", async (t) => {
   }
 });
 
-test("the check of labels knows the classes", async (t) => {
+test("the check of label images uses the class names", async (t) => {
   const root = await scratch(t);
   const { folder } = await writeSoundShapes({
     task: "avss",

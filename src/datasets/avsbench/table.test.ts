@@ -31,7 +31,7 @@ test("tables: quotes, Windows line ends, and rows of another length", () => {
   assert.throws(() => parseTable('a,b\n"1,2\n', "t.csv", []), datasetError("line 2", "never closed"));
 });
 
-test("a wrong quote is told from one that is never closed", () => {
+test("a misplaced quote and an unclosed one have different errors", () => {
   const wrong = (text: string, ...parts: string[]): void =>
     assert.throws(() => parseTable(text, "t.csv", []), datasetError(...parts));
   wrong('a,b\n1,x"y"\n', "t.csv line 2", "a quote inside a field");
@@ -57,7 +57,7 @@ test("a field of any length is read or refused", () => {
   assert.throws(() => parseTable(`a\n${quotes}x`, "t.csv", []), datasetError("line 2", "inside a field"));
 });
 
-test("who wants all faults gets them, and the rows between them", () => {
+test("onFault gets every malformed row, and the other rows are returned", () => {
   const faults: string[] = [];
   const text = 'a,b\n1\n2,3\n4,x"y"\n"5\n",6\n7,8,9\n10,11\n"12,\n13,14\n';
   const { rows } = parseTable(text, "t.csv", ["a"], ({ message }) => faults.push(message));

@@ -119,7 +119,7 @@ test("AVSS: masks name classes by number or by colour", async (t) => {
   }
 });
 
-test("what is left out is named with its reason", async (t) => {
+test("unused files are listed with the reason", async (t) => {
   const { source, root } = await labelled(t, 3);
   const move = (from: string, to: string) => rename(path.join(source, from), path.join(source, to));
   await rm(path.join(source, "my video 0", "mask_2.png"));
@@ -137,7 +137,7 @@ test("what is left out is named with its reason", async (t) => {
   });
 });
 
-test("what cannot be imported says why", async (t) => {
+test("errors of an import name the reason", async (t) => {
   const { source, root } = await labelled(t, 1);
   const masks = path.join(source, "my video 0");
   const rejects = async (...parts: string[]): Promise<void> => {

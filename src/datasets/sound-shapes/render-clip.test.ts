@@ -32,7 +32,7 @@ test("shapes, sound length and masks agree with the plan", () => {
   });
 });
 
-test("in the S4 form exactly one of two to four objects of different kinds sounds, and is seen", () => {
+test("S4: exactly one of two to four objects of different kinds sounds, and is visible", () => {
   for (let index = 0; index < 25; index++) {
     const clip = renderClip({ ...spec, index });
     assert.ok(clip.kinds.length >= 2 && clip.kinds.length <= 4);
@@ -45,7 +45,7 @@ test("in the S4 form exactly one of two to four objects of different kinds sound
   }
 });
 
-test("in the MS3 form the set that sounds changes in every clip, and silence and pairs occur", () => {
+test("MS3: the set of sounding objects changes in every clip, and silence and pairs occur", () => {
   const sizes = new Set<number>();
   for (let index = 0; index < 40; index++) {
     const { sounding } = planClip({ ...spec, task: "ms3", index });
@@ -55,7 +55,7 @@ test("in the MS3 form the set that sounds changes in every clip, and silence and
   for (const size of [0, 1, 2]) assert.ok(sizes.has(size), `no step with ${size} sounds`);
 });
 
-test("the AVSS form labels kinds, and its subsets have five or ten steps", () => {
+test("AVSS: masks have the labels of kinds, and subsets have five or ten steps", () => {
   const steps = { v1s: 5, v1m: 5, v2: 10 };
   for (let index = 0; index < 4; index++) {
     const clip = renderClip({ ...spec, task: "avss", index });
@@ -66,7 +66,7 @@ test("the AVSS form labels kinds, and its subsets have five or ten steps", () =>
   }
 });
 
-test("objects that do not sound are not heard: silent steps fall to the noise floor", () => {
+test("silent objects add no sound: silent steps fall to the noise floor", () => {
   for (let index = 0; index < 60; index++) {
     const { sounding, samples } = renderClip({ ...spec, task: "ms3", index, imageSize: 8 });
     const level = (step: number): number => {
@@ -95,7 +95,7 @@ test("the frames of the steps are frames of the video", () => {
   }
 });
 
-test("labelled frames show the kinds that they name", () => {
+test("labelled frames show their kinds", () => {
   for (let index = 0; index < 10; index++) {
     const frame = renderFrame({ seed: 3, index, imageSize: 64 });
     const seen = new Set(frame.labels.data);

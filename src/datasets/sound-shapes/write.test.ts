@@ -56,7 +56,7 @@ for (const task of ["s4", "ms3", "avss"] satisfies Task[]) {
   });
 }
 
-test("the kinds given are the classes", async (t) => {
+test("the given kinds are the classes", async (t) => {
   const root = await scratch(t);
   await writeSoundShapes({ task: "avss", root, counts, imageSize: 32, kinds: novelKinds });
   const dataset = await openDataset({ task: "avss", root, split: "val", imageSize: 32 });
@@ -64,7 +64,7 @@ test("the kinds given are the classes", async (t) => {
   assert.ok((await dataset.load(0)).masks.data.every((label) => label <= 2));
 });
 
-test("complete data is kept, other options replace it, and strangers' data is left alone", async (t) => {
+test("complete data is kept, data of other options is replaced, foreign data is refused", async (t) => {
   const root = await scratch(t);
   const options = { task: "ms3", root, counts, imageSize: 32 } as const;
   const first = await writeSoundShapes(options);
@@ -112,7 +112,7 @@ test("options out of range are refused before anything is written", async (t) =>
   assert.deepEqual(await readdir(root), []);
 });
 
-test("a video shows the steps' frames at the steps' times, with the clip's sound", async (t) => {
+test("a video has the frames of the steps at their times, and the sound of the clip", async (t) => {
   const root = await scratch(t);
   const written = await writeSoundShapes({ task: "s4", root, counts, imageSize: 64, clipsAsVideo: 1 });
   const info = await probeVideo(written.videos[0] ?? "");
