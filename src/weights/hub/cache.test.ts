@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import test from "node:test";
 import { CheckpointError, ConfigError, LockedError, OutputError } from "../../errors.js";
+import { temporaryPath } from "../../node/files.js";
 import { lockBeside, withLock } from "../../node/lock.js";
 import { full, type Shape, type Tensor } from "../../tensor.js";
 import { encodeSafetensors } from "../safetensors.js";
@@ -362,6 +363,17 @@ test("unknown names, missing files and folders that cannot be written are clear 
     await rm(dir, { recursive: true, force: true });
   }
 });
+
+test("temporary files of killed pulls are removed by the next one", () =>
+  withServer(async ({ dir, url }) => {
+    const folder = path.join(dir, "weights");
+    const { pid: ended } = spawnSync(process.execPath, ["--version"]);
+    const stale = temporaryPath(folder).replace(`-${process.pid}-`, `-${ended}-`);
+    await mkdir(folder);
+    await writeFile(stale, "half a file");
+    await pullWeights("pvt_v2_b0", { ...quick, cacheDir: dir, from: url });
+    assert.deepEqual((await readdir(folder)).sort(), ["pvt_v2_b0.pth", "pvt_v2_b0.pth.sha256"]);
+  }));
 
 test("a readable file of other weights is refused, and the next pull is not stopped by it", () =>
   withServer(async ({ dir, url }) => {

@@ -4,7 +4,7 @@ import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { CheckpointError } from "../../errors.js";
-import { writeFileAtomic } from "../../node/files.js";
+import { removeStale, writeFileAtomic } from "../../node/files.js";
 import { lockBeside, withLock } from "../../node/lock.js";
 import { asOutputError } from "../../node/system-error.js";
 import { withFileSource } from "../node/file-source.js";
@@ -75,6 +75,7 @@ export async function pullWeights(name: string, options: PullOptions = {}): Prom
   const part = `${file}.part`;
   const otherwise = "choose another cache folder with the environment variable AVSEG_CACHE";
   return withLock(lockBeside(file), { what: file, task: "avseg weights pull", otherwise }, async () => {
+    await removeStale(path.dirname(file));
     const source = options.from ?? weights.url;
     if (/^https?:\/\//i.test(source)) await downloadToPart(source, part, options);
     else await copyIn(source, part, options);
