@@ -1,6 +1,5 @@
 /** Weight files: torch archives and legacy files, pickled tensors, safetensors, indices of shards, ONNX. */
 import { readFile } from "node:fs/promises";
-import path from "node:path";
 import { CheckpointError } from "../../src/errors.js";
 import { serializeOnnx } from "../../src/graph/index.js";
 import { readOnnx } from "../../src/graph/onnx/read.js";
@@ -8,6 +7,7 @@ import { inferModelConfig } from "../../src/inference/infer-config.js";
 import { inferenceGraph } from "../../src/inference/model-predictor.js";
 import { onnxPredictor } from "../../src/inference/onnx-predictor.js";
 import { buildAvsModel } from "../../src/models/avs-model.js";
+import { avsegformerSchema } from "../../src/models/avsegformer/avsegformer.js";
 import {
   type AvsModelConfig,
   modelConfigFromJson,
@@ -15,6 +15,7 @@ import {
   publishedModel,
 } from "../../src/models/model-config.js";
 import { pvtV2Config } from "../../src/models/pvt-v2.js";
+import { tpaviSchema } from "../../src/models/tpavi.js";
 import type { Runtime } from "../../src/runtime/runtime.js";
 import { f32, full, type StateDict, type Tensor } from "../../src/tensor.js";
 import {
@@ -23,19 +24,19 @@ import {
   startOfRun,
   summarizeRun,
 } from "../../src/weights/checkpoint.js";
-import { modelKeys } from "../../src/weights/key-forms.js";
+import { modelAnchors, modelKeys } from "../../src/weights/key-forms.js";
 import { closestLayout } from "../../src/weights/key-layouts.js";
 import { loadListing, loadStateDict, loadTorchTensor } from "../../src/weights/node/load.js";
 import { encodeSafetensors } from "../../src/weights/safetensors.js";
 import * as pickles from "../../test/pickle-writer.js";
-import { root } from "../../test/support.js";
+import { referencePath } from "../../test/reference.js";
 import { zip } from "../../test/zip-writer.js";
 import { mutateBytes } from "../mutate/bytes.js";
 import { mutateArchive, mutatePickle, mutateSafetensors } from "../mutate/formats.js";
 import { mutateText } from "../mutate/text.js";
 import { type Reader, readAnyOf } from "../reader.js";
 
-const golden = (...parts: string[]) => readFile(path.join(root, "test", "goldens", ...parts));
+const reference = (...parts: string[]) => readFile(referencePath(...parts));
 
 const base = publishedModel({
   task: "s4",
@@ -50,9 +51,31 @@ const smallest: AvsModelConfig = {
   decoder: { ...base.decoder, convDim: 8 },
 };
 
-/** A published checkpoint of that model; all its tensors are views of one value, which keeps the file short. */
-function wholeModel(): Uint8Array {
-  const items = buildAvsModel(smallest).specs.flatMap(({ key, shape }) => [
+/** The other systems, with the same encoders. */
+const systems: readonly AvsModelConfig[] = [
+  smallest,
+  tpaviSchema.parse({ ...partsOf(smallest), kind: "tpavi", tpavi: { channels: 16 } }),
+  avsegformerSchema.parse({
+    ...partsOf(smallest),
+    kind: "avsegformer",
+    avsegformer: {
+      queries: 4,
+      encoderLayers: 1,
+      decoderLayers: 1,
+      generatorLayers: 1,
+      hidden: 8,
+      headHidden: 8,
+    },
+  }),
+];
+
+function partsOf({ task, classes, frameCount, imageSize, visual, audio }: AvsModelConfig) {
+  return { task, classes, frameCount, imageSize, visual, audio };
+}
+
+/** A published checkpoint of a model; all its tensors are views of one value, which keeps the file short. */
+function wholeModel(config: AvsModelConfig): Uint8Array {
+  const items = buildAvsModel(config).specs.flatMap(({ key, shape }) => [
     pickles.string(key),
     pickles.tensor(
       "0",
@@ -68,7 +91,7 @@ function wholeModel(): Uint8Array {
 function fitted(tensors: StateDict, file: string): void {
   closestLayout(tensors.keys());
   const model = modelKeys(tensors, file);
-  if (![...model.keys()].some((key) => key.startsWith("decoder."))) return;
+  if (!Object.values(modelAnchors).some((anchor) => model.has(anchor))) return;
   inferModelConfig(new Map([...model].map(([key, { shape }]) => [key, shape])), file);
 }
 
@@ -79,12 +102,12 @@ const torch: Reader = {
   name: "torch",
   fileName: "input.pth",
   seeds: async () => [
-    wholeModel(),
-    await golden("torch", "zip.pth"),
-    await golden("torch", "nested.pth"),
-    await golden("weight-forms", "negated.pth"),
-    await golden("weight-forms", "unchecked.pth"),
-    await golden("weight-forms", "compiled.pth"),
+    ...systems.map(wholeModel),
+    await reference("torch", "zip.pth"),
+    await reference("torch", "nested.pth"),
+    await reference("weight-forms", "negated.pth"),
+    await reference("weight-forms", "unchecked.pth"),
+    await reference("weight-forms", "compiled.pth"),
   ],
   mutate: mutateArchive,
   async read(file) {
@@ -97,7 +120,7 @@ const torch: Reader = {
 const pickle: Reader = {
   name: "pickle",
   fileName: "input.pkl",
-  seeds: async () => [await golden("torch", "legacy.pth"), await golden("torch", "log_mel.pkl")],
+  seeds: async () => [await reference("torch", "legacy.pth"), await reference("torch", "log_mel.pkl")],
   mutate: mutatePickle,
   read: (file) => readAnyOf([() => loadStateDict(file), () => loadTorchTensor(file)]),
 };
@@ -139,7 +162,7 @@ const safetensors: Reader = {
 const shards: Reader = {
   name: "shards",
   fileName: "model.safetensors.index.json",
-  seeds: async () => [await golden("weight-forms", "sharded", "model.safetensors.index.json")],
+  seeds: async () => [await reference("weight-forms", "sharded", "model.safetensors.index.json")],
   mutate: mutateText,
   // Its shards are not there: what counts is which files it asks for, and how.
   read: (file) => loadStateDict(file).then(() => undefined, ignoreMissingShards),

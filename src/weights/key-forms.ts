@@ -20,7 +20,7 @@ export const modelAnchors = {
 } as const;
 
 /** Where models hold their visual encoder. */
-const VISUAL_PARTS = ["visual_encoder.", "encoder_backbone.", "resnet.", "backbone."];
+const visualParts = ["visual_encoder.", "encoder_backbone.", "resnet.", "backbone."];
 
 /** Prefixes that are tried for one layout. No file of weights has nearly as many. */
 const maxPrefixes = 64;
@@ -84,7 +84,7 @@ export function modelKeys(found: StateDict, file: string): StateDict {
     file,
   );
   const model = whole === undefined || whole.prefix === "" ? found : taken(found, whole);
-  const encoders = VISUAL_PARTS.flatMap((part) => layouts().map((layout) => ({ part, layout })));
+  const encoders = visualParts.flatMap((part) => layouts().map((layout) => ({ part, layout })));
   const other = encoders.find(({ part, layout }) =>
     layout.anchors.some((anchor) => model.has(part + anchor)),
   );
