@@ -139,7 +139,7 @@ test("what stays as it is: few weights, named ones, groups, and weights that are
   assert.equal(none.int8.quantized, 0, "by default layers of 100,000 weights and more");
 });
 
-test("the runtime computes every quantized layer in one fused kernel", async () => {
+test("the runtime fuses every product with its scales and bias, and not with the quantization before it", async () => {
   const tokens = affine(input("x", [12, 40]), parameter("a", [50, 40]), parameter("b", [50]));
   const y = affine(relu(tokens), parameter("c", [64, 50]));
   const map = conv2d(reshape(y, [12, 16, 2, 2]), parameter("d", [8, 16, 1, 1]), undefined);
@@ -155,6 +155,9 @@ test("the runtime computes every quantized layer in one fused kernel", async () 
   // An operator's type is field 4 of its node: a tag, a length, the text.
   const operators = (type: string): number =>
     optimized.split(`\x22${String.fromCharCode(type.length)}${type}`).length - 1;
-  assert.equal(operators("MatMulIntegerToFloat") + operators("DynamicQuantizeMatMul"), 3);
-  assert.equal(operators("MatMulInteger") + operators("Cast"), 0);
+  assert.equal(operators("MatMulIntegerToFloat"), 3);
+  assert.equal(operators("MatMulInteger") + operators("Cast") + operators("Add"), 0);
+  // On ARM with SME this one quantizes row by row: other numbers than everywhere else.
+  assert.equal(operators("DynamicQuantizeMatMul"), 0);
+  assert.equal(operators("DynamicQuantizeLinear"), 3);
 });

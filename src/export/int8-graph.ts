@@ -1,7 +1,7 @@
 /**
  * The large matrix products of a graph in 8 bits: weights as signed bytes with a scale per output channel, activations
  * quantized anew at every run (`DynamicQuantizeLinear`), products summed in 32 bits (`MatMulInteger`). All operators are
- * stock ones; ONNX Runtime fuses each chain into one or two kernels.
+ * stock ones; ONNX Runtime fuses each product with what scales it and with its bias.
  *
  * Layers are found in the graph of values: linear maps and convolutions whose weights are stored. A convolution becomes
  * the product of its windows, gathered as bytes, with its kernel: runtimes have fast integer products, but no fast
@@ -155,7 +155,9 @@ class LayerWriter {
     if (scale === undefined || zero === undefined) {
       throw new Error("int8: expected bytes, scale and zero point");
     }
-    return { bytes, scale, zero };
+    // ONNX Runtime does not fuse this into the product when the scale takes another way. On ARM processors with SME, its
+    // kernel for both at once quantizes every row of x by itself: other numbers than everywhere else.
+    return { bytes, scale: this.#reshape(scale, [1]), zero };
   }
 
   /** Bytes of a map `[N,C,H,W]` as `[N,H,W,C]`. */
