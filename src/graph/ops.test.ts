@@ -61,6 +61,7 @@ const cases: Readonly<Record<string, Case>> = {
   "Sigmoid: far from zero": { build: g.sigmoid, wrt: [] },
   Softplus: { build: g.softplus },
   "Softplus: far from zero": { build: g.softplus, wrt: [] },
+  "Mul: SiLU": { build: g.silu },
   Relu: { build: g.relu },
   Gelu: { build: g.gelu },
   // np.sign
@@ -158,6 +159,12 @@ const cases: Readonly<Record<string, Case>> = {
   "Conv: dilated beyond the map, with bias": convWithBias({ padding: 6, dilation: 6 }),
   "Conv: dilated, stride 2": conv({ stride: 2, padding: 1, dilation: 3 }),
   "Conv: kernel of unequal sides": convWithBias({}),
+  "Conv: one axis, stride 2, two groups": {
+    build: (x, w, b) => g.conv1d(x, w, b, { stride: 2, before: 3, after: 1, groups: 2 }),
+  },
+  "Conv: one axis, depthwise, causal": {
+    build: (x, w, b) => g.conv1d(x, w, b, { before: 3, groups: 4 }),
+  },
   ConvTranspose: {
     build: (x, w) => g.convTranspose2d(x, w, { stride: 2, padding: 1, height: 6, width: 7 }),
   },

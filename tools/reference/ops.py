@@ -78,6 +78,7 @@ def elementwise():
         ("Tanh", torch.tanh, drawn(3, 5, low=-2, high=2)),
         ("Sigmoid", torch.sigmoid, drawn(3, 5, low=-4, high=4)),
         ("Softplus", F.softplus, drawn(3, 5, low=-4, high=4)),
+        ("Mul: SiLU", F.silu, drawn(3, 5, low=-4, high=4)),
         ("Relu", torch.relu, some),
         ("Gelu", F.gelu, drawn(3, 5, low=-4, high=4)),
     ):
@@ -163,6 +164,13 @@ def convolutions():
     conv("dilated beyond the map, with bias", drawn(1, 2, 4, 5), drawn(3, 2, 3, 3), drawn(3), padding=6, dilation=6)
     conv("dilated, stride 2", drawn(1, 2, 9, 8), drawn(3, 2, 3, 3), stride=2, padding=1, dilation=3)
     conv("kernel of unequal sides", drawn(1, 2, 5, 6), drawn(3, 2, 1, 3), drawn(3))
+    for name, w, options in (
+        ("stride 2, two groups", drawn(6, 2, 5), {"padding": (3, 1), "stride": 2, "groups": 2}),
+        ("depthwise, causal", drawn(4, 1, 4), {"padding": (3, 0), "groups": 4}),
+    ):
+        padding = options.pop("padding")
+        f = lambda x, w, b, padding=padding, options=options: F.conv1d(F.pad(x, padding), w, b, **options)
+        case(f"Conv: one axis, {name}", f, drawn(2, 4, 7), w, drawn(w["shape"][0]))
     case(
         "ConvTranspose",
         lambda g, w: F.conv_transpose2d(g, w, stride=2, padding=1, output_padding=(1, 0)),

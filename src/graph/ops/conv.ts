@@ -1,6 +1,6 @@
-/** Two-dimensional convolution, its transpose, and their gradients. */
+/** Convolution along one and two axes, its transpose, and their gradients. */
 import { defineOp } from "../define-op.js";
-import { dim, shape4 } from "../shapes.js";
+import { dim, shape3, shape4 } from "../shapes.js";
 import type { GraphNode, Value } from "../value.js";
 import { concat, pad, reshape, reverse, slice, transpose } from "./layout.js";
 import { matmul } from "./matmul.js";
@@ -87,6 +87,28 @@ export function convolutionOf({ op, inputs: [x, w, bias], attrs }: GraphNode): C
   if (typeof stride !== "number" || typeof padding !== "number") return undefined;
   if (typeof groups !== "number" || typeof dilation !== "number") return undefined;
   return { x, w, bias, stride, padding, groups, dilation };
+}
+
+/** Options of `conv1d`. */
+export interface Conv1dOptions {
+  /** Default: 1. */
+  readonly stride?: number | undefined;
+  /** Zeros before the first step. Default: 0. */
+  readonly before?: number | undefined;
+  /** Zeros after the last step. Default: 0. */
+  readonly after?: number | undefined;
+  /** Default: 1. */
+  readonly groups?: number | undefined;
+}
+
+/** Convolution along one axis.  x `[B,C,T]`, w `[O,C/groups,k]`, b `[O]` -> `[B,O,T']` */
+export function conv1d(x: Value, w: Value, b: Value | undefined, options: Conv1dOptions = {}): Value {
+  const { stride = 1, before = 0, after = 0, groups = 1 } = options;
+  const [batch, channels] = shape3(x, "Conv");
+  const [out, perGroup, kernel] = shape3(w, "Conv");
+  const row = reshape(pad(x, [{ axis: 2, before, after }]), [batch, channels, 1, -1]);
+  const y = conv2d(row, reshape(w, [out, perGroup, 1, kernel]), b, { stride, groups });
+  return reshape(y, [batch, out, -1]);
 }
 
 type TransposeAttrs = ConvAttrs & { readonly height: number; readonly width: number };

@@ -108,6 +108,10 @@ export const tanh: (x: Value) => Value = unary("Tanh", ({ g, y }) => mul(g, sub(
 export const sigmoid: (x: Value) => Value = unary("Sigmoid", ({ g, y }) => mul(g, mul(y, sub(1, y))));
 /** log(1 + e^x), without overflow. */
 export const softplus: (x: Value) => Value = unary("Softplus", ({ g, x }) => mul(g, sigmoid(x)));
+/** x / (1 + e^-x), also called swish. */
+export function silu(x: Value): Value {
+  return mul(x, sigmoid(x));
+}
 /** max(x, 0); gradient 0 at 0. */
 export const relu: (x: Value) => Value = unary("Relu", ({ g, y }) => where(greater(y, 0), g, 0));
 
