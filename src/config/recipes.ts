@@ -1,5 +1,5 @@
 /** The published training recipes: what a configuration gets where it says nothing, by system and task. */
-import type { AvsModelConfig, Task } from "../models/model-config.js";
+import type { Task, TrainableKind } from "../models/model-config.js";
 
 /** Settings that depend on the system and the task. */
 export interface Recipe {
@@ -25,7 +25,7 @@ const avsegformer = { optimizer: { kind: "adamw", learningRate: 2e-5 } };
 const large = { batchSize: 2, imageSize: 512 };
 
 /** The recipes. */
-export const recipes: Readonly<Record<AvsModelConfig["kind"], Readonly<Record<Task, Recipe>>>> = {
+export const recipes: Readonly<Record<TrainableKind, Readonly<Record<Task, Recipe>>>> = {
   seavs: {
     s4: { epochs: 30, losses: { dice: 1 }, evaluateFrom: 0 },
     ms3: { epochs: 60, losses: { dice: 1, bce: 1 }, evaluateFrom: 0 },

@@ -7,7 +7,7 @@ import { count, expecting, flag, fraction, integer, oneOf, section } from "../fi
 import { avsegformerSettingsSchema } from "../models/avsegformer/avsegformer.js";
 import { decoderSchema } from "../models/decoder.js";
 import { messengerSchema } from "../models/messenger.js";
-import { imageSizeSchema, modelKinds, publishedFrameCount, tasks } from "../models/model-config.js";
+import { imageSizeSchema, publishedFrameCount, tasks, trainableKinds } from "../models/model-config.js";
 import { tpaviSettingsSchema } from "../models/tpavi.js";
 import { vggishSchema } from "../models/vggish.js";
 import { visualConfigFields, visualNames } from "../models/visual-encoder.js";
@@ -109,7 +109,7 @@ export const configSchema = section({
   description: z.string("text").default(""),
   model: section({
     /** The system: this library's own, or another published one. */
-    kind: oneOf(modelKinds).default("seavs"),
+    kind: oneOf(trainableKinds).default("seavs"),
     visual: visual.prefault({}),
     audio: audio.prefault({}),
     messenger: messengerSchema.prefault({}),
@@ -153,7 +153,7 @@ export function withRecipe(raw: unknown): unknown {
   if (!isSection(raw)) return raw;
   const task = tasks.find((name) => name === raw.task) ?? "s4";
   const model = under(raw.model, {});
-  const kind = (isSection(model) && modelKinds.find((name) => name === model.kind)) || "seavs";
+  const kind = (isSection(model) && trainableKinds.find((name) => name === model.kind)) || "seavs";
   const visualKind = isSection(model) && isSection(model.visual) ? model.visual.kind : undefined;
   const resnet = visualKind === "resnet50";
   const { optimizer, batchSize, imageSize, freezeEpochs, ...training } = recipes[kind][task];

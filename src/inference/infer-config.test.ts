@@ -6,6 +6,7 @@ import { avsegformerSchema } from "../models/avsegformer/avsegformer.js";
 import type { AvsModelConfig, Task } from "../models/model-config.js";
 import { publishedModel } from "../models/model-config.js";
 import { pvtV2Config } from "../models/pvt-v2.js";
+import { selmSchema } from "../models/selm/selm.js";
 import { tpaviSchema } from "../models/tpavi.js";
 import { inferModelConfig } from "./infer-config.js";
 
@@ -50,6 +51,32 @@ const models: Record<string, AvsModelConfig> = {
     ...base("avss"),
     visual,
     avsegformer: { generatorLayers: 0 },
+  }),
+  "SelM, S4": selmSchema.parse({ kind: "selm", ...base("s4"), imageSize: 448, visual }),
+  "SelM, MS3": selmSchema.parse({
+    kind: "selm",
+    ...base("ms3"),
+    imageSize: 448,
+    visual,
+    selm: { enlargements: 2 },
+  }),
+  "SelM, S4 with ResNet-50": selmSchema.parse({
+    kind: "selm",
+    ...base("s4"),
+    visual: resnet,
+    selm: { enlargements: 2 },
+  }),
+  "SelM, MS3 with ResNet-50": selmSchema.parse({
+    kind: "selm",
+    ...base("ms3"),
+    imageSize: 448,
+    visual: resnet,
+  }),
+  "SelM, AVSS": selmSchema.parse({
+    kind: "selm",
+    ...base("avss"),
+    visual,
+    selm: { enlargements: 2, width: 64 },
   }),
 };
 

@@ -4,6 +4,7 @@ import { inferAvsegformer } from "../models/avsegformer/avsegformer.js";
 import type { InferenceHints } from "../models/base-config.js";
 import { type AvsModelConfig, modelConfigProblem } from "../models/model-config.js";
 import { inferSeavs } from "../models/seavs.js";
+import { inferSelm } from "../models/selm/selm.js";
 import type { StateDictShapes } from "../models/state-dict-shapes.js";
 import { inferTpavi } from "../models/tpavi.js";
 import type { Shape } from "../tensor.js";
@@ -34,6 +35,7 @@ export function inferModelConfig(
 function inferOwn(shapes: StateDictShapes, hints: InferenceHints): AvsModelConfig {
   if (shapes.has(modelAnchors.tpavi)) return inferTpavi(shapes, hints);
   if (shapes.has(modelAnchors.avsegformer)) return inferAvsegformer(shapes, hints);
+  if (shapes.has(modelAnchors.selm)) return inferSelm(shapes, hints);
   return inferSeavs(shapes, hints);
 }
 

@@ -5,6 +5,7 @@ import { buildAvsegformer } from "./avsegformer/avsegformer.js";
 import type { EncoderPrefixes } from "./base-config.js";
 import { type AvsModelConfig, modelConfigProblem } from "./model-config.js";
 import { buildSeavs } from "./seavs.js";
+import { buildSelm } from "./selm/selm.js";
 import { buildTpavi } from "./tpavi.js";
 
 /** Inputs of a forward pass of N = B*T frames, the frames of a clip in a row. */
@@ -65,22 +66,24 @@ export function buildAvsModel(config: AvsModelConfig): AvsModel {
       return buildTpavi(config);
     case "avsegformer":
       return buildAvsegformer(config);
+    case "selm":
+      return buildSelm(config);
   }
 }
 
 /** The parts of a model that come from files of their own: names in checkpoints' metadata, whatever the keys. */
 export type EncoderPart = "visual_encoder" | "audio_encoder" | "audio_encoder.pproc";
 
-/** The part that a key belongs to, or `undefined` for all else. Adapters are never in files of encoders. */
+/** The part that a key belongs to, or `undefined` for all else. What a system inserts is never in files of encoders. */
 export function partOf(key: string, { visual, audio }: EncoderPrefixes): EncoderPart | undefined {
   if (key.startsWith(`${audio}.pproc.`)) return "audio_encoder.pproc";
   if (key.startsWith(`${audio}.`)) return "audio_encoder";
-  return key.startsWith(`${visual}.`) && !isAdapter(key) ? "visual_encoder" : undefined;
+  return key.startsWith(`${visual}.`) && !isInserted(key) ? "visual_encoder" : undefined;
 }
 
-/** Low-rank adapters are in the visual encoder and train although it is frozen. */
-export function isAdapter(key: string): boolean {
-  return key.endsWith(".lora_A") || key.endsWith(".lora_B");
+/** Low-rank adapters and SelM's fusion blocks are in the visual encoder; they train although it is frozen. */
+function isInserted(key: string): boolean {
+  return /\.lora_[AB]$|\.DAM_Fusion\d\./.test(key);
 }
 
 /** How many numbers a model's parameters hold (buffers not counted). */

@@ -85,11 +85,11 @@ export interface EncoderPrefixes {
 
 /** Where a family's checkpoint holds what all families have. */
 export interface BaseInference {
-  /** The weight whose first axis counts the logits. */
-  readonly classifier: string;
+  /** The number of logits per pixel. */
+  readonly logits: number;
   readonly encoders: EncoderPrefixes;
-  /** Side of the published frames by task. Default: 224. */
-  readonly imageSize?: Readonly<Record<Task, number>> | undefined;
+  /** Side of the frames: of all tasks, or the published one of each. Default: 224. */
+  readonly imageSize?: number | Readonly<Record<Task, number>> | undefined;
 }
 
 /**
@@ -99,10 +99,9 @@ export interface BaseInference {
  */
 export function inferBase(
   shapes: StateDictShapes,
-  { classifier, encoders, imageSize }: BaseInference,
+  { logits, encoders, imageSize }: BaseInference,
   hints: InferenceHints,
 ): BaseConfig {
-  const logits = shapes.size(classifier);
   const task = logits > 1 ? "avss" : (hints.task ?? "s4");
   const numbered = Array.from({ length: logits }, (_, i) => `class ${i}`);
   const classes = hints.classes ?? (logits > 1 ? numbered : binaryClasses);
@@ -123,7 +122,7 @@ export function inferBase(
     task,
     classes,
     frameCount: hints.frameCount ?? publishedFrameCount[task],
-    imageSize: hints.imageSize ?? imageSize?.[task] ?? 224,
+    imageSize: hints.imageSize ?? (typeof imageSize === "number" ? imageSize : (imageSize?.[task] ?? 224)),
     visual,
     audio: audio.has("features.0.weight") ? inferVggish(audio) : vggishSchema.parse({}),
   };

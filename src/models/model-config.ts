@@ -10,6 +10,7 @@ import { complaintOf } from "../fields.js";
 import { avsegformerProblem, avsegformerSchema } from "./avsegformer/avsegformer.js";
 import { baseProblem, type ModelConfigProblem } from "./base-config.js";
 import { seavsProblem, seavsSchema } from "./seavs.js";
+import { selmProblem, selmSchema } from "./selm/selm.js";
 import { tpaviProblem, tpaviSchema } from "./tpavi.js";
 
 export {
@@ -25,18 +26,20 @@ export { publishedModel, type SeavsConfig } from "./seavs.js";
 /** A whole model, of any of the systems there are. To add a system, add it here and in `buildAvsModel`. */
 export const avsModelSchema = z.discriminatedUnion(
   "kind",
-  [seavsSchema, tpaviSchema, avsegformerSchema],
+  [seavsSchema, tpaviSchema, avsegformerSchema, selmSchema],
   "a known kind of model",
 );
 /** A whole model. */
 export type AvsModelConfig = Readonly<z.infer<typeof avsModelSchema>>;
 
-/** The systems there are, this library's own first. */
-export const modelKinds = [
+/** The systems that can be trained, this library's own first. */
+export const trainableKinds = [
   "seavs",
   "tpavi",
   "avsegformer",
 ] as const satisfies readonly AvsModelConfig["kind"][];
+/** A system that can be trained. */
+export type TrainableKind = (typeof trainableKinds)[number];
 
 /** The configuration as metadata hold it. */
 export function modelConfigToJson(config: AvsModelConfig): string {
@@ -105,5 +108,7 @@ function ownProblem(config: AvsModelConfig): ModelConfigProblem | undefined {
       return tpaviProblem(config);
     case "avsegformer":
       return avsegformerProblem(config);
+    case "selm":
+      return selmProblem(config);
   }
 }

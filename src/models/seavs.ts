@@ -82,7 +82,7 @@ export function seavsProblem(config: SeavsConfig): ModelConfigProblem | undefine
 
 /** The model of a state dict with published keys; heads and reductions of the decoder are assumed as published. */
 export function inferSeavs(shapes: StateDictShapes, hints: InferenceHints): SeavsConfig {
-  const base = inferBase(shapes, { classifier: "decoder.mask_features.weight", encoders }, hints);
+  const base = inferBase(shapes, { logits: shapes.size("decoder.mask_features.weight"), encoders }, hints);
   const published = publishedModel(base);
   const queries = "bridger.Fusers.0.intermediate_queries.weight";
   return {

@@ -31,10 +31,10 @@ import {
   linear,
   normalInit,
   type Pass,
+  pointwise,
   projection,
   Scope,
   toMap,
-  torchDefault,
   toTokens,
   upsampledConv,
   zeros,
@@ -158,7 +158,7 @@ export function inferTpavi(shapes: StateDictShapes, hints: InferenceHints): Tpav
   const encoders = { visual, audio: "vggish" };
   return {
     kind: "tpavi",
-    ...inferBase(shapes, { classifier: "output_conv.4.weight", encoders }, hints),
+    ...inferBase(shapes, { logits: shapes.size("output_conv.4.weight"), encoders }, hints),
     tpavi: tpaviSettingsSchema.parse({
       channels: shapes.size("output_conv.0.weight", 1),
       stages: [0, 1, 2, 3].filter((i) => shapes.has(`tpavi_b${i + 1}.theta.weight`)),
@@ -198,14 +198,6 @@ function centerTap(weight: Value, bias: Value, map: Value): Value {
   return conv2d(map, slice(weight, center), bias);
 }
 
-/** A 1x1x1 convolution over tokens `[...,I]` -> `[...,O]`. */
-function pointwise(scope: Scope, inputs: number, outputs: number) {
-  const init = torchDefault(inputs);
-  const weight = scope.param("weight", [outputs, inputs, 1, 1, 1], init);
-  const bias = scope.param("bias", [outputs], init);
-  return { weight: reshape(weight, [outputs, inputs]), bias };
-}
-
 /**
  * A block: every position of T frames attends to the audio of the T frames, without a softmax: z = x + W_z(y),
  * y = (theta(x) phi(audio)^T / P) g(x), P = T*H*W; then layer norm.  map `[N,C,H,W]`, audio `[N,128]` -> the same map size,
@@ -214,13 +206,12 @@ function pointwise(scope: Scope, inputs: number, outputs: number) {
 function tpaviBlock(scope: Scope, task: Task, { channels, attendAudio, attendVisual }: TpaviSettings) {
   const inner = channels / 2;
   const align = (task === "avss" ? projection : linear)(scope.at("align_channel"), audioWidth, channels);
-  const theta = pointwise(scope.at("theta"), channels, inner);
-  const phi = pointwise(scope.at("phi"), channels, inner);
-  const g = pointwise(scope.at("g"), channels, inner);
-  const out = pointwise(scope.at("W_z").at(0), inner, channels);
+  const theta = pointwise(scope.at("theta"), channels, inner, 3);
+  const phi = pointwise(scope.at("phi"), channels, inner, 3);
+  const g = pointwise(scope.at("g"), channels, inner, 3);
+  const out = pointwise(scope.at("W_z").at(0), inner, channels, 3);
   const outNorm = batchNorm(scope.at("W_z").at(1), channels, { weightInit: zeros });
   const norm = layerNorm(scope.at("norm_layer"), channels);
-  const through = ({ weight, bias }: typeof theta, x: Value) => affine(x, weight, bias);
 
   /** x `[G,T,L,C]` attends to `source`, `[G,T,1,C]` or `[G,T,L,C]`, L = H*W. */
   const attend = (x: Value, source: Value, pass: Pass): Value => {
@@ -232,19 +223,17 @@ function tpaviBlock(scope: Scope, task: Task, { channels, attendAudio, attendVis
       ? regrouped(x, source)
       : published(tokens, rows(expand(source, x.shape)), positions);
     const widened =
-      outNorm.usesBatchStatistics(pass) || !pass.fused
-        ? outNorm.apply(through(out, mixed), pass)
-        : folded(mixed);
+      outNorm.usesBatchStatistics(pass) || !pass.fused ? outNorm.apply(out(mixed), pass) : folded(mixed);
     return norm(add(widened, tokens)); // [G,P,C]
   };
 
   /** The published order: the scores are a matrix of P x P. */
   const published = (tokens: Value, source: Value, positions: number): Value => {
-    const scores = matmul(through(theta, tokens), through(phi, source), {
+    const scores = matmul(theta(tokens), phi(source), {
       transB: true,
       alpha: 1 / positions,
     });
-    return matmul(scores, through(g, tokens)); // [G,P,C/2]
+    return matmul(scores, g(tokens)); // [G,P,C/2]
   };
 
   /**
@@ -257,8 +246,8 @@ function tpaviBlock(scope: Scope, task: Task, { channels, attendAudio, attendVis
     const values = keys === 1 ? mean(x, { axes: [2], keepDims: true }) : x; // [G,T,1,C] or [G,T,L,C]
     const flat = (v: Value): Value => reshape(v, [groups, groupSize * keys, -1]);
     const alpha = 1 / (groupSize * keys);
-    const kernel = matmul(flat(through(phi, source)), flat(through(g, values)), { transA: true, alpha });
-    const queries = reshape(through(theta, x), [groups, groupSize * pixels, -1]);
+    const kernel = matmul(flat(phi(source)), flat(g(values)), { transA: true, alpha });
+    const queries = reshape(theta(x), [groups, groupSize * pixels, -1]);
     return matmul(queries, kernel); // [G,P,C/2]
   };
 

@@ -4,6 +4,7 @@ export * from "./conv.js";
 export * from "./dropout.js";
 export * from "./init.js";
 export * from "./linear.js";
+export * from "./mamba.js";
 export * from "./norm.js";
 export * from "./pass.js";
 export * from "./patches.js";

@@ -47,6 +47,20 @@ export function projection(
   return linearOf({ weight, bias: undefined });
 }
 
+/**
+ * A convolution of kernel 1 over `axes` axes, as a layer over tokens `[...,in]` -> `[...,out]`: parameters
+ * `weight [out,in,1,...]` and `bias [out]`.
+ */
+export function pointwise(scope: Scope, inputs: number, outputs: number, axes: 1 | 2 | 3): Linear {
+  const kernel = Array.from({ length: axes }, () => 1);
+  const init = torchDefault(inputs);
+  const weight = scope.param("weight", [outputs, inputs, ...kernel], init);
+  return linearOf({
+    weight: reshape(weight, [outputs, inputs]),
+    bias: scope.param("bias", [outputs], init),
+  });
+}
+
 /** The layer of a map. */
 export function linearOf<M extends LinearMap>(map: M): LayerOf<M> {
   return Object.assign((x: Value) => affine(x, map.weight, map.bias), map);

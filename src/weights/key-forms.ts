@@ -17,6 +17,7 @@ export const modelAnchors = {
   seavs: "bridger.Fusers.0.intermediate_queries.weight",
   tpavi: "path4.resConfUnit1.conv1.weight",
   avsegformer: "head.transformer.encoder.layers.0.self_attn.sampling_offsets.weight",
+  selm: "decoder.proj.audio_linear.weight",
 } as const;
 
 /** Where models hold their visual encoder. */

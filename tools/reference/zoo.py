@@ -5,6 +5,7 @@ keep: a few cases, every few elements, and the keys and shapes of each variant a
     python tools/reference/zoo.py ZOO OUT        # ZOO/<system>/{manifest.json,<case>.safetensors} -> OUT
 """
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -25,21 +26,53 @@ KEPT = {
         "avss_res50": {"logits_every_16th": (1, 3, 2, 2), "argmax": (1, 4, 4)},
     },
 }
+MAPS = (1, 1, 2, 2)
+SELM = {
+    **{f"stage{i}_first2_every_8th_channel_every_{2 ** (4 - i)}th_position": MAPS for i in (1, 2, 3, 4)},
+    **{f"stage{i}_audio": (1, 2) for i in (1, 2, 3, 4)},
+    **{f"stage{i}_change_at_position_0": (1, 1) for i in (1, 2, 3, 4)},
+    **{f"bidirectional{i}_first2_every_8th_channel_every_{n}th_position": MAPS for i, n in ((1, 8), (4, 1))},
+    "bidirectional_audio": (1, 2),
+    "encoder_in": (1, 1, 1),
+    "encoder_out": (1, 1, 1),
+    **{f"fused{i}_first2_every_8th_channel_every_{2 ** i}th_position": MAPS for i in (1, 2, 3)},
+    **{f"tokens{i}": (1, 1, 4) for i in (1, 2, 3)},
+    **{f"map{i}_second_token": (1, 2 ** (i - 1), 2 ** (i - 1)) for i in (1, 2, 3)},
+}
+KEPT["selm"] = {
+    "s4_pvt": {"logits_every_2nd": (1, 1, 3, 3), **SELM},
+    "avss_pvt": {"logits_every_8th": (1, 2, 2, 2), "argmax": (1, 4, 4), **SELM},
+}
+# Systems whose numbers of one case are in several files, by what their names begin with.
+PARTS = {"selm": ("model_", "stages_")}
 ENCODERS = {
     "tpavi": ("encoder_backbone.", "resnet.", "vggish."),
     "avsegformer": ("backbone.", "vggish."),
+    "selm": ("encoder_backbone.patch_embed", "encoder_backbone.block", "encoder_backbone.norm"),
 }
+
+
+def steps_of(key: str, rank: int) -> list[int]:
+    """The steps that the source was thinned by, as the name of a tensor tells them."""
+    if found := re.search(r"every_(\d+)th_channel_every_(\d+)th_position$", key):
+        channel, position = map(int, found.groups())
+        return [1, channel, position, position]
+    if found := re.search(r"every_(\d+)(?:nd|th)$", key):
+        return [1, 1, int(found[1]), int(found[1])]
+    return [1] * rank
 
 
 def thin(source: Path, system: str, out: dict, steps: dict):
     for case, tensors in KEPT[system].items():
-        with safe_open(source / f"{case}.safetensors", "np") as file:
-            before = json.loads(file.metadata()["strides"])
-            for key, step in tensors.items():
-                value = file.get_tensor(key)[tuple(slice(None, None, s) for s in step)]
-                out[f"{case}:{key}"] = value.copy()
-                own = {"16th": (1, 1, 16, 16), "_4th": (1, 1, 4, 4)}.get(key[-4:], (1,) * len(step))
-                steps[f"{case}:{key}"] = [a * b for a, b in zip(before.get(key, own), step)]
+        for part in PARTS.get(system, ("",)):
+            with safe_open(source / f"{part}{case}.safetensors", "np") as file:
+                before = json.loads((file.metadata() or {}).get("strides", "{}"))
+                keys = set(file.keys())
+                for key, step in ((key, step) for key, step in tensors.items() if key in keys):
+                    out[f"{case}:{key}"] = file.get_tensor(key)[tuple(slice(None, None, s) for s in step)].copy()
+                    own = before.get(key, steps_of(key, len(step)))
+                    steps[f"{case}:{key}"] = [a * b for a, b in zip(own, step)]
+        assert all(f"{case}:{key}" in out for key in tensors), case
 
 
 def main():
@@ -54,7 +87,8 @@ def main():
         keys[system] = {
             name: {key: shape for key, shape in variant["state_dict"].items() if not key.startswith(encoders)}
             for name, variant in variants.items()
-            if not name.startswith("ms3")  # the same as S4
+            # Those of MS3 are the same as those of S4, except in SelM.
+            if "state_dict" in variant and (system == "selm" or not name.startswith("ms3"))
         }
     (target / "zoo_manifests.json").write_text(json.dumps(keys, separators=(",", ":")) + "\n")
 

@@ -1,5 +1,5 @@
 /** All ops: functions from values to a value. */
-export { type ConvOptions, conv2d, convTranspose2d } from "./conv.js";
+export { type Conv1dOptions, type ConvOptions, conv1d, conv2d, convTranspose2d } from "./conv.js";
 export * from "./elementwise.js";
 export * from "./gather.js";
 export * from "./layout.js";

@@ -175,7 +175,7 @@ export function inferAvsegformer(shapes: StateDictShapes, hints: InferenceHints)
     kind: "avsegformer",
     ...inferBase(
       shapes,
-      { classifier: "head.fc.4.weight", encoders, imageSize: avsegformerImageSize },
+      { logits: shapes.size("head.fc.4.weight"), encoders, imageSize: avsegformerImageSize },
       hints,
     ),
     avsegformer: avsegformerSettingsSchema.parse({
