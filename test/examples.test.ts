@@ -2,9 +2,8 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import test, { after, before } from "node:test";
 import * as ort from "onnxruntime-node";
@@ -24,22 +23,21 @@ import { encodePng } from "../src/media/node/image-file.js";
 import { writeFileAtomic } from "../src/node/files.js";
 import { examplePython } from "./example-python.js";
 import { root } from "./support.js";
+import { tempDir } from "./temp-dir.js";
 import { tinyConfig, writeTinyModel } from "./tiny-model.js";
 
 const size = 64;
-let dir = "";
+const dir = await tempDir({ after });
 let video = "";
 let tiny = "";
 
 before(async () => {
-  dir = await mkdtemp(path.join(tmpdir(), "avseg-examples-"));
   video = path.join(dir, "shapes.mp4");
   tiny = path.join(dir, "tiny.safetensors");
   process.env.AVSEG_CACHE = path.join(dir, "cache");
   await writeClipVideo({ task: "ms3", split: "test", index: 0, seed: 1, imageSize: size }, video);
   await writeTinyModel(tiny);
 });
-after(() => rm(dir, { recursive: true, force: true }));
 
 /** Runs a program; fails the test with its stderr unless it exits with 0. */
 async function run(command: string, args: readonly string[], env = process.env): Promise<string> {

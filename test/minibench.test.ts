@@ -2,8 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import test, { after } from "node:test";
 import { z } from "zod";
@@ -17,6 +16,7 @@ import { writeSafetensors } from "../src/weights/node/safetensors-file.js";
 import { publishedConfig } from "./published-configs.js";
 import { referencePath } from "./reference.js";
 import { root, seededParameter } from "./support.js";
+import { tempDir } from "./temp-dir.js";
 
 const TOLERANCE = 1e-5;
 
@@ -48,14 +48,6 @@ const minibench = referencePath("minibench");
 const expected = async () =>
   expectedSchema.parse(JSON.parse(await readFile(path.join(minibench, "expected.json"), "utf8")));
 
-const folders: string[] = [];
-after(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))));
-async function temporary(): Promise<string> {
-  const folder = await mkdtemp(path.join(tmpdir(), "avseg-minibench-"));
-  folders.push(folder);
-  return folder;
-}
-
 /** A whole published model with seeded weights, the bias of its logits shifted as the reference had it. */
 async function checkpoint(task: Task, shift: (bias: TensorOf<"f32">) => void): Promise<string> {
   const { classes } = await openDataset({ task, root: minibench, split: "test", imageSize: 224 });
@@ -68,14 +60,14 @@ async function checkpoint(task: Task, shift: (bias: TensorOf<"f32">) => void): P
   );
   const weights = new Map(model.specs.map(({ key, shape }) => [key, seededParameter(key, shape)]));
   shift(weights.get("decoder.mask_features.bias") ?? assert.fail("no bias"));
-  const file = path.join(await temporary(), "whole.safetensors");
+  const file = path.join(await tempDir({ after }), "whole.safetensors");
   await writeSafetensors(file, weights);
   return file;
 }
 
 /** Runs `avseg eval` and returns what it wrote. */
 async function evaluate(args: readonly string[]): Promise<Evaluation> {
-  const out = await temporary();
+  const out = await tempDir({ after });
   const main = path.join(root, "dist", "src", "cli", "main.js");
   const child = spawn(process.execPath, [main, "eval", ...args, "--out", out, "--no-report", "--json"], {
     env: { ...process.env, AVSEG_CACHE: path.join(out, "cache") },
@@ -97,7 +89,7 @@ async function evaluate(args: readonly string[]): Promise<Evaluation> {
 
 /** Both forms of the configuration for `task`, as arguments: ours, and a published Python file that names the data. */
 async function configurations(task: Task): Promise<[name: string, args: string[]][]> {
-  const python = path.join(await temporary(), `ETAVS_pvt2_${task}.py`);
+  const python = path.join(await tempDir({ after }), `ETAVS_pvt2_${task}.py`);
   await writeFile(python, publishedConfig(task, "pvt2", minibench));
   const yaml = path.join(root, "config", task, "pvt2.yaml");
   return [

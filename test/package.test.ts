@@ -11,13 +11,13 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { homedir, tmpdir } from "node:os";
+import { homedir } from "node:os";
 import path from "node:path";
 import test, { after, before } from "node:test";
 import { z } from "zod";
 import { writeClipVideo } from "../src/datasets/sound-shapes/video.js";
 import { root } from "./support.js";
+import { tempDir } from "./temp-dir.js";
 
 const manifest = z.object({
   bin: z.record(z.string(), z.string()),
@@ -25,10 +25,9 @@ const manifest = z.object({
   exports: z.record(z.string(), z.union([z.string(), z.record(z.string(), z.string())])),
 });
 
-let dir = "";
+const dir = await tempDir({ after });
 let copy = "";
 before(async () => {
-  dir = await mkdtemp(path.join(tmpdir(), "avseg-package-"));
   copy = path.join(dir, "repository");
   const listed = run("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], root);
   for (const name of listed.stdout.split("\0")) {
@@ -37,7 +36,6 @@ before(async () => {
     }
   }
 });
-after(() => rm(dir, { recursive: true, force: true }));
 
 /** Runs a program as a user would, whose own npm settings turn scripts off. */
 function run(

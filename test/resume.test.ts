@@ -4,22 +4,18 @@
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
-import test, { after, before } from "node:test";
+import test, { after } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { writeSoundShapes } from "../src/datasets/sound-shapes/write.js";
 import { hashText, Random } from "../src/random.js";
 import { root } from "./support.js";
+import { tempDir } from "./temp-dir.js";
 
 const seed = Number(process.env.AVSEG_RESUME_SEED ?? Math.floor(Math.random() * 2 ** 32));
 const main = path.join(root, "dist", "src", "cli", "main.js");
-let dir = "";
-before(async () => {
-  dir = await mkdtemp(path.join(tmpdir(), "avseg-resume-"));
-});
-after(() => rm(dir, { recursive: true, force: true }));
+const dir = await tempDir({ after });
 
 const config = (task: string, freezeEpochs: number) => `
 task: ${task}

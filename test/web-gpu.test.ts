@@ -1,19 +1,17 @@
 /** The same masks on WebGPU, in a file of its own: a software driver takes its time to compile shaders. */
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import test from "node:test";
 import { openModel } from "../src/index.js";
 import { browserPath, hasSoftwareGpu, openPage } from "./browser.js";
 import { clipInNode, clipInPage, differing, loadInPage, writeClip } from "./browser-clip.js";
+import { tempDir } from "./temp-dir.js";
 import { tinyClip, tinyConfig, writeTinyModel } from "./tiny-model.js";
 
 test("WebGPU finds the same masks as Node", async (t) => {
   if (browserPath === undefined) return t.skip("Chromium is not installed");
   if (!hasSoftwareGpu) return t.skip("Chromium has no software driver for WebGPU");
-  const dir = await mkdtemp(path.join(tmpdir(), "avseg-web-gpu-"));
-  t.after(() => rm(dir, { recursive: true }));
+  const dir = await tempDir(t);
   const checkpoint = path.join(dir, "tiny.safetensors");
   await writeTinyModel(checkpoint);
   await writeClip(dir, tinyClip(tinyConfig.frameCount));

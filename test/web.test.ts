@@ -2,8 +2,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { readdirSync } from "node:fs";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import test, { after, before } from "node:test";
 import { promisify } from "node:util";
@@ -16,6 +15,7 @@ import { clipInNode, clipInPage, differing, loadInPage, writeClip } from "./brow
 import { type Given, givenOf, labelsOf } from "./recorder.js";
 import { referencePath } from "./reference.js";
 import { root } from "./support.js";
+import { tempDir } from "./temp-dir.js";
 import { tinyClip, tinyConfig, writeTinyModel } from "./tiny-model.js";
 
 type Recorder = typeof import("./recorder.js");
@@ -60,7 +60,7 @@ const exported: Readonly<Record<string, Omit<ExportOptions, "checkpoint" | "out"
 
 const recording = referencePath("media", "rotate-buck-bunny.mp4");
 
-let dir = "";
+const dir = await tempDir({ after });
 let browser: OpenPage;
 let page: Page;
 let inPage: JSHandle<Predictor>;
@@ -69,7 +69,6 @@ const inDir = (name: string) => path.join(dir, name);
 
 before(async () => {
   if (skip) return;
-  dir = await mkdtemp(path.join(tmpdir(), "avseg-web-"));
   await writeTinyModel(inDir("tiny.safetensors"));
   await writeClip(dir, tinyClip(tinyConfig.frameCount + 2));
   await writeClipVideo(
@@ -101,7 +100,6 @@ after(async () => {
   if (skip) return;
   await inNode?.close();
   await browser?.close();
-  await rm(dir, { recursive: true });
 });
 
 test("pictures and sound in memory give the same masks", { skip }, async () => {

@@ -1,21 +1,15 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import os from "node:os";
+import { readFile, rm } from "node:fs/promises";
 import path from "node:path";
-import test, { type TestContext } from "node:test";
+import test from "node:test";
 import { root } from "../../test/support.js";
+import { tempDir } from "../../test/temp-dir.js";
 import { checkConfig } from "../config/validate.js";
 import { parseYamlConfig } from "../config/yaml.js";
 import { writeClipVideo } from "../datasets/sound-shapes/video.js";
 import { encodePng } from "../media/node/image-file.js";
 import { writeFileAtomic } from "../node/files.js";
-
-async function scratch(t: TestContext): Promise<string> {
-  const dir = await mkdtemp(path.join(os.tmpdir(), "avseg-data-"));
-  t.after(() => rm(dir, { recursive: true, force: true }));
-  return dir;
-}
 
 function avseg(...args: string[]): { code: number | null; out: string; err: string } {
   const main = path.join(root, "dist/src/cli/main.js");
@@ -24,7 +18,7 @@ function avseg(...args: string[]): { code: number | null; out: string; err: stri
 }
 
 test("synth makes a dataset in which check finds nothing, and faults end check with 1", async (t) => {
-  const dir = await scratch(t);
+  const dir = await tempDir(t);
   const made = avseg(
     "synth",
     "ms3",
@@ -52,7 +46,7 @@ test("synth makes a dataset in which check finds nothing, and faults end check w
 });
 
 test("control characters in a table are escaped", async (t) => {
-  const dir = await scratch(t);
+  const dir = await tempDir(t);
   const table = path.join(dir, "Multi-sources", "ms3_meta_data.csv");
   await writeFileAtomic(table, 'name,split\nx\x1b]0;owned\x07,train\n"y\nz",\x9b2J\n');
   const listed = avseg("check", "ms3", dir);
@@ -66,7 +60,7 @@ test("control characters in a table are escaped", async (t) => {
 });
 
 test("wrong usage exits with 2 and writes nothing", async (t) => {
-  const dir = path.join(await scratch(t), "none");
+  const dir = path.join(await tempDir(t), "none");
   for (const args of [
     ["--train", "x"],
     ["--kinds", "disc"],
@@ -93,7 +87,7 @@ test("wrong usage exits with 2 and writes nothing", async (t) => {
 });
 
 test("import writes a dataset and a configuration that holds", async (t) => {
-  const dir = await scratch(t);
+  const dir = await tempDir(t);
   const own = path.join(dir, "own");
   await writeClipVideo(
     { task: "s4", split: "train", index: 0, seed: 1, imageSize: 32 },

@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import test from "node:test";
+import { tempDir } from "../../test/temp-dir.js";
 
 test("a video that cannot be segmented is refused before anything is made", async (t) => {
-  const dir = await mkdtemp(path.join(tmpdir(), "avseg-demo-"));
-  t.after(() => rm(dir, { recursive: true }));
+  const dir = await tempDir(t);
   const text = path.join(dir, "text.mp4");
   await writeFile(text, "hello");
   const main = path.join(import.meta.dirname, "main.js");

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir } from "node:fs/promises";
 import path from "node:path";
 import test from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { tempDir } from "../../test/temp-dir.js";
 import { uniqueNames } from "./segment.js";
 
 test("every video gets a folder of its own", () => {
@@ -22,8 +22,7 @@ test("every video gets a folder of its own", () => {
 });
 
 test("an interrupted video is not called done", async (t) => {
-  const dir = await mkdtemp(path.join(tmpdir(), "avseg-segment-"));
-  t.after(() => rm(dir, { recursive: true }));
+  const dir = await tempDir(t);
   const video = path.join(dir, "long.mp4");
   const sources = ["-f", "lavfi", "-i", "testsrc=s=64x64:r=5", "-f", "lavfi", "-i", "sine"];
   spawnSync("ffmpeg", ["-v", "error", ...sources, "-t", "300", "-preset", "ultrafast", video]);

@@ -1,22 +1,22 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { hostname, tmpdir } from "node:os";
+import { chmod, copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { hostname } from "node:os";
 import path from "node:path";
 import test, { after, before } from "node:test";
 import { closeFolder, ordinaryNode } from "../../test/ordinary-user.js";
+import { tempDir } from "../../test/temp-dir.js";
 import { writeSoundShapes } from "../datasets/sound-shapes/write.js";
 import { loadCheckpoint, readCheckpointInfo } from "../training/checkpoint.js";
 import { epochView } from "./train.js";
 
 const main = path.join(import.meta.dirname, "main.js");
-let dir = "";
+const dir = await tempDir({ after });
 let file = "";
 let cache = "";
 
 before(async () => {
-  dir = await mkdtemp(path.join(tmpdir(), "avseg-train-"));
   file = path.join(dir, "tiny.yaml");
   cache = path.join(dir, "cache");
   const counts = { train: 6, val: 2, test: 2 };
@@ -34,7 +34,6 @@ runtime: { threads: 1 }
 `,
   );
 });
-after(() => rm(dir, { recursive: true, force: true }));
 
 /** Runs avseg; `onOutput` sees stdout as it grows and may signal the process. */
 function avseg(

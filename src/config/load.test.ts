@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
-import os from "node:os";
+import { readdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import test from "node:test";
 import { publishedConfig } from "../../test/published-configs.js";
 import { root } from "../../test/support.js";
+import { tempDir } from "../../test/temp-dir.js";
 import { loadConfig } from "./load.js";
 import { checkConfig } from "./validate.js";
 
@@ -46,8 +46,7 @@ test("a missing file and a file of another task are refused", async () => {
 });
 
 test("choosing the best epoch on val instead of test is a warning for training only", async (t) => {
-  const dir = await mkdtemp(path.join(os.tmpdir(), "avseg-config-"));
-  t.after(() => rm(dir, { recursive: true, force: true }));
+  const dir = await tempDir(t);
   const file = path.join(dir, "s4.py");
   await writeFile(file, publishedConfig("s4", "pvt2"));
   const { warnings, trainingWarnings } = await loadConfig(file);
@@ -63,8 +62,7 @@ test("choosing the best epoch on val instead of test is a warning for training o
 
 test("a device is not read, and warnings of unknown keys are limited", async (t) => {
   await assert.rejects(loadConfig("/dev/zero"), /\/dev\/zero: expected a file, found a pipe or a device/);
-  const dir = await mkdtemp(path.join(os.tmpdir(), "avseg-config-"));
-  t.after(() => rm(dir, { recursive: true, force: true }));
+  const dir = await tempDir(t);
   const file = path.join(dir, "many.py");
   await writeFile(file, Array.from({ length: 1000 }, (_, i) => `x${i} = 1\n`).join(""));
   const { warnings } = await loadConfig(file, { task: "s4" });

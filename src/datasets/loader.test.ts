@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import os from "node:os";
+import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import test, { type TestContext } from "node:test";
+import { tempDir } from "../../test/temp-dir.js";
 import { AvsegError, CheckpointError, DatasetError, MediaError } from "../errors.js";
 import { openDataset } from "./avsbench/open-dataset.js";
 import type { AvsDataset, Clip } from "./clip.js";
@@ -10,8 +10,7 @@ import { type BatchOptions, ClipLoader, type LoaderOptions } from "./loader.js";
 import { writeSoundShapes } from "./sound-shapes/write.js";
 
 async function dataset(t: TestContext): Promise<AvsDataset> {
-  const root = await mkdtemp(path.join(os.tmpdir(), "avseg-loader-"));
-  t.after(() => rm(root, { recursive: true, force: true }));
+  const root = await tempDir(t);
   await writeSoundShapes({ task: "s4", root, counts: { train: 7, val: 0, test: 0 }, imageSize: 32 });
   return openDataset({ task: "s4", root, split: "train", imageSize: 24 });
 }
@@ -85,8 +84,7 @@ test("decoded clips are kept up to the cache's size", async (t) => {
 
 test("a clip that cannot be decoded fails its own batch, with a DatasetError and its hint", async (t) => {
   const data = await dataset(t);
-  const root = await mkdtemp(path.join(os.tmpdir(), "avseg-loader-"));
-  t.after(() => rm(root, { recursive: true, force: true }));
+  const root = await tempDir(t);
   const counts = { train: 4, val: 0, test: 0 };
   const { folder } = await writeSoundShapes({ task: "s4", root, counts, imageSize: 32 });
   const spoilt = await openDataset({ task: "s4", root, split: "train", imageSize: 24 });
@@ -107,8 +105,7 @@ test("a clip that cannot be decoded fails its own batch, with a DatasetError and
 });
 
 test("a clip fails with the same error on a thread as on the calling one: class, message, hint and causes", async (t) => {
-  const root = await mkdtemp(path.join(os.tmpdir(), "avseg-loader-"));
-  t.after(() => rm(root, { recursive: true, force: true }));
+  const root = await tempDir(t);
   const counts = { train: 3, val: 0, test: 0 };
   const { folder } = await writeSoundShapes({ task: "s4", root, counts, imageSize: 32 });
   const data = await openDataset({ task: "s4", root, split: "train", imageSize: 24 });

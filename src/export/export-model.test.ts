@@ -1,12 +1,12 @@
 /** Exported files, loaded as any other program would load them. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import test, { after } from "node:test";
 import * as ort from "onnxruntime-node";
 import { assertClose, seededInput, seededUniform } from "../../test/support.js";
+import { tempDir } from "../../test/temp-dir.js";
 import { seededWeights, tinyAvss, tinyS4 } from "../../test/tiny-models.js";
 import { LockedError, OutputError } from "../errors.js";
 import { readOnnx } from "../graph/onnx/read.js";
@@ -17,8 +17,7 @@ import { writeSafetensors } from "../weights/node/safetensors-file.js";
 import { exportModel, modelPieces } from "./export-model.js";
 import type { StoredGraph } from "./stored-graph.js";
 
-const dir = await mkdtemp(path.join(tmpdir(), "avseg-export-"));
-after(() => rm(dir, { recursive: true }));
+const dir = await tempDir({ after });
 
 async function checkpointOf(config: AvsModelConfig): Promise<string> {
   const file = path.join(dir, `${config.task}.safetensors`);

@@ -1,12 +1,12 @@
 /** Which layers are quantized, what their chains look like, and how far they are from full precision. */
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import path from "node:path";
 import test, { after } from "node:test";
 import * as ort from "onnxruntime-node";
 import { modelBytes } from "../../test/int8-products.js";
 import { relativeError, seededInput } from "../../test/support.js";
+import { tempDir } from "../../test/temp-dir.js";
 import {
   add,
   affine,
@@ -27,8 +27,7 @@ import type { StoredGraph } from "./stored-graph.js";
 
 const runtime = nodeRuntime({ threads: 1 });
 after(() => runtime.close());
-const dir = await mkdtemp(path.join(tmpdir(), "avseg-int8-"));
-after(() => rm(dir, { recursive: true }));
+const dir = await tempDir({ after });
 
 type Outputs = Readonly<Record<string, Value>>;
 

@@ -1,22 +1,17 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import test, { type TestContext } from "node:test";
+import test from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { tempDir } from "../../test/temp-dir.js";
 import { LockedError, OutputError } from "../errors.js";
 import { acquireLock, createLockFile, lockBeside, lockInside, staleSeconds, withLock } from "./lock.js";
 import { ownIdentity } from "./process.js";
 
 const options = { what: "runs/a", task: "avseg test", otherwise: "choose another folder" };
-
-async function temporaryDir(t: TestContext): Promise<string> {
-  const dir = await mkdtemp(path.join(os.tmpdir(), "avseg-lock-"));
-  t.after(() => rm(dir, { recursive: true, force: true }));
-  return dir;
-}
 
 /** The text of a lock held by another process. */
 function lockOf(holder: object): string {
@@ -30,7 +25,7 @@ function endedProcess(): number {
 }
 
 test("a second process is refused with the name of the first; release leaves nothing behind", async (t) => {
-  const dir = await temporaryDir(t);
+  const dir = await tempDir(t);
   const file = lockInside(dir);
   const lock = await acquireLock(file, options);
   await lock.assertHeld();
@@ -51,7 +46,7 @@ test("a second process is refused with the name of the first; release leaves not
 });
 
 test("withLock releases after a failure too", async (t) => {
-  const dir = await temporaryDir(t);
+  const dir = await tempDir(t);
   const failing = withLock(lockInside(dir), options, async () => {
     throw new Error("failed");
   });
@@ -60,7 +55,7 @@ test("withLock releases after a failure too", async (t) => {
 });
 
 test("a lock whose process has ended is taken over at once", async (t) => {
-  const dir = await temporaryDir(t);
+  const dir = await tempDir(t);
   const file = lockInside(dir);
   await writeFile(file, lockOf({ pid: endedProcess() }));
   const lock = await acquireLock(file, options);
@@ -70,7 +65,7 @@ test("a lock whose process has ended is taken over at once", async (t) => {
 });
 
 test("a process killed with SIGKILL leaves a lock that the next one takes over", async (t) => {
-  const dir = await temporaryDir(t);
+  const dir = await tempDir(t);
   const file = lockInside(dir);
   const script = `
     const { acquireLock } = await import(${JSON.stringify(new URL("./lock.js", import.meta.url).href)});
@@ -87,7 +82,7 @@ test("a process killed with SIGKILL leaves a lock that the next one takes over",
 
 test("a later process with the same id does not hold the lock of an earlier one", async (t) => {
   if (!existsSync("/proc/self/stat")) return t.skip("only Linux tells when a process started");
-  const dir = await temporaryDir(t);
+  const dir = await tempDir(t);
   const file = lockInside(dir);
   const { birth } = ownIdentity();
   await writeFile(file, lockOf({ birth: `${birth}0` }));
@@ -97,7 +92,7 @@ test("a later process with the same id does not hold the lock of an earlier one"
 });
 
 test("a lock of another host is respected while it is refreshed, and taken over afterwards", async (t) => {
-  const dir = await temporaryDir(t);
+  const dir = await tempDir(t);
   const file = lockInside(dir);
   // The process id is that of an ended process here, which says nothing about the other host.
   await writeFile(file, lockOf({ pid: endedProcess(), host: "elsewhere", space: "00000000" }));
@@ -117,7 +112,7 @@ test("a lock of another host is respected while it is refreshed, and taken over 
 });
 
 test("damaged locks expire, and anything but a file is refused", async (t) => {
-  const dir = await temporaryDir(t);
+  const dir = await tempDir(t);
   const file = lockInside(dir);
   await writeFile(file, "");
   await assert.rejects(acquireLock(file, options), /runs\/a: in use by a process that cannot be identified/);
@@ -133,7 +128,7 @@ test("damaged locks expire, and anything but a file is refused", async (t) => {
 });
 
 test("folders are created for a lock, and stay only if something is written to them", async (t) => {
-  const dir = await temporaryDir(t);
+  const dir = await tempDir(t);
   const folder = path.join(dir, "a", "b");
   await (await acquireLock(lockInside(folder), options)).release();
   assert.deepEqual(await readdir(dir), []);
@@ -142,7 +137,7 @@ test("folders are created for a lock, and stay only if something is written to t
 });
 
 test("a held lock is refreshed", async (t) => {
-  const dir = await temporaryDir(t);
+  const dir = await tempDir(t);
   const file = lockInside(dir);
   const lock = await acquireLock(file, { ...options, refreshSeconds: 0.02 });
   const content = await readFile(file, "utf8");
@@ -156,7 +151,7 @@ test("a held lock is refreshed", async (t) => {
 });
 
 test("a lock that another process took over is detected and kept; one removed by hand is renewed", async (t) => {
-  const dir = await temporaryDir(t);
+  const dir = await tempDir(t);
   const file = lockInside(dir);
   const lock = await acquireLock(file, { ...options, refreshSeconds: 0.02 });
   await rm(file);
@@ -176,7 +171,7 @@ test("a lock that another process took over is detected and kept; one removed by
 });
 
 test("of many processes that find an abandoned lock, one at a time gets it", async (t) => {
-  const dir = await temporaryDir(t);
+  const dir = await tempDir(t);
   const [file, counter] = [lockInside(dir), path.join(dir, "counter")];
   await writeFile(file, lockOf({ pid: endedProcess() }));
   await writeFile(counter, "0");
@@ -210,7 +205,7 @@ test("of many processes that find an abandoned lock, one at a time gets it", asy
 });
 
 test("file systems without hard links get an exclusively created file", async (t) => {
-  const dir = await temporaryDir(t);
+  const dir = await tempDir(t);
   const file = path.join(dir, "lock");
   const noLinks = async () => {
     throw Object.assign(new Error("not permitted"), { code: "EPERM" });
@@ -225,7 +220,7 @@ test("file systems without hard links get an exclusively created file", async (t
 });
 
 test("a network file system that repeats a request which succeeded is understood", async (t) => {
-  const dir = await temporaryDir(t);
+  const dir = await tempDir(t);
   const file = path.join(dir, "lock");
   const repeated = async (_: string, to: string) => {
     await writeFile(to, "content");

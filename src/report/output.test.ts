@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
-import test, { type TestContext } from "node:test";
+import test from "node:test";
+import { tempDir } from "../../test/temp-dir.js";
 import type { AvsDataset, Clip } from "../datasets/clip.js";
 import { ClipLoader } from "../datasets/loader.js";
 import { evaluateClips } from "../evaluation/evaluate-clips.js";
@@ -62,14 +62,8 @@ function clipsFrom(first: number, batchSize = 2): AsyncIterable<readonly Clip[]>
   return new ClipLoader(dataset, { workers: 0 }).batches({ batchSize, startBatch: first / batchSize });
 }
 
-async function scratch(t: TestContext): Promise<string> {
-  const dir = await mkdtemp(path.join(tmpdir(), "avseg-evaluation-"));
-  t.after(() => rm(dir, { recursive: true }));
-  return dir;
-}
-
 test("tables are written with quoted names, and the JSON explains its metrics", async (t) => {
-  const dir = await scratch(t);
+  const dir = await tempDir(t);
   const result = await evaluateClips({
     predictor,
     task: "s4",
@@ -96,7 +90,7 @@ test("tables are written with quoted names, and the JSON explains its metrics", 
 });
 
 test("binary masks are PNG files of 0 and 255, named from frame 0", async (t) => {
-  const dir = await scratch(t);
+  const dir = await tempDir(t);
   const clip = clips[1] as Clip;
   await maskWriter(dir, "s4")(clip, { dtype: "u8", shape: [2, side, side], data: clip.masks.data });
   const folder = path.join(dir, "pred_masks", "cat", "clip-1");
@@ -109,7 +103,7 @@ test("binary masks are PNG files of 0 and 255, named from frame 0", async (t) =>
 });
 
 test("semantic masks have the palette's colours at 360x240, and no padded frames", async (t) => {
-  const dir = await scratch(t);
+  const dir = await tempDir(t);
   const clip: Clip = { ...makeClip(0), category: "v2", frameMask: f32([1, 0], [2]) };
   const masks = new Uint8Array(2 * side * side).fill(70, 0, side * 4);
   await maskWriter(dir, "avss")(clip, { dtype: "u8", shape: [2, side, side], data: masks });
@@ -122,7 +116,7 @@ test("semantic masks have the palette's colours at 360x240, and no padded frames
 });
 
 test("a clip whose name leads out of the folder is refused", async (t) => {
-  const dir = await scratch(t);
+  const dir = await tempDir(t);
   const evil = makeClip(1, "../../../evil");
   const write = maskWriter(dir, "s4")(evil, { dtype: "u8", shape: [2, side, side], data: evil.masks.data });
   await assert.rejects(write, { name: "OutputError" });
@@ -130,7 +124,7 @@ test("a clip whose name leads out of the folder is refused", async (t) => {
 });
 
 test("an interrupted evaluation is resumed from its file, which is then removed", async (t) => {
-  const dir = await scratch(t);
+  const dir = await tempDir(t);
   const common = { predictor, task: "s4", total: 9, batchSize: 2, stateEvery: 1 } as const;
   const whole = await evaluateClips({ ...common, clips: clipsFrom(0) });
   const stateFile = path.join(dir, "state.json");

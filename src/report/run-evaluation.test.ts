@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import test from "node:test";
 import { referencePath } from "../../test/reference.js";
+import { tempDir } from "../../test/temp-dir.js";
 import { openDataset } from "../datasets/avsbench/open-dataset.js";
 import type { ClipBatch, Predictor } from "../inference/predictor.js";
 import { f32 } from "../tensor.js";
@@ -44,8 +44,7 @@ for (const [task, frameCount] of [
 ] as const) {
   test(`${task}: a dataset on disk gives metrics, tables, masks and report`, async (t) => {
     const root = referencePath("minibench");
-    const outDir = await mkdtemp(path.join(tmpdir(), "avseg-evaluation-"));
-    t.after(() => rm(outDir, { recursive: true }));
+    const outDir = await tempDir(t);
     const dataset = await openDataset({ task, root, split: "test", imageSize: side });
     const predictor = brightness(frameCount, dataset.classes);
     const common = { predictor, dataset, batchSize: 4, workers: 1, context: { checkpoint: "fake" } };

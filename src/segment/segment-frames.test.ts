@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import test, { after, before } from "node:test";
+import { tempDir } from "../../test/temp-dir.js";
 import { tinyClip, tinyConfig, writeTinyModel } from "../../test/tiny-model.js";
 import { writeClipVideo } from "../datasets/sound-shapes/video.js";
 import { CheckpointError, MediaError } from "../errors.js";
@@ -13,18 +12,14 @@ import { segmentVideo } from "./node/segment-video.js";
 import { segmentFrames } from "./segment-frames.js";
 import type { SegmentedFrame } from "./step-stream.js";
 
-let dir = "";
+const dir = await tempDir({ after });
 let model: Predictor;
 before(async () => {
-  dir = await mkdtemp(path.join(tmpdir(), "avseg-frames-"));
   const checkpoint = path.join(dir, "tiny.safetensors");
   await writeTinyModel(checkpoint);
   model = await openModel({ checkpoint, runtime: { threads: 1 } });
 });
-after(async () => {
-  await model.close();
-  await rm(dir, { recursive: true });
-});
+after(() => model.close());
 
 async function all(frames: AsyncIterable<SegmentedFrame>): Promise<SegmentedFrame[]> {
   const list: SegmentedFrame[] = [];

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import test from "node:test";
+import { tempDir } from "../../test/temp-dir.js";
 import { modelFromConfig } from "../config/model-from-config.js";
 import { checkConfig } from "../config/validate.js";
 import { CheckpointError } from "../errors.js";
@@ -11,15 +11,6 @@ import { f32 } from "../tensor.js";
 import { startOfRun } from "../weights/checkpoint.js";
 import { writeSafetensors } from "../weights/node/safetensors-file.js";
 import { type Checkpoint, loadCheckpoint, readCheckpointInfo, saveCheckpoint } from "./checkpoint.js";
-
-async function withDir(body: (dir: string) => Promise<void>): Promise<void> {
-  const dir = await mkdtemp(path.join(tmpdir(), "avseg-checkpoint-"));
-  try {
-    await body(dir);
-  } finally {
-    await rm(dir, { recursive: true });
-  }
-}
 
 function example(): Checkpoint {
   const value = f32([1, -2], [2]);
@@ -42,27 +33,27 @@ function example(): Checkpoint {
   };
 }
 
-test("a checkpoint comes back as it was, and equal ones are equal bytes", () =>
-  withDir(async (dir) => {
-    const [a, b] = [path.join(dir, "a.safetensors"), path.join(dir, "b.safetensors")];
-    await saveCheckpoint(a, example());
-    const loaded = await loadCheckpoint(a);
-    assert.deepEqual(loaded, example());
-    await saveCheckpoint(b, loaded);
-    assert.deepEqual(await readFile(a), await readFile(b));
-    assert.deepEqual((await readCheckpointInfo(a)).progress, example().progress);
-  }));
+test("a checkpoint comes back as it was, and equal ones are equal bytes", async (t) => {
+  const dir = await tempDir(t);
+  const [a, b] = [path.join(dir, "a.safetensors"), path.join(dir, "b.safetensors")];
+  await saveCheckpoint(a, example());
+  const loaded = await loadCheckpoint(a);
+  assert.deepEqual(loaded, example());
+  await saveCheckpoint(b, loaded);
+  assert.deepEqual(await readFile(a), await readFile(b));
+  assert.deepEqual((await readCheckpointInfo(a)).progress, example().progress);
+});
 
-test("other files, damaged and truncated ones are refused", () =>
-  withDir(async (dir) => {
-    const file = path.join(dir, "x.safetensors");
-    await writeSafetensors(file, new Map([["w", f32([1], [1])]]));
-    await assert.rejects(loadCheckpoint(file), /expected a checkpoint of avseg/);
-    await writeSafetensors(file, new Map(), { format: "avseg-checkpoint-1", config: "{}" });
-    await assert.rejects(loadCheckpoint(file), /its config cannot be read/);
-    await saveCheckpoint(file, example());
-    const bytes = await readFile(file);
-    await writeFile(file, bytes.subarray(0, bytes.length - 3));
-    await assert.rejects(loadCheckpoint(file), CheckpointError);
-    await assert.rejects(loadCheckpoint(path.join(dir, "absent.safetensors")), CheckpointError);
-  }));
+test("other files, damaged and truncated ones are refused", async (t) => {
+  const dir = await tempDir(t);
+  const file = path.join(dir, "x.safetensors");
+  await writeSafetensors(file, new Map([["w", f32([1], [1])]]));
+  await assert.rejects(loadCheckpoint(file), /expected a checkpoint of avseg/);
+  await writeSafetensors(file, new Map(), { format: "avseg-checkpoint-1", config: "{}" });
+  await assert.rejects(loadCheckpoint(file), /its config cannot be read/);
+  await saveCheckpoint(file, example());
+  const bytes = await readFile(file);
+  await writeFile(file, bytes.subarray(0, bytes.length - 3));
+  await assert.rejects(loadCheckpoint(file), CheckpointError);
+  await assert.rejects(loadCheckpoint(path.join(dir, "absent.safetensors")), CheckpointError);
+});

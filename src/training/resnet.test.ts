@@ -1,12 +1,11 @@
 /** A model with ResNet-50 in training: batch statistics, running ones in checkpoints, gradients through both. */
 
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import test, { after } from "node:test";
 import { evaluate } from "../../test/graphs.js";
 import { assertClose, seededInput, seededUniform } from "../../test/support.js";
+import { tempDir } from "../../test/temp-dir.js";
 import { modelFromConfig } from "../config/model-from-config.js";
 import type { Config } from "../config/schema.js";
 import { checkConfig } from "../config/validate.js";
@@ -26,11 +25,8 @@ import { startingWeights } from "./starting-weights.js";
 import { runFiles, Trainer } from "./trainer.js";
 
 const runtime = nodeRuntime();
-const dir = await mkdtemp(path.join(tmpdir(), "avseg-resnet-"));
-after(async () => {
-  await runtime.close();
-  await rm(dir, { recursive: true, force: true });
-});
+after(() => runtime.close());
+const dir = await tempDir({ after });
 
 const config = (visual: object): Config =>
   checkConfig({

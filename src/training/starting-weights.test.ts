@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import path from "node:path";
-import test, { after, before } from "node:test";
+import test, { after } from "node:test";
 import { seededParameter } from "../../test/support.js";
+import { tempDir } from "../../test/temp-dir.js";
 import { modelFromConfig } from "../config/model-from-config.js";
 import { checkConfig } from "../config/validate.js";
 import { CheckpointError } from "../errors.js";
@@ -14,11 +13,7 @@ import { writeSafetensors } from "../weights/node/safetensors-file.js";
 import { saveCheckpoint } from "./checkpoint.js";
 import { startingWeights } from "./starting-weights.js";
 
-let dir = "";
-before(async () => {
-  dir = await mkdtemp(path.join(tmpdir(), "avseg-start-"));
-});
-after(() => rm(dir, { recursive: true, force: true }));
+const dir = await tempDir({ after });
 
 const configOf = (task: string, training: object, weights: string | null = null) =>
   checkConfig({

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import test, { after } from "node:test";
+import test, { after, type TestContext } from "node:test";
+import { tempDir } from "../../test/temp-dir.js";
 import { modelFromConfig } from "../config/model-from-config.js";
 import type { Config } from "../config/schema.js";
 import { checkConfig } from "../config/validate.js";
@@ -168,13 +168,10 @@ function failing(run: () => never): ClipStep {
   return { run: async () => run(), close: async () => {} };
 }
 
-async function withDirs(body: (a: string, b: string) => Promise<void>): Promise<void> {
-  const dir = await mkdtemp(path.join(tmpdir(), "avseg-trainer-"));
-  try {
-    await body(path.join(dir, "a"), path.join(dir, "b"));
-  } finally {
-    await rm(dir, { recursive: true });
-  }
+/** Two work folders that do not exist yet. */
+async function twoDirs(t: TestContext): Promise<[string, string]> {
+  const dir = await tempDir(t);
+  return [path.join(dir, "a"), path.join(dir, "b")];
 }
 
 const bytesOf = async (workDir: string) => {
@@ -183,101 +180,101 @@ const bytesOf = async (workDir: string) => {
 };
 const logOf = async (workDir: string) => readLog(runFiles(workDir).metrics);
 
-test("a run stopped after any step and resumed is equal to the bit, log included", () =>
-  withDirs(async (whole, parts) => {
-    await run({ workDir: whole });
-    for (const stopAfter of [1, 2, 3, 7, 8]) {
-      await rm(parts, { recursive: true, force: true });
-      await run({ workDir: parts, stopAfter });
-      assert.ok((await loadCheckpoint(runFiles(parts).last)).progress.step === stopAfter);
-      await run({ workDir: parts, resume: true });
-      assert.deepEqual(await bytesOf(parts), await bytesOf(whole), `stopped after ${stopAfter}`);
-      assert.deepEqual(await logOf(parts), await logOf(whole));
-    }
-  }));
-
-test("the last checkpoint before a kill is enough: later work is done again", () =>
-  withDirs(async (whole, parts) => {
-    await run({ workDir: whole });
-    await run({ workDir: parts, stopAfter: 4 }); // one step into the second epoch
-    const early = await readFile(runFiles(parts).last);
+test("a run stopped after any step and resumed is equal to the bit, log included", async (t) => {
+  const [whole, parts] = await twoDirs(t);
+  await run({ workDir: whole });
+  for (const stopAfter of [1, 2, 3, 7, 8]) {
+    await rm(parts, { recursive: true, force: true });
+    await run({ workDir: parts, stopAfter });
+    assert.ok((await loadCheckpoint(runFiles(parts).last)).progress.step === stopAfter);
     await run({ workDir: parts, resume: true });
-    await writeFile(runFiles(parts).last, early); // as if killed before any newer checkpoint was renamed
-    await run({ workDir: parts, resume: true });
-    assert.deepEqual(await bytesOf(parts), await bytesOf(whole));
+    assert.deepEqual(await bytesOf(parts), await bytesOf(whole), `stopped after ${stopAfter}`);
     assert.deepEqual(await logOf(parts), await logOf(whole));
-  }));
+  }
+});
 
-test("the best epoch is kept, by mIoU or by its mean with F; epochs before evaluateFrom are not evaluated", () =>
-  withDirs(async (workDir) => {
-    const scores = [0.9, 0.2, 0.5, 0.4];
-    const events = await run({ workDir, set: { evaluateFrom: 1 }, scores });
-    const epochs = events.filter((event) => event.kind === "epoch");
-    assert.deepEqual(
-      epochs.map(({ best }) => best),
-      [false, true, true, false],
+test("the last checkpoint before a kill is enough: later work is done again", async (t) => {
+  const [whole, parts] = await twoDirs(t);
+  await run({ workDir: whole });
+  await run({ workDir: parts, stopAfter: 4 }); // one step into the second epoch
+  const early = await readFile(runFiles(parts).last);
+  await run({ workDir: parts, resume: true });
+  await writeFile(runFiles(parts).last, early); // as if killed before any newer checkpoint was renamed
+  await run({ workDir: parts, resume: true });
+  assert.deepEqual(await bytesOf(parts), await bytesOf(whole));
+  assert.deepEqual(await logOf(parts), await logOf(whole));
+});
+
+test("the best epoch is kept, by mIoU or by its mean with F; epochs before evaluateFrom are not evaluated", async (t) => {
+  const [workDir] = await twoDirs(t);
+  const scores = [0.9, 0.2, 0.5, 0.4];
+  const events = await run({ workDir, set: { evaluateFrom: 1 }, scores });
+  const epochs = events.filter((event) => event.kind === "epoch");
+  assert.deepEqual(
+    epochs.map(({ best }) => best),
+    [false, true, true, false],
+  );
+  const best = await loadCheckpoint(runFiles(workDir).best);
+  assert.deepEqual(best.progress.best, { epoch: 2, value: 0.5 });
+  assert.equal(best.optimizer, undefined);
+  assert.deepEqual([...best.parameters.keys()].sort(), ["late", "w"]);
+  const first = epochs[0]?.record;
+  assert.equal(first?.validation, undefined);
+  const losses = (await readLog(runFiles(workDir).metrics)).filter(
+    (line) => line.epoch === 0 && line.kind === "step",
+  );
+  const weighted =
+    losses.reduce((sum, line, i) => sum + Number(line.loss) * (i === 2 ? 1 : 3), 0) / clipCount;
+  assert.equal(first?.loss, weighted);
+});
+
+test("unfreezing adds parameters to the checkpoint from that epoch on", async (t) => {
+  const [workDir] = await twoDirs(t);
+  await run({ workDir, stopAfter: 6 });
+  assert.deepEqual([...(await loadCheckpoint(runFiles(workDir).last)).parameters.keys()], ["w"]);
+  await run({ workDir, resume: true, stopAfter: 1 });
+  assert.deepEqual([...(await loadCheckpoint(runFiles(workDir).last)).parameters.keys()], ["late", "w"]);
+});
+
+test("divergence is reported as such and never enters a checkpoint", async (t) => {
+  const [workDir] = await twoDirs(t);
+  await run({ workDir, stopAfter: 2 });
+  const set = { optimizer: { learningRate: 1e20, weightDecay: 1 }, epochs: 40 }; // a decay factor of 1 - 1e20
+  await assert.rejects(run({ workDir, resume: true, set }), (error: unknown) => {
+    assert.ok(error instanceof DivergenceError);
+    assert.match(error.message, /^training diverged: .*(loss is|is not finite)/);
+    assert.equal(error.hint, "Lower the learning rate with --set training.optimizer.learningRate=RATE.");
+    return true;
+  });
+  const { parameters } = await loadCheckpoint(runFiles(workDir).last);
+  assert.ok([...parameters.values()].every(({ data }) => data.every((x) => Number.isFinite(Number(x)))));
+});
+
+test("a step that does not fit in memory asks for a smaller batch, not for a lower learning rate", async (t) => {
+  const [workDir] = await twoDirs(t);
+  const failure = (): never => {
+    throw new RangeError(`not reached: ${new ArrayBuffer(2 ** 50).byteLength}`);
+  };
+  await assert.rejects(run({ workDir, failure }), (error: unknown) => {
+    assert.ok(error instanceof OutOfMemoryError);
+    assert.equal(
+      error.message,
+      "epoch 1, step 1: out of memory with a batch size of 3 (Array buffer allocation failed)",
     );
-    const best = await loadCheckpoint(runFiles(workDir).best);
-    assert.deepEqual(best.progress.best, { epoch: 2, value: 0.5 });
-    assert.equal(best.optimizer, undefined);
-    assert.deepEqual([...best.parameters.keys()].sort(), ["late", "w"]);
-    const first = epochs[0]?.record;
-    assert.equal(first?.validation, undefined);
-    const losses = (await readLog(runFiles(workDir).metrics)).filter(
-      (line) => line.epoch === 0 && line.kind === "step",
-    );
-    const weighted =
-      losses.reduce((sum, line, i) => sum + Number(line.loss) * (i === 2 ? 1 : 3), 0) / clipCount;
-    assert.equal(first?.loss, weighted);
-  }));
+    assert.equal(error.hint, "Lower the batch size, e.g. --set data.batchSize=1, or free memory.");
+    return true;
+  });
+});
 
-test("unfreezing adds parameters to the checkpoint from that epoch on", () =>
-  withDirs(async (workDir) => {
-    await run({ workDir, stopAfter: 6 });
-    assert.deepEqual([...(await loadCheckpoint(runFiles(workDir).last)).parameters.keys()], ["w"]);
-    await run({ workDir, resume: true, stopAfter: 1 });
-    assert.deepEqual([...(await loadCheckpoint(runFiles(workDir).last)).parameters.keys()], ["late", "w"]);
-  }));
-
-test("divergence is reported as such and never enters a checkpoint", () =>
-  withDirs(async (workDir) => {
-    await run({ workDir, stopAfter: 2 });
-    const set = { optimizer: { learningRate: 1e20, weightDecay: 1 }, epochs: 40 }; // a decay factor of 1 - 1e20
-    await assert.rejects(run({ workDir, resume: true, set }), (error: unknown) => {
-      assert.ok(error instanceof DivergenceError);
-      assert.match(error.message, /^training diverged: .*(loss is|is not finite)/);
-      assert.equal(error.hint, "Lower the learning rate with --set training.optimizer.learningRate=RATE.");
-      return true;
-    });
-    const { parameters } = await loadCheckpoint(runFiles(workDir).last);
-    assert.ok([...parameters.values()].every(({ data }) => data.every((x) => Number.isFinite(Number(x)))));
-  }));
-
-test("a step that does not fit in memory asks for a smaller batch, not for a lower learning rate", () =>
-  withDirs(async (workDir) => {
-    const failure = (): never => {
-      throw new RangeError(`not reached: ${new ArrayBuffer(2 ** 50).byteLength}`);
-    };
-    await assert.rejects(run({ workDir, failure }), (error: unknown) => {
-      assert.ok(error instanceof OutOfMemoryError);
-      assert.equal(
-        error.message,
-        "epoch 1, step 1: out of memory with a batch size of 3 (Array buffer allocation failed)",
-      );
-      assert.equal(error.hint, "Lower the batch size, e.g. --set data.batchSize=1, or free memory.");
-      return true;
-    });
-  }));
-
-test("an error of a shape rule is a bug and stays what it is", () =>
-  withDirs(async (workDir) => {
-    const bug = new RangeError("matmul: [2,3] and [2,3] do not fit");
-    const failure = (): never => {
-      throw bug;
-    };
-    await assert.rejects(run({ workDir, failure }), (error: unknown) => {
-      assert.equal(error, bug);
-      assert.ok(!(error instanceof AvsegError));
-      return true;
-    });
-  }));
+test("an error of a shape rule is a bug and stays what it is", async (t) => {
+  const [workDir] = await twoDirs(t);
+  const bug = new RangeError("matmul: [2,3] and [2,3] do not fit");
+  const failure = (): never => {
+    throw bug;
+  };
+  await assert.rejects(run({ workDir, failure }), (error: unknown) => {
+    assert.equal(error, bug);
+    assert.ok(!(error instanceof AvsegError));
+    return true;
+  });
+});

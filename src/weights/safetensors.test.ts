@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import os from "node:os";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import test from "node:test";
 import { reference } from "../../test/reference.js";
 import { assertClose, seededInput } from "../../test/support.js";
+import { tempDir } from "../../test/temp-dir.js";
 import { CheckpointError } from "../errors.js";
 import { f32, type Tensor } from "../tensor.js";
 import { bytesSource } from "./byte-source.js";
@@ -118,27 +118,23 @@ test("malformed files are refused with the file's name and the reason", async ()
   }
 });
 
-test("files are written atomically, and read whole, in part or by header", async () => {
-  const dir = await mkdtemp(path.join(os.tmpdir(), "avseg-safetensors-"));
-  try {
-    const file = path.join(dir, "w.safetensors");
-    await writeSafetensors(file, sample, { step: "3" });
-    assert.deepEqual(await readFile(file), Buffer.from(encode(sample, { step: "3" })));
-    assert.deepEqual(await readdir(dir), ["w.safetensors"]);
-    const part = await loadSafetensors(file, { select: (key) => key.startsWith("b.") });
-    assert.deepEqual([...part.tensors.keys()], ["b.weight"]);
-    assert.equal((await loadSafetensorsHeader(file)).metadata.step, "3");
-    await assert.rejects(loadSafetensors(path.join(dir, "none")), /no such file/);
-    await assert.rejects(loadSafetensors(dir), CheckpointError);
-    const bad = new Map([["w", f32([1e9], [1])]]);
-    await assert.rejects(writeSafetensors(file, bad, {}, { dtype: "f16" }), /too large for half/);
-    assert.equal((await loadSafetensorsHeader(file)).entries.size, sample.size);
-    await writeFile(file, "");
-    await assert.rejects(loadSafetensors(file), /0 bytes are too few/);
-    assert.deepEqual(await readdir(dir), ["w.safetensors"]);
-  } finally {
-    await rm(dir, { recursive: true, force: true });
-  }
+test("files are written atomically, and read whole, in part or by header", async (t) => {
+  const dir = await tempDir(t);
+  const file = path.join(dir, "w.safetensors");
+  await writeSafetensors(file, sample, { step: "3" });
+  assert.deepEqual(await readFile(file), Buffer.from(encode(sample, { step: "3" })));
+  assert.deepEqual(await readdir(dir), ["w.safetensors"]);
+  const part = await loadSafetensors(file, { select: (key) => key.startsWith("b.") });
+  assert.deepEqual([...part.tensors.keys()], ["b.weight"]);
+  assert.equal((await loadSafetensorsHeader(file)).metadata.step, "3");
+  await assert.rejects(loadSafetensors(path.join(dir, "none")), /no such file/);
+  await assert.rejects(loadSafetensors(dir), CheckpointError);
+  const bad = new Map([["w", f32([1e9], [1])]]);
+  await assert.rejects(writeSafetensors(file, bad, {}, { dtype: "f16" }), /too large for half/);
+  assert.equal((await loadSafetensorsHeader(file)).entries.size, sample.size);
+  await writeFile(file, "");
+  await assert.rejects(loadSafetensors(file), /0 bytes are too few/);
+  assert.deepEqual(await readdir(dir), ["w.safetensors"]);
 });
 
 test("reference files are read", async () => {

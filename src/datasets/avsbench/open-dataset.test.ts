@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import os from "node:os";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import test from "node:test";
 import { referencePath } from "../../../test/reference.js";
+import { tempDir } from "../../../test/temp-dir.js";
 import { DatasetError } from "../../errors.js";
 import { encodePng } from "../../media/node/image-file.js";
 import { encodeWav } from "../../media/wav.js";
@@ -16,8 +16,7 @@ const root = referencePath("minibench");
 
 /** An MS3 dataset of three clips that a test may spoil; the path of its folder. */
 async function made(t: { after(work: () => Promise<void>): void }): Promise<string> {
-  const dir = await mkdtemp(path.join(os.tmpdir(), "avseg-data-"));
-  t.after(() => rm(dir, { recursive: true, force: true }));
+  const dir = await tempDir(t);
   const counts = { train: 1, val: 1, test: 1 };
   return (await writeSoundShapes({ task: "ms3", root: dir, counts, imageSize: 32 })).folder;
 }
@@ -151,8 +150,7 @@ test("errors of damaged files name the clip, the file and the fault", async (t) 
 });
 
 test("colours of no class: a few count as background, many are an error", async (t) => {
-  const dir = await mkdtemp(path.join(os.tmpdir(), "avseg-data-"));
-  t.after(() => rm(dir, { recursive: true, force: true }));
+  const dir = await tempDir(t);
   const file = path.join(dir, "label.png");
   const label = async (foreign: number) => {
     const data = new Uint8Array(3 * 100).fill(0);

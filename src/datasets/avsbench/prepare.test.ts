@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
-import os from "node:os";
+import { readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
-import test, { type TestContext } from "node:test";
+import test from "node:test";
+import { tempDir } from "../../../test/temp-dir.js";
 import { DatasetError, LockedError } from "../../errors.js";
 import { encodePng, readRgb } from "../../media/node/image-file.js";
 import { encodeWav } from "../../media/wav.js";
@@ -12,16 +12,10 @@ import { writeSoundShapes } from "../sound-shapes/write.js";
 import { checkDataset } from "./check.js";
 import { prepareDataset } from "./prepare.js";
 
-async function scratch(t: TestContext): Promise<string> {
-  const dir = await mkdtemp(path.join(os.tmpdir(), "avseg-prepare-"));
-  t.after(() => rm(dir, { recursive: true, force: true }));
-  return dir;
-}
-
 const spec = { task: "s4", split: "val", seed: 4, imageSize: 64 } as const;
 
 test("videos become clips in the published layout; bad ones are reported and omitted", async (t) => {
-  const dir = await scratch(t);
+  const dir = await tempDir(t);
   const videos = path.join(dir, "raw");
   await writeClipVideo({ ...spec, index: 0 }, path.join(videos, "val/disc/one.mp4"));
   await writeClipVideo({ ...spec, index: 1 }, path.join(videos, "other/two.mp4"));
@@ -61,7 +55,7 @@ test("videos become clips in the published layout; bad ones are reported and omi
 });
 
 test("missing folders and tables are refused", async (t) => {
-  const dir = await scratch(t);
+  const dir = await tempDir(t);
   const options = { task: "s4", videos: dir, table: path.join(dir, "none.csv"), root: dir } as const;
   await assert.rejects(prepareDataset(options), DatasetError);
   await writeFile(options.table, "name,category,split\na,dog,test\n");
@@ -73,7 +67,7 @@ test("missing folders and tables are refused", async (t) => {
 });
 
 test("checking valid data finds nothing", async (t) => {
-  const root = await scratch(t);
+  const root = await tempDir(t);
   for (const task of ["s4", "ms3", "avss"] as const) {
     await writeSoundShapes({ task, root, counts: { train: 2, val: 1, test: 4 }, imageSize: 32 });
     const { issues, clips } = await checkDataset({ task, root });
@@ -83,7 +77,7 @@ test("checking valid data finds nothing", async (t) => {
 });
 
 test("the check lists every fault, each by its kind", async (t) => {
-  const root = await scratch(t);
+  const root = await tempDir(t);
   const counts = { train: 2, val: 1, test: 2 };
   const { folder } = await writeSoundShapes({ task: "ms3", root, counts, imageSize: 32 });
   const at = (...parts: string[]): string => path.join(folder, "ms3_data", ...parts);
@@ -122,7 +116,7 @@ test("the check lists every fault, each by its kind", async (t) => {
 });
 
 test("the check of label images uses the class names", async (t) => {
-  const root = await scratch(t);
+  const root = await tempDir(t);
   const { folder } = await writeSoundShapes({
     task: "avss",
     root,

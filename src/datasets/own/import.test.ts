@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
-import os from "node:os";
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import test, { type TestContext } from "node:test";
+import { tempDir } from "../../../test/temp-dir.js";
 import { DatasetError, LockedError, OutputError } from "../../errors.js";
 import { encodePng } from "../../media/node/image-file.js";
 import { type Labels, labelPicture } from "../../media/painting.js";
@@ -21,8 +21,7 @@ const spec = (index: number): ClipSpec => ({ task: "ms3", split: "train", index,
 
 /** A folder of `count` labelled videos of five seconds. */
 async function labelled(t: TestContext, count: number): Promise<{ source: string; root: string }> {
-  const dir = await mkdtemp(path.join(os.tmpdir(), "avseg-import-"));
-  t.after(() => rm(dir, { recursive: true, force: true }));
+  const dir = await tempDir(t);
   const source = path.join(dir, "own");
   for (let i = 0; i < count; i++) {
     const clip = renderClip(spec(i));

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import os from "node:os";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
-import test, { type TestContext } from "node:test";
+import test from "node:test";
+import { tempDir } from "../../../test/temp-dir.js";
 import { DatasetError, OutputError } from "../../errors.js";
 import { logMelExamples } from "../../media/log-mel.js";
 import { probeVideo } from "../../media/node/probe-video.js";
@@ -15,15 +15,9 @@ import { writeSoundShapes } from "./write.js";
 
 const counts = { train: 2, val: 1, test: 3 };
 
-async function scratch(t: TestContext): Promise<string> {
-  const dir = await mkdtemp(path.join(os.tmpdir(), "avseg-shapes-"));
-  t.after(() => rm(dir, { recursive: true, force: true }));
-  return dir;
-}
-
 for (const task of ["s4", "ms3", "avss"] satisfies Task[]) {
   test(`${task}: what is written reads back as it was rendered`, async (t) => {
-    const root = await scratch(t);
+    const root = await tempDir(t);
     const { folder } = await writeSoundShapes({ task, root, counts, imageSize: 48, seed: 5 });
     for (const split of ["train", "val", "test"] as const) {
       const dataset = await openDataset({ task, root, split, imageSize: 48 });
@@ -57,7 +51,7 @@ for (const task of ["s4", "ms3", "avss"] satisfies Task[]) {
 }
 
 test("the given kinds are the classes", async (t) => {
-  const root = await scratch(t);
+  const root = await tempDir(t);
   await writeSoundShapes({ task: "avss", root, counts, imageSize: 32, kinds: novelKinds });
   const dataset = await openDataset({ task: "avss", root, split: "val", imageSize: 32 });
   assert.deepEqual(dataset.classes, ["background", ...novelKinds]);
@@ -65,7 +59,7 @@ test("the given kinds are the classes", async (t) => {
 });
 
 test("complete data is kept, data of other options is replaced, foreign data is refused", async (t) => {
-  const root = await scratch(t);
+  const root = await tempDir(t);
   const options = { task: "ms3", root, counts, imageSize: 32 } as const;
   const first = await writeSoundShapes(options);
   assert.deepEqual([first.written, first.replaced], [true, false]);
@@ -86,7 +80,7 @@ test("complete data is kept, data of other options is replaced, foreign data is 
 });
 
 test("an interrupted run leaves nothing that can be opened, and the next one completes it", async (t) => {
-  const root = await scratch(t);
+  const root = await tempDir(t);
   const abort = new AbortController();
   const options = { task: "s4", root, counts, imageSize: 32 } as const;
   const stopped = writeSoundShapes({
@@ -104,7 +98,7 @@ test("an interrupted run leaves nothing that can be opened, and the next one com
 });
 
 test("options out of range are refused before anything is written", async (t) => {
-  const root = await scratch(t);
+  const root = await tempDir(t);
   const options = { task: "s4", root, counts } as const;
   await assert.rejects(writeSoundShapes({ ...options, imageSize: 8 }), RangeError);
   await assert.rejects(writeSoundShapes({ ...options, clipsAsVideo: 4 }), RangeError);
@@ -113,7 +107,7 @@ test("options out of range are refused before anything is written", async (t) =>
 });
 
 test("a video has the frames of the steps at their times, and the sound of the clip", async (t) => {
-  const root = await scratch(t);
+  const root = await tempDir(t);
   const written = await writeSoundShapes({ task: "s4", root, counts, imageSize: 64, clipsAsVideo: 1 });
   const info = await probeVideo(written.videos[0] ?? "");
   const made = renderClip({ task: "s4", split: "test", index: 0, seed: 123, imageSize: 64 });

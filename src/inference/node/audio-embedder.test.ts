@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
-import test, { after, before } from "node:test";
+import test, { after } from "node:test";
 import { seededInput } from "../../../test/support.js";
+import { tempDir } from "../../../test/temp-dir.js";
 import { seededWeights, tinyS4 } from "../../../test/tiny-models.js";
 import { buildAvsModel } from "../../models/avs-model.js";
 import { nodeRuntime } from "../../runtime/node/node-runtime.js";
@@ -14,15 +14,7 @@ import { AudioEmbedder } from "./audio-embedder.js";
 import { EmbeddingCache } from "./embedding-cache.js";
 
 const runtime = nodeRuntime({ threads: 1 });
-let parent = "";
-before(async () => {
-  parent = await mkdtemp(path.join(tmpdir(), "avseg-embeddings-"));
-});
-after(async () => {
-  await runtime.close();
-  await rm(parent, { recursive: true, force: true });
-});
-const newDir = () => mkdtemp(path.join(parent, "cache-"));
+after(() => runtime.close());
 
 const twoClips = seededInput("mel", [10, 1, 96, 64], 2);
 const firstClip: TensorOf<"f32"> = {
@@ -78,7 +70,7 @@ const filesIn = async (dir: string) =>
     .sort();
 
 test("a clip is embedded once ever: the next run reads the same bits and makes no session", async () => {
-  const dir = await newDir();
+  const dir = await tempDir({ after });
   const without = await embed(undefined);
   assert.deepEqual([without.sessions, without.runs], [1, 2]);
   assert.ok(without.data.some((x) => x !== 0));
@@ -95,7 +87,7 @@ test("a clip is embedded once ever: the next run reads the same bits and makes n
 });
 
 test("a damaged, cut or misplaced file is computed again and replaced", async () => {
-  const dir = await newDir();
+  const dir = await tempDir({ after });
   const expected = await embed(new EmbeddingCache({ dir }));
   const files = await filesIn(dir);
   const [one = "", two = ""] = files;
@@ -119,7 +111,7 @@ test("a damaged, cut or misplaced file is computed again and replaced", async ()
 });
 
 test("other weights and another configuration are another encoder", async () => {
-  const dir = await newDir();
+  const dir = await tempDir({ after });
   const plain = await embed(new EmbeddingCache({ dir }), { logMel: firstClip });
   for (const other of [{ change: 1e-3 }, { pca: true }]) {
     const { data, runs } = await embed(new EmbeddingCache({ dir }), { logMel: firstClip, ...other });
@@ -130,7 +122,7 @@ test("other weights and another configuration are another encoder", async () => 
 });
 
 test("many writers of one entry leave it whole", async () => {
-  const dir = await newDir();
+  const dir = await tempDir({ after });
   const [encoder, input] = ["e".repeat(64), "1".repeat(64)];
   const embedding = Float32Array.from({ length: 640 }, (_, i) => i / 7);
   await Promise.all(
@@ -141,7 +133,7 @@ test("many writers of one entry leave it whole", async () => {
 });
 
 test("a folder that takes no files is warned of once, and nothing fails", async () => {
-  const file = path.join(await newDir(), "file");
+  const file = path.join(await tempDir({ after }), "file");
   await writeFile(file, "");
   const warnings: string[] = [];
   const cache = new EmbeddingCache({ dir: path.join(file, "cache"), onWarning: (w) => warnings.push(w) });

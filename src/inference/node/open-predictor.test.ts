@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import path from "node:path";
-import test, { type TestContext } from "node:test";
+import test from "node:test";
 import { evaluate, inputLike } from "../../../test/graphs.js";
 import { assertClose, seededInput, seededUniform } from "../../../test/support.js";
+import { tempDir } from "../../../test/temp-dir.js";
 import { tinyS4 as micro, seededWeights } from "../../../test/tiny-models.js";
 import { CheckpointError } from "../../errors.js";
 import { buildAvsModel } from "../../models/avs-model.js";
@@ -15,12 +14,6 @@ import { writeSafetensors } from "../../weights/node/safetensors-file.js";
 import type { ClipBatch } from "../predictor.js";
 import { EmbeddingCache } from "./embedding-cache.js";
 import { openPredictor } from "./open-predictor.js";
-
-async function tempDir(t: TestContext): Promise<string> {
-  const dir = await mkdtemp(path.join(tmpdir(), "avseg-predictor-"));
-  t.after(() => rm(dir, { recursive: true }));
-  return dir;
-}
 
 /** Metadata of a checkpoint of `avseg train`. */
 const described = (model: SeavsConfig) => ({

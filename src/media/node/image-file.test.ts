@@ -1,24 +1,18 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import test from "node:test";
 import sharp from "sharp";
+import { tempDir } from "../../../test/temp-dir.js";
 import { MediaError } from "../../errors.js";
 import type { ImageTensor } from "../resize.js";
 import { encodePng, readGray, readRgb } from "./image-file.js";
-
-async function folder(t: test.TestContext): Promise<string> {
-  const dir = await mkdtemp(path.join(tmpdir(), "avseg-image-"));
-  t.after(() => rm(dir, { recursive: true }));
-  return dir;
-}
 
 const gray: ImageTensor = { dtype: "u8", shape: [2, 3], data: Uint8Array.of(0, 1, 7, 128, 254, 255) };
 const rgb: ImageTensor = { dtype: "u8", shape: [1, 2, 3], data: Uint8Array.of(255, 0, 3, 9, 200, 40) };
 
 test("PNG files keep every pixel: gray, RGB, RGBA, palette", async (t) => {
-  const dir = await folder(t);
+  const dir = await tempDir(t);
   const file = path.join(dir, "image.png");
   await writeFile(file, await encodePng(gray));
   assert.deepEqual(await readGray(file), gray);
@@ -42,7 +36,7 @@ test("PNG files keep every pixel: gray, RGB, RGBA, palette", async (t) => {
 });
 
 test("16-bit gray is clipped to 255, as Pillow does", async (t) => {
-  const file = path.join(await folder(t), "deep.png");
+  const file = path.join(await tempDir(t), "deep.png");
   const values = Uint16Array.of(0, 7, 255, 300, 65535);
   await sharp(values, { raw: { width: 5, height: 1, channels: 1 } })
     .toColourspace("grey16")
@@ -52,7 +46,7 @@ test("16-bit gray is clipped to 255, as Pillow does", async (t) => {
 });
 
 test("what is no image is refused by name", async (t) => {
-  const dir = await folder(t);
+  const dir = await tempDir(t);
   const refused = async (name: string, bytes: Uint8Array | undefined, message: RegExp) => {
     const file = path.join(dir, name);
     if (bytes) await writeFile(file, bytes);

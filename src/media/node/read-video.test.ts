@@ -1,22 +1,16 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import test from "node:test";
 import { makeMedia, turnedCopy } from "../../../test/ffmpeg.js";
 import { referencePath } from "../../../test/reference.js";
+import { tempDir } from "../../../test/temp-dir.js";
 import { MediaError } from "../../errors.js";
 import type { StepFrame, VideoInfo } from "../video.js";
 import { startTool } from "./media-tool.js";
 import { probeVideo } from "./probe-video.js";
 import { readFrames, readMonoSound } from "./read-video.js";
-
-async function folder(t: test.TestContext): Promise<string> {
-  const dir = await mkdtemp(path.join(tmpdir(), "avseg-ffmpeg-"));
-  t.after(() => rm(dir, { recursive: true }));
-  return dir;
-}
 
 const H264 = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p";
 
@@ -36,7 +30,7 @@ async function soundOf(info: VideoInfo): Promise<Float32Array> {
 const onset = (sound: Float32Array) => sound.findIndex((x) => Math.abs(x) > 0.02) / 8000;
 
 test("a step's frame is the last of its second, at constant and variable rates", async (t) => {
-  const dir = await folder(t);
+  const dir = await tempDir(t);
   // Red up to 0.9 s, green up to 2.0 s, then blue.
   const source =
     "-f lavfi -i color=red:s=64x48:r=30:d=0.9 -f lavfi -i color=lime:s=64x48:r=30:d=1.1 " +
@@ -59,7 +53,7 @@ test("a step's frame is the last of its second, at constant and variable rates",
 });
 
 test("sizes are those displayed: rotation, pixel aspect ratio, odd numbers", async (t) => {
-  const dir = await folder(t);
+  const dir = await tempDir(t);
   const source = "-f lavfi -i testsrc=s=64x48:r=10:d=0.5";
   const wide = makeMedia(path.join(dir, "wide.mp4"), `${source} -vf setsar=2/1 ${H264}`);
   const turned = turnedCopy(wide, path.join(dir, "turned.mp4"));
@@ -79,7 +73,7 @@ test("sizes are those displayed: rotation, pixel aspect ratio, odd numbers", asy
 });
 
 test("sound and picture keep their own start, and the default track is heard", async (t) => {
-  const dir = await folder(t);
+  const dir = await tempDir(t);
   const late = makeMedia(
     path.join(dir, "late.mp4"),
     `-f lavfi -i color=red:s=64x48:r=10:d=3 -itsoffset 1.5 -f lavfi -i sine=d=1 ${H264} -c:a aac`,
@@ -110,7 +104,7 @@ test("sound and picture keep their own start, and the default track is heard", a
 });
 
 test("channels are averaged", async (t) => {
-  const file = path.join(await folder(t), "stereo.mkv");
+  const file = path.join(await tempDir(t), "stereo.mkv");
   makeMedia(
     file,
     "-f lavfi -i color=red:s=64x48:r=10:d=1 -f lavfi -i aevalsrc=0.5|-0.1:s=8000:d=1 " +
@@ -122,7 +116,7 @@ test("channels are averaged", async (t) => {
 });
 
 test("what is no video is refused in one line", async (t) => {
-  const dir = await folder(t);
+  const dir = await tempDir(t);
   const real = makeMedia(path.join(dir, "real.ts"), "-f lavfi -i testsrc=s=64x48:r=10:d=0.5 -c:v mpeg2video");
   const list = `#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:1,\n${real}\n#EXT-X-ENDLIST\n`;
   const refused = async (name: string, content: string, message: RegExp) => {
@@ -147,7 +141,7 @@ test("what is no video is refused in one line", async (t) => {
 });
 
 test("the cover of a sound file is not a video, and does not stand in the way of one", async (t) => {
-  const dir = await folder(t);
+  const dir = await tempDir(t);
   const cover = makeMedia(path.join(dir, "cover.png"), "-f lavfi -i color=red:s=32x32 -frames:v 1");
   const withCover = `-f lavfi -i sine=d=0.3 -i ${cover} -map 0:a -map 1:v -c:v copy -disposition:v attached_pic`;
   for (const name of ["song.mp3", "song.m4a", "song.flac"]) {
@@ -192,7 +186,7 @@ test("a tool that stalls, is aborted or is missing ends with a reason", async (t
 });
 
 test("a tool that only writes its file may take its time, and is stopped when it stands still", async (t) => {
-  const dir = await folder(t);
+  const dir = await tempDir(t);
   const output = path.join(dir, "sound.wav");
   const write = async (args: string, stallSeconds: number) => {
     const options = { source: "x.mp4", output, stallSeconds };
@@ -209,7 +203,7 @@ test("a tool that only writes its file may take its time, and is stopped when it
 });
 
 test("a recording with rotation and six channels, and common kinds of files", async (t) => {
-  const dir = await folder(t);
+  const dir = await tempDir(t);
   const sine = "-f lavfi -i sine=d=2";
   const wide = makeMedia(
     path.join(dir, "wide.mp4"),

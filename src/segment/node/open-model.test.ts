@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm } from "node:fs/promises";
 import path from "node:path";
 import test from "node:test";
 import { assertClose, seededInput, seededUniform } from "../../../test/support.js";
+import { tempDir } from "../../../test/temp-dir.js";
 import { tinyConfig, writeTinyModel } from "../../../test/tiny-model.js";
 import { CheckpointError } from "../../errors.js";
 import { exportModel } from "../../export/export-model.js";
@@ -31,8 +31,7 @@ async function logitsOf(checkpoint: string): Promise<Float32Array> {
 }
 
 test("without a checkpoint it is the demo model of the package, wherever the process runs", async (t) => {
-  const dir = await mkdtemp(path.join(tmpdir(), "avseg-open-"));
-  t.after(() => rm(dir, { recursive: true }));
+  const dir = await tempDir(t);
   await writeFileAtomic(path.join(dir, "work_dir/demo/train/best.safetensors"), "not the demo model");
   const script = `
     import { openModel } from ${JSON.stringify(import.meta.resolve("./open-model.js"))};
@@ -45,8 +44,7 @@ test("without a checkpoint it is the demo model of the package, wherever the pro
 });
 
 test("an exported model whose weights lie beside it opens like its checkpoint", async (t) => {
-  const dir = await mkdtemp(path.join(tmpdir(), "avseg-open-"));
-  t.after(() => rm(dir, { recursive: true }));
+  const dir = await tempDir(t);
   const checkpoint = path.join(dir, "tiny.safetensors");
   await writeTinyModel(checkpoint);
   const out = path.join(dir, "apart.onnx");

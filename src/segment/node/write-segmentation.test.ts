@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import test from "node:test";
 import { makeMedia, turnedCopy } from "../../../test/ffmpeg.js";
+import { tempDir } from "../../../test/temp-dir.js";
 import { LockedError, MediaError, OutputError } from "../../errors.js";
 import type { Predictor } from "../../inference/predictor.js";
 import { readGray, readRgb } from "../../media/node/image-file.js";
@@ -38,12 +38,6 @@ function brightness(classes: readonly string[] = ["sounding"]): Predictor {
   };
 }
 
-async function folder(t: test.TestContext): Promise<string> {
-  const dir = await mkdtemp(path.join(tmpdir(), "avseg-segment-"));
-  t.after(() => rm(dir, { recursive: true }));
-  return dir;
-}
-
 /** Black, with a white box on the left in the first second and on the right afterwards. */
 function makeVideo(file: string, extra = "", seconds = 2.4, size = "321x181"): string {
   const box = "y=60:w=80:h=60:c=white:t=fill";
@@ -74,7 +68,7 @@ const near = (actual: readonly number[] | null | undefined, expected: readonly n
 };
 
 test("masks, report and overlay of a video of odd size with sound", async (t) => {
-  const dir = await folder(t);
+  const dir = await tempDir(t);
   const video = makeVideo(path.join(dir, "odd.mp4"), "-f lavfi -i sine=d=2.4 -c:a aac");
   const outDir = path.join(dir, "out");
   const done: number[] = [];
@@ -112,7 +106,7 @@ test("masks, report and overlay of a video of odd size with sound", async (t) =>
 });
 
 test("silent seconds have empty masks and say so, unless the gate is off", async (t) => {
-  const dir = await folder(t);
+  const dir = await tempDir(t);
   const outDir = path.join(dir, "out");
   // Digital silence, a tone of -64 dBFS, a tone of -20 dBFS.
   const sound = "aevalsrc='sin(880*PI*t)*(6e-4*between(t,1,2)+0.1*gte(t,2))':d=3";
@@ -145,7 +139,7 @@ test("silent seconds have empty masks and say so, unless the gate is off", async
 });
 
 test("a rotated video without sound: displayed pixels, and a note about the silence", async (t) => {
-  const dir = await folder(t);
+  const dir = await tempDir(t);
   const flat = makeVideo(path.join(dir, "flat.mp4"), "", 0.4, "320x180");
   const turned = turnedCopy(flat, path.join(dir, "turned.mp4"));
   const { rotationDegrees } = await probeVideo(turned);
@@ -168,7 +162,7 @@ test("a rotated video without sound: displayed pixels, and a note about the sile
 });
 
 test("several classes are named and colored as in label images", async (t) => {
-  const dir = await folder(t);
+  const dir = await tempDir(t);
   const outDir = path.join(dir, "out");
   const video = makeVideo(path.join(dir, "v.mp4"), "", 1);
   await writeSegmentation(video, brightness(["background", "dog", "violin"]), { outDir, silenceGate: false });
@@ -183,7 +177,7 @@ test("several classes are named and colored as in label images", async (t) => {
 });
 
 test("nothing is left behind on failure or abort, and earlier results stay", async (t) => {
-  const dir = await folder(t);
+  const dir = await tempDir(t);
   const video = makeVideo(path.join(dir, "v.mp4"), "", 1);
   const outDir = path.join(dir, "out");
   const broken = path.join(dir, "broken.mp4");
@@ -229,7 +223,7 @@ test("nothing is left behind on failure or abort, and earlier results stay", asy
 });
 
 test("a folder that another process writes into is refused, and left alone", async (t) => {
-  const dir = await folder(t);
+  const dir = await tempDir(t);
   const video = makeVideo(path.join(dir, "a.mp4"));
   const outDir = path.join(dir, "out");
   const first = { what: outDir, task: "avseg train", otherwise: "wait" };

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import os from "node:os";
 import path from "node:path";
-import test from "node:test";
+import test, { type TestContext } from "node:test";
+import { tempDir } from "../../../test/temp-dir.js";
 import { CheckpointError, ConfigError, LockedError, OutputError } from "../../errors.js";
 import { temporaryPath } from "../../node/files.js";
 import { lockBeside, withLock } from "../../node/lock.js";
@@ -52,6 +53,7 @@ function startOf(request: Request | undefined): number {
 
 /** Runs `use` with a cache folder and a server whose behavior can change; `requests` are those it got. */
 async function withServer(
+  t: TestContext,
   use: (context: {
     url: string;
     dir: string;
@@ -100,21 +102,20 @@ async function withServer(
     socket.end("HTTP/1.1 502 Bad Gateway\r\n\r\n");
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const dir = await mkdtemp(path.join(os.tmpdir(), "avseg-pull-"));
+  const dir = await tempDir(t);
   try {
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/pvt_v2_b0.pth`;
     await use({ url, dir, behavior, requests });
   } finally {
     server.closeAllConnections();
     server.close();
-    await rm(dir, { recursive: true, force: true });
   }
 }
 
 const quick = { retryDelayMs: 1, env: {} };
 
-test("a file is downloaded, recorded, and then taken from the cache", () =>
-  withServer(async ({ url, dir, requests }) => {
+test("a file is downloaded, recorded, and then taken from the cache", (t) =>
+  withServer(t, async ({ url, dir, requests }) => {
     const seen: number[] = [];
     const options = { ...quick, from: url, cacheDir: dir };
     const pulled = await pullWeights("pvt_v2_b0", { ...options, onProgress: (done) => seen.push(done) });
@@ -137,8 +138,8 @@ test("a file is downloaded, recorded, and then taken from the cache", () =>
     ]);
   }));
 
-test("a dropped connection is continued within one call", () =>
-  withServer(async ({ url, dir, behavior, requests }) => {
+test("a dropped connection is continued within one call", (t) =>
+  withServer(t, async ({ url, dir, behavior, requests }) => {
     behavior.dropAfter = 200_000;
     const pulled = await pullWeights("pvt_v2_b0", { ...quick, from: url, cacheDir: dir });
     assert.equal(pulled.sha256, sha256);
@@ -150,8 +151,8 @@ test("a dropped connection is continued within one call", () =>
     );
   }));
 
-test("a server that always breaks at once is given up, and the next call continues", () =>
-  withServer(async ({ url, dir, behavior, requests }) => {
+test("a server that always breaks at once is given up, and the next call continues", (t) =>
+  withServer(t, async ({ url, dir, behavior, requests }) => {
     Object.assign(behavior, { dropAfter: 300_000, ignoreRange: true });
     await assert.rejects(pullWeights("pvt_v2_b0", { ...quick, from: url, cacheDir: dir }), (error) => {
       assert.ok(error instanceof CheckpointError);
@@ -166,8 +167,8 @@ test("a server that always breaks at once is given up, and the next call continu
     assert.deepEqual([requests.length, startOf(requests[0]) > 0], [1, true]);
   }));
 
-test("a server that ignores ranges sends the file anew", () =>
-  withServer(async ({ url, dir, behavior, requests }) => {
+test("a server that ignores ranges sends the file anew", (t) =>
+  withServer(t, async ({ url, dir, behavior, requests }) => {
     Object.assign(behavior, { dropAfter: 300_000, ignoreRange: true });
     await assert.rejects(pullWeights("pvt_v2_b0", { ...quick, from: url, cacheDir: dir }));
     delete behavior.dropAfter;
@@ -176,9 +177,9 @@ test("a server that ignores ranges sends the file anew", () =>
     assert.ok(startOf(requests.at(-1)) > 0);
   }));
 
-test("a file that changed on the server is downloaded from the beginning", async () => {
+test("a file that changed on the server is downloaded from the beginning", async (t) => {
   for (const ignoreIfRange of [false, true]) {
-    await withServer(async ({ url, dir, behavior }) => {
+    await withServer(t, async ({ url, dir, behavior }) => {
       Object.assign(behavior, { dropAfter: 300_000, ignoreRange: true });
       await assert.rejects(pullWeights("pvt_v2_b0", { ...quick, from: url, cacheDir: dir }));
       const changed = weightFile([[64, 2048], ...marks]);
@@ -195,8 +196,8 @@ test("a file that changed on the server is downloaded from the beginning", async
   }
 });
 
-test("without a validator nothing is continued", () =>
-  withServer(async ({ url, dir, behavior, requests }) => {
+test("without a validator nothing is continued", (t) =>
+  withServer(t, async ({ url, dir, behavior, requests }) => {
     Object.assign(behavior, { dropAfter: 300_000, etag: undefined });
     await assert.rejects(pullWeights("pvt_v2_b0", { ...quick, from: url, cacheDir: dir }));
     delete behavior.dropAfter;
@@ -204,8 +205,8 @@ test("without a validator nothing is continued", () =>
     assert.ok(requests.every((r) => r.range === undefined));
   }));
 
-test("wrong bytes are refused and not kept", () =>
-  withServer(async ({ url, dir, behavior }) => {
+test("wrong bytes are refused and not kept", (t) =>
+  withServer(t, async ({ url, dir, behavior }) => {
     // VGGish's publisher gives the first digits of its hash.
     await assert.rejects(
       pullWeights("vggish", { ...quick, from: url, cacheDir: dir }),
@@ -227,8 +228,8 @@ test("wrong bytes are refused and not kept", () =>
     assert.deepEqual((await readdir(path.dirname(file))).sort(), ["pvt_v2_b0.pth", "pvt_v2_b0.pth.sha256"]);
   }));
 
-test("a damaged file in the cache is fetched again", () =>
-  withServer(async ({ url, dir, requests }) => {
+test("a damaged file in the cache is fetched again", (t) =>
+  withServer(t, async ({ url, dir, requests }) => {
     const options = { ...quick, cacheDir: dir };
     const { path: file } = await pullWeights("pvt_v2_b0", { ...options, from: url });
     await writeFile(file, "damaged");
@@ -240,8 +241,8 @@ test("a damaged file in the cache is fetched again", () =>
     assert.equal(requests.length, 1);
   }));
 
-test("redirects are followed, refusals reported at once, overload retried", () =>
-  withServer(async ({ url, dir, behavior, requests }) => {
+test("redirects are followed, refusals reported at once, overload retried", (t) =>
+  withServer(t, async ({ url, dir, behavior, requests }) => {
     Object.assign(behavior, { status: 302, location: "/elsewhere" });
     await pullWeights("pvt_v2_b0", { ...quick, from: url, cacheDir: dir });
     assert.deepEqual(
@@ -268,8 +269,8 @@ test("redirects are followed, refusals reported at once, overload retried", () =
     );
   }));
 
-test("redirects without end are refused", () =>
-  withServer(async ({ url, dir, behavior, requests }) => {
+test("redirects without end are refused", (t) =>
+  withServer(t, async ({ url, dir, behavior, requests }) => {
     Object.assign(behavior, { loop: true });
     await assert.rejects(
       pullWeights("pvt_v2_b0", { ...quick, from: url, cacheDir: dir }),
@@ -278,8 +279,8 @@ test("redirects without end are refused", () =>
     assert.equal(requests.length, 11);
   }));
 
-test("an abort stops at once and keeps what has arrived", () =>
-  withServer(async ({ url, dir, behavior }) => {
+test("an abort stops at once and keeps what has arrived", (t) =>
+  withServer(t, async ({ url, dir, behavior }) => {
     behavior.dropAfter = 100_000;
     const controller = new AbortController();
     const onProgress = (done: number) => {
@@ -291,8 +292,8 @@ test("an abort stops at once and keeps what has arrived", () =>
     assert.ok(!(await readdir(path.join(dir, "weights"))).some((name) => name.endsWith("-lock")));
   }));
 
-test("HTTP_PROXY, HTTPS_PROXY and NO_PROXY are respected", () =>
-  withServer(async ({ url, dir, requests }) => {
+test("HTTP_PROXY, HTTPS_PROXY and NO_PROXY are respected", (t) =>
+  withServer(t, async ({ url, dir, requests }) => {
     // The test's server plays the proxy: it is asked for the whole address.
     const proxy = new URL(url).origin;
     const from = "http://weights.invalid/pvt_v2_b0.pth";
@@ -319,53 +320,49 @@ test("HTTP_PROXY, HTTPS_PROXY and NO_PROXY are respected", () =>
     );
   }));
 
-test("unknown names, missing files and folders that cannot be written are clear errors", async () => {
-  const dir = await mkdtemp(path.join(os.tmpdir(), "avseg-pull-"));
-  try {
-    await assert.rejects(pullWeights("pvt_v2_b9", { cacheDir: dir }), (error) => {
-      assert.ok(error instanceof ConfigError);
-      assert.match(error.hint ?? "", /pvt_v2_b5, vggish, resnet50/);
+test("unknown names, missing files and folders that cannot be written are clear errors", async (t) => {
+  const dir = await tempDir(t);
+  await assert.rejects(pullWeights("pvt_v2_b9", { cacheDir: dir }), (error) => {
+    assert.ok(error instanceof ConfigError);
+    assert.match(error.hint ?? "", /pvt_v2_b5, vggish, resnet50/);
+    return true;
+  });
+  await assert.rejects(
+    pullWeights("vggish", { cacheDir: dir, from: path.join(dir, "none") }),
+    /no such file/,
+  );
+  for (const from of ["http://", "http://["]) {
+    await assert.rejects(
+      pullWeights("vggish", { cacheDir: dir, from }),
+      /invalid address: http:\/\/\[?; expected one like https/,
+    );
+  }
+  const env = { HTTP_PROXY: "http://[" };
+  await assert.rejects(
+    pullWeights("vggish", { cacheDir: dir, from: "http://host.invalid/x", env }),
+    /cannot use the proxy http:\/\/\[/,
+  );
+  // A pipe that nobody writes to must not be waited for.
+  const pipe = path.join(dir, "pipe");
+  execFileSync("mkfifo", [pipe]);
+  await assert.rejects(pullWeights("vggish", { cacheDir: dir, from: pipe }), /it is a pipe or a device/);
+  const file = path.join(dir, "file");
+  await writeFile(file, "");
+  await assert.rejects(pullWeights("vggish", { cacheDir: file, from: file }), OutputError);
+  const first = { what: "vggish", task: "avseg weights pull", otherwise: "wait" };
+  const target = path.join(dir, "weights", "vggish-10086976.pth");
+  await withLock(lockBeside(target), first, async () => {
+    await assert.rejects(pullWeights("vggish", { cacheDir: dir, from: file }), (error) => {
+      assert.ok(error instanceof LockedError);
+      assert.match(error.message, /vggish-10086976\.pth: in use by avseg weights pull \(process \d+ on /);
+      assert.match(error.hint ?? "", /AVSEG_CACHE/);
       return true;
     });
-    await assert.rejects(
-      pullWeights("vggish", { cacheDir: dir, from: path.join(dir, "none") }),
-      /no such file/,
-    );
-    for (const from of ["http://", "http://["]) {
-      await assert.rejects(
-        pullWeights("vggish", { cacheDir: dir, from }),
-        /invalid address: http:\/\/\[?; expected one like https/,
-      );
-    }
-    const env = { HTTP_PROXY: "http://[" };
-    await assert.rejects(
-      pullWeights("vggish", { cacheDir: dir, from: "http://host.invalid/x", env }),
-      /cannot use the proxy http:\/\/\[/,
-    );
-    // A pipe that nobody writes to must not be waited for.
-    const pipe = path.join(dir, "pipe");
-    execFileSync("mkfifo", [pipe]);
-    await assert.rejects(pullWeights("vggish", { cacheDir: dir, from: pipe }), /it is a pipe or a device/);
-    const file = path.join(dir, "file");
-    await writeFile(file, "");
-    await assert.rejects(pullWeights("vggish", { cacheDir: file, from: file }), OutputError);
-    const first = { what: "vggish", task: "avseg weights pull", otherwise: "wait" };
-    const target = path.join(dir, "weights", "vggish-10086976.pth");
-    await withLock(lockBeside(target), first, async () => {
-      await assert.rejects(pullWeights("vggish", { cacheDir: dir, from: file }), (error) => {
-        assert.ok(error instanceof LockedError);
-        assert.match(error.message, /vggish-10086976\.pth: in use by avseg weights pull \(process \d+ on /);
-        assert.match(error.hint ?? "", /AVSEG_CACHE/);
-        return true;
-      });
-    });
-  } finally {
-    await rm(dir, { recursive: true, force: true });
-  }
+  });
 });
 
-test("temporary files of killed pulls are removed by the next one", () =>
-  withServer(async ({ dir, url }) => {
+test("temporary files of killed pulls are removed by the next one", (t) =>
+  withServer(t, async ({ dir, url }) => {
     const folder = path.join(dir, "weights");
     const { pid: ended } = spawnSync(process.execPath, ["--version"]);
     const stale = temporaryPath(folder).replace(`-${process.pid}-`, `-${ended}-`);
@@ -375,8 +372,8 @@ test("temporary files of killed pulls are removed by the next one", () =>
     assert.deepEqual((await readdir(folder)).sort(), ["pvt_v2_b0.pth", "pvt_v2_b0.pth.sha256"]);
   }));
 
-test("a readable file of other weights is refused, and the next pull is not stopped by it", () =>
-  withServer(async ({ dir, url }) => {
+test("a readable file of other weights is refused, and the next pull is not stopped by it", (t) =>
+  withServer(t, async ({ dir, url }) => {
     const other = path.join(dir, "resnet.safetensors");
     await writeFile(other, weightFile([[64, 3, 7, 7], ...marks.slice(0, 1)]));
     await assert.rejects(pullWeights("pvt_v2_b0", { ...quick, cacheDir: dir, from: other }), (error) => {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import os from "node:os";
+import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
-import test from "node:test";
+import test, { type TestContext } from "node:test";
 import { referencePath } from "../../../test/reference.js";
+import { tempDir } from "../../../test/temp-dir.js";
 import { CheckpointError } from "../../errors.js";
 import { bytesSource } from "../byte-source.js";
 import { readStateDict } from "../state-dict.js";
@@ -19,14 +19,11 @@ async function valuesIn(file: string): Promise<Record<string, number[]>> {
   return Object.fromEntries([...tensors].map(([key, { data }]) => [key, Array.from(data, Number)]));
 }
 
-async function withCopy(run: (dir: string) => Promise<void>): Promise<void> {
-  const dir = await mkdtemp(path.join(os.tmpdir(), "avseg-load-"));
-  try {
-    await cp(path.join(forms, "sharded"), dir, { recursive: true });
-    await run(dir);
-  } finally {
-    await rm(dir, { recursive: true, force: true });
-  }
+/** A copy of the sharded file, to be damaged. */
+async function shardedCopy(t: TestContext): Promise<string> {
+  const dir = await tempDir(t);
+  await cp(path.join(forms, "sharded"), dir, { recursive: true });
+  return dir;
 }
 
 test("PyTorch files without checksums, with lazily negated tensors and of compiled models are read", async () => {
@@ -59,44 +56,44 @@ test("weights in several files are read by their index and by their folder", asy
   }
 });
 
-test("the hash of an index covers its shards", () =>
-  withCopy(async (dir) => {
-    const place = path.join(dir, index);
-    const before = await hashFile(place);
-    const shard = path.join(dir, "model-00002-of-00002.safetensors");
-    const bytes = await readFile(shard);
-    bytes[bytes.length - 1] = 0x7f;
-    await writeFile(shard, bytes);
-    assert.notEqual(await hashFile(place), before);
-  }));
+test("the hash of an index covers its shards", async (t) => {
+  const dir = await shardedCopy(t);
+  const place = path.join(dir, index);
+  const before = await hashFile(place);
+  const shard = path.join(dir, "model-00002-of-00002.safetensors");
+  const bytes = await readFile(shard);
+  bytes[bytes.length - 1] = 0x7f;
+  await writeFile(shard, bytes);
+  assert.notEqual(await hashFile(place), before);
+});
 
-test("malformed indices and folders without weights are refused", () =>
-  withCopy(async (dir) => {
-    const place = path.join(dir, index);
-    const cases: [string, RegExp][] = [
-      ["{}", /expected an object with the file of every key, found nothing \(weight_map\)/],
-      ["{", /not valid JSON/],
-      ['{"weight_map":{}}', /names no shards/],
-      ['{"weight_map":{"a.weight":"../x"}}', /expected the name of a file beside the index, found "\.\.\/x"/],
-      ['{"weight_map":{"a.weight":".."}}', /expected the name of a file beside the index/],
-      [`{"weight_map":{"a.weight":"${"x".repeat(300)}"}}`, /expected the name of a file beside the index/],
-      ['{"weight_map":{"a.weight":3}}', /expected the name of a file beside the index, found 3/],
-      [`{"weight_map":{"a.weight":"${index}"}}`, /an index of shards, expected a shard/],
-      ['{"weight_map":{"a.weight":"absent.safetensors"}}', /cannot read .*absent\.safetensors/],
-      ['{"weight_map":{"c":"model-00001-of-00002.safetensors"}}', /its shard model-00001-.* lacks c/],
-    ];
-    for (const [text, message] of cases) {
-      await writeFile(place, text);
-      await assert.rejects(loadStateDict(dir), (error) => {
-        assert.ok(error instanceof CheckpointError, text);
-        assert.match(error.message, message, text);
-        return true;
-      });
-    }
-    await assert.rejects(readStateDict(bytesSource(index, Buffer.from(cases[2]?.[0] ?? ""))), {
-      message: /expected one file/,
+test("malformed indices and folders without weights are refused", async (t) => {
+  const dir = await shardedCopy(t);
+  const place = path.join(dir, index);
+  const cases: [string, RegExp][] = [
+    ["{}", /expected an object with the file of every key, found nothing \(weight_map\)/],
+    ["{", /not valid JSON/],
+    ['{"weight_map":{}}', /names no shards/],
+    ['{"weight_map":{"a.weight":"../x"}}', /expected the name of a file beside the index, found "\.\.\/x"/],
+    ['{"weight_map":{"a.weight":".."}}', /expected the name of a file beside the index/],
+    [`{"weight_map":{"a.weight":"${"x".repeat(300)}"}}`, /expected the name of a file beside the index/],
+    ['{"weight_map":{"a.weight":3}}', /expected the name of a file beside the index, found 3/],
+    [`{"weight_map":{"a.weight":"${index}"}}`, /an index of shards, expected a shard/],
+    ['{"weight_map":{"a.weight":"absent.safetensors"}}', /cannot read .*absent\.safetensors/],
+    ['{"weight_map":{"c":"model-00001-of-00002.safetensors"}}', /its shard model-00001-.* lacks c/],
+  ];
+  for (const [text, message] of cases) {
+    await writeFile(place, text);
+    await assert.rejects(loadStateDict(dir), (error) => {
+      assert.ok(error instanceof CheckpointError, text);
+      assert.match(error.message, message, text);
+      return true;
     });
-    const empty = path.join(dir, "empty");
-    await mkdir(empty);
-    await assert.rejects(loadStateDict(empty), /a folder without an index of shards/);
-  }));
+  }
+  await assert.rejects(readStateDict(bytesSource(index, Buffer.from(cases[2]?.[0] ?? ""))), {
+    message: /expected one file/,
+  });
+  const empty = path.join(dir, "empty");
+  await mkdir(empty);
+  await assert.rejects(loadStateDict(empty), /a folder without an index of shards/);
+});
