@@ -57,7 +57,7 @@ async function readTask(task: Task, text: string, file: string): Promise<void> {
   const table = parseTable(text, file, layouts[task].columns, () => undefined);
   const clips = table.rows.map((row) => filesOfRow(task, row, file));
   const write = maskWriter(path.join(path.dirname(file), "masks"), task);
-  for (const clip of clips.slice(0, 3)) await write(clipOf(clip), mask);
+  for (const clip of clips.slice(0, 1)) await write(clipOf(clip), mask); // synced to disk, which takes time
 }
 
 const mask = { dtype: "u8", shape: [1, 2, 2], data: Uint8Array.of(0, 1, 1, 0) } as const;
