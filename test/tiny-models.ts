@@ -1,9 +1,11 @@
 /** Models small enough for tests, of every published form. */
 
 import { buildAvsModel } from "../src/models/avs-model.js";
+import { type AvsegformerConfig, avsegformerSchema } from "../src/models/avsegformer/avsegformer.js";
 import type { AvsModelConfig, SeavsConfig } from "../src/models/model-config.js";
 import { publishedModel } from "../src/models/model-config.js";
 import { pvtV2Config } from "../src/models/pvt-v2.js";
+import { type TpaviConfig, tpaviSchema } from "../src/models/tpavi.js";
 import type { Tensor } from "../src/tensor.js";
 import { seededParameter } from "./support.js";
 
@@ -27,6 +29,24 @@ export const tinyResNet: SeavsConfig = (() => {
   const base = shrunk(publishedModel({ task: "ms3", visual: { kind: "resnet50", freezeBatchNorm: false } }));
   return { ...base, decoder: { ...base.decoder, channel: true, positionEncoding: true } };
 })();
+
+/** TPAVI in MS3. */
+export const tinyTpavi: TpaviConfig = tpaviSchema.parse({
+  ...{ kind: "tpavi", task: "ms3", classes: ["sounding object"], frameCount: 5, imageSize: 64 },
+  ...{ visual: pvtV2Config("pvt-v2-b0", { dims: [16, 32, 40, 64], depths: [1, 1, 1, 1] }), audio },
+  tpavi: { channels: 16 },
+});
+
+/** AVSegFormer in AVSS with three classes. */
+export const tinyAvsegformer: AvsegformerConfig = avsegformerSchema.parse({
+  ...{ kind: "avsegformer", task: "avss", classes: ["background", "bell", "drum"] },
+  ...{ frameCount: 10, imageSize: 64, visual: tinyTpavi.visual, audio },
+  avsegformer: {
+    ...{ generatorLayers: 1, encoderLayers: 1, decoderLayers: 1 },
+    ...{ width: 32, generatorHidden: 16, hidden: 24, headHidden: 20 },
+    ...{ heads: 4, queries: 6, points: 2, groups: 4 },
+  },
+});
 
 /** Seeded weights of all parameters of a model. */
 export function seededWeights(config: AvsModelConfig): Map<string, Tensor> {

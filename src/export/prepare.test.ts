@@ -3,11 +3,18 @@
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
 import { relativeError, seededInput, seededUniform } from "../../test/support.js";
-import { seededWeights, tinyAvss, tinyResNet, tinyS4 } from "../../test/tiny-models.js";
+import {
+  seededWeights,
+  tinyAvsegformer,
+  tinyAvss,
+  tinyResNet,
+  tinyS4,
+  tinyTpavi,
+} from "../../test/tiny-models.js";
 import { CheckpointError } from "../errors.js";
 import { emitOnnx } from "../graph/index.js";
 import { buildAvsModel } from "../models/avs-model.js";
-import type { SeavsConfig } from "../models/model-config.js";
+import type { AvsModelConfig, SeavsConfig } from "../models/model-config.js";
 import { pvtV2Config } from "../models/pvt-v2.js";
 import { Pass } from "../nn/index.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
@@ -22,9 +29,10 @@ import { type StoredGraph, weightBytes } from "./stored-graph.js";
 const runtime = nodeRuntime({ threads: 1 });
 after(() => runtime.close());
 
+const tiny = { tinyS4, tinyAvss, tinyResNet, tinyTpavi, tinyAvsegformer };
 const plainForm: ExportForm = { clips: 1, frames: "u8", audio: "log-mel" };
 
-function feedsOf(config: SeavsConfig, { clips }: ExportForm): Tensors {
+function feedsOf(config: AvsModelConfig, { clips }: ExportForm): Tensors {
   const { frameCount, imageSize } = config;
   const n = clips * frameCount;
   const frameMask = new Float32Array(n).fill(1);
@@ -44,7 +52,7 @@ function feedsOf(config: SeavsConfig, { clips }: ExportForm): Tensors {
 }
 
 async function exported(
-  config: SeavsConfig,
+  config: AvsModelConfig,
   precision: Precision = "fp32",
   form = plainForm,
 ): Promise<StoredGraph> {
@@ -60,12 +68,12 @@ async function run(stored: StoredGraph, feeds: Tensors): Promise<Record<string, 
   return { logits: floats(results.logits), probabilities: floats(results.probabilities) };
 }
 
-async function plain(config: SeavsConfig, form = plainForm): Promise<Record<string, Float32Array>> {
+async function plain(config: AvsModelConfig, form = plainForm): Promise<Record<string, Float32Array>> {
   const outputs = exportOutputs(buildAvsModel(config), form, new Pass({ fused: false }));
   return run({ graph: emitOnnx(outputs), weights: seededWeights(config) }, feedsOf(config, form));
 }
 
-const worstOf = async (config: SeavsConfig, precision: Precision, form = plainForm) => {
+const worstOf = async (config: AvsModelConfig, precision: Precision, form = plainForm) => {
   const [found, expected] = [
     await run(await exported(config, precision, form), feedsOf(config, form)),
     await plain(config, form),
@@ -76,14 +84,14 @@ const worstOf = async (config: SeavsConfig, precision: Precision, form = plainFo
   );
 };
 
-for (const [name, config] of Object.entries({ tinyS4, tinyAvss, tinyResNet })) {
+for (const [name, config] of Object.entries(tiny)) {
   test(`${name}: all rewrites and merged weights together give the plain form's logits`, async () => {
     const worst = await worstOf(config, "fp32");
     assert.ok(worst < 1e-5, `relative error ${worst}`);
   });
 }
 
-for (const [name, config] of Object.entries({ tinyS4, tinyAvss, tinyResNet })) {
+for (const [name, config] of Object.entries(tiny)) {
   test(`${name}: the form made for 8 bits gives the plain form's logits before it is quantized`, async () => {
     const outputs = exportOutputs(buildAvsModel(config), plainForm, new Pass({ preferMatmul: true }));
     const folded = await foldWeights(outputs, { weights: seededWeights(config), runtime });

@@ -146,9 +146,10 @@ function requireComplete(
 ): void {
   const file = whole?.file ?? "";
   const sources = { visual_encoder: visual, audio_encoder: audio, "audio_encoder.pproc": pca };
-  const absent = model.specs.filter(({ key }) => {
+  const absent = model.specs.filter(({ key, unused }) => {
     const part = partOf(key, model.encoders);
-    return !tensors.has(key) && !key.endsWith("num_batches_tracked") && !(part && sources[part]);
+    const needed = !unused && !key.endsWith("num_batches_tracked");
+    return needed && !tensors.has(key) && !(part && sources[part]);
   });
   const isRandom = ({ key }: { readonly key: string }): boolean =>
     seeded && partOf(key, model.encoders) !== undefined;
@@ -161,6 +162,11 @@ function requireComplete(
   }
   const missing = absent.filter((spec) => !isRandom(spec)).map(({ key }) => key);
   if (missing.length === 0) return;
+  if (missing.every((key) => partOf(key, model.encoders) === "audio_encoder")) {
+    throw new CheckpointError(`${file}: it has no audio encoder`, {
+      hint: "Get VGGish with `avseg weights pull vggish` and give its file with --audio-encoder (`encoders.audio` in code).",
+    });
+  }
   throw new CheckpointError(
     `${file}: ${missing.length} parameters of the model are missing: ${missing.slice(0, 5).join(", ")}${closestLayoutNote(tensors.keys())}`,
     { hint: "Give a checkpoint of the whole model, or the encoder files that complete it." },

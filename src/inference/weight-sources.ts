@@ -80,7 +80,7 @@ export async function gatherWeights(
   for (const [part, prefix, source] of parts) {
     const own = specs.filter((spec) => partOf(spec.key, encoders) === part);
     // What the whole model's file holds anyway need not be there, nor be read.
-    if (!source || own.length === 0 || own.every((spec) => whole?.has(spec.key))) continue;
+    if (!source || own.length === 0 || own.every((spec) => spec.unused || whole?.has(spec.key))) continue;
     const { tensors } = await modelFiles.weights(source);
     for (const [key, tensor] of encoderWeights(prefix, own, tensors, source)) weights.set(key, tensor);
     files[part] = { file: source, sha256: await modelFiles.sha256(source) };
@@ -101,11 +101,11 @@ function encoderWeights(
   found: StateDict,
   file: string,
 ): Map<string, Tensor> {
-  const expected = specs.map(({ key, shape, dtype }) => ({
+  const expected = specs.map(({ key, shape, dtype, unused }) => ({
     key: key.slice(prefix.length),
     shape,
     dtype,
-    optional: key.endsWith("num_batches_tracked"),
+    optional: unused || key.endsWith("num_batches_tracked"),
   }));
   const keys = expected.map(({ key }) => key);
   const ignore = (key: string): boolean => /^(head|fc|classifier|pproc)\./.test(key);

@@ -4,10 +4,13 @@ import test from "node:test";
 import { evaluate, inputLike } from "../../test/graphs.js";
 import { reference, referencePath } from "../../test/reference.js";
 import { seededInput } from "../../test/support.js";
+import { tinyAvsegformer, tinyAvss, tinyResNet, tinyS4, tinyTpavi } from "../../test/tiny-models.js";
+import { topologicalOrder } from "../graph/index.js";
 import { masksOf } from "../inference/masks.js";
 import { Pass } from "../nn/index.js";
 import type { Tensor } from "../tensor.js";
 import { buildAvsModel, countParameters } from "./avs-model.js";
+import { forwardOf } from "./forward.js";
 import type { AvsModelConfig } from "./model-config.js";
 import { publishedModel } from "./model-config.js";
 import { pvtV2Config } from "./pvt-v2.js";
@@ -100,4 +103,21 @@ test("avss_pvt2: logits and classes of the whole model, padded frames left out",
   }
   t.diagnostic(`${different} of ${own.length} pixels have another class`);
   assert.ok(different <= 5, `${different} pixels have another class`);
+});
+
+test("a parameter is marked as unused exactly where the published formulas do not reach it", () => {
+  const all: Record<string, AvsModelConfig> = { tinyS4, tinyAvss, tinyResNet, tinyTpavi, tinyAvsegformer };
+  for (const [name, config] of Object.entries(all)) {
+    const model = buildAvsModel(config);
+    const { logits } = forwardOf(model, 1, new Pass({ fused: false }));
+    const reached = new Set(
+      topologicalOrder([logits]).flatMap((node) => (node.op === "parameter" ? node.outputs : [])),
+    );
+    const parameters = model.specs.filter(({ kind }) => kind === "parameter");
+    assert.deepEqual(
+      parameters.flatMap(({ key, unused }) => (unused ? [key] : [])),
+      parameters.flatMap(({ key }) => (reached.has(model.values.get(key) ?? assert.fail()) ? [] : [key])),
+      name,
+    );
+  }
 });

@@ -165,7 +165,7 @@ function channelAttention(
 ): AudioAttention {
   const inner = scope.at("channel_attn");
   const attention = multiHeadAttention(inner.at("atten"), { width: channels, heads, dropout: rate });
-  linear(scope.at("kv_proj"), channels, 2 * channels); // in checkpoints, unused
+  linear(scope.at("kv_proj").unused(), channels, 2 * channels);
   const drop = dropout(inner.at("dropout"), rate);
   return (audio, visual, pass) => {
     const weights = attention({ query: audio, source: visual, pass }); // [N,1,C]

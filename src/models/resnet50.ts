@@ -89,8 +89,8 @@ export function resnet50(scope: Scope, config: ResNetConfig): VisualEncoder {
     config,
   );
   const stages = names.map((name, i) => makeStage(scope.at(name), i, config));
-  makeStage(scope.at("layer3_2"), 2, config);
-  makeStage(scope.at("layer4_2"), 3, config);
+  makeStage(scope.at("layer3_2").unused(), 2, config);
+  makeStage(scope.at("layer4_2").unused(), 3, config);
   return {
     dims: resnetDims,
     stem: (frames, pass) => maxPool2d(relu(first(frames, pass)), { kernel: 3, stride: 2, padding: 1 }),

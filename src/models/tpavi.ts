@@ -205,7 +205,8 @@ function centerTap(weight: Value, bias: Value, map: Value): Value {
  */
 function tpaviBlock(scope: Scope, task: Task, { channels, attendAudio, attendVisual }: TpaviSettings) {
   const inner = channels / 2;
-  const align = (task === "avss" ? projection : linear)(scope.at("align_channel"), audioWidth, channels);
+  const forAudio = attendAudio ? scope.at("align_channel") : scope.at("align_channel").unused();
+  const align = (task === "avss" ? projection : linear)(forAudio, audioWidth, channels);
   const theta = pointwise(scope.at("theta"), channels, inner, 3);
   const phi = pointwise(scope.at("phi"), channels, inner, 3);
   const g = pointwise(scope.at("g"), channels, inner, 3);
@@ -283,8 +284,11 @@ function decoder(scope: Scope, channels: number, classes: number) {
   const paths = [1, 2, 3, 4].map((number) => {
     const path = scope.at(`path${number}`);
     return {
-      // In checkpoints the coarsest path has this unit too, unused.
-      enter: residualUnit(path.at("resConfUnit1"), channels),
+      // The coarsest path has nothing to join.
+      enter: residualUnit(
+        number === 4 ? path.at("resConfUnit1").unused() : path.at("resConfUnit1"),
+        channels,
+      ),
       refine: residualUnit(path.at("resConfUnit2"), channels),
     };
   });

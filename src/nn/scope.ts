@@ -13,6 +13,8 @@ export interface ParameterSpec {
   readonly kind: "parameter" | "buffer";
   /** Exports in 8 bits leave the layer as it is; see `Scope.fullPrecision`. */
   readonly fullPrecision: boolean;
+  /** Checkpoints may hold it, and no formula uses it; see `Scope.unused`. */
+  readonly unused: boolean;
 }
 
 interface Entry {
@@ -35,17 +37,17 @@ export class Scope {
   /** Dotted path from the root; the root's is empty. */
   readonly path: string;
   readonly #entries: Map<string, Entry>;
-  readonly #fullPrecision: boolean;
+  readonly #marks: Pick<ParameterSpec, "fullPrecision" | "unused">;
 
-  constructor(path = "", parent?: Scope, fullPrecision = false) {
+  constructor(
+    path = "",
+    parent?: Scope,
+    marks: Partial<Pick<ParameterSpec, "fullPrecision" | "unused">> = {},
+  ) {
     this.path = path;
-    if (parent === undefined) {
-      this.#entries = new Map();
-      this.#fullPrecision = fullPrecision;
-    } else {
-      this.#entries = parent.#entries;
-      this.#fullPrecision = fullPrecision || parent.#fullPrecision;
-    }
+    this.#entries = parent === undefined ? new Map() : parent.#entries;
+    const inherited = parent === undefined ? { fullPrecision: false, unused: false } : parent.#marks;
+    this.#marks = { ...inherited, ...marks };
   }
 
   /** The child scope of a name or index. */
@@ -58,7 +60,15 @@ export class Scope {
    * little time and are responsible for much of the error.
    */
   fullPrecision(): Scope {
-    return new Scope(this.path, this, true);
+    return new Scope(this.path, this, { fullPrecision: true });
+  }
+
+  /**
+   * This scope for parameters that published checkpoints hold and no formula uses, here and in all scopes below: they
+   * need not be in a file and do not train.
+   */
+  unused(): Scope {
+    return new Scope(this.path, this, { unused: true });
   }
 
   /** A trainable weight; the same key returns the same value. Throws `Error` if the key exists with another shape. */
@@ -80,7 +90,7 @@ export class Scope {
       dtype: "i64",
       init: { kind: "constant", value: 0 },
       kind: "buffer",
-      fullPrecision: this.#fullPrecision,
+      ...this.#marks,
     } as const;
     this.#entries.set(key, { spec, value: undefined });
   }
@@ -101,8 +111,8 @@ export class Scope {
     return this.path === "" ? name : `${this.path}.${name}`;
   }
 
-  #enter(parts: Omit<ParameterSpec, "dtype" | "fullPrecision">): Value {
-    const spec: ParameterSpec = { ...parts, dtype: "f32", fullPrecision: this.#fullPrecision };
+  #enter(parts: Omit<ParameterSpec, "dtype" | "fullPrecision" | "unused">): Value {
+    const spec: ParameterSpec = { ...parts, dtype: "f32", ...this.#marks };
     const known = this.#entries.get(spec.key);
     if (known?.value !== undefined) {
       if (known.spec.shape.join() !== spec.shape.join()) {

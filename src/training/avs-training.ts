@@ -2,7 +2,7 @@
 import type { Config } from "../config/schema.js";
 import type { Clip } from "../datasets/clip.js";
 import { toClipBatch } from "../datasets/clip-batch.js";
-import { input, parameterName, topologicalOrder } from "../graph/index.js";
+import { input, topologicalOrder } from "../graph/index.js";
 import { modelPredictor } from "../inference/model-predictor.js";
 import { AudioEmbedder } from "../inference/node/audio-embedder.js";
 import type { EmbeddingCache } from "../inference/node/embedding-cache.js";
@@ -51,15 +51,14 @@ export interface TrainingModelOptions {
 export async function openTrainingModel(options: TrainingModelOptions): Promise<AvsTrainingModel> {
   const { config, modelConfig } = options;
   const model = buildAvsModel(modelConfig);
-  const plain = plainForm(model);
   const training = new Pass({ training: true });
   forwardOf(model, 1, training);
   const statistics = [...training.updates.keys()];
   const trainedKeys = (epoch: number): string[] => [
     ...model.specs
       .filter(
-        ({ key, kind }) =>
-          kind === "parameter" && plain.used.has(key) && trains(partOf(key, model.encoders), config, epoch),
+        ({ key, kind, unused }) =>
+          kind === "parameter" && !unused && trains(partOf(key, model.encoders), config, epoch),
       )
       .map(({ key }) => key),
     ...statistics,
@@ -71,7 +70,7 @@ export async function openTrainingModel(options: TrainingModelOptions): Promise<
     initial: weights,
     isResident: (key) => everTrained.has(key),
   });
-  return new OpenedTrainingModel({ ...options, model, store, frozen, trainedKeys, everTrained, plain });
+  return new OpenedTrainingModel({ ...options, model, store, frozen, trainedKeys, everTrained });
 }
 
 interface Parts extends TrainingModelOptions {
@@ -80,7 +79,6 @@ interface Parts extends TrainingModelOptions {
   readonly frozen: AvsTrainingModel["frozen"];
   readonly trainedKeys: (epoch: number) => string[];
   readonly everTrained: ReadonlySet<string>;
-  readonly plain: PlainForm;
 }
 
 /**
@@ -98,7 +96,7 @@ class OpenedTrainingModel implements AvsTrainingModel {
   readonly #embedder: AudioEmbedder | undefined;
 
   constructor(parts: Parts) {
-    const { config, model, store, runtime, embeddings, everTrained, plain } = parts;
+    const { config, model, store, runtime, embeddings, everTrained } = parts;
     const trained = model.specs
       .filter(({ key, kind }) => kind === "parameter" && everTrained.has(key))
       .reduce((sum, { shape }) => sum + sizeOf(shape), 0);
@@ -107,7 +105,7 @@ class OpenedTrainingModel implements AvsTrainingModel {
       ? undefined
       : new AudioEmbedder({ model, runtime, store, cache: embeddings });
     this.parameterCounts = { ...countParameters(model), trained };
-    this.forwardFlops = plain.flops;
+    this.forwardFlops = plainFlops(model);
     this.modelConfig = model.config;
     this.weights = store.resident;
     this.frozen = parts.frozen;
@@ -151,20 +149,10 @@ function trains(part: EncoderPart | undefined, { model: { visual, audio } }: Con
   }
 }
 
-interface PlainForm {
-  readonly used: ReadonlySet<string>;
-  readonly flops: number;
-}
-
-/**
- * What the published formulas use, before any rewrite: a parameter that they use but that no gradient reaches
- * (queries and keys over a single key) still decays, one that they never use (a spare ResNet branch) does not.
- */
-function plainForm(model: AvsModel): PlainForm {
+/** Floating-point operations of the published formulas, before any rewrite. */
+function plainFlops(model: AvsModel): number {
   const { logits } = forwardOf(model, 1, new Pass({ fused: false }));
-  const nodes = topologicalOrder([logits]);
-  const leaves = nodes.filter((node) => node.op === "parameter").flatMap((node) => node.outputs);
-  return { used: new Set(leaves.map(parameterName)), flops: countFlops(nodes) };
+  return countFlops(topologicalOrder([logits]));
 }
 
 interface StepOptions extends Pick<Parts, "config" | "model" | "runtime" | "store"> {

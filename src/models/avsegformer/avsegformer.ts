@@ -70,24 +70,25 @@ export function buildAvsegformer(config: AvsegformerConfig): AvsModel {
   const { width, heads, queries, groups } = sizes;
   const dims = stageDims(config.visual);
   const levels = dims.length - 1; // the finest stage is for the mask alone
+  // Few and small layers decide what of the sound reaches the masks: exports in 8 bits leave them as they are.
   const root = new Scope();
   const encoder = visualEncoder(root.at(encoders.visual), config.visual);
   const audioEncoder = vggish(root.at(encoders.audio), config.audio);
-  const audioProjection = linear(root.at("audio_proj"), audioWidth, width);
+  const audioProjection = linear(root.at("audio_proj").fullPrecision(), audioWidth, width);
   const head = root.at("head");
   const enter = dims.map((inputs, i) =>
     convGroupNorm(head.at("in_proj").at(i), { inputs, outputs: width, kernel: 1, groups }),
   );
   const levelEmbedding = head.param("level_embed", [levels, width], normalInit(1));
   const learned = head.at("learnable_query").param("weight", [queries, width], xavierUniform(width, queries));
-  const generate = queryGenerator(head.at("query_generator"), {
+  const generate = queryGenerator(head.at("query_generator").fullPrecision(), {
     ...sizes,
     layers: sizes.generatorLayers,
     hidden: sizes.generatorHidden,
   });
   const transform = transformer(head.at("transformer"), { ...sizes, levels });
   const join = maskFeature(head, width, groups);
-  const mix = mixer(head.at("fusion_block"), width, heads);
+  const mix = mixer(head.at("fusion_block").fullPrecision(), width, heads);
   const decode = maskHead(head, { ...sizes, hidden: sizes.headHidden, classes: config.classes.length });
 
   /** The four maps of the decoded frames, `[N,C,H,W]`. */

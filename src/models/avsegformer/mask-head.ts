@@ -110,8 +110,8 @@ export function maskHead(scope: Scope, { width, queries, hidden, classes }: Mask
   const third = conv(layers.at(2), { inputs: hidden, outputs: width, kernel: 1 });
   const classify = classifier(scope.at("fc"), width, classes);
   for (const i of [1, 2, 3])
-    conv(scope.at("fpn").at(`up${i}`).at(1), { inputs: width, outputs: width, kernel: 3 }); // unused
-  classifier(scope.at("attn_fc"), width, classes); // unused
+    conv(scope.at("fpn").unused().at(`up${i}`).at(1), { inputs: width, outputs: width, kernel: 3 });
+  classifier(scope.at("attn_fc").unused(), width, classes);
 
   /** The first layer over queries times feature, which are linear both: `[N,hidden,H,W]`. */
   const firstLayer = (query: Value, feature: Value, pass: Pass): Value => {

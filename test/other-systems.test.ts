@@ -1,0 +1,123 @@
+/** Other published systems on the paths of this one: trained, resumed from, exported and run from published files. */
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import test, { after } from "node:test";
+import { configFromObject } from "../src/config/validate.js";
+import { writeSoundShapes } from "../src/datasets/sound-shapes/write.js";
+import { exportModel } from "../src/export/export-model.js";
+import { openPredictor } from "../src/inference/node/open-predictor.js";
+import type { ClipBatch } from "../src/inference/predictor.js";
+import type { AvsModelConfig } from "../src/models/model-config.js";
+import { openTraining } from "../src/training/open-training.js";
+import { loadSafetensors, writeSafetensors } from "../src/weights/node/safetensors-file.js";
+import { assertClose, seededInput, seededUniform } from "./support.js";
+import { seededWeights, tinyAvsegformer, tinyTpavi } from "./tiny-models.js";
+
+const dir = await mkdtemp(path.join(tmpdir(), "avseg-other-systems-"));
+after(() => rm(dir, { recursive: true, force: true }));
+const runtime = { threads: 1 };
+
+function clipOf({ frameCount: n, imageSize: size }: AvsModelConfig): ClipBatch {
+  const u = seededUniform("frames", n * size * size * 3);
+  return {
+    frames: { dtype: "u8", shape: [n, size, size, 3], data: Uint8Array.from(u, (v) => (v + 1) * 127.5) },
+    logMel: seededInput("mel", [n, 1, 96, 64], 3),
+    frameMask: {
+      dtype: "f32",
+      shape: [n],
+      data: Float32Array.from({ length: n }, (_, i) => (i < 7 ? 1 : 0)),
+    },
+  };
+}
+
+async function logitsOf(options: Parameters<typeof openPredictor>[0], config: AvsModelConfig) {
+  const predictor = await openPredictor({ ...options, runtime });
+  try {
+    assert.deepEqual(predictor.config, config);
+    return (await predictor.predict(clipOf(config))).data;
+  } finally {
+    await predictor.close();
+  }
+}
+
+/** The settings of a tiny model in a configuration. */
+function configOf(model: typeof tinyTpavi | typeof tinyAvsegformer, root: string): object {
+  const { visual, audio, imageSize, task } = model;
+  if (visual.kind !== "pvt-v2") throw new Error("expected a PVTv2");
+  const { dims, depths, mlpRatios } = visual;
+  return {
+    task,
+    model: {
+      kind: model.kind,
+      visual: { kind: "pvt-v2", dims, depths, mlpRatios, freezeEpochs: 1 },
+      audio: { widths: audio.widths, hidden: audio.hidden },
+      ...("tpavi" in model ? { tpavi: model.tpavi } : { avsegformer: model.avsegformer }),
+    },
+    data: { root, imageSize, batchSize: 2, workers: 0 },
+    training: { epochs: 2, evaluateFrom: 0, evaluateEvery: 1 },
+    runtime,
+  };
+}
+
+for (const model of [tinyTpavi, tinyAvsegformer]) {
+  const { kind, task, imageSize } = model;
+  test(`${kind}: its published recipe trains in ${task}; the checkpoint holds published keys`, async () => {
+    const root = path.join(dir, task);
+    await writeSoundShapes({ task, root, counts: { train: 4, val: 2, test: 1 }, imageSize });
+    const config = configFromObject(configOf(model, root));
+    const training = await openTraining({ config, workDir: path.join(dir, `run-${kind}`) });
+    const losses: number[] = [];
+    const { lastFile, best } = await training.trainer
+      .run({ onEvent: (event) => void (event.kind === "step" && losses.push(event.loss)) })
+      .finally(() => training.close());
+    assert.ok(best !== undefined && losses.length >= 4, `${losses.length} steps`);
+    assert.ok(losses.every(Number.isFinite));
+    const { tensors } = await loadSafetensors(lastFile);
+    const published = kind === "tpavi" ? "tpavi_b1.theta.weight" : "head.query_generator.query.weight";
+    assert.ok(tensors.has(published));
+    const encoder = kind === "tpavi" ? "encoder_backbone" : "backbone";
+    assert.ok(tensors.has(`${encoder}.norm1.weight`), "the encoder trains from the second epoch on");
+
+    const predictor = await openPredictor({ checkpoint: lastFile, runtime });
+    assert.equal(predictor.config.kind, kind);
+    await predictor.close();
+  });
+
+  test(`${kind}: an exported model computes what the checkpoint does`, async () => {
+    const checkpoint = path.join(dir, `${kind}.safetensors`);
+    await writeSafetensors(checkpoint, seededWeights(model), {
+      format: "avseg-checkpoint-1",
+      model: JSON.stringify(model),
+    });
+    const out = path.join(dir, `${kind}.onnx`);
+    await exportModel({ checkpoint, out });
+    const expected = await logitsOf({ checkpoint }, model);
+    assertClose(await logitsOf({ checkpoint: out }, model), expected, 1e-5, "logits");
+  });
+}
+
+test("a published file of TPAVI goes with a file of VGGish, and says so where it is missing", async () => {
+  // The published file holds neither the audio encoder nor a description.
+  const all = seededWeights(tinyTpavi);
+  const isAudio = (key: string) => key.startsWith("vggish.");
+  const checkpoint = path.join(dir, "tpavi.safetensors");
+  await writeSafetensors(checkpoint, new Map([...all].filter(([key]) => !isAudio(key))));
+  const audio = path.join(dir, "vggish.safetensors");
+  const own = [...all].flatMap(([key, t]) =>
+    isAudio(key) ? [[key.slice("vggish.".length), t] as const] : [],
+  );
+  await writeSafetensors(audio, new Map(own));
+
+  const whole = path.join(dir, "tpavi-whole.safetensors");
+  await writeSafetensors(whole, all);
+  const hints = { task: "ms3", imageSize: 64 } as const;
+  const expected = await logitsOf({ checkpoint: whole, hints }, tinyTpavi);
+  const options = { checkpoint, encoders: { audio }, config: tinyTpavi };
+  assertClose(await logitsOf(options, tinyTpavi), expected, 1e-6, "logits");
+  await assert.rejects(openPredictor({ checkpoint, config: tinyTpavi, runtime }), {
+    name: "CheckpointError",
+    message: `${checkpoint}: it has no audio encoder`,
+  });
+});
