@@ -1,4 +1,6 @@
 /** The model that a configuration file describes, for commands that are given one beside a checkpoint. */
+import { Option } from "commander";
+import { loadConfig } from "../config/load.js";
 import { modelFromConfig } from "../config/model-from-config.js";
 import type { Config } from "../config/schema.js";
 import { readClassNames, taskFolder } from "../datasets/avsbench/open-dataset.js";
@@ -15,4 +17,19 @@ export async function configuredModel(
     config: modelFromConfig(config, classes),
     encoders: { visual: visual.weights, audio: audio.weights, pca: audio.pca },
   };
+}
+
+/** The `--audio-encoder` option of commands that open a checkpoint. */
+export function audioEncoderOption(): Option {
+  return new Option("--audio-encoder <file>", "VGGish, where the checkpoint has no audio encoder (TPAVI)");
+}
+
+/** What the options `--config` and `--audio-encoder` say about a checkpoint's model. Throws as `configuredModel` does. */
+export async function modelOptions(options: {
+  readonly config?: string | undefined;
+  readonly audioEncoder?: string | undefined;
+}): Promise<Pick<LoadModelOptions, "config" | "encoders">> {
+  const { config, encoders } =
+    options.config === undefined ? {} : await configuredModel((await loadConfig(options.config)).config);
+  return { config, encoders: { ...encoders, audio: options.audioEncoder ?? encoders?.audio } };
 }

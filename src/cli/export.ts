@@ -14,7 +14,7 @@ import { type Precision, precisions } from "../export/prepare.js";
 import type { AvsModelConfig } from "../models/model-config.js";
 import { writeFileAtomic } from "../node/files.js";
 import { describe } from "../tensor.js";
-import { configuredModel } from "./configured-model.js";
+import { audioEncoderOption, modelOptions } from "./configured-model.js";
 import { integer } from "./options.js";
 import { print } from "./print.js";
 import { createProgress, formatBytes } from "./progress.js";
@@ -29,6 +29,7 @@ interface ExportCommandOptions {
   readonly clips: number;
   readonly externalData?: boolean | undefined;
   readonly config?: string | undefined;
+  readonly audioEncoder?: string | undefined;
   readonly compare?: string | undefined;
   readonly split: Split;
 }
@@ -61,6 +62,7 @@ export function exportCommand(): Command {
     .option("--clips <n>", "clips per run, fixed in the file", integer(1, 64), 1)
     .option("--external-data", "put the weights into <out>.data beside the model")
     .option("--config <file>", "configuration of the model, where the checkpoint does not hold its own")
+    .addOption(audioEncoderOption())
     .option("--compare <data>", "compare with the full model on a dataset: its folder, or a configuration")
     .addOption(
       new Option("--split <name>", "part of it to compare on")
@@ -104,7 +106,7 @@ async function exportCheckpoint(checkpoint: string, options: ExportCommandOption
   const labelled: { dataset?: AvsDataset | undefined } = {};
   const exported = await exportModel({
     checkpoint,
-    ...(options.config && (await configuredModel((await loadConfig(options.config)).config))),
+    ...(await modelOptions(options)),
     out,
     form: { clips, frames, audio },
     precision,

@@ -1,14 +1,13 @@
 /** `avseg segment`: masks and overlays of any videos. */
 import path from "node:path";
 import { Command, Option } from "commander";
-import { loadConfig } from "../config/load.js";
 import { findWeightFile } from "../inference/node/model-files.js";
 import { openPredictor } from "../inference/node/open-predictor.js";
 import type { LoadedPredictor } from "../inference/predictor.js";
 import type { RuntimeOptions } from "../runtime/runtime.js";
 import { DEMO_MODEL, DEMO_MODEL_DESCRIPTION } from "../segment/node/demo-model.js";
 import { type SegmentationSummary, writeSegmentation } from "../segment/node/write-segmentation.js";
-import { configuredModel } from "./configured-model.js";
+import { audioEncoderOption, modelOptions } from "./configured-model.js";
 import { print } from "./print.js";
 import { createProgress, type Progress } from "./progress.js";
 import { describeFailure, interruptSignal, writeError } from "./run.js";
@@ -16,6 +15,7 @@ import { describeFailure, interruptSignal, writeError } from "./run.js";
 interface Options {
   readonly checkpoint?: string | undefined;
   readonly config?: string | undefined;
+  readonly audioEncoder?: string | undefined;
   readonly out: string;
   readonly overlay: boolean;
   readonly silenceGate: boolean;
@@ -36,6 +36,7 @@ export function segmentCommand(): Command {
       "--config <file>",
       "configuration of the model, where the checkpoint does not hold its own, or moved encoders",
     )
+    .addOption(audioEncoderOption())
     .option("--out <dir>", "folder for the results, one below it per video", "segments")
     .option("--no-overlay", "write masks and segments.json only")
     .option("--no-silence-gate", "keep what the model predicts for silent seconds (no sample above -60 dBFS)")
@@ -79,13 +80,13 @@ async function segmentAll(videos: string[], options: Options): Promise<void> {
 }
 
 async function loadModel(
-  { checkpoint, config, provider }: Options,
+  { checkpoint, config, audioEncoder, provider }: Options,
   signal: AbortSignal,
 ): Promise<{ predictor: LoadedPredictor; description: string }> {
   const file = await findWeightFile(checkpoint ?? DEMO_MODEL);
   const predictor = await openPredictor({
     checkpoint: file,
-    ...(config && (await configuredModel((await loadConfig(config)).config))),
+    ...(await modelOptions({ config, audioEncoder })),
     runtime: { provider },
     signal,
   });
