@@ -108,6 +108,8 @@ test("syntax errors have a line, and hostile files are harmless", () => {
     /--set .*: an alias refers to a value that contains it/,
   );
   assert.match(message(`a: ${"[".repeat(100_000)}`), /nested too deeply \(x\.yaml line 1\)/);
+  // Found by fuzzing: here the parser itself runs out of stack.
+  assert.match(message(`a:\n  b: ${"4: ".repeat(10_000)}4\nx 6`), /nested too deeply \(x\.yaml\)/);
   assert.match(message("- task: s4"), /x\.yaml: expected lines of key: value, found a list/);
   assert.match(message("s4"), /x\.yaml: expected lines of key: value, found "s4"/);
 });

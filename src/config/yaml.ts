@@ -6,16 +6,19 @@ import type { KeyPath, Source } from "./validate.js";
 /** Parses YAML text. `file` names it in messages. Throws `ConfigError` with the line of a syntax error. */
 export function parseYamlConfig(text: string, file: string): Source {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, logLevel: "error" });
-  const problem = document.errors[0];
-  if (problem) {
-    const line = lines.linePos(problem.pos[0]).line;
-    const what = /call stack/i.test(problem.message)
-      ? "nested too deeply"
-      : problem.message.split("\n")[0]?.replace(/ at line \d+.*/, "");
-    throw new ConfigError(`${what} (${file} line ${line})`, {
+  const fail = (what: string, at?: number) => {
+    const where = at === undefined ? file : `${file} line ${lines.linePos(at).line}`;
+    return new ConfigError(`${what} (${where})`, {
       hint: "Expected a YAML configuration like those under config/, or a published one ending in .py.",
     });
+  };
+  const document = parsed(text, lines);
+  if (document === undefined) throw fail("nested too deeply");
+  const problem = document.errors[0];
+  if (problem) {
+    const [message = ""] = problem.message.split("\n");
+    const what = /call stack/i.test(message) ? "nested too deeply" : message.replace(/ at line \d+.*/, "");
+    throw fail(what, problem.pos[0]);
   }
   return {
     value: toPlain(document, file),
@@ -28,6 +31,16 @@ export function parseYamlConfig(text: string, file: string): Source {
       return file;
     },
   };
+}
+
+/** The document with its errors; `undefined` where the parser, which recurses, runs out of stack. */
+function parsed(text: string, lineCounter: LineCounter): ReturnType<typeof parseDocument> | undefined {
+  try {
+    return parseDocument(text, { lineCounter, logLevel: "error" });
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
 }
 
 function toPlain(document: ReturnType<typeof parseDocument>, file: string): unknown {
