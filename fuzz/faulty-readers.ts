@@ -37,7 +37,10 @@ export const readers: readonly Reader[] = [
     await sleep(50);
   }),
   planted("message", () => refuse("x".repeat(3000))),
-  planted("time", () => sleep(400)),
+  planted("time", () => {
+    const start = process.cpuUsage();
+    while (process.cpuUsage(start).user < 400_000);
+  }),
   planted("memory", () => {
     new Uint8Array(150 << 20).fill(1); // pages count once they are written to
   }),

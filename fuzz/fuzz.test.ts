@@ -21,7 +21,7 @@ async function planFor(t: TestContext, reader: string, changes: Partial<Plan> = 
     first: 0,
     last: 4,
     limits,
-    hangMilliseconds: 3000,
+    hangMilliseconds: reader === "hang" ? 3000 : 60_000,
     readersModule,
     failuresDir,
     ...changes,

@@ -3,14 +3,12 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { AvsegError } from "../src/errors.js";
 import { errorCode } from "../src/node/system-error.js";
-import { PeakMemory } from "./memory.js";
 import type { Failure, Limits } from "./protocol.js";
 import type { Reader } from "./reader.js";
+import { type Usage, UsageMeter } from "./usage.js";
 
-/** What reading an input took. */
-export interface Outcome {
-  readonly milliseconds: number;
-  readonly megabytes: number;
+/** What reading an input took, and what came of it. */
+export interface Outcome extends Usage {
   /** What was thrown, in a list, or an empty list. */
   readonly thrown: readonly unknown[];
 }
@@ -25,13 +23,12 @@ export async function readOnce(reader: Reader, input: Uint8Array, folder: string
   mkdirSync(inside, { recursive: true });
   const file = path.join(inside, reader.fileName);
   writeFileSync(file, input);
-  const peak = new PeakMemory({ external: reader.external ?? false });
-  const start = performance.now();
+  const meter = new UsageMeter({ external: reader.external ?? false });
   const thrown = await reader.read(file).then(
     () => [],
     (error: unknown) => [error],
   );
-  return { milliseconds: performance.now() - start, megabytes: peak.stop(), thrown };
+  return { ...meter.stop(), thrown };
 }
 
 /** How `readPatiently` reads. */
@@ -43,8 +40,8 @@ export interface PatientOptions {
 }
 
 /**
- * Reads `input`, and up to three times again where it takes too much: another process may have been in the way, or
- * garbage of earlier inputs. The smallest figures count.
+ * Reads `input`, and up to three times again where it takes too much: garbage of earlier inputs may have been in the way.
+ * The smallest measurements count.
  */
 export async function readPatiently(
   reader: Reader,

@@ -1,6 +1,6 @@
 /** Runs reading processes over ranges of inputs: restarts them after failures, ends those that hang. */
 import { type ChildProcess, fork } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import type { Failure, Job, Limits, Message, Statistics } from "./protocol.js";
@@ -75,7 +75,7 @@ interface ProcessResult {
 
 /** Runs one process in a folder of its own, and looks whether it wrote elsewhere. */
 async function runProcess(plan: Plan): Promise<ProcessResult> {
-  const outside = mkdtempSync(path.join(os.tmpdir(), "avseg-fuzz-"));
+  const outside = mkdtempSync(path.join(realpathSync(os.tmpdir()), "avseg-fuzz-"));
   const folder = path.join(outside, "inside");
   mkdirSync(folder);
   try {

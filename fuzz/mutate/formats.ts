@@ -5,7 +5,7 @@ import { crc32 } from "../../src/weights/torch/crc32.js";
 import { readZipEntries, readZipEntry } from "../../src/weights/torch/zip.js";
 import { zip } from "../../test/zip-writer.js";
 import { joined, type Mutation, mutateBytes } from "./bytes.js";
-import { mutateText } from "./text.js";
+import { mutateJson } from "./json.js";
 
 /** A PNG with one chunk changed, and the checksums of all chunks right. */
 export const mutatePng: Mutation = (input, random, other) => {
@@ -50,7 +50,7 @@ export const mutateSafetensors: Mutation = (input, random, other) => {
   if (random.integer(3) === 0 || input.length < 8) return mutateBytes(input, random, other);
   const view = new DataView(input.buffer, input.byteOffset, input.byteLength);
   const end = 8 + Number(view.getBigUint64(0, true));
-  const header = mutateText(input.subarray(8, end), random, other);
+  const header = mutateJson(input.subarray(8, end), random, other);
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(header.length));
   return joined(length, header, input.subarray(end));

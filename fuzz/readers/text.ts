@@ -10,6 +10,7 @@ import { maskWriter } from "../../src/evaluation/mask-writer.js";
 import { full } from "../../src/tensor.js";
 import { publishedConfig } from "../../test/published-configs.js";
 import { root } from "../../test/support.js";
+import { mutateJson } from "../mutate/json.js";
 import { mutateText } from "../mutate/text.js";
 import { type Reader, readAnyOf } from "../reader.js";
 
@@ -81,7 +82,7 @@ const labels: Reader = {
   seeds: async () => [
     Buffer.from(JSON.stringify({ background: 0, accordion: 1, airplane: 2, "a b": 3 }, null, 1)),
   ],
-  mutate: mutateText,
+  mutate: mutateJson,
   async read(file) {
     await readClassNames(path.dirname(file));
   },

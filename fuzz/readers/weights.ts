@@ -33,7 +33,7 @@ import { referencePath } from "../../test/reference.js";
 import { zip } from "../../test/zip-writer.js";
 import { mutateBytes } from "../mutate/bytes.js";
 import { mutateArchive, mutatePickle, mutateSafetensors } from "../mutate/formats.js";
-import { mutateText } from "../mutate/text.js";
+import { mutateJson } from "../mutate/json.js";
 import { type Reader, readAnyOf } from "../reader.js";
 
 const reference = (...parts: string[]) => readFile(referencePath(...parts));
@@ -163,7 +163,7 @@ const shards: Reader = {
   name: "shards",
   fileName: "model.safetensors.index.json",
   seeds: async () => [await reference("weight-forms", "sharded", "model.safetensors.index.json")],
-  mutate: mutateText,
+  mutate: mutateJson,
   // Its shards are not there: what counts is which files it asks for, and how.
   read: (file) => loadStateDict(file).then(() => undefined, ignoreMissingShards),
 };
