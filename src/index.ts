@@ -16,18 +16,65 @@
  * @module avseg
  */
 
-// Training
-export { loadConfig } from "./config/load.js";
-export type { Config } from "./config/schema.js";
-export { configFromObject } from "./config/validate.js";
+// Models
+
+export type { ClipBatch, Predictor } from "./inference/predictor.js";
+export type { AvsModelConfig, Task } from "./models/model-config.js";
+export type { RuntimeOptions } from "./runtime/runtime.js";
+export type { Model } from "./segment/model.js";
+export { type OpenModelOptions, openModel } from "./segment/node/open-model.js";
+
+// Segmentation
+
+export { type Mask, maskOf, paintMask, type Region } from "./segment/mask.js";
+export { maskToPng } from "./segment/node/mask-png.js";
+export { segmentVideo } from "./segment/node/segment-video.js";
+export { writeSegmentation } from "./segment/node/write-segmentation.js";
+export { blend } from "./segment/probability-map.js";
+export { type FramesInput, segmentFrames } from "./segment/segment-frames.js";
+export type { SegmentedFrame, SegmentOptions } from "./segment/step-stream.js";
+
+// Pictures and sound
+
+export { fitExamples, logMelExamples, VGGISH_RATE_HZ } from "./media/log-mel.js";
+export { readRgb } from "./media/node/image-file.js";
+export { readWavFile } from "./media/node/wav-file.js";
+export { type ImageTensor, resizeBilinear } from "./media/resize.js";
+export { encodeWav, readWav, type Sound, toMono } from "./media/wav.js";
+
 // Datasets
+
 export { checkDataset } from "./datasets/avsbench/check.js";
 export { openDataset } from "./datasets/avsbench/open-dataset.js";
 export { prepareDataset } from "./datasets/avsbench/prepare.js";
 export type { AvsDataset, Clip, Split } from "./datasets/clip.js";
 export { importDataset } from "./datasets/own/import.js";
 export { writeSoundShapes } from "./datasets/sound-shapes/write.js";
+
+// Training
+
+export { loadConfig } from "./config/load.js";
+export type { Config } from "./config/schema.js";
+export { configFromObject } from "./config/validate.js";
+export { readCheckpointInfo } from "./training/checkpoint.js";
+export { openTraining, type Training } from "./training/open-training.js";
+export { runFiles, type TrainerEvent } from "./training/trainer.js";
+
+// Evaluation
+
+export { evaluate } from "./evaluation/evaluate.js";
+export { type EvaluationResult, namedMetrics } from "./evaluation/result.js";
+export { withSwappedSounds } from "./evaluation/swap-sounds.js";
+export { runEvaluation } from "./report/run-evaluation.js";
+
+// Export and weight files
+
+export { type ExportOptions, exportModel } from "./export/export-model.js";
+export { loadStateDict } from "./weights/node/load.js";
+export { loadSafetensors, writeSafetensors } from "./weights/node/safetensors-file.js";
+
 // Tensors, errors, progress
+
 export {
   AvsegError,
   CheckpointError,
@@ -39,37 +86,5 @@ export {
   OutOfMemoryError,
   OutputError,
 } from "./errors.js";
-// Evaluation
-export { evaluate } from "./evaluation/evaluate.js";
-export { type EvaluationResult, namedMetrics } from "./evaluation/result.js";
-export { withSwappedSounds } from "./evaluation/swap-sounds.js";
-// Export and weight files
-export { type ExportOptions, exportModel } from "./export/export-model.js";
-// Models
-export type { ClipBatch, Predictor } from "./inference/predictor.js";
-// Pictures and sound
-export { fitExamples, logMelExamples, VGGISH_RATE_HZ } from "./media/log-mel.js";
-export { readRgb } from "./media/node/image-file.js";
-export { readWavFile } from "./media/node/wav-file.js";
-export { type ImageTensor, resizeBilinear } from "./media/resize.js";
-export { encodeWav, readWav, type Sound, toMono } from "./media/wav.js";
-export type { AvsModelConfig, Task } from "./models/model-config.js";
 export type { Progress } from "./progress.js";
-export { runEvaluation } from "./report/run-evaluation.js";
-export type { RuntimeOptions } from "./runtime/runtime.js";
-// Segmentation
-export { type Mask, maskOf, paintMask, type Region } from "./segment/mask.js";
-export type { Model } from "./segment/model.js";
-export { maskToPng } from "./segment/node/mask-png.js";
-export { type OpenModelOptions, openModel } from "./segment/node/open-model.js";
-export { segmentVideo } from "./segment/node/segment-video.js";
-export { writeSegmentation } from "./segment/node/write-segmentation.js";
-export { blend } from "./segment/probability-map.js";
-export { type FramesInput, segmentFrames } from "./segment/segment-frames.js";
-export type { SegmentedFrame, SegmentOptions } from "./segment/step-stream.js";
 export type { StateDict, Tensor, TensorOf } from "./tensor.js";
-export { readCheckpointInfo } from "./training/checkpoint.js";
-export { openTraining, type Training } from "./training/open-training.js";
-export { runFiles, type TrainerEvent } from "./training/trainer.js";
-export { loadStateDict } from "./weights/node/load.js";
-export { loadSafetensors, writeSafetensors } from "./weights/node/safetensors-file.js";

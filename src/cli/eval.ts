@@ -82,13 +82,8 @@ async function evaluateCheckpoint(
   const predictor = await openPredictor({
     checkpoint: checkpointFile,
     ...described,
-    ...(audioCache && !config.model.audio.train
-      ? { embeddings: new EmbeddingCache({ onWarning: warn }) }
-      : {}),
-    runtime: {
-      provider: config.runtime.provider,
-      ...(config.runtime.threads === null ? {} : { threads: config.runtime.threads }),
-    },
+    embeddings: audioCache && !config.model.audio.train ? new EmbeddingCache({ onWarning: warn }) : undefined,
+    runtime: { provider: config.runtime.provider, threads: config.runtime.threads ?? undefined },
     signal,
   });
   const progress = createProgress(`evaluating ${split}`, dataset.entries.length, { unit: "clips" });
@@ -108,10 +103,10 @@ async function evaluateCheckpoint(
         data: root,
         set: options.set,
       },
-      ...(swapSounds ? { swapSounds: config.training.seed } : {}),
-      ...(options.saveMasks ? { saveMasks: true } : {}),
-      ...(options.report ? { report: await chartsOf(checkpointFile) } : {}),
-      ...(workers === null ? {} : { workers }),
+      swapSounds: swapSounds ? config.training.seed : undefined,
+      saveMasks: options.saveMasks,
+      report: options.report ? await chartsOf(checkpointFile) : undefined,
+      workers: workers ?? undefined,
       onProgress: ({ done, miou, fscore }) =>
         progress.update(done, `mIoU ${miou.toFixed(4)}  F ${fscore.toFixed(4)}`),
       onResume: (clips) => progress.log(`resuming after ${clips} clips that an earlier run scored`),

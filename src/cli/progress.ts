@@ -33,7 +33,7 @@ const redrawMs = 100;
 const plainLineMs = 10_000;
 /** Cells of the bar between its brackets; where there is no room for the minimum it is left out. */
 const barCells = { max: 20, min: 5 };
-/** Cells that are left of a long label when all else but the figures has given way. */
+/** Cells that are left of a long label when all else but the counts has given way. */
 const fewestLabelCells = 12;
 
 /**
@@ -74,12 +74,12 @@ export function createProgress(
       [percent || count, ...rest],
     ].map(joined);
     const fits = (text: string): boolean => stringWidth(joined([label, text])) <= width;
-    const figures = forms.find(fits) ?? forms.at(-1) ?? "";
-    const cells = Math.min(barCells.max, width - stringWidth(joined([label, "[]", figures])));
+    const counts = forms.find(fits) ?? forms.at(-1) ?? "";
+    const cells = Math.min(barCells.max, width - stringWidth(joined([label, "[]", counts])));
     if (!stream.isTTY || share === undefined || cells < barCells.min) {
-      return labelled(label, figures, width);
+      return labelled(label, counts, width);
     }
-    return joined([label, bar(share, cells), figures]);
+    return joined([label, bar(share, cells), counts]);
   };
 
   return {
@@ -158,10 +158,10 @@ function joined(parts: readonly (string | number | false | undefined)[]): string
   return parts.filter(Boolean).join("  ");
 }
 
-/** A label and figures in at most `width` cells: the label is cut first. */
-function labelled(label: string, figures: string, width: number): string {
-  const room = Math.max(fewestLabelCells, width - stringWidth(figures) - 2);
-  return clip(joined([clip(label, room), figures]), width);
+/** A label and counts in at most `width` cells: the label is cut first. */
+function labelled(label: string, counts: string, width: number): string {
+  const room = Math.max(fewestLabelCells, width - stringWidth(counts) - 2);
+  return clip(joined([clip(label, room), counts]), width);
 }
 
 /** The beginning of `text` that fits into `width` cells of a terminal, in which some characters take two or none. */

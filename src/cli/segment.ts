@@ -55,7 +55,7 @@ Examples:
 
 async function segmentAll(videos: string[], options: Options): Promise<void> {
   const signal = interruptSignal("Videos that were finished are kept.");
-  const { predictor, description } = await loadModel(options, signal);
+  const { predictor, description } = await openDescribed(options, signal);
   print(`model: ${description}`);
   const folders = uniqueNames(videos);
   let failed = 0;
@@ -79,7 +79,7 @@ async function segmentAll(videos: string[], options: Options): Promise<void> {
   if (videos.length > 1) process.stderr.write(`avseg: ${failed} of ${videos.length} videos failed\n`);
 }
 
-async function loadModel(
+async function openDescribed(
   { checkpoint, config, audioEncoder, provider }: Options,
   signal: AbortSignal,
 ): Promise<{ predictor: LoadedPredictor; description: string }> {

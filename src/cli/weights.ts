@@ -1,7 +1,9 @@
 /** `avseg weights`: inspect and convert weight files, download public ones. */
+
 import path from "node:path";
 import { Command, Option } from "commander";
 import { ownOrShipped } from "../node/paths.js";
+import type { Progress as ByteProgress } from "../progress.js";
 import { cacheDir, type PulledWeights, pullWeights } from "../weights/hub/cache.js";
 import { PRETRAINED } from "../weights/hub/registry.js";
 import { convertWeights } from "../weights/node/convert.js";
@@ -112,7 +114,7 @@ async function pull(name: string, from: string | undefined): Promise<PulledWeigh
   const signal = interruptSignal("The bytes that arrived are kept; the same command continues the download.");
   // The total is known only once the server answers.
   let progress: ReturnType<typeof createProgress> | undefined;
-  const onProgress = (done: number, total: number | undefined) => {
+  const onProgress = ({ done, total }: ByteProgress) => {
     progress ??= createProgress(name, total, { unit: "bytes" });
     progress.update(done);
   };

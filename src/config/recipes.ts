@@ -7,15 +7,15 @@ export interface Recipe {
   readonly losses: Readonly<Record<string, number>>;
   /** First epoch, counted from 0, after which the model is evaluated. */
   readonly evaluateFrom: number;
-  readonly evaluateEvery?: number;
+  readonly evaluateEvery?: number | undefined;
   /** Default: that of the schema. */
-  readonly optimizer?: Readonly<Record<string, unknown>>;
+  readonly optimizer?: Readonly<Record<string, unknown>> | undefined;
   /** Clips per step. Default: that of the schema. */
-  readonly batchSize?: number;
+  readonly batchSize?: number | undefined;
   /** Side of the frames. Default: that of the schema. */
-  readonly imageSize?: number;
+  readonly imageSize?: number | undefined;
   /** Epoch from which the visual encoder trains. Default: never. */
-  readonly freezeEpochs?: number;
+  readonly freezeEpochs?: number | undefined;
 }
 
 // Zhou et al. 2022 and 2024: everything but VGGish trains from the start.

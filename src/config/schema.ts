@@ -132,10 +132,6 @@ export const configSchema = section({
 
 /** A complete configuration. */
 export type Config = z.infer<typeof configSchema>;
-/** Its model part. */
-export type ModelConfig = Config["model"];
-/** Its training part. */
-export type TrainingConfig = Config["training"];
 
 type Section = Readonly<Record<string, unknown>>;
 

@@ -12,7 +12,7 @@ export interface PredictedClip extends PredictedMasks {
 }
 
 /**
- * Masks of some clips, in their order; the model is given as many clips at once as it runs. Throws `DatasetError` when a
+ * Masks of some clips, in their order; the model runs `clipsPerRun` clips at a time. Throws `DatasetError` when a
  * clip does not fit the model, `AvsegError` when logits are not finite, and the signal's reason when it is aborted.
  */
 export async function* predictClips(

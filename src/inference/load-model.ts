@@ -6,6 +6,7 @@ import { type AvsModelConfig, modelConfigFromJson, modelDifference } from "../mo
 import { type StateDict, sizeOf } from "../tensor.js";
 import {
   type CheckpointHeader,
+  type RunSummary,
   readCheckpointHeader,
   splitTensors,
   summarizeRun,
@@ -93,7 +94,7 @@ async function readModel(
     });
   }
   signal?.throwIfAborted();
-  return { model, weights, files, trainedOn: header && originOf(header) };
+  return { model, weights, files, trainedOn: header && run && originOf(header, run) };
 }
 
 /** The model that a file written by avseg describes. */
@@ -102,10 +103,7 @@ function savedModel(metadata: Readonly<Record<string, string>>, file: string): A
   return own && metadata.model !== undefined ? modelConfigFromJson(metadata.model, file) : undefined;
 }
 
-function originOf(header: CheckpointHeader): TrainingOrigin | undefined {
-  const run = summarizeRun(header);
-  if (run === undefined) return undefined;
-  const { progress } = header;
+function originOf({ progress }: CheckpointHeader, run: RunSummary): TrainingOrigin {
   return {
     task: run.task,
     data: run.data.root.split(/[/\\]/).filter(Boolean).at(-1) ?? "",

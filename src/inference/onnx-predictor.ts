@@ -1,10 +1,11 @@
 /** An exported model (`avseg export`) as a predictor, on any runtime. */
+import * as z from "zod";
 import { CheckpointError } from "../errors.js";
 import { integer } from "../fields.js";
 import type { OnnxModel } from "../graph/onnx/read.js";
 import { type AvsModelConfig, modelConfigFromJson } from "../models/model-config.js";
 import type { Runtime } from "../runtime/runtime.js";
-import { batchedPredictor, type LoadedPredictor } from "./predictor.js";
+import { batchedPredictor, type LoadedPredictor, type TrainingOrigin } from "./predictor.js";
 
 /** Options of `onnxPredictor`. */
 export interface OnnxPredictorOptions {
@@ -48,7 +49,24 @@ export async function onnxPredictor({
     },
     close: () => session.close(),
   });
-  return { ...predictor, config, files: {} };
+  return { ...predictor, config, files: {}, trainedOn: originOf(onnx.metadata.trained_on) };
+}
+
+const originSchema = z.object({
+  task: z.string(),
+  data: z.string(),
+  description: z.string().optional(),
+  epochs: z.number(),
+  best: z.object({ epoch: z.number(), value: z.number() }).optional(),
+});
+
+/** What the model was trained on, where the metadata say so; `undefined` for anything unreadable. */
+function originOf(json: string | undefined): TrainingOrigin | undefined {
+  try {
+    return originSchema.safeParse(JSON.parse(json ?? "")).data;
+  } catch {
+    return undefined;
+  }
 }
 
 /** What a file of `avseg export` says about its model, checked against its inputs. */

@@ -1,6 +1,7 @@
 /**
  * PVTv2, a pyramid of vision transformers (Wang et al. 2022, "PVT v2: Improved baselines with pyramid
- * vision transformer"). State-dict keys as in the published checkpoints. N frames, L tokens, C channels.
+ * vision transformer", https://arxiv.org/abs/2106.13797). State-dict keys as in the authors' checkpoints
+ * (github.com/whai362/PVT, Apache-2.0). N frames, L tokens, C channels.
  */
 import * as z from "zod";
 import { count, fraction, integer, perStage, section } from "../fields.js";

@@ -1,5 +1,6 @@
 /**
- * ResNet-50 (He et al. 2016; the stride is in the 3x3 convolution), the other published visual encoder.
+ * ResNet-50 (He et al. 2016, "Deep residual learning for image recognition", https://arxiv.org/abs/1512.03385; the
+ * stride is in the 3x3 convolution, as in torchvision, BSD-3-Clause), the other published visual encoder.
  * Its last two stages exist twice in checkpoints; the second copies are unused, as published.
  */
 import * as z from "zod";

@@ -1,6 +1,7 @@
 /**
- * VGGish, the audio encoder (Hershey et al. 2017, "CNN architectures for large-scale audio classification").
- * State-dict keys as in the published PyTorch port.
+ * VGGish, the audio encoder (Hershey et al. 2017, "CNN architectures for large-scale audio classification",
+ * https://arxiv.org/abs/1609.09430; code and weights in tensorflow/models, Apache-2.0). State-dict keys as in the
+ * PyTorch port that the published system uses (github.com/harritaylor/torchvggish, Apache-2.0).
  */
 import * as z from "zod";
 import { count, expecting, flag, section } from "../fields.js";

@@ -35,7 +35,7 @@ export interface AvsTrainingModel extends TrainableModel {
   readonly forwardFlops: number;
 }
 
-/** What `openTrainingModel` is given. */
+/** Options of `openTrainingModel`. */
 export interface TrainingModelOptions {
   readonly config: Config;
   readonly modelConfig: AvsModelConfig;

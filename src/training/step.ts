@@ -12,7 +12,7 @@ import type { WeightStore } from "../weights/weight-store.js";
 
 /** What a step computes, symbolically. */
 export interface StepDefinition {
-  /** The number to minimise, `f32[]`. */
+  /** The number to minimize, `f32[]`. */
   readonly loss: Value;
   /** Further numbers to report, `f32[]` each. */
   readonly reports: ReadonlyMap<string, Value>;
@@ -102,7 +102,7 @@ export async function compileStep(
       }
       const names = [...definition.reports.keys()];
       const reports = Object.fromEntries(names.map((name) => [name, number(`report:${name}`)]));
-      // Gradients of millions of parameters: given back before the next step brings as many.
+      // Gradients of millions of parameters: freed before the next step allocates as many.
       discard(Object.values(out).map(({ data }) => data.buffer));
       return { loss, reports };
     },

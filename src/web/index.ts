@@ -12,7 +12,33 @@
  * @module avseg/web
  */
 
+// Models
+
+export type { ClipBatch, Predictor } from "../inference/predictor.js";
+export type { InferenceHints } from "../models/base-config.js";
+export type { AvsModelConfig, Task } from "../models/model-config.js";
+export type { WebRuntimeOptions as RuntimeOptions } from "../runtime/web/web-runtime.js";
+export type { Model } from "../segment/model.js";
+export { type EncoderFiles, type OpenModelOptions, openModel } from "./open-model.js";
+export type { DownloadOptions, DownloadProgress, WebFile } from "./web-file.js";
+
+// Segmentation
+
+export { type Box, type Mask, maskOf, paintMask, type Region } from "../segment/mask.js";
+export { blend } from "../segment/probability-map.js";
+export { type FramesInput, segmentFrames } from "../segment/segment-frames.js";
+export type { SegmentedFrame, SegmentOptions } from "../segment/step-stream.js";
+export { maskToImageData } from "./mask-image.js";
+export { segmentVideo } from "./segment-video.js";
+
+// Pictures and sound
+
+export { fitExamples, logMelExamples, VGGISH_RATE_HZ } from "../media/log-mel.js";
+export { type ImageTensor, resizeBilinear } from "../media/resize.js";
+export { encodeWav, readWav, type Sound, toMono } from "../media/wav.js";
+
 // Tensors, errors, progress
+
 export {
   AvsegError,
   CheckpointError,
@@ -22,24 +48,5 @@ export {
   OutOfMemoryError,
   OutputError,
 } from "../errors.js";
-export type { ClipBatch, Predictor } from "../inference/predictor.js";
-// Pictures and sound
-export { fitExamples, logMelExamples, VGGISH_RATE_HZ } from "../media/log-mel.js";
-export { type ImageTensor, resizeBilinear } from "../media/resize.js";
-export { encodeWav, readWav, type Sound, toMono } from "../media/wav.js";
-// Models
-export type { InferenceHints } from "../models/base-config.js";
-export type { AvsModelConfig, Task } from "../models/model-config.js";
 export type { Progress } from "../progress.js";
-export type { WebRuntimeOptions as RuntimeOptions } from "../runtime/web/web-runtime.js";
-// Segmentation
-export { type Box, type Mask, maskOf, paintMask, type Region } from "../segment/mask.js";
-export type { Model } from "../segment/model.js";
-export { blend } from "../segment/probability-map.js";
-export { type FramesInput, segmentFrames } from "../segment/segment-frames.js";
-export type { SegmentedFrame, SegmentOptions } from "../segment/step-stream.js";
 export type { Tensor, TensorOf } from "../tensor.js";
-export { maskToImageData } from "./mask-image.js";
-export { type EncoderFiles, type OpenModelOptions, openModel } from "./open-model.js";
-export { segmentVideo } from "./segment-video.js";
-export type { DownloadOptions, DownloadProgress, WebFile } from "./web-file.js";

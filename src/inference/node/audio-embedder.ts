@@ -81,7 +81,7 @@ export class AudioEmbedder {
 
   async #run(logMel: Float32Array<ArrayBuffer>): Promise<Float32Array> {
     const { model, store } = this.#options;
-    // By now the store has given its weights away; those that it reads again along with the encoder's are freed.
+    // By now the store has transferred its weights; those that it reads again along with the encoder's are freed.
     this.#session ??= this.#openSession().finally(() => store.release());
     const session = await this.#session;
     const shape = [model.config.frameCount, 1, 96, 64];

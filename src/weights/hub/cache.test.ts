@@ -11,6 +11,7 @@ import { tempDir } from "../../../test/temp-dir.js";
 import { CheckpointError, ConfigError, LockedError, OutputError } from "../../errors.js";
 import { temporaryPath } from "../../node/files.js";
 import { lockBeside, withLock } from "../../node/lock.js";
+import type { Progress } from "../../progress.js";
 import { full, type Shape, type Tensor } from "../../tensor.js";
 import { encodeSafetensors } from "../safetensors.js";
 import { cacheDir, cachedWeights, pullWeights } from "./cache.js";
@@ -118,7 +119,7 @@ test("a file is downloaded, recorded, and then taken from the cache", (t) =>
   withServer(t, async ({ url, dir, requests }) => {
     const seen: number[] = [];
     const options = { ...quick, from: url, cacheDir: dir };
-    const pulled = await pullWeights("pvt_v2_b0", { ...options, onProgress: (done) => seen.push(done) });
+    const pulled = await pullWeights("pvt_v2_b0", { ...options, onProgress: ({ done }) => seen.push(done) });
     assert.deepEqual(await readFile(pulled.path), content);
     assert.equal(pulled.sha256, sha256);
     assert.equal(pulled.checkedAgainst, "nothing");
@@ -283,7 +284,7 @@ test("an abort stops at once and keeps what has arrived", (t) =>
   withServer(t, async ({ url, dir, behavior }) => {
     behavior.dropAfter = 100_000;
     const controller = new AbortController();
-    const onProgress = (done: number) => {
+    const onProgress = ({ done }: Progress) => {
       if (done > 0) controller.abort();
     };
     const options = { ...quick, from: url, cacheDir: dir, signal: controller.signal, onProgress };

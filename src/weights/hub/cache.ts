@@ -159,7 +159,7 @@ async function copyIn(from: string, part: string, { signal, onProgress }: PullOp
       for (let done = 0; done < file.size; done += step) {
         const piece = await file.read(done, Math.min(step, file.size - done));
         yield piece;
-        onProgress?.(done + piece.length, file.size);
+        onProgress?.({ done: done + piece.length, total: file.size });
       }
     }
     await discardPart(part);

@@ -6,6 +6,7 @@ import * as z from "zod";
 import { CheckpointError } from "../../errors.js";
 import { writeFileAtomic } from "../../node/files.js";
 import { asOutputError, errorCode } from "../../node/system-error.js";
+import type { Progress } from "../../progress.js";
 import { messageOf, RetryableError, requestFile } from "./http.js";
 import type { Environment } from "./proxy.js";
 
@@ -13,7 +14,7 @@ import type { Environment } from "./proxy.js";
 export interface DownloadOptions {
   signal?: AbortSignal | undefined;
   /** Called with the bytes on disk, including earlier attempts, and the total if the server sends it. */
-  onProgress?: ((done: number, total: number | undefined) => void) | undefined;
+  onProgress?: ((progress: Progress) => void) | undefined;
   /** Holds the proxy variables. Default: the environment of the process. */
   env?: Environment | undefined;
   /** Wait before the first retry, doubled for each further one. Default: 500 ms. */
@@ -129,7 +130,7 @@ async function receive(
   let file: FileHandle | undefined;
   try {
     file = await open(part, offset === 0 ? "w" : "a");
-    onProgress?.(done, total);
+    onProgress?.({ done, total });
     const chunks = body[Symbol.asyncIterator]();
     for (;;) {
       const next = await chunks.next().catch((error: unknown) => {
@@ -146,7 +147,7 @@ async function receive(
           hint: "Check the address.",
         });
       }
-      onProgress?.(done, total);
+      onProgress?.({ done, total });
     }
     if (total !== undefined && done !== total) {
       throw new RetryableError(`the connection ended after ${done} of ${total} bytes`);
