@@ -7,8 +7,8 @@ import {
   type ImageTensor,
   resizeBilinear,
   resizeNearest,
+  rotate,
   shortSideCenterCrop,
-  turn,
 } from "./resize.js";
 
 /** In levels, of the pixels that the reference `key` has. */
@@ -51,14 +51,14 @@ test("shrinking averages, enlarging interpolates, equal sizes copy", () => {
   assert.deepEqual([...resizeNearest(image, 2, 2).data], [100, 255, 100, 255]);
 });
 
-test("pictures turn clockwise by quarters", () => {
+test("pictures are rotated clockwise by quarters", () => {
   const image: ImageTensor = {
     dtype: "u8",
     shape: [2, 3, 2],
     data: Uint8Array.of(0, 0, 1, 10, 2, 20, 3, 30, 4, 40, 5, 50),
   };
   const turned = (degrees: number) => {
-    const { shape, data } = turn(image, degrees);
+    const { shape, data } = rotate(image, degrees);
     assert.ok(
       data.every((v, i) => i % 2 === 0 || v === 10 * data[i - 1]!),
       "channels stay together",
@@ -81,7 +81,7 @@ test("pictures turn clockwise by quarters", () => {
     [3, 2],
     [2, 5, 1, 4, 0, 3],
   ]);
-  assert.throws(() => turn(image, 45), RangeError);
+  assert.throws(() => rotate(image, 45), RangeError);
 });
 
 test("a crop or target outside the image is refused", () => {

@@ -177,11 +177,11 @@ export function crop(
 }
 
 /** Turns an image clockwise by 0, 90, 180 or 270 degrees. */
-export function turn(image: ImageTensor, degrees: number): ImageTensor {
+export function rotate(image: ImageTensor, degrees: number): ImageTensor {
   const { height, width, channels } = imageSize(image);
   const quarters = degrees / 90;
   if (!Number.isInteger(quarters))
-    throw new RangeError(`turn: ${degrees} degrees, expected a multiple of 90`);
+    throw new RangeError(`rotate: ${degrees} degrees, expected a multiple of 90`);
   if (quarters % 4 === 0) return image;
   const [outHeight, outWidth] = quarters % 2 === 0 ? [height, width] : [width, height];
   // Where the output's first pixel comes from, and how far apart its rows and columns are in the input.

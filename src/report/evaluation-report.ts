@@ -93,7 +93,7 @@ export function evaluationReport(
     tiles: [...summaryTiles(result), ...(options.tiles ?? [])],
     charts: [...(options.charts ?? []), distribution(result)],
     galleries: options.galleries ?? [],
-    tables: [figuresTable(result), ...categoryTable(result), ...classTable(result), clipTable(result)],
+    tables: [metricsTable(result), ...categoryTable(result), ...classTable(result), clipTable(result)],
     environment: options.environment,
   };
 }
@@ -130,11 +130,11 @@ const protocolText: Readonly<Record<Protocol, string>> = {
   count: "",
 };
 
-function figuresTable(result: EvaluationResult): ReportTable {
+function metricsTable(result: EvaluationResult): ReportTable {
   return {
     title: "Every metric, and what it is",
     note: "“Published” metrics repeat the published evaluation, flaws included, to compare with its tables; “corrected” ones fix them. Compare like with like only.",
-    columns: ["Figure", "Value", "Protocol", "How it is computed"],
+    columns: ["Metric", "Value", "Protocol", "How it is computed"],
     rows: namedMetrics(result).map((f) => [f.label, f.value, protocolText[f.protocol], f.explanation]),
   };
 }

@@ -1,7 +1,7 @@
 /** A decoded frame as the model sees it. */
 import type { VideoSample } from "mediabunny";
 import { MediaError } from "../errors.js";
-import { type ImageTensor, resizeBilinear, turn } from "../media/resize.js";
+import { type ImageTensor, resizeBilinear, rotate } from "../media/resize.js";
 import { isYuvMatrix, rgbOfYuv, type YuvFrame } from "../media/yuv.js";
 import { rgbOf } from "../segment/segment-frames.js";
 
@@ -15,7 +15,7 @@ export async function framePicture(
   side: number,
 ): Promise<ImageTensor> {
   const yuv = sample.flip ? undefined : await planesOf(sample, matrix);
-  return yuv ? turn(rgbOfYuv(yuv, side, side), sample.rotation) : resizeBilinear(drawn(sample), side, side);
+  return yuv ? rotate(rgbOfYuv(yuv, side, side), sample.rotation) : resizeBilinear(drawn(sample), side, side);
 }
 
 /** The planes in 8 bits; `undefined` for frames that are not made of luma and chroma. */

@@ -74,7 +74,7 @@ function failure(tool: string, code: number | null, stderr: string, options: Too
     return new OutputError(
       `cannot write ${options.output}: ${/No space left/.test(stderr) ? "the disk is full" : reason}`,
       {
-        hint: "free some space, or choose another folder",
+        hint: "Free some space, or choose another folder with --out.",
       },
     );
   }
