@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { ConfigError } from "../errors.js";
-import { checkConfig } from "./validate.js";
+import { checkConfig, configFromObject } from "./validate.js";
 import { parseYamlConfig, withAssignments } from "./yaml.js";
 
 const read = (text: string, ...set: string[]) =>
@@ -62,6 +62,13 @@ test("unknown keys are refused with the nearest known one", () => {
     "unknown key data.batchsize (x.yaml line 3) | Did you mean data.batchSize?",
   );
   assert.match(message("task: s4\nruntime: {zzzzzzzz: 1}"), /Known keys here: provider, threads\./);
+});
+
+test("a complete configuration, with the sections of all kinds, is read again as it is", () => {
+  for (const text of ["task: s4", "task: ms3\nmodel: {kind: tpavi, visual: {kind: resnet50}}"]) {
+    const complete = read(text);
+    assert.deepEqual(configFromObject(JSON.parse(JSON.stringify(complete))), complete);
+  }
 });
 
 test("keys that do not go together are refused", () => {

@@ -1,5 +1,6 @@
 /** Checks untyped input and returns a `Config`. Errors name the key, the file and the line. */
 import * as z from "zod";
+import { firstDifference } from "../diff.js";
 import { ConfigError } from "../errors.js";
 import { complaintOf, valueAt } from "../fields.js";
 import { modelProblem, visualSettings } from "./model-from-config.js";
@@ -82,7 +83,9 @@ function checkSystem(
     avsegformer: "avsegformer",
   } as const;
   for (const [key, owner] of Object.entries(owners)) {
-    if (kind !== owner && valueAt(value, ["model", key]) !== undefined) {
+    const given = valueAt(value, ["model", key]);
+    // A complete configuration, as checkpoints hold it, has the sections of all kinds with their defaults.
+    if (kind !== owner && given !== undefined && !isDefault(value, key, given)) {
       fail(["model", key], `belongs to models of kind ${owner}, this one is of kind ${kind}`);
     }
   }
@@ -92,6 +95,18 @@ function checkSystem(
   if (losses.mix > 0 && kind !== "avsegformer") {
     fail(["training", "losses", "mix"], "applies to models of kind avsegformer");
   }
+}
+
+/** Whether `given` is what the section `key` of the model holds where a configuration leaves it out. */
+function isDefault(value: unknown, key: string, given: unknown): boolean {
+  const model = { ...entriesOf(valueAt(value, ["model"])), [key]: undefined };
+  const { data } = configSchema.safeParse(withRecipe({ ...entriesOf(value), model }));
+  const standard = entriesOf(valueAt(data, ["model", key]));
+  return firstDifference(standard, entriesOf(given), () => true) === undefined;
+}
+
+function entriesOf(section: unknown): Readonly<Record<string, unknown>> {
+  return typeof section === "object" && section !== null ? { ...section } : {};
 }
 
 function configError(issue: z.core.$ZodIssue, value: unknown, source: Source): ConfigError {
