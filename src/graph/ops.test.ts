@@ -183,6 +183,15 @@ const cases: Readonly<Record<string, Case>> = {
     },
   },
   ...Object.fromEntries(
+    [
+      { height: 8, width: 13 },
+      { height: 3, width: 5 },
+    ].map((size): [string, Case] => [
+      `MatMul: bicubic resize to ${size.height}x${size.width}`,
+      { build: (x) => g.resizeBicubic(x, size) },
+    ]),
+  ),
+  ...Object.fromEntries(
     (["nearest", "bilinear", "bilinear-corners"] as const).flatMap((mode) =>
       [
         { height: 8, width: 12 },

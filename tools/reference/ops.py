@@ -211,6 +211,9 @@ def resizes():
             else:
                 f = lambda x: F.interpolate(x, size, mode=mode, align_corners=corners)
             case(f"Resize: {name} to {size[0]}x{size[1]}", f, drawn(2, 2, 4, 6))
+    for size in ((8, 13), (3, 5)):
+        f = lambda x, size=size: F.interpolate(x, size, mode="bicubic", align_corners=False)
+        case(f"MatMul: bicubic resize to {size[0]}x{size[1]}", f, drawn(2, 2, 4, 6))
 
 
 def nearest(largest):

@@ -73,6 +73,49 @@ export function resize(x: Value, { mode, height, width }: ResizeOptions): Value 
   return resizeOp([x], { mode, height, width });
 }
 
+/**
+ * Resizes `[B,C,H,W]` to `[B,C,height,width]` as `interpolate(mode="bicubic")` of PyTorch does: half-pixel centers, edges
+ * repeated, no smoothing where it shrinks.
+ */
+export function resizeBicubic(
+  x: Value,
+  { height, width }: { readonly height: number; readonly width: number },
+): Value {
+  const [, , fromHeight, fromWidth] = shape4(x, "Resize");
+  if (fromHeight === height && fromWidth === width) return x;
+  const rows = cubicMatrix({ from: fromHeight, to: height });
+  const columns = cubicMatrix({ from: fromWidth, to: width });
+  return matmul(rows, matmul(x, columns, { transB: true }));
+}
+
+/** An axis of `from` elements that becomes one of `to`. */
+export interface CubicAxis {
+  readonly from: number;
+  readonly to: number;
+  /** Output i reads at (i + 0.5) / scale - 0.5. Default: to / from. */
+  readonly scale?: number | undefined;
+}
+
+/** The matrix `[to,from]` of cubic convolution along one axis (Keys 1981, a = -0.75), edges repeated. */
+export function cubicMatrix({ from, to, scale = to / from }: CubicAxis): Value {
+  const data = new Float32Array(to * from);
+  for (let i = 0; i < to; i++) {
+    const position = (i + 0.5) / scale - 0.5;
+    const first = Math.floor(position) - 1;
+    for (let tap = 0; tap < 4; tap++) {
+      const at = i * from + Math.min(Math.max(first + tap, 0), from - 1);
+      data[at]! += cubicWeight(position - first - tap);
+    }
+  }
+  return constant({ dtype: "f32", shape: [to, from], data });
+}
+
+function cubicWeight(distance: number): number {
+  const a = -0.75;
+  const d = Math.abs(distance);
+  return d <= 1 ? ((a + 2) * d - (a + 3)) * d * d + 1 : ((a * d - 5 * a) * d + 8 * a) * d - 4 * a;
+}
+
 /** The matrix `[to,from]` that resizes one axis. */
 export function interpolation(mode: ResizeMode, from: number, to: number): Value {
   const data = new Float32Array(to * from);
