@@ -25,6 +25,14 @@ export async function zooReference(name: string): Promise<ZooReference> {
   };
 }
 
+/** Keys and shapes of a variant's state dict, apart from encoders that are those of our own models. */
+export async function publishedShapes(system: string, name: string): Promise<Record<string, number[]>> {
+  const zoo: Record<string, Record<string, Record<string, number[]>>> = JSON.parse(
+    await readFile(referencePath("zoo_manifests.json"), "utf8"),
+  );
+  return zoo[system]?.[name] ?? assert.fail(`${system}: no variant ${name}`);
+}
+
 /** Fails unless `specs` are exactly the keys and shapes of a variant of a system; encoders are those of our own models. */
 export async function assertPublishedKeys(
   specs: readonly ParameterSpec[],
@@ -34,15 +42,11 @@ export async function assertPublishedKeys(
     readonly prefixes: Readonly<Record<string, string>>;
   },
 ): Promise<void> {
-  const zoo: Record<string, Record<string, Record<string, number[]>>> = JSON.parse(
-    await readFile(referencePath("zoo_manifests.json"), "utf8"),
-  );
   const own: Record<string, { state_dict: Record<string, number[]> }> = JSON.parse(
     await readFile(referencePath("manifests.json"), "utf8"),
   );
   const { system, name, prefixes } = variant;
-  const expected: Record<string, number[]> = { ...zoo[system]?.[name] };
-  assert.ok(Object.keys(expected).length > 0, `${system}: no variant ${name}`);
+  const expected = await publishedShapes(system, name);
   const encoders = own[name.endsWith("res50") ? "s4_res50" : "s4_pvt2"]?.state_dict ?? {};
   for (const [key, shape] of Object.entries(encoders)) {
     for (const [from, to] of Object.entries(prefixes)) {
