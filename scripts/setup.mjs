@@ -94,6 +94,11 @@ export function ensureVenv() {
   if (!found()) aptInstall("python3-venv");
 }
 
+/** Installs the emulator of x86 processors with apt where that is possible: tests run 8-bit products on other processors. */
+export function ensureQemu() {
+  if (process.platform === "linux" && process.arch === "x64" && !has("qemu-x86_64")) aptInstall("qemu-user");
+}
+
 /** Compiles when a source is newer than the last build. */
 function ensureBuild() {
   run("npx", ["--no-install", "tsc", "--incremental", "--tsBuildInfoFile", "dist/.tsbuildinfo"]);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
 import path from "node:path";
-import test from "node:test";
+import test, { type TestContext } from "node:test";
 import { promisify } from "node:util";
 import * as ort from "onnxruntime-node";
 import * as web from "onnxruntime-web";
@@ -26,27 +26,33 @@ test("the cases reach the largest weights of both signs and all bytes", () => {
   }
 });
 
-test("this processor's sums are those of integer arithmetic", async () => {
+test("8-bit products of this processor are those of integer arithmetic", async () => {
   assert.deepEqual(await checkInt8Products({ ...ort, provider: "cpu" }), caseNames);
 });
 
-test("so are those of WASM", async () => {
+test("8-bit products in WASM are those of integer arithmetic", async () => {
   web.env.wasm.numThreads = 1;
   assert.deepEqual(await checkInt8Products({ ...web, provider: "wasm" }), caseNames);
 });
 
-// Haswell: AVX2 without VNNI, where pairs of products saturate. Nehalem: neither AVX nor AVX2.
-for (const { cpu, saturates } of [
-  { cpu: "Haswell", saturates: true },
-  { cpu: "Nehalem", saturates: false },
-]) {
-  test(`so are those of an emulated ${cpu}`, async (t) => {
-    if (process.arch !== "x64") return t.skip("emulating an x86 processor takes a Node for x86");
-    if (spawnSync("qemu-x86_64", ["--version"]).status !== 0) {
-      return t.skip("qemu-x86_64 is not installed (Debian: apt-get install qemu-user)");
-    }
+/** Runs the cases on an emulated processor, and first a product that tells whether it is of the kind that saturates. */
+function emulated(processor: string, { saturates }: { saturates: boolean }) {
+  return async (t: TestContext): Promise<void> => {
+    if (process.arch !== "x64") return t.skip("an x86 processor can be emulated for an x86 Node only");
+    if (spawnSync("qemu-x86_64", ["--version"]).status !== 0) return t.skip("qemu-x86_64 is not installed");
     const script = path.join(import.meta.dirname, "int8-emulated.js");
-    const { stdout } = await promisify(execFile)("qemu-x86_64", ["-cpu", cpu, process.execPath, script]);
+    const command = ["-cpu", processor, process.execPath, script];
+    const { stdout } = await promisify(execFile)("qemu-x86_64", command);
     assert.deepEqual(JSON.parse(stdout), { saturates, cases: caseNames });
-  });
+  };
 }
+
+test(
+  "8-bit products of a Haswell (AVX2 without VNNI) are those of integer arithmetic",
+  emulated("Haswell", { saturates: true }),
+);
+
+test(
+  "8-bit products of a Nehalem (SSE4.2 without AVX) are those of integer arithmetic",
+  emulated("Nehalem", { saturates: false }),
+);
