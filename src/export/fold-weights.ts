@@ -15,7 +15,7 @@ import { constantsAsWeights, type StoredGraph } from "./stored-graph.js";
 export interface FoldedWeights {
   /**
    * Names of the computed values. Each has the state-dict key of the (first) parameter that it is made of, so that
-   * its part can be told.
+   * its part of the model is known.
    */
   readonly precomputed: ReadonlyMap<Value, string>;
   /** Data by name: of the computed values, and of the parameters that are used as they are. */
