@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { stat, writeFile } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import test from "node:test";
 import { makeMedia, turnedCopy } from "../../../test/ffmpeg.js";
@@ -101,6 +101,39 @@ test("sound and picture keep their own start, and the default track is heard", a
   assert.equal(tracks.audioTracks.length, 2);
   assert.equal(tracks.audioTrack?.stream, 2);
   assert.ok(onset(await soundOf(tracks)) >= 0);
+});
+
+/** Adds 2^30 ticks (3.3 hours) to the presentation time of packet `index` of an MPEG program stream's `stream`. */
+async function damagePresentationTime(file: string, stream: number, index: number): Promise<void> {
+  const bytes = await readFile(file);
+  const startCode = Buffer.from([0, 0, 1, stream]);
+  const packets: number[] = [];
+  for (let at = bytes.indexOf(startCode); at >= 0; at = bytes.indexOf(startCode, at + 4)) {
+    if (bytes.readUInt8(at + 7) >= 0x80) packets.push(at + 9); // its header holds a presentation time
+  }
+  const at = packets[index];
+  assert.ok(at !== undefined && packets.length > index + 2, `${packets.length} packets`);
+  bytes.writeUInt8(bytes.readUInt8(at) ^ 0b10, at);
+  await writeFile(file, bytes);
+}
+
+test("one damaged timestamp does not make a clip last for hours, and a long still picture stays", async (t) => {
+  const dir = await tempDir(t);
+  const clip =
+    "-f lavfi -i testsrc=s=64x48:r=10:d=3 -f lavfi -i sine=d=3 -c:v mpeg2video -b:v 2M -c:a mp2 -f vob";
+  for (const stream of [0xe0, 0xc0]) {
+    const file = makeMedia(path.join(dir, `${stream}.vob`), clip);
+    await damagePresentationTime(file, stream, 2);
+    const info = await probeVideo(file);
+    assert.equal((await framesOf(info)).length, 3);
+    assert.ok((await soundOf(info)).length < 4 * 8000);
+  }
+  // Slides: the second picture is shown after five minutes.
+  const slides = makeMedia(
+    path.join(dir, "slides.mkv"),
+    "-f lavfi -i color=red:s=16x16:r=1/300:d=600 -f lavfi -i sine=d=302:r=8000 -c:v ffv1 -c:a pcm_s16le",
+  );
+  assert.ok((await framesOf(await probeVideo(slides))).length >= 301);
 });
 
 test("channels are averaged", async (t) => {

@@ -12,6 +12,20 @@ function alongside({ container }: VideoInfo, stream: number | undefined): string
   return ["-map", `0:${stream}`, "-c", "copy", "-f", "null", "-"];
 }
 
+/** Longest gap between two timestamps, in seconds, that is believed beyond the end that the container announces. */
+const MAX_GAP_SECONDS = 60;
+
+/**
+ * Filters that drop a damaged timestamp: one more than a minute after the one before it and after the announced end.
+ * Without them, one wrong bit makes a clip of seconds last for hours. Slides with one frame every ten minutes pass,
+ * because the announced length covers them; so does a concatenated stream that is longer than it announces.
+ */
+function plausibleTimes({ durationSeconds }: VideoInfo, select: "select" | "aselect"): string[] {
+  if (durationSeconds === undefined) return [];
+  const end = durationSeconds + MAX_GAP_SECONDS;
+  return [`${select}='lte(t,${end})+isnan(prev_selected_t)+lte(t-prev_selected_t,${MAX_GAP_SECONDS})'`];
+}
+
 /** Options of `readFrames`. */
 export interface ReadFramesOptions extends Cancellable {
   /** Size of the frames in pixels. Default: the displayed size. */
@@ -29,6 +43,7 @@ export async function* readFrames(
 ): AsyncGenerator<StepFrame, void, undefined> {
   // `round=up` makes a sample the last frame at or before its time, at constant and variable rates alike.
   const filters = [
+    ...plausibleTimes(info, "select"),
     `fps=${SAMPLES_PER_STEP}:round=up:start_time=0`,
     `scale=${width}:${height}:flags=bilinear+accurate_rnd+full_chroma_inp+full_chroma_int`,
   ];
@@ -80,7 +95,11 @@ export async function* readMonoSound(
   const fraction = 1 / track.channels;
   const mean = Array.from({ length: track.channels }, (_, c) => `${fraction}*c${c}`).join("+");
   // `first_pts=0` and `async=1` put every sample at its time: silence where there is none, cut before zero.
-  const filters = [`pan=mono|c0=${mean}`, `aresample=${sampleRateHz}:async=1:first_pts=0`];
+  const filters = [
+    ...plausibleTimes(info, "aselect"),
+    `pan=mono|c0=${mean}`,
+    `aresample=${sampleRateHz}:async=1:first_pts=0`,
+  ];
   const args = [
     ...inputArguments(info.path),
     ...["-map", `0:${track.stream}`, "-af", filters.join(",")],
