@@ -5,7 +5,9 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import test, { after } from "node:test";
 import { configFromObject } from "../src/config/validate.js";
+import { openDataset } from "../src/datasets/avsbench/open-dataset.js";
 import { writeSoundShapes } from "../src/datasets/sound-shapes/write.js";
+import { evaluate as evaluateDataset } from "../src/evaluation/evaluate.js";
 import { exportModel } from "../src/export/export-model.js";
 import { openPredictor } from "../src/inference/node/open-predictor.js";
 import type { ClipBatch } from "../src/inference/predictor.js";
@@ -13,7 +15,7 @@ import type { AvsModelConfig } from "../src/models/model-config.js";
 import { openTraining } from "../src/training/open-training.js";
 import { loadSafetensors, writeSafetensors } from "../src/weights/node/safetensors-file.js";
 import { assertClose, seededInput, seededUniform } from "./support.js";
-import { seededWeights, tinyAvsegformer, tinyTpavi } from "./tiny-models.js";
+import { seededWeights, tinyAvsegformer, tinySelm, tinyTpavi } from "./tiny-models.js";
 
 const dir = await mkdtemp(path.join(tmpdir(), "avseg-other-systems-"));
 after(() => rm(dir, { recursive: true, force: true }));
@@ -84,7 +86,10 @@ for (const model of [tinyTpavi, tinyAvsegformer]) {
     assert.equal(predictor.config.kind, kind);
     await predictor.close();
   });
+}
 
+for (const model of [tinyTpavi, tinyAvsegformer, tinySelm]) {
+  const { kind } = model;
   test(`${kind}: an exported model computes what the checkpoint does`, async () => {
     const checkpoint = path.join(dir, `${kind}.safetensors`);
     await writeSafetensors(checkpoint, seededWeights(model), {
@@ -97,6 +102,31 @@ for (const model of [tinyTpavi, tinyAvsegformer]) {
     assertClose(await logitsOf({ checkpoint: out }, model), expected, 1e-5, "logits");
   });
 }
+
+test("selm: a published file is recognized, and scored where its logits are smaller than its frames", async () => {
+  const checkpoint = path.join(dir, "selm-published.safetensors");
+  await writeSafetensors(checkpoint, seededWeights(tinySelm));
+  const root = path.join(dir, "selm-data");
+  const { task, imageSize, frameCount, selm } = tinySelm;
+  await writeSoundShapes({ task, root, counts: { train: 0, val: 0, test: 2 }, imageSize });
+  const sizes = { imageSize, maskSize: selm.maskSize, frameCount };
+  const dataset = await openDataset({ task, root, split: "test", ...sizes });
+  // The number of groups and the size of the masks leave no trace in a file.
+  const predictor = await openPredictor({ checkpoint, config: tinySelm, runtime });
+  try {
+    assert.equal(predictor.maskSize, 32);
+    const { clips, summary } = await evaluateDataset(predictor, dataset, { workers: 0 });
+    assert.equal(clips.length, 2);
+    assert.ok(summary.miou > 0 && summary.miou < 1);
+  } finally {
+    await predictor.close();
+  }
+  const config = configFromObject({ task, model: { kind: "selm" }, data: { root } });
+  await assert.rejects(openTraining({ config, workDir: path.join(dir, "run-selm") }), {
+    name: "ConfigError",
+    message: "model.kind: models of kind selm are not trained here",
+  });
+});
 
 test("a published file of TPAVI goes with a file of VGGish, and says so where it is missing", async () => {
   // The published file holds neither the audio encoder nor a description.

@@ -41,6 +41,7 @@ export async function givenOf(segment: Segment, file: string, imageSize: number)
   const recorder: Predictor = {
     frameCount: 5,
     imageSize,
+    maskSize: imageSize,
     classes: ["sounding"],
     clipsPerRun: 1,
     predict: async (batch) => {

@@ -5,6 +5,7 @@ import { type AvsegformerConfig, avsegformerSchema } from "../src/models/avsegfo
 import type { AvsModelConfig, SeavsConfig } from "../src/models/model-config.js";
 import { publishedModel } from "../src/models/model-config.js";
 import { pvtV2Config } from "../src/models/pvt-v2.js";
+import { type SelmConfig, selmSchema } from "../src/models/selm/selm.js";
 import { type TpaviConfig, tpaviSchema } from "../src/models/tpavi.js";
 import type { Tensor } from "../src/tensor.js";
 import { seededParameter } from "./support.js";
@@ -46,6 +47,13 @@ export const tinyAvsegformer: AvsegformerConfig = avsegformerSchema.parse({
     ...{ width: 32, generatorHidden: 16, hidden: 24, headHidden: 20 },
     ...{ heads: 4, queries: 6, points: 2, groups: 4 },
   },
+});
+
+/** SelM in MS3: its logits are smaller than its frames. */
+export const tinySelm: SelmConfig = selmSchema.parse({
+  ...{ kind: "selm", task: "ms3", classes: ["sounding object"], frameCount: 5, imageSize: 64 },
+  ...{ visual: tinyTpavi.visual, audio },
+  selm: { maskSize: 32, width: 32, groups: 4, enlargements: 2 },
 });
 
 /** Seeded weights of all parameters of a model. */

@@ -108,8 +108,13 @@ async function importOwn(source: string, options: ImportCommandOptions): Promise
 }
 
 /** The sections of a model that its kind has; the schema fills in those of all kinds. */
-function ownSections({ messenger, decoder, tpavi, avsegformer, ...shared }: Config["model"]): object {
-  const own = { seavs: { messenger, decoder }, tpavi: { tpavi }, avsegformer: { avsegformer } };
+function ownSections({ messenger, decoder, tpavi, avsegformer, selm, ...shared }: Config["model"]): object {
+  const own = {
+    seavs: { messenger, decoder },
+    tpavi: { tpavi },
+    avsegformer: { avsegformer },
+    selm: { selm },
+  };
   return { ...shared, ...own[shared.kind] };
 }
 

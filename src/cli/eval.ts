@@ -11,6 +11,7 @@ import { fingerprintOf } from "../evaluation/resume.js";
 import { EmbeddingCache } from "../inference/node/embedding-cache.js";
 import { findWeightFile } from "../inference/node/model-files.js";
 import { openPredictor } from "../inference/node/open-predictor.js";
+import { maskSizeOf } from "../models/model-config.js";
 import { trainingCharts } from "../report/evaluation-report.js";
 import type { Report } from "../report/report.js";
 import { runEvaluation } from "../report/run-evaluation.js";
@@ -77,8 +78,10 @@ async function evaluateCheckpoint(
   const checkpointFile = await findWeightFile(checkpoint);
   const outDir = options.out ?? path.join(folderOf(checkpointFile, workDir), nameOf(checkpointFile, options));
   const { root, imageSize, audio, audioCache, frameCount, batchSize, testBatchSize } = config.data;
-  const dataset = await openDataset({ task, root, split, imageSize, audio, frameCount, onWarning: warn });
   const described = await configuredModel(config);
+  const maskSize = described.config && maskSizeOf(described.config);
+  const sizes = { imageSize, maskSize, frameCount };
+  const dataset = await openDataset({ task, root, split, audio, ...sizes, onWarning: warn });
   const predictor = await openPredictor({
     checkpoint: checkpointFile,
     ...described,

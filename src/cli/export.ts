@@ -11,7 +11,7 @@ import { compareExport, type ExportComparison } from "../export/compare-export.j
 import { type ExportedModel, exportModel } from "../export/export-model.js";
 import { type AudioForm, audioForms, type FramesForm, framesForms } from "../export/form.js";
 import { type Precision, precisions } from "../export/prepare.js";
-import type { AvsModelConfig } from "../models/model-config.js";
+import { type AvsModelConfig, maskSizeOf } from "../models/model-config.js";
 import { writeFileAtomic } from "../node/files.js";
 import { describe } from "../tensor.js";
 import { audioEncoderOption, modelOptions } from "./configured-model.js";
@@ -141,17 +141,15 @@ async function exportCheckpoint(checkpoint: string, options: ExportCommandOption
 }
 
 /** The dataset below a folder, or the one that a configuration names, at the model's size. */
-async function dataOf(
-  data: string,
-  split: Split,
-  { task, imageSize, frameCount }: AvsModelConfig,
-): Promise<AvsDataset> {
+async function dataOf(data: string, split: Split, model: AvsModelConfig): Promise<AvsDataset> {
+  const { task, imageSize, frameCount } = model;
   const isFolder = await stat(data).then(
     (status) => status.isDirectory(),
     () => false,
   );
   const named = isFolder ? { root: data } : (await loadConfig(data, { task })).config.data;
-  return openDataset({ ...named, task, split, imageSize, frameCount, onWarning: warn });
+  const maskSize = maskSizeOf(model);
+  return openDataset({ ...named, task, split, imageSize, maskSize, frameCount, onWarning: warn });
 }
 
 function describeExport({ files, inputs, outputs }: ExportedModel): string[] {

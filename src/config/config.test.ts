@@ -65,10 +65,34 @@ test("unknown keys are refused with the nearest known one", () => {
 });
 
 test("a complete configuration, with the sections of all kinds, is read again as it is", () => {
-  for (const text of ["task: s4", "task: ms3\nmodel: {kind: tpavi, visual: {kind: resnet50}}"]) {
+  for (const text of [
+    "task: s4",
+    "task: ms3\nmodel: {kind: tpavi, visual: {kind: resnet50}}",
+    "task: ms3\nmodel: {kind: selm}",
+  ]) {
     const complete = read(text);
     assert.deepEqual(configFromObject(JSON.parse(JSON.stringify(complete))), complete);
   }
+});
+
+test("SelM has the published sizes of its task and encoder, and its section belongs to it", () => {
+  const sizes = (task: string, kind: string) => {
+    const { model, data } = read(`task: ${task}\nmodel: {kind: selm, visual: {kind: ${kind}}}`);
+    return [data.imageSize, model.selm.enlargements, data.batchSize];
+  };
+  assert.deepEqual(sizes("s4", "pvt-v2-b5"), [448, 1, 2]);
+  assert.deepEqual(sizes("s4", "resnet50"), [224, 2, 2]);
+  assert.deepEqual(sizes("ms3", "pvt-v2-b5"), [448, 2, 2]);
+  assert.deepEqual(sizes("ms3", "resnet50"), [448, 1, 2]);
+  assert.deepEqual(sizes("avss", "pvt-v2-b5"), [224, 2, 2]);
+  assert.match(
+    message("task: s4\nmodel: {selm: {width: 64}}"),
+    /model\.selm: belongs to models of kind selm, this one is of kind seavs/,
+  );
+  assert.match(
+    message("task: s4\nmodel: {kind: selm, selm: {width: 40}}"),
+    /model\.selm\.width: 40 is not a multiple of 32 groups/,
+  );
 });
 
 test("keys that do not go together are refused", () => {

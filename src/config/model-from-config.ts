@@ -69,7 +69,7 @@ function resolveModel(
 }
 
 /** The sections of a model's own system. */
-function settingsOf({ kind, messenger, decoder, tpavi, avsegformer }: Config["model"]): object {
+function settingsOf({ kind, messenger, decoder, tpavi, avsegformer, selm }: Config["model"]): object {
   switch (kind) {
     case "seavs":
       return { messenger, decoder };
@@ -77,6 +77,8 @@ function settingsOf({ kind, messenger, decoder, tpavi, avsegformer }: Config["mo
       return { tpavi };
     case "avsegformer":
       return { avsegformer };
+    case "selm":
+      return { selm };
   }
 }
 

@@ -7,7 +7,8 @@ import { count, expecting, flag, fraction, integer, oneOf, section } from "../fi
 import { avsegformerSettingsSchema } from "../models/avsegformer/avsegformer.js";
 import { decoderSchema } from "../models/decoder.js";
 import { messengerSchema } from "../models/messenger.js";
-import { imageSizeSchema, publishedFrameCount, tasks, trainableKinds } from "../models/model-config.js";
+import { imageSizeSchema, modelKinds, publishedFrameCount, tasks } from "../models/model-config.js";
+import { publishedSelm, selmSettingsSchema } from "../models/selm/selm.js";
 import { tpaviSettingsSchema } from "../models/tpavi.js";
 import { vggishSchema } from "../models/vggish.js";
 import { visualConfigFields, visualNames } from "../models/visual-encoder.js";
@@ -109,7 +110,7 @@ export const configSchema = section({
   description: z.string("text").default(""),
   model: section({
     /** The system: this library's own, or another published one. */
-    kind: oneOf(trainableKinds).default("seavs"),
+    kind: oneOf(modelKinds).default("seavs"),
     visual: visual.prefault({}),
     audio: audio.prefault({}),
     messenger: messengerSchema.prefault({}),
@@ -117,6 +118,7 @@ export const configSchema = section({
     decoder: decoderSchema,
     tpavi: tpaviSettingsSchema.prefault({}),
     avsegformer: avsegformerSettingsSchema.prefault({}),
+    selm: selmSettingsSchema.prefault({}),
     /** Output classes; `null` takes them from the dataset (one logit for the binary tasks). */
     classes: count().nullable().default(null),
   }),
@@ -149,10 +151,12 @@ export function withRecipe(raw: unknown): unknown {
   if (!isSection(raw)) return raw;
   const task = tasks.find((name) => name === raw.task) ?? "s4";
   const model = under(raw.model, {});
-  const kind = (isSection(model) && trainableKinds.find((name) => name === model.kind)) || "seavs";
+  const kind = (isSection(model) && modelKinds.find((name) => name === model.kind)) || "seavs";
   const visualKind = isSection(model) && isSection(model.visual) ? model.visual.kind : undefined;
   const resnet = visualKind === "resnet50";
-  const { optimizer, batchSize, imageSize, freezeEpochs, ...training } = recipes[kind][task];
+  const { optimizer, batchSize, freezeEpochs, ...recipe } = recipes[kind][task];
+  const selm = kind === "selm" ? publishedSelm(task, resnet ? "resnet50" : "pvt-v2") : undefined;
+  const { imageSize = selm?.imageSize, ...training } = recipe;
   const losses = kind === "seavs" && task === "ms3" && resnet ? { losses: { dice: 1 } } : {};
   const trained = under(raw.training, { ...training, ...losses });
   return {
@@ -162,6 +166,7 @@ export function withRecipe(raw: unknown): unknown {
           ...model,
           visual: under(model.visual, defined({ freezeEpochs })),
           decoder: under(model.decoder, { project: resnet }),
+          ...(selm && { selm: under(model.selm, { enlargements: selm.enlargements }) }),
         }
       : model,
     data: under(raw.data, defined({ frameCount: publishedFrameCount[task], batchSize, imageSize })),

@@ -81,6 +81,7 @@ function checkSystem(
     decoder: "seavs",
     tpavi: "tpavi",
     avsegformer: "avsegformer",
+    selm: "selm",
   } as const;
   for (const [key, owner] of Object.entries(owners)) {
     const given = valueAt(value, ["model", key]);

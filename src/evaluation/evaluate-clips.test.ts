@@ -40,6 +40,7 @@ function makePredictor(classes: number, log: number[] = [], clipsPerRun = 4): Pr
   return {
     frameCount: STEPS,
     imageSize: side,
+    maskSize: side,
     classes: Array.from({ length: classes }, (_, k) => `class ${k}`),
     clipsPerRun,
     predict: async ({ frames, frameMask }: ClipBatch): Promise<TensorOf<"f32">> => {

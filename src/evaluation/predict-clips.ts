@@ -20,13 +20,13 @@ export async function* predictClips(
   clips: readonly Clip[],
   signal?: AbortSignal,
 ): AsyncGenerator<PredictedClip, void, undefined> {
-  const { frameCount, imageSize, classes, clipsPerRun } = predictor;
+  const { frameCount, maskSize, classes, clipsPerRun } = predictor;
   for (let first = 0; first < clips.length; first += clipsPerRun) {
     signal?.throwIfAborted();
     const group = clips.slice(first, first + clipsPerRun);
     for (const clip of group) checkClip(clip, predictor);
     const logits = await predictor.predict(toClipBatch(group));
-    const expected = [group.length * frameCount, classes.length, imageSize, imageSize];
+    const expected = [group.length * frameCount, classes.length, maskSize, maskSize];
     if (logits.shape.join() !== expected.join()) {
       throw new RangeError(`evaluate: expected logits f32[${expected.join(",")}], got ${describe(logits)}`);
     }
@@ -39,17 +39,19 @@ export async function* predictClips(
   }
 }
 
-function checkClip(clip: Clip, { frameCount, imageSize, classes }: Predictor): void {
+function checkClip(clip: Clip, { frameCount, imageSize, maskSize, classes }: Predictor): void {
   const require = (what: string, tensor: TensorOf<"u8" | "f32">, shape: readonly number[]): void => {
     if (tensor.shape.join() === shape.join() && tensor.data.length === sizeOf(shape)) return;
     throw new DatasetError(
       `clip ${clip.id}: expected ${what} ${tensor.dtype}[${shape.join(",")}] for this model, found ${describe(tensor)}`,
-      { hint: "Open the dataset with the image size and frame count of the checkpoint's configuration." },
+      {
+        hint: "Open the dataset with the image size, mask size and frame count of the checkpoint's configuration.",
+      },
     );
   };
   require("frames", clip.frames, [frameCount, imageSize, imageSize, 3]);
   require("log-mels", clip.logMel, [frameCount, 1, 96, 64]);
-  require("masks", clip.masks, [clip.labelled.length, imageSize, imageSize]);
+  require("masks", clip.masks, [clip.labelled.length, maskSize, maskSize]);
   require("the frame mask", clip.frameMask, [frameCount]);
   const labels = Math.max(2, classes.length);
   const largest = clip.masks.data.reduce((max, k) => Math.max(max, k), 0);

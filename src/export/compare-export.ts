@@ -9,6 +9,7 @@ import type { EvaluationResult } from "../evaluation/result.js";
 import type { LoadedModel } from "../inference/load-model.js";
 import { modelPredictor } from "../inference/model-predictor.js";
 import { batchedPredictor, type ClipBatch, type Predictor } from "../inference/predictor.js";
+import { maskSizeOf } from "../models/model-config.js";
 import type { Progress } from "../progress.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import { type Precision, prepareExport } from "./prepare.js";
@@ -183,6 +184,7 @@ async function exportedPredictor({ model, store }: LoadedModel, precision: Preci
   const session = await runtime.createSession({ ...stored, name: "exported model" });
   return batchedPredictor({
     config: model.config,
+    maskSize: maskSizeOf(model.config),
     clipsPerRun: form.clips,
     run: async (batch) => (await session.run({ ...batch }, ["logits"])).logits,
     close: () => runtime.close(),

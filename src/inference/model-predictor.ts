@@ -2,6 +2,7 @@
 import { type EmitTarget, emitOnnx, type OnnxGraph } from "../graph/index.js";
 import type { AvsModel } from "../models/avs-model.js";
 import { forwardOf } from "../models/forward.js";
+import { maskSizeOf } from "../models/model-config.js";
 import { Pass } from "../nn/index.js";
 import type { Runtime, Session, Tensors } from "../runtime/runtime.js";
 import type { TensorOf } from "../tensor.js";
@@ -62,6 +63,7 @@ export async function modelPredictor({
   const names = graph.inputs.map(({ name }) => name);
   return batchedPredictor({
     config: model.config,
+    maskSize: maskSizeOf(model.config),
     clipsPerRun,
     async run({ frames, logMel, frameMask }) {
       const audio = embed ? { embedding: await embed(logMel) } : { logMel };

@@ -3,7 +3,7 @@ import * as z from "zod";
 import { CheckpointError } from "../errors.js";
 import { integer } from "../fields.js";
 import type { OnnxModel } from "../graph/onnx/read.js";
-import { type AvsModelConfig, modelConfigFromJson } from "../models/model-config.js";
+import { type AvsModelConfig, maskSizeOf, modelConfigFromJson } from "../models/model-config.js";
 import type { Runtime } from "../runtime/runtime.js";
 import { batchedPredictor, type LoadedPredictor, type TrainingOrigin } from "./predictor.js";
 
@@ -42,6 +42,7 @@ export async function onnxPredictor({
   const names = new Set(onnx.inputs.map(({ name }) => name));
   const predictor = batchedPredictor({
     config,
+    maskSize: maskSizeOf(config),
     clipsPerRun,
     async run(batch) {
       const feeds = Object.entries(batch).filter(([name]) => names.has(name));

@@ -19,6 +19,8 @@ export interface Predictor {
   readonly frameCount: number;
   /** Side of the square frames the model takes, in pixels. */
   readonly imageSize: number;
+  /** Side of the square logits, in pixels. */
+  readonly maskSize: number;
   /** Class names, as many as there are logits: one for the binary tasks. */
   readonly classes: readonly string[];
   /** Clips that the model computes at once; more are computed in turn. */
@@ -49,6 +51,8 @@ export interface TrainingOrigin {
 /** What `batchedPredictor` is made of. */
 export interface BatchedPredictorOptions {
   readonly config: Pick<AvsModelConfig, "frameCount" | "imageSize" | "classes">;
+  /** Side of the logits. Default: that of the frames. */
+  readonly maskSize?: number | undefined;
   /** Clips that `run` takes. */
   readonly clipsPerRun: number;
   /** Logits of exactly `clipsPerRun` clips; `undefined` is a fault of the model. */
@@ -60,11 +64,18 @@ export interface BatchedPredictorOptions {
  * A predictor for any number of clips over a model that takes `clipsPerRun`. The last run is filled up with copies of
  * the last clip.
  */
-export function batchedPredictor({ config, clipsPerRun, run, close }: BatchedPredictorOptions): Predictor {
+export function batchedPredictor({
+  config,
+  maskSize,
+  clipsPerRun,
+  run,
+  close,
+}: BatchedPredictorOptions): Predictor {
   const { frameCount, imageSize, classes } = config;
   return {
     frameCount,
     imageSize,
+    maskSize: maskSize ?? imageSize,
     classes,
     clipsPerRun,
     async predict(batch) {

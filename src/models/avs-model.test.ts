@@ -4,7 +4,14 @@ import test from "node:test";
 import { evaluate, inputLike } from "../../test/graphs.js";
 import { reference, referencePath } from "../../test/reference.js";
 import { seededInput } from "../../test/support.js";
-import { tinyAvsegformer, tinyAvss, tinyResNet, tinyS4, tinyTpavi } from "../../test/tiny-models.js";
+import {
+  tinyAvsegformer,
+  tinyAvss,
+  tinyResNet,
+  tinyS4,
+  tinySelm,
+  tinyTpavi,
+} from "../../test/tiny-models.js";
 import { topologicalOrder } from "../graph/index.js";
 import { masksOf } from "../inference/masks.js";
 import { Pass } from "../nn/index.js";
@@ -106,7 +113,10 @@ test("avss_pvt2: logits and classes of the whole model, padded frames left out",
 });
 
 test("a parameter is marked as unused exactly where the published formulas do not reach it", () => {
-  const all: Record<string, AvsModelConfig> = { tinyS4, tinyAvss, tinyResNet, tinyTpavi, tinyAvsegformer };
+  const all: Record<string, AvsModelConfig> = {
+    ...{ tinyS4, tinyAvss, tinyResNet },
+    ...{ tinyTpavi, tinyAvsegformer, tinySelm },
+  };
   for (const [name, config] of Object.entries(all)) {
     const model = buildAvsModel(config);
     const { logits } = forwardOf(model, 1, new Pass({ fused: false }));

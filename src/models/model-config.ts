@@ -32,14 +32,25 @@ export const avsModelSchema = z.discriminatedUnion(
 /** A whole model. */
 export type AvsModelConfig = Readonly<z.infer<typeof avsModelSchema>>;
 
+/** The systems there are, this library's own first. */
+export const modelKinds = [
+  "seavs",
+  "tpavi",
+  "avsegformer",
+  "selm",
+] as const satisfies readonly AvsModelConfig["kind"][];
+
 /** The systems that can be trained, this library's own first. */
 export const trainableKinds = [
   "seavs",
   "tpavi",
   "avsegformer",
 ] as const satisfies readonly AvsModelConfig["kind"][];
-/** A system that can be trained. */
-export type TrainableKind = (typeof trainableKinds)[number];
+
+/** Side of the square logits and masks in pixels: that of the frames, except in SelM. */
+export function maskSizeOf(config: AvsModelConfig): number {
+  return config.kind === "selm" ? config.selm.maskSize : config.imageSize;
+}
 
 /** The configuration as metadata hold it. */
 export function modelConfigToJson(config: AvsModelConfig): string {

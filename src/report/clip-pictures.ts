@@ -113,7 +113,9 @@ async function overlayAddress(
   const scale = Math.max(1, Math.ceil(minSide / Math.min(height, width)));
   const size = { width: width * scale, height: height * scale };
   const outline = Math.max(1, Math.round((2 * Math.min(size.height, size.width)) / 224));
-  const enlarged = scale === 1 ? labels : resizeNearest(labels, size.height, size.width);
+  const labelled = imageSize(labels);
+  const fits = labelled.height === size.height && labelled.width === size.width;
+  const enlarged = fits ? labels : resizeNearest(labels, size.height, size.width);
   const { data } = paintLabels(enlarged, { colorOf, dim: backgroundDim, outline });
   const jpeg = await sharp(frame.data, { raw: { width, height, channels: 3 } })
     .resize(size.width, size.height, { kernel: "linear", fit: "fill" })

@@ -46,6 +46,7 @@ const dataset: AvsDataset = {
 const predictor: Predictor = {
   frameCount: 2,
   imageSize: side,
+  maskSize: side,
   classes: ["sounding"],
   clipsPerRun: 1,
   predict: async ({ frames }) => {

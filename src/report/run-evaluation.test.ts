@@ -16,6 +16,7 @@ function brightness(frameCount: number, classes: readonly string[]): Predictor {
   return {
     frameCount,
     imageSize: side,
+    maskSize: side,
     classes: classes.length > 2 ? classes : ["sounding"],
     clipsPerRun: 4,
     predict: async ({ frames, logMel, frameMask }: ClipBatch) => {

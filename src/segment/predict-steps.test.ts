@@ -15,6 +15,7 @@ function fake(frameCount: number): Predictor & { readonly batches: ClipBatch[] }
     batches,
     frameCount,
     imageSize: side,
+    maskSize: side,
     classes: ["sounding"],
     clipsPerRun: 1,
     async predict(batch): Promise<TensorOf<"f32">> {

@@ -9,6 +9,7 @@ import { ClipLoader } from "../datasets/loader.js";
 import { CheckpointError, ConfigError } from "../errors.js";
 import { evaluateClips } from "../evaluation/evaluate-clips.js";
 import { EmbeddingCache } from "../inference/node/embedding-cache.js";
+import { trainableKinds } from "../models/model-config.js";
 import { acquireLock, type Lock, lockInside } from "../node/lock.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import type { FrozenSource } from "../weights/checkpoint.js";
@@ -74,6 +75,7 @@ export async function openTraining(options: OpenTrainingOptions): Promise<Traini
 /** Opens a run whose folder is locked; `close` leaves the lock. */
 async function openLocked(options: OpenTrainingOptions, lock: Lock): Promise<Training> {
   const { config, workDir, existing = "refuse", signal, onWarning } = options;
+  requireTrainable(config.model.kind);
   const resumeFrom = await existingRun(options, existing);
   const { valSplit, seed } = config.training;
   const [trainSet, valSet] = [await open(options, "train"), await open(options, valSplit)];
@@ -131,6 +133,13 @@ async function openLocked(options: OpenTrainingOptions, lock: Lock): Promise<Tra
     await close();
     throw error;
   }
+}
+
+function requireTrainable(kind: Config["model"]["kind"]): void {
+  if (trainableKinds.some((name) => name === kind)) return;
+  throw new ConfigError(`model.kind: models of kind ${kind} are not trained here`, {
+    hint: `Train one of ${trainableKinds.join(", ")}; checkpoints of this kind can be evaluated with \`avseg eval\`.`,
+  });
 }
 
 function open(

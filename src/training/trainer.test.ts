@@ -113,7 +113,15 @@ function tinyModel(): TrainableModel {
     },
     async predictor(): Promise<Predictor> {
       const predict = async () => f32([w.data[0] ?? 0], [1]);
-      return { frameCount: 1, imageSize: 32, classes: [], clipsPerRun: 1, predict, close: async () => {} };
+      return {
+        frameCount: 1,
+        imageSize: 32,
+        maskSize: 32,
+        classes: [],
+        clipsPerRun: 1,
+        predict,
+        close: async () => {},
+      };
     },
   };
 }

@@ -29,6 +29,7 @@ export interface ClipRequest {
   readonly folder: string;
   readonly files: ClipFiles;
   readonly imageSize: number;
+  readonly maskSize: number;
   readonly frameCount: number;
   /** Number of classes, background included; AVSS only. */
   readonly classCount: number;
@@ -44,12 +45,12 @@ const allowedForeignColors = 0.05;
 /** Decodes a clip. Throws `DatasetError` that names the clip, the file, the expected and the found content. */
 export async function loadClip(request: ClipRequest): Promise<Clip> {
   try {
-    const { files, frameCount, imageSize: side } = request;
+    const { files, frameCount, imageSize: side, maskSize } = request;
     const count = Math.min(frameCount, files.frames.length);
     const frames = new Uint8Array(frameCount * side * side * 3);
     for (let i = 3 * count * side * side; i < frames.length; i++) frames[i] = paddingColor[i % 3] as number;
     const labelled = Array.from({ length: count }, (_, t) => t).filter((t) => files.masks[t] !== undefined);
-    const masks = new Uint8Array(labelled.length * side * side);
+    const masks = new Uint8Array(labelled.length * maskSize * maskSize);
     const loadStep = async (t: number): Promise<void> => {
       const framePath = path.join(request.folder, files.frames[t] as string);
       const frame = await readRgb(framePath);
@@ -62,7 +63,7 @@ export async function loadClip(request: ClipRequest): Promise<Clip> {
           ? await readClasses(maskPath, request.classCount)
           : await readBinary(maskPath);
       checkSameSize(mask, maskPath, frame, framePath);
-      masks.set(resized(mask, request, "nearest").data, labelled.indexOf(t) * side * side);
+      masks.set(resized(mask, request, "nearest").data, labelled.indexOf(t) * maskSize * maskSize);
     };
     const [logMel] = await Promise.all([
       loadLogMel(request),
@@ -74,7 +75,7 @@ export async function loadClip(request: ClipRequest): Promise<Clip> {
       category: files.category,
       frames: { dtype: "u8", shape: [frameCount, side, side, 3], data: frames },
       logMel,
-      masks: { dtype: "u8", shape: [labelled.length, side, side], data: masks },
+      masks: { dtype: "u8", shape: [labelled.length, maskSize, maskSize], data: masks },
       labelled,
       frameMask: { dtype: "f32", shape: [frameCount], data: frameMask },
     };
@@ -93,9 +94,9 @@ function asDatasetError(error: unknown, files: ClipFiles): unknown {
   });
 }
 
-/** A frame or mask at the model's size: cropped to a square in AVSS training, stretched otherwise. */
+/** A frame (bilinear) or mask (nearest) at the model's size: cropped to a square in AVSS training, stretched otherwise. */
 function resized(image: ImageTensor, request: ClipRequest, filter: "bilinear" | "nearest"): ImageTensor {
-  const side = request.imageSize;
+  const side = filter === "bilinear" ? request.imageSize : request.maskSize;
   if (request.task === "avss" && request.files.split === "train") {
     return shortSideCenterCrop(image, side, filter);
   }

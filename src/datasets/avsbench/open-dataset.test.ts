@@ -44,6 +44,15 @@ test("S4: five frames, the mask of the first in training and of all in testing",
   assert.deepEqual(clip.labelled, [0]);
   assert.deepEqual([...new Set(clip.masks.data)].sort(), [0, 1]);
   const own = path.join(root, "Single-source");
+  const large = await openDataset({ task: "s4", root: own, split: "test", imageSize: 64, maskSize: 32 });
+  const enlarged = await large.load(0);
+  assert.deepEqual(
+    [enlarged.frames.shape, enlarged.masks.shape],
+    [
+      [5, 64, 64, 3],
+      [5, 32, 32],
+    ],
+  );
   const small = await openDataset({ task: "s4", root: own, split: "test", imageSize: 96 });
   const tested = await small.load(0);
   assert.deepEqual(tested.masks.shape, [5, 96, 96]);

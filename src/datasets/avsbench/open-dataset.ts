@@ -16,8 +16,10 @@ export interface OpenOptions {
   /** The root of AVSBench, or the folder of the task. */
   readonly root: string;
   readonly split: Split;
-  /** Height and width to which frames and masks are resized. */
+  /** Height and width to which frames are resized. */
   readonly imageSize: number;
+  /** Height and width to which masks are resized. Default: `imageSize`. */
+  readonly maskSize?: number | undefined;
   /** Source of the log-mels. Default: `"auto"`, the pickle if there is one, else the WAV file. */
   readonly audio?: AudioSource | undefined;
   /** Steps per clip, T. Default: as published, 5, for AVSS 10. */
@@ -60,6 +62,7 @@ export async function openDataset(options: OpenOptions): Promise<AvsDataset> {
       folder,
       files: clip,
       imageSize: options.imageSize,
+      maskSize: options.maskSize ?? options.imageSize,
       frameCount,
       classCount: classes.length,
       audio: options.audio ?? "auto",

@@ -80,7 +80,7 @@ function shorten(scope: Scope, inputs: number, outputs: number): (x: Value) => V
 export function frameAligner(scope: Scope, inputs: number, width: number): (patches: Value) => Value {
   const norm = layerNorm(scope.at("norm").at("norm"), inputs, epsilon);
   const map = pointwise(scope.at("layer"), inputs, width, 2);
-  linear(scope.at("cls_layer"), inputs, width); // for the class token, which heat maps do not use
+  linear(scope.unused().at("cls_layer"), inputs, width); // for the class token, which heat maps do not use
   return (patches) => map(norm(patches));
 }
 

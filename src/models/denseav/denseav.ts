@@ -82,7 +82,7 @@ export function buildDenseavEncoders({ width, alignerHeads, frames, sound }: Den
   const sizes = { inputs: sound.width, width, heads: alignerHeads };
   const alignSound = soundAligner(root.at("audio_aligner"), sizes);
   const classVector = classVectorOf(root, sound.width);
-  root.at("sim_cal").param("w", [1], ones); // scales scores of whole sounds and frames, not heat maps
+  root.unused().at("sim_cal").param("w", [1], ones); // scales scores of whole sounds and frames, not heat maps
   return {
     specs: root.specs(),
     values: root.values(),

@@ -68,7 +68,7 @@ export interface Hubert {
 /** Builds the encoder's parameters under `scope`. */
 export function hubert(scope: Scope, sizes: HubertSizes): Hubert {
   const { convWidth, width, depth } = sizes;
-  scope.param("masked_spec_embed", [width], normalInit(1)); // masks steps in training
+  scope.unused().param("masked_spec_embed", [width], normalInit(1)); // masks steps in training
   const extractor = scope.at("feature_extractor").at("conv_layers");
   const layers = convolutions.map((size, i) =>
     convolution(extractor.at(i), { ...size, inputs: i === 0 ? 1 : convWidth, outputs: convWidth }),

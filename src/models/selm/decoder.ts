@@ -64,7 +64,7 @@ export interface DecoderInputs {
   /** `[N,D]` */
   readonly audio: Value;
   /** `[N,1,1]`, 0 for padded frames. */
-  readonly flag?: Value | undefined;
+  readonly frameMask?: Value | undefined;
 }
 
 /** What one level gives. */
@@ -98,7 +98,7 @@ export function decoder(scope: Scope, sizes: DecoderSizes): (inputs: DecoderInpu
   }));
   const predict = maskHead(scope.at("proj"), sizes);
 
-  return ({ maps, audio, flag }, pass) => {
+  return ({ maps, audio, frameMask }, pass) => {
     const [finer, coarsest] = [maps.slice(0, -1).reverse(), maps.at(-1)];
     if (coarsest === undefined || finer.length !== parts.length) {
       throw new RangeError(`selm: ${maps.length} maps, expected ${parts.length + 1}`);
@@ -107,7 +107,7 @@ export function decoder(scope: Scope, sizes: DecoderSizes): (inputs: DecoderInpu
     let tokens = reshape(start, [1, 2, width]);
     const levels = parts.map(({ join, load, choose, positions }, i): DecodedLevel => {
       map = join(map, finer[i] ?? map);
-      const chosen = choose({ tokens: load(tokens, audio, flag), map, positions }, pass);
+      const chosen = choose({ tokens: load(tokens, audio, frameMask), map, positions }, pass);
       tokens = chosen.tokens;
       return { map, ...chosen };
     });
@@ -146,16 +146,17 @@ function tokenLoader(scope: Scope, width: number) {
   const norm = layerNorm(scope.at("norm"), width);
   const transform = mlp(scope.at("mlp"), width);
   // In checkpoints without an effect: attention over one token is 1, and only the second token's sum is used.
-  projection(attention.at("q_proj"), width, width);
-  projection(attention.at("k_proj"), width, width);
-  layerNorm(loader.at("normq"), width);
-  layerNorm(loader.at("norm"), width);
-  mlp(loader.at("mlp"), width);
+  const unused = loader.unused();
+  projection(unused.at("cross_attn").at("q_proj"), width, width);
+  projection(unused.at("cross_attn").at("k_proj"), width, width);
+  layerNorm(unused.at("normq"), width);
+  layerNorm(unused.at("norm"), width);
+  mlp(unused.at("mlp"), width);
 
-  return (tokens: Value, audio: Value, flag: Value | undefined): Value => {
+  return (tokens: Value, audio: Value, frameMask: Value | undefined): Value => {
     const frames = dim(audio, 0);
     const attended = value(normAudio(reshape(audio, [frames, 1, width]))); // [N,1,D]
-    const entering = out(flag === undefined ? attended : mul(attended, flag));
+    const entering = out(frameMask === undefined ? attended : mul(attended, frameMask));
     const [first, second] = split(tokens, 1, [1, 1]) as [Value, Value];
     const unchanged = expand(first, [frames, 1, width]);
     return transform(norm(concat([unchanged, add(second, entering)], 1)));
@@ -175,7 +176,7 @@ function tokenChoice(scope: Scope, width: number) {
   const out = linear(scope.at("proj"), width, width);
   const norm = layerNorm(scope.at("norm"), width);
   const transform = mlp(scope.at("mlp"), width);
-  scope.param("tau", [1], constantInit(0)); // the temperature of the noise
+  scope.unused().param("tau", [1], constantInit(0)); // the temperature of the noise
 
   interface Choice {
     /** `[N,2,D]` */

@@ -13,7 +13,15 @@ import {
   tanh,
   type Value,
 } from "../../graph/index.js";
-import { ones, pointwise, projection, type Scope } from "../../nn/index.js";
+import {
+  type AffineMap,
+  ones,
+  type Pass,
+  pointwise,
+  projection,
+  type Scope,
+  torchDefault,
+} from "../../nn/index.js";
 import { full } from "../../tensor.js";
 
 /** The two streams of a stage: audio `[N,1,D]`, visual tokens `[N,L,C]`. */
@@ -30,50 +38,43 @@ export interface FusionSizes {
   readonly width: number;
 }
 
-/** Builds the block's parameters under `scope`. `flag`: `[N,1,1]`, 0 for padded frames. */
+/** What a block takes. */
+export interface FusionInputs extends FusedStreams {
+  /** `[N,1,1]`, 0 for padded frames. */
+  readonly frameMask?: Value | undefined;
+}
+
+/** Builds the block's parameters under `scope`. */
 export function fusionBlock(
   scope: Scope,
   { channels, width }: FusionSizes,
-): (streams: FusedStreams, flag: Value | undefined) => FusedStreams {
+): (inputs: FusionInputs, pass: Pass) => FusedStreams {
   const fusion = scope.at("fusion");
   const attention = fusion.at("audio_visual_att");
   const layer = (at: Scope, inputs: number, outputs: number) => pointwise(at.at(0), inputs, outputs, 1);
-  const {
-    f_key: keys,
-    f_query: widen,
-    f_query2: narrow,
-  } = {
-    f_key: layer(attention.at("align_audio").at("f_key"), channels, width),
-    f_query: layer(attention.at("align_audio").at("f_query"), width, channels),
-    f_query2: layer(attention.at("align_audio").at("f_query2"), channels, width),
-  };
+  const align = attention.at("align_audio");
+  const widen = layer(align.at("f_query"), width, channels);
+  const narrow = layer(align.at("f_query2"), channels, width);
+  const keys = layer(align.at("f_key"), channels, width);
   const values = layer(attention.at("vis_value_conv"), channels, width);
   const gathered = layer(attention.at("audio_out"), width, width);
   const audioOut = layer(scope.at("audio_out_conv"), width, width);
-  const shift = layer(fusion.at("out_conv"), channels, channels);
   const squeeze = projection(scope.at("gate").at(0), channels, channels);
   const excite = projection(scope.at("gate").at(2), channels, channels);
-  // The audio is one token, so the map's attention over it is the same at every position, and the published instance
-  // norm of that constant is zero: what leads up to it is in checkpoints and changes nothing, nor has it a gradient.
-  layer(fusion.at("vis_project"), channels, channels);
-  layer(attention.at("audio_value_conv"), width, channels);
-  layer(attention.at("vis_out"), channels, channels);
-  layer(attention.at("align_vis").at("key_conv"), width, channels);
-  layer(attention.at("align_vis").at("query_conv"), channels, channels);
-  layer(attention.at("align_vis").at("query_conv2"), channels, channels);
-  for (const name of ["vis_weight", "audio_weight"]) attention.param(name, [1], ones);
+  const shift = unusedBranch(fusion, { channels, width });
 
   /** What the block adds at every position, `[C]`: a function of the weights alone. */
   const added = (): Value => {
-    const g = gelu(reshape(shift.bias, [1, channels]));
+    const g = gelu(reshape(shift, [1, channels]));
     return reshape(mul(tanh(excite(relu(squeeze(g)))), g), [channels]);
   };
 
-  return ({ audio, tokens }, flag) => {
+  return ({ audio, tokens, frameMask }, pass) => {
     const projected = narrow(widen(audio)); // [N,1,D]
-    const query = flag === undefined ? projected : mul(projected, flag);
-    const scores = matmul(query, standardized(keys.weight, tokens), { alpha: 1 / Math.sqrt(channels) });
-    const seen = matmul(softmax(scores, -1), standardized(values.weight, tokens), { transB: true }); // [N,1,D]
+    const query = frameMask === undefined ? projected : mul(projected, frameMask);
+    const alpha = 1 / Math.sqrt(channels);
+    const scores = matmul(query, standardized(keys, tokens, pass), { alpha }); // [N,1,L]
+    const seen = matmul(softmax(scores, -1), standardized(values, tokens, pass), { transB: true }); // [N,1,D]
     return {
       audio: add(audio, gelu(audioOut(gathered(seen)))),
       tokens: add(tokens, added()),
@@ -82,11 +83,36 @@ export function fusionBlock(
 }
 
 /**
- * Tokens `[N,L,C]` through a linear map `[D,C]`, then every channel with mean 0 and variance 1 over the positions:
- * instance normalization without parameters, to which a bias of the map would be nothing.  -> `[N,D,L]`
+ * The branch that would bring the audio to the map. The audio is one token, so the map's attention over it is the same at
+ * every position, and the published instance norm of that constant is zero. What leads up to it is in checkpoints and has
+ * neither an effect nor a gradient; what remains is a bias `[C]`.
  */
-function standardized(weight: Value, tokens: Value): Value {
-  const rows = matmul(weight, tokens, { transB: true });
+function unusedBranch(fusion: Scope, { channels, width }: FusionSizes): Value {
+  const unused = fusion.unused();
+  const attention = unused.at("audio_visual_att");
+  for (const name of ["vis_weight", "audio_weight"]) attention.param(name, [1], ones);
+  for (const [at, inputs] of [
+    [unused.at("vis_project"), channels],
+    [attention.at("audio_value_conv"), width],
+    [attention.at("vis_out"), channels],
+    [attention.at("align_vis").at("key_conv"), width],
+    [attention.at("align_vis").at("query_conv"), channels],
+    [attention.at("align_vis").at("query_conv2"), channels],
+  ] as const) {
+    pointwise(at.at(0), inputs, channels, 1);
+  }
+  const init = torchDefault(channels);
+  unused.at("out_conv").at(0).param("weight", [channels, channels, 1], init);
+  return fusion.at("out_conv").at(0).param("bias", [channels], init);
+}
+
+/**
+ * Tokens `[N,L,C]` through a linear map to D channels, then every channel with mean 0 and variance 1 over the positions:
+ * instance normalization without parameters, to which the map's bias is nothing.  -> `[N,D,L]`
+ */
+function standardized({ weight, bias }: AffineMap, tokens: Value, pass: Pass): Value {
+  const product = matmul(weight, tokens, { transB: true });
+  const rows = pass.fused ? product : add(product, reshape(bias, [-1, 1]));
   const positions = [dim(tokens, 1)];
   return layerNorm(rows, constant(full(positions, 1)), constant(full(positions)), 1e-5);
 }

@@ -174,7 +174,7 @@ test("a fusion block adds the published vector, and a stack of state-space layer
       width: 256,
     });
     const [audio, tokens] = [constant(full([1, 1, 256])), constant(full([1, 1, channels]))];
-    outputs[`stage${i + 1}`] = fuse({ audio, tokens }, undefined).tokens;
+    outputs[`stage${i + 1}`] = fuse({ audio, tokens }, new Pass()).tokens;
   }
   const stack = temporalEncoder(new Scope("tem_att").at("video_encoder").at(0), 256);
   const found = await evaluate(outputs, {});

@@ -19,10 +19,11 @@ import {
   inferBase,
   type ModelConfigProblem,
   problemAt,
+  type Task,
 } from "../base-config.js";
 import type { StateDictShapes } from "../state-dict-shapes.js";
 import { audioWidth, vggish } from "../vggish.js";
-import { stageDims, visualEncoder } from "../visual-encoder.js";
+import { stageDims, type VisualConfig, visualEncoder } from "../visual-encoder.js";
 import { type DecodedLevel, decoder } from "./decoder.js";
 import { fusionBlock } from "./fusion.js";
 import { bidirectionalGates } from "./gates.js";
@@ -63,6 +64,22 @@ export interface SelmTrace {
   readonly gated: { readonly maps: readonly Value[]; readonly audio: Value };
   /** The decoder's levels, coarse to fine, of the decoded frames. */
   readonly levels: readonly DecodedLevel[];
+}
+
+/** What differs between the published models. */
+export function publishedSelm(
+  task: Task,
+  visual: VisualConfig["kind"],
+): { readonly imageSize: number; readonly enlargements: number } {
+  const isPvt = visual === "pvt-v2";
+  switch (task) {
+    case "s4":
+      return isPvt ? { imageSize: 448, enlargements: 1 } : { imageSize: 224, enlargements: 2 };
+    case "ms3":
+      return { imageSize: 448, enlargements: isPvt ? 2 : 1 };
+    case "avss":
+      return { imageSize: 224, enlargements: 2 };
+  }
 }
 
 /** A model that shows the values on the way. */
@@ -106,17 +123,17 @@ export function buildSelm(config: SelmConfig): SelmModel {
     const batch = dim(frames, 0);
     const decoded = (x: Value): Value =>
       decodeEvery === 1 ? x : slice(x, [{ axis: 0, start: 0, end: batch, step: decodeEvery }]);
-    const flag = config.task === "avss" ? frameMask : undefined; // only AVSS pads clips
-    const token = flag && reshape(flag, [batch, 1, 1]);
+    const mask = config.task === "avss" ? frameMask : undefined; // only AVSS pads clips
+    const tokenMask = mask && reshape(mask, [batch, 1, 1]);
 
-    let audio = kept(norm(project(reshape(embedding, [batch, 1, audioWidth]))), flag); // [N,1,D]
-    let map = encoder.stem(kept(frames, flag), pass);
+    let audio = kept(norm(project(reshape(embedding, [batch, 1, audioWidth]))), mask); // [N,1,D]
+    let map = encoder.stem(kept(frames, mask), pass);
     const fused = stages.map(({ fuse, narrow, narrowNorm }, i) => {
       const grid = encoder.stage(i, map, pass);
-      const result = fuse({ audio, tokens: grid.tokens }, token);
+      const result = fuse({ audio, tokens: grid.tokens, frameMask: tokenMask }, pass);
       audio = result.audio;
       map = toMap({ ...grid, tokens: result.tokens });
-      const level = narrowNorm(toMap({ ...grid, tokens: narrow(kept(result.tokens, flag)) })); // [N,D,H,W]
+      const level = narrowNorm(toMap({ ...grid, tokens: narrow(kept(result.tokens, mask)) })); // [N,D,H,W]
       return { map, level, audio: reshape(audio, [batch, width]) };
     });
     const gated = gate(
@@ -124,10 +141,14 @@ export function buildSelm(config: SelmConfig): SelmModel {
       frameCount,
     );
     const { logits, levels } = decode(
-      { maps: gated.maps.map(decoded), audio: decoded(gated.audio), flag: token && decoded(token) },
+      {
+        maps: gated.maps.map(decoded),
+        audio: decoded(gated.audio),
+        frameMask: tokenMask && decoded(tokenMask),
+      },
       pass,
     );
-    return { logits: kept(logits, flag && decoded(flag)), stages: fused, gated, levels };
+    return { logits: kept(logits, mask && decoded(mask)), stages: fused, gated, levels };
   };
   return {
     config,
@@ -158,7 +179,8 @@ export function inferSelm(shapes: StateDictShapes, hints: InferenceHints): SelmC
   const outputs = shapes.size("decoder.proj.audio_linear.weight");
   const enlargements = shapes.has("decoder.proj.vis.3.0.weight") ? 2 : 1;
   const imageSize = 16 * Math.sqrt(shapes.size("decoder.layers.0.positional_embedding"));
-  const isMs3 = isPvt ? enlargements === 2 : imageSize === 448;
+  const ms3 = publishedSelm("ms3", isPvt ? "pvt-v2" : "resnet50");
+  const isMs3 = imageSize === ms3.imageSize && enlargements === ms3.enlargements;
   const base = inferBase(
     shapes,
     {
@@ -172,8 +194,8 @@ export function inferSelm(shapes: StateDictShapes, hints: InferenceHints): SelmC
   return { kind: "selm", ...base, selm: selmSettingsSchema.parse({ width, enlargements }) };
 }
 
-/** x `[N,...]` times the flag `[N]` of real frames: zero for padded ones. */
-function kept(x: Value, flag: Value | undefined): Value {
-  if (flag === undefined) return x;
-  return mul(x, reshape(flag, [dim(x, 0), ...x.shape.slice(1).map(() => 1)]));
+/** x `[N,...]` times the mask `[N]` of real frames: zero for padded ones. */
+function kept(x: Value, mask: Value | undefined): Value {
+  if (mask === undefined) return x;
+  return mul(x, reshape(mask, [dim(x, 0), ...x.shape.slice(1).map(() => 1)]));
 }

@@ -23,6 +23,7 @@ function brightness(classes: readonly string[] = ["sounding"]): Predictor {
   return {
     frameCount: 5,
     imageSize: side,
+    maskSize: side,
     classes,
     clipsPerRun: 1,
     async predict({ frames }) {
