@@ -26,6 +26,8 @@ function innerSize(op: string, a: Shape, b: Shape, transA: boolean): number {
       return a[a.length - 1] ?? 0;
     case "Conv":
       return sizeOf(b.slice(1));
+    case "WeightedRows":
+      return b[1] ?? 0;
     default:
       return 0;
   }
