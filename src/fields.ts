@@ -31,6 +31,11 @@ export const perStage = (max: number) =>
     z.tuple([count(max), count(max), count(max), count(max)], e).readonly(),
   );
 
+/** The schemas of a table's entries, for `z.discriminatedUnion`. */
+export function schemasOf<const E extends readonly { readonly schema: z.ZodObject }[]>(entries: E) {
+  return entries.map(({ schema }) => schema) as { readonly [K in keyof E]: E[K]["schema"] };
+}
+
 /** An object whose unknown keys are refused. */
 export const section = <S extends z.ZodRawShape>(shape: S) => z.strictObject(shape, "a section of keys");
 

@@ -15,6 +15,7 @@ import {
   publishedModel,
 } from "../../src/models/model-config.js";
 import { pvtV2Config } from "../../src/models/pvt-v2.js";
+import { systemKeys } from "../../src/models/systems.js";
 import { tpaviSchema } from "../../src/models/tpavi.js";
 import type { Runtime } from "../../src/runtime/runtime.js";
 import { f32, full, type StateDict, type Tensor } from "../../src/tensor.js";
@@ -24,7 +25,7 @@ import {
   startOfRun,
   summarizeRun,
 } from "../../src/weights/checkpoint.js";
-import { modelAnchors, modelKeys } from "../../src/weights/key-forms.js";
+import { modelKeys } from "../../src/weights/key-forms.js";
 import { closestLayout } from "../../src/weights/key-layouts.js";
 import { loadListing, loadStateDict, loadTorchTensor } from "../../src/weights/node/load.js";
 import { encodeSafetensors } from "../../src/weights/safetensors.js";
@@ -90,8 +91,8 @@ function wholeModel(config: AvsModelConfig): Uint8Array {
 /** What is done with the tensors of any weight file before a model is built of them. */
 function fitted(tensors: StateDict, file: string): void {
   closestLayout(tensors.keys());
-  const model = modelKeys(tensors, file);
-  if (!Object.values(modelAnchors).some((anchor) => model.has(anchor))) return;
+  const model = modelKeys(tensors, { systems: systemKeys, file });
+  if (!systemKeys.some(({ anchor }) => model.has(anchor))) return;
   inferModelConfig(new Map([...model].map(([key, { shape }]) => [key, shape])), file);
 }
 

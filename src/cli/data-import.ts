@@ -2,6 +2,7 @@
 import path from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { stringify } from "yaml";
+import { ownModel } from "../config/model-from-config.js";
 import type { Config } from "../config/schema.js";
 import type { Task } from "../datasets/clip.js";
 import {
@@ -107,17 +108,6 @@ async function importOwn(source: string, options: ImportCommandOptions): Promise
   print(`Train on it with: ${commandLine("train", options.task, file)}`);
 }
 
-/** The sections of a model that its kind has; the schema fills in those of all kinds. */
-function ownSections({ messenger, decoder, tpavi, avsegformer, selm, ...shared }: Config["model"]): object {
-  const own = {
-    seavs: { messenger, decoder },
-    tpavi: { tpavi },
-    avsegformer: { avsegformer },
-    selm: { selm },
-  };
-  return { ...shared, ...own[shared.kind] };
-}
-
 /** A configuration for imported data: fine-tuning of a checkpoint, or the published recipe. */
 function configText(options: ImportCommandOptions, clips: ImportedDataset["clips"], base?: Config): string {
   const { task, out, from, size } = options;
@@ -131,7 +121,7 @@ function configText(options: ImportCommandOptions, clips: ImportedDataset["clips
     description: `own data imported to ${out}`,
     workDir: path.join("work_dir", task, path.basename(path.resolve(out))),
     model: base
-      ? { ...ownSections(base.model), classes: null }
+      ? { ...ownModel(base.model), classes: null }
       : {
           visual: { kind: "pvt-v2-b5", weights: "pretrained/pvt_v2_b5.pth" },
           audio: { weights: "pretrained/vggish-10086976.pth" },

@@ -8,6 +8,7 @@ import {
   type ModelConfigProblem,
   modelConfigProblem,
 } from "../models/model-config.js";
+import { sectionsOf, systemOf, systemSections } from "../models/systems.js";
 import { type ResolvedVisual, resolveVisual } from "../models/visual-encoder.js";
 import type { Config } from "./schema.js";
 
@@ -48,14 +49,13 @@ function resolveModel(
 ): AvsModelConfig | ModelConfigProblem {
   const { weights: _weights, train: _train, pca, ...audio } = model.audio;
   const settings = {
-    kind: model.kind,
+    ...ownModel(model),
     task,
     classes,
     frameCount: data.frameCount,
     imageSize: data.imageSize,
     visual: visualSettings(model.visual).settings,
     audio: { ...audio, pca: pca !== null },
-    ...settingsOf(model),
   };
   const { data: resolved, error } = avsModelSchema.safeParse(settings);
   const issue = error?.issues[0];
@@ -68,18 +68,10 @@ function resolveModel(
   return problem ? located(problem) : resolved;
 }
 
-/** The sections of a model's own system. */
-function settingsOf({ kind, messenger, decoder, tpavi, avsegformer, selm }: Config["model"]): object {
-  switch (kind) {
-    case "seavs":
-      return { messenger, decoder };
-    case "tpavi":
-      return { tpavi };
-    case "avsegformer":
-      return { avsegformer };
-    case "selm":
-      return { selm };
-  }
+/** `model` without the sections of other systems, which the schema fills in. */
+export function ownModel(model: Config["model"]): object {
+  const own = sectionsOf(systemOf(model.kind));
+  return Object.fromEntries(Object.entries(model).filter(([key]) => key in own || !(key in systemSections)));
 }
 
 /** A problem of the model by the keys of the configuration. */

@@ -4,25 +4,22 @@
  */
 import * as z from "zod";
 import { count, expecting, flag, fraction, integer, oneOf, section } from "../fields.js";
-import { avsegformerSettingsSchema } from "../models/avsegformer/avsegformer.js";
-import { decoderSchema } from "../models/decoder.js";
-import { messengerSchema } from "../models/messenger.js";
-import { imageSizeSchema, modelKinds, publishedFrameCount, tasks } from "../models/model-config.js";
-import { publishedSelm, selmSettingsSchema } from "../models/selm/selm.js";
-import { tpaviSettingsSchema } from "../models/tpavi.js";
+import { imageSizeSchema, publishedFrameCount, type Task, tasks } from "../models/model-config.js";
+import { modelKinds, systemOf, systemSections, systems } from "../models/systems.js";
 import { vggishSchema } from "../models/vggish.js";
 import { visualConfigFields, visualNames } from "../models/visual-encoder.js";
-import { recipes } from "./recipes.js";
 
 const positive = expecting("a positive number", (e) => z.number(e).positive(e));
 const nonNegative = expecting("a number, 0 or more", (e) => z.number(e).min(0, e));
 const countFromZero = integer(0, 1e9);
 const file = expecting("a path", (e) => z.string(e).min(1, e));
 
+const defaultVisual = "pvt-v2-b5";
+
 const visual = section({
   ...visualConfigFields,
   /** `pvt-v2` is a PVTv2 of sizes given here: `dims`, `depths`, `mlpRatios`, and `heads` and `reductions`. */
-  kind: expecting(`one of ${visualNames.join(", ")}`, (e) => z.enum(visualNames, e)).default("pvt-v2-b5"),
+  kind: expecting(`one of ${visualNames.join(", ")}`, (e) => z.enum(visualNames, e)).default(defaultVisual),
   /** Pretrained encoder (torch or safetensors); `null` starts from random weights. */
   weights: file.nullable().default(null),
   /** First epoch in which the encoder is trained, too, counted from 0; -1: never. */
@@ -110,15 +107,11 @@ export const configSchema = section({
   description: z.string("text").default(""),
   model: section({
     /** The system: this library's own, or another published one. */
-    kind: oneOf(modelKinds).default("seavs"),
+    kind: expecting(`one of ${modelKinds.join(", ")}`, (e) => z.enum(modelKinds, e)).default("seavs"),
     visual: visual.prefault({}),
     audio: audio.prefault({}),
-    messenger: messengerSchema.prefault({}),
-    /** `project` is true for ResNet-50 by default, as published. */
-    decoder: decoderSchema,
-    tpavi: tpaviSettingsSchema.prefault({}),
-    avsegformer: avsegformerSettingsSchema.prefault({}),
-    selm: selmSettingsSchema.prefault({}),
+    /** Each system's own sections, e.g. `messenger` and `decoder`. */
+    ...systemSections,
     /** Output classes; `null` takes them from the dataset (one logit for the binary tasks). */
     classes: count().nullable().default(null),
   }),
@@ -152,21 +145,23 @@ export function withRecipe(raw: unknown): unknown {
   const task = tasks.find((name) => name === raw.task) ?? "s4";
   const model = under(raw.model, {});
   const kind = (isSection(model) && modelKinds.find((name) => name === model.kind)) || "seavs";
-  const visualKind = isSection(model) && isSection(model.visual) ? model.visual.kind : undefined;
-  const resnet = visualKind === "resnet50";
-  const { optimizer, batchSize, freezeEpochs, ...recipe } = recipes[kind][task];
-  const selm = kind === "selm" ? publishedSelm(task, resnet ? "resnet50" : "pvt-v2") : undefined;
-  const { imageSize = selm?.imageSize, ...training } = recipe;
-  const losses = kind === "seavs" && task === "ms3" && resnet ? { losses: { dice: 1 } } : {};
-  const trained = under(raw.training, { ...training, ...losses });
+  const visual = String((isSection(model) && isSection(model.visual) && model.visual.kind) || defaultVisual);
+  const {
+    optimizer,
+    batchSize,
+    imageSize,
+    freezeEpochs,
+    sections: _,
+    ...training
+  } = systemOf(kind).recipe(task, visual);
+  const trained = under(raw.training, training);
   return {
     ...raw,
     model: isSection(model)
       ? {
           ...model,
+          ...publishedSections(model, task, visual),
           visual: under(model.visual, defined({ freezeEpochs })),
-          decoder: under(model.decoder, { project: resnet }),
-          ...(selm && { selm: under(model.selm, { enlargements: selm.enlargements }) }),
         }
       : model,
     data: under(raw.data, defined({ frameCount: publishedFrameCount[task], batchSize, imageSize })),
@@ -175,6 +170,12 @@ export function withRecipe(raw: unknown): unknown {
         ? { ...trained, optimizer: under(trained.optimizer, optimizer) }
         : trained,
   };
+}
+
+/** The sections of all systems whose published settings differ from the schema's, completed with them. */
+function publishedSections(model: Section, task: Task, visual: string): Section {
+  const published = systems.flatMap(({ recipe }) => Object.entries(recipe(task, visual).sections ?? {}));
+  return Object.fromEntries(published.map(([name, settings]) => [name, under(model[name], settings)]));
 }
 
 /** The entries that have a value. */

@@ -3,6 +3,9 @@ import * as z from "zod";
 import { firstDifference } from "../diff.js";
 import { ConfigError } from "../errors.js";
 import { complaintOf, valueAt } from "../fields.js";
+import { tasks } from "../models/model-config.js";
+import { systemLosses } from "../models/system-definition.js";
+import { sectionsOf, systems } from "../models/systems.js";
 import { modelProblem, visualSettings } from "./model-from-config.js";
 import { type Config, configSchema, withRecipe } from "./schema.js";
 import { nearest } from "./suggest.js";
@@ -76,25 +79,22 @@ function checkSystem(
   { value }: Source,
   fail: (path: KeyPath, message: string) => never,
 ): void {
-  const owners = {
-    messenger: "seavs",
-    decoder: "seavs",
-    tpavi: "tpavi",
-    avsegformer: "avsegformer",
-    selm: "selm",
-  } as const;
-  for (const [key, owner] of Object.entries(owners)) {
-    const given = valueAt(value, ["model", key]);
-    // A complete configuration, as checkpoints hold it, has the sections of all kinds with their defaults.
-    if (kind !== owner && given !== undefined && !isDefault(value, key, given)) {
-      fail(["model", key], `belongs to models of kind ${owner}, this one is of kind ${kind}`);
+  for (const system of systems) {
+    const owner = system.schema.shape.kind.value;
+    for (const key of Object.keys(sectionsOf(system))) {
+      const given = valueAt(value, ["model", key]);
+      // A complete configuration, as checkpoints hold it, has the sections of all kinds with their defaults.
+      if (kind !== owner && given !== undefined && !isDefault(value, key, given)) {
+        fail(["model", key], `belongs to models of kind ${owner}, this one is of kind ${kind}`);
+      }
     }
-  }
-  if (losses.matching > 0 && (kind !== "tpavi" || task === "s4")) {
-    fail(["training", "losses", "matching"], "applies to models of kind tpavi, in the tasks ms3 and avss");
-  }
-  if (losses.mix > 0 && kind !== "avsegformer") {
-    fail(["training", "losses", "mix"], "applies to models of kind avsegformer");
+    for (const loss of systemLosses) {
+      const tasksWithLoss = system.losses?.[loss];
+      if (!tasksWithLoss || losses[loss] === 0 || (kind === owner && tasksWithLoss.includes(task))) continue;
+      const limit =
+        tasksWithLoss.length === tasks.length ? "" : `, in the tasks ${tasksWithLoss.join(" and ")}`;
+      fail(["training", "losses", loss], `applies to models of kind ${owner}${limit}`);
+    }
   }
 }
 

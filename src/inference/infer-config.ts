@@ -1,14 +1,10 @@
 /** From the keys and shapes of a published checkpoint to the model that it belongs to. */
 import { CheckpointError } from "../errors.js";
-import { inferAvsegformer } from "../models/avsegformer/avsegformer.js";
 import type { InferenceHints } from "../models/base-config.js";
 import { type AvsModelConfig, modelConfigProblem } from "../models/model-config.js";
-import { inferSeavs } from "../models/seavs.js";
-import { inferSelm } from "../models/selm/selm.js";
 import type { StateDictShapes } from "../models/state-dict-shapes.js";
-import { inferTpavi } from "../models/tpavi.js";
+import { systemOf, systems } from "../models/systems.js";
 import type { Shape } from "../tensor.js";
-import { modelAnchors } from "../weights/key-forms.js";
 import { closestLayoutNote } from "../weights/key-layouts.js";
 
 /**
@@ -20,7 +16,9 @@ export function inferModelConfig(
   file: string,
   hints: InferenceHints = {},
 ): AvsModelConfig {
-  const config = inferOwn(shapesOf(tensors, file), hints);
+  // A file of none of the systems is read as one of this library's own, whose missing keys the error names.
+  const { infer } = systems.find(({ keys }) => tensors.has(keys.anchor)) ?? systemOf("seavs");
+  const config: AvsModelConfig = infer(shapesOf(tensors, file), hints);
   const problem = modelConfigProblem(config);
   if (problem === undefined) return config;
   throw new CheckpointError(
@@ -29,14 +27,6 @@ export function inferModelConfig(
       hint: "Pass its configuration with `config` (--config on the command line).",
     },
   );
-}
-
-/** A file of none of the systems is read as one of this library's own, whose missing keys the error names. */
-function inferOwn(shapes: StateDictShapes, hints: InferenceHints): AvsModelConfig {
-  if (shapes.has(modelAnchors.tpavi)) return inferTpavi(shapes, hints);
-  if (shapes.has(modelAnchors.avsegformer)) return inferAvsegformer(shapes, hints);
-  if (shapes.has(modelAnchors.selm)) return inferSelm(shapes, hints);
-  return inferSeavs(shapes, hints);
 }
 
 function shapesOf(tensors: ReadonlyMap<string, Shape>, file: string): StateDictShapes {

@@ -3,6 +3,7 @@ import { CheckpointError } from "../errors.js";
 import { type AvsModel, buildAvsModel, partOf } from "../models/avs-model.js";
 import type { InferenceHints } from "../models/base-config.js";
 import { type AvsModelConfig, modelConfigFromJson, modelDifference } from "../models/model-config.js";
+import { systemKeys } from "../models/systems.js";
 import { type StateDict, sizeOf } from "../tensor.js";
 import {
   type CheckpointHeader,
@@ -71,7 +72,7 @@ async function readModel(
   const header = readCheckpointHeader(metadata, checkpoint);
   const saved = savedModel(metadata, checkpoint);
   const { parameters } = splitTensors(all);
-  const tensors = saved ? parameters : modelKeys(parameters, checkpoint);
+  const tensors = saved ? parameters : modelKeys(parameters, { systems: systemKeys, file: checkpoint });
   const config = given ?? saved ?? inferred(tensors, checkpoint, hints);
   if (saved) requireSameModel(config, saved, checkpoint);
   const model = buildAvsModel(config);

@@ -1,12 +1,9 @@
 /** What all models are to what uses them, whichever system they belong to. */
 import type { Value } from "../graph/index.js";
 import type { ParameterSpec, Pass } from "../nn/index.js";
-import { buildAvsegformer } from "./avsegformer/avsegformer.js";
 import type { EncoderPrefixes } from "./base-config.js";
 import { type AvsModelConfig, modelConfigProblem } from "./model-config.js";
-import { buildSeavs } from "./seavs.js";
-import { buildSelm } from "./selm/selm.js";
-import { buildTpavi } from "./tpavi.js";
+import { systemOf } from "./systems.js";
 
 /** Inputs of a forward pass of N = B*T frames, the frames of a clip in a row. */
 export interface AvsInputs {
@@ -59,31 +56,23 @@ export interface AvsModel {
 export function buildAvsModel(config: AvsModelConfig): AvsModel {
   const problem = modelConfigProblem(config);
   if (problem !== undefined) throw new RangeError(`model: ${problem.path.join(".")}: ${problem.message}`);
-  switch (config.kind) {
-    case "seavs":
-      return buildSeavs(config);
-    case "tpavi":
-      return buildTpavi(config);
-    case "avsegformer":
-      return buildAvsegformer(config);
-    case "selm":
-      return buildSelm(config);
-  }
+  return systemOf(config.kind).build(config);
 }
 
 /** The parts of a model that come from files of their own: names in checkpoints' metadata, whatever the keys. */
 export type EncoderPart = "visual_encoder" | "audio_encoder" | "audio_encoder.pproc";
 
 /** The part that a key belongs to, or `undefined` for all else. What a system inserts is never in files of encoders. */
-export function partOf(key: string, { visual, audio }: EncoderPrefixes): EncoderPart | undefined {
+export function partOf(
+  key: string,
+  { visual, audio, inserted = [] }: EncoderPrefixes,
+): EncoderPart | undefined {
   if (key.startsWith(`${audio}.pproc.`)) return "audio_encoder.pproc";
   if (key.startsWith(`${audio}.`)) return "audio_encoder";
-  return key.startsWith(`${visual}.`) && !isInserted(key) ? "visual_encoder" : undefined;
-}
-
-/** Low-rank adapters and SelM's fusion blocks are in the visual encoder; they train although it is frozen. */
-function isInserted(key: string): boolean {
-  return /\.lora_[AB]$|\.DAM_Fusion\d\./.test(key);
+  if (!key.startsWith(`${visual}.`)) return undefined;
+  // Low-rank adapters are in the visual encoder and train although it is frozen.
+  const isInserted = /\.lora_[AB]$/.test(key) || inserted.some((prefix) => key.startsWith(`${prefix}.`));
+  return isInserted ? undefined : "visual_encoder";
 }
 
 /** How many numbers a model's parameters hold (buffers not counted). */

@@ -81,6 +81,8 @@ export interface InferenceHints {
 export interface EncoderPrefixes {
   readonly visual: string;
   readonly audio: string;
+  /** Prefixes of what the system inserts into its visual encoder, which trains although the encoder is frozen. */
+  readonly inserted?: readonly string[] | undefined;
 }
 
 /** Where a family's checkpoint holds what all families have. */

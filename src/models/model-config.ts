@@ -3,15 +3,11 @@
  * checkpoints and exported models hold it, so that a file alone rebuilds its model. Each part's settings are defined
  * once, in the part's own file; configuration files are composed of the same schemas.
  */
-import * as z from "zod";
 import { firstDifference } from "../diff.js";
 import { CheckpointError } from "../errors.js";
 import { complaintOf } from "../fields.js";
-import { avsegformerProblem, avsegformerSchema } from "./avsegformer/avsegformer.js";
 import { baseProblem, type ModelConfigProblem } from "./base-config.js";
-import { seavsProblem, seavsSchema } from "./seavs.js";
-import { selmProblem, selmSchema } from "./selm/selm.js";
-import { tpaviProblem, tpaviSchema } from "./tpavi.js";
+import { type AvsModelConfig, avsModelSchema, systemOf } from "./systems.js";
 
 export {
   binaryClasses,
@@ -23,33 +19,11 @@ export {
 } from "./base-config.js";
 export { publishedModel, type SeavsConfig } from "./seavs.js";
 
-/** A whole model, of any of the systems there are. To add a system, add it here and in `buildAvsModel`. */
-export const avsModelSchema = z.discriminatedUnion(
-  "kind",
-  [seavsSchema, tpaviSchema, avsegformerSchema, selmSchema],
-  "a known kind of model",
-);
-/** A whole model. */
-export type AvsModelConfig = Readonly<z.infer<typeof avsModelSchema>>;
+export { type AvsModelConfig, avsModelSchema, type ModelKind } from "./systems.js";
 
-/** The systems there are, this library's own first. */
-export const modelKinds = [
-  "seavs",
-  "tpavi",
-  "avsegformer",
-  "selm",
-] as const satisfies readonly AvsModelConfig["kind"][];
-
-/** The systems that can be trained, this library's own first. */
-export const trainableKinds = [
-  "seavs",
-  "tpavi",
-  "avsegformer",
-] as const satisfies readonly AvsModelConfig["kind"][];
-
-/** Side of the square logits and masks in pixels: that of the frames, except in SelM. */
+/** Side of the square logits and masks in pixels. */
 export function maskSizeOf(config: AvsModelConfig): number {
-  return config.kind === "selm" ? config.selm.maskSize : config.imageSize;
+  return systemOf(config.kind).maskSize(config) ?? config.imageSize;
 }
 
 /** The configuration as metadata hold it. */
@@ -108,18 +82,5 @@ function withKind(value: unknown): unknown {
 
 /** Checks the rules that span several keys. */
 export function modelConfigProblem(config: AvsModelConfig): ModelConfigProblem | undefined {
-  return baseProblem(config) ?? ownProblem(config);
-}
-
-function ownProblem(config: AvsModelConfig): ModelConfigProblem | undefined {
-  switch (config.kind) {
-    case "seavs":
-      return seavsProblem(config);
-    case "tpavi":
-      return tpaviProblem(config);
-    case "avsegformer":
-      return avsegformerProblem(config);
-    case "selm":
-      return selmProblem(config);
-  }
+  return baseProblem(config) ?? systemOf(config.kind).problem(config);
 }

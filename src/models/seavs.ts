@@ -21,6 +21,7 @@ import {
 import { decoder, decoderSchema, type StageFeatures } from "./decoder.js";
 import { messenger, messengerSchema } from "./messenger.js";
 import type { StateDictShapes } from "./state-dict-shapes.js";
+import { defineSystem, type Recipe } from "./system-definition.js";
 import { audioWidth, vggish } from "./vggish.js";
 import { stageDims, type VisualConfig, visualEncoder } from "./visual-encoder.js";
 
@@ -45,13 +46,18 @@ export function publishedModel({
   classes = binaryClasses,
   ...changes
 }: Partial<SeavsConfig> & { readonly task: Task; readonly visual: VisualConfig }): SeavsConfig {
-  const decoder = { project: visual.kind === "resnet50", ...changes.decoder };
+  const decoder = { ...publishedDecoder(visual.kind), ...changes.decoder };
   const frameCount = publishedFrameCount[task];
   return seavsSchema.parse({ kind: "seavs", frameCount, ...changes, task, visual, classes, decoder });
 }
 
+/** The decoder of a published encoder: that of ResNet-50 works on fewer channels. */
+function publishedDecoder(visual: string): Pick<SeavsConfig["decoder"], "project"> {
+  return { project: visual === "resnet50" };
+}
+
 /** Checks the rules that span several keys. */
-export function seavsProblem(config: SeavsConfig): ModelConfigProblem | undefined {
+function seavsProblem(config: SeavsConfig): ModelConfigProblem | undefined {
   const { messenger, decoder, imageSize, frameCount } = config;
   if (frameCount % messenger.frames !== 0) {
     const text = `${frameCount} steps are not a multiple of messenger.frames (${messenger.frames})`;
@@ -80,11 +86,13 @@ export function seavsProblem(config: SeavsConfig): ModelConfigProblem | undefine
   return undefined;
 }
 
+/** The queries of the first Messenger Block. */
+const queries = "bridger.Fusers.0.intermediate_queries.weight";
+
 /** The model of a state dict with published keys; heads and reductions of the decoder are assumed as published. */
-export function inferSeavs(shapes: StateDictShapes, hints: InferenceHints): SeavsConfig {
+function inferSeavs(shapes: StateDictShapes, hints: InferenceHints): SeavsConfig {
   const base = inferBase(shapes, { logits: shapes.size("decoder.mask_features.weight"), encoders }, hints);
   const published = publishedModel(base);
-  const queries = "bridger.Fusers.0.intermediate_queries.weight";
   return {
     ...published,
     messenger: { ...published.messenger, queries: shapes.size(queries), width: shapes.size(queries, 1) },
@@ -101,7 +109,7 @@ export function inferSeavs(shapes: StateDictShapes, hints: InferenceHints): Seav
 const encoders: EncoderPrefixes = { visual: "visual_encoder", audio: "audio_encoder" };
 
 /** Builds a model of a possible configuration. */
-export function buildSeavs(config: SeavsConfig): AvsModel {
+function buildSeavs(config: SeavsConfig): AvsModel {
   const root = new Scope();
   const encoder = visualEncoder(root.at(encoders.visual), config.visual);
   const { dims } = encoder;
@@ -139,3 +147,33 @@ export function buildSeavs(config: SeavsConfig): AvsModel {
     },
   };
 }
+
+/** The published training (of ResNet-50 in MS3, with dice alone). */
+function recipe(task: Task, visual: string): Recipe {
+  const sections = { decoder: publishedDecoder(visual) };
+  switch (task) {
+    case "s4":
+      return { epochs: 30, losses: { dice: 1 }, evaluateFrom: 0, sections };
+    case "ms3": {
+      const losses = visual === "resnet50" ? { dice: 1 } : { dice: 1, bce: 1 };
+      return { epochs: 60, losses, evaluateFrom: 0, sections };
+    }
+    case "avss":
+      return { epochs: 30, losses: { crossEntropy: 1 }, evaluateFrom: 10, sections };
+  }
+}
+
+/** This library's own system. */
+export const seavsSystem = defineSystem({
+  schema: seavsSchema,
+  keys: {
+    anchor: queries,
+    visual: [encoders.visual],
+    classifiers: ["decoder.mask_features"],
+  },
+  trainable: true,
+  recipe,
+  problem: seavsProblem,
+  build: buildSeavs,
+  infer: inferSeavs,
+});

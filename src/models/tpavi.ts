@@ -50,6 +50,7 @@ import {
   type Task,
 } from "./base-config.js";
 import type { StateDictShapes } from "./state-dict-shapes.js";
+import { defineSystem, type Recipe } from "./system-definition.js";
 import { audioWidth, vggish } from "./vggish.js";
 import { encodeFrames, stageDims, type VisualConfig, visualEncoder } from "./visual-encoder.js";
 
@@ -91,7 +92,7 @@ function encodersOf({ kind }: VisualConfig): EncoderPrefixes {
 }
 
 /** Builds a model of a possible configuration. */
-export function buildTpavi(config: TpaviConfig): AvsModel {
+function buildTpavi(config: TpaviConfig): AvsModel {
   const { visual, task, tpavi } = config;
   const { channels } = tpavi;
   const root = new Scope();
@@ -140,7 +141,7 @@ function missing(stage: number): never {
 }
 
 /** Checks the rules that span several keys. */
-export function tpaviProblem({ frameCount, tpavi }: TpaviConfig): ModelConfigProblem | undefined {
+function tpaviProblem({ frameCount, tpavi }: TpaviConfig): ModelConfigProblem | undefined {
   const { channels, stages, attendAudio, attendVisual } = tpavi;
   if (frameCount % groupSize !== 0) {
     return problemAt("frameCount", `${frameCount} steps are not a multiple of ${groupSize}`);
@@ -153,7 +154,7 @@ export function tpaviProblem({ frameCount, tpavi }: TpaviConfig): ModelConfigPro
 }
 
 /** The model of a state dict with published keys; whether blocks attend to frames leaves no trace in it. */
-export function inferTpavi(shapes: StateDictShapes, hints: InferenceHints): TpaviConfig {
+function inferTpavi(shapes: StateDictShapes, hints: InferenceHints): TpaviConfig {
   const visual = shapes.has("encoder_backbone.patch_embed1.proj.weight") ? "encoder_backbone" : "resnet";
   const encoders = { visual, audio: "vggish" };
   return {
@@ -319,3 +320,34 @@ function residualUnit(scope: Scope, channels: number) {
   /** `rectified` is the ReLU of the unit's input. */
   return (rectified: Value): Value => add(second(relu(first(rectified))), rectified);
 }
+
+/** The published training: everything but VGGish trains from the start. */
+function recipe(task: Task): Recipe {
+  const shared = { optimizer: { kind: "adam", learningRate: 1e-4 }, batchSize: 4, freezeEpochs: 0 };
+  switch (task) {
+    case "s4":
+      return { ...shared, epochs: 15, losses: { bce: 1 }, evaluateFrom: 0 };
+    case "ms3":
+      return { ...shared, epochs: 30, losses: { bce: 1, matching: 0.5 }, evaluateFrom: 0 };
+    case "avss": {
+      const losses = { crossEntropy: 1, matching: 0.5 };
+      return { ...shared, epochs: 60, losses, evaluateFrom: 15, evaluateEvery: 2 };
+    }
+  }
+}
+
+/** TPAVI as one of the systems. */
+export const tpaviSystem = defineSystem({
+  schema: tpaviSchema,
+  keys: {
+    anchor: "path4.resConfUnit1.conv1.weight",
+    visual: ["encoder_backbone", "resnet"],
+    classifiers: ["output_conv.4"],
+  },
+  trainable: true,
+  losses: { matching: ["ms3", "avss"] },
+  recipe,
+  problem: tpaviProblem,
+  build: buildTpavi,
+  infer: inferTpavi,
+});

@@ -1,5 +1,6 @@
 /** The visual encoders there are. */
 import * as z from "zod";
+import { schemasOf } from "../fields.js";
 import type { Value } from "../graph/index.js";
 import { type Pass, type Scope, type TokenGrid, toMap } from "../nn/index.js";
 import type { EncoderSettings, PerStage, VisualEncoder } from "./encoder-definition.js";
@@ -11,10 +12,6 @@ import type { StateDictShapes } from "./state-dict-shapes.js";
 const encoders = [pvtEncoder, resnetEncoder] as const;
 
 type Encoder = (typeof encoders)[number];
-
-function schemasOf<const E extends readonly { readonly schema: z.ZodObject }[]>(definitions: E) {
-  return definitions.map(({ schema }) => schema) as { readonly [K in keyof E]: E[K]["schema"] };
-}
 
 /** Any visual encoder's settings. */
 export const visualSchema = z.discriminatedUnion("kind", schemasOf(encoders), "a known encoder");

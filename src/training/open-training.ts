@@ -9,7 +9,7 @@ import { ClipLoader } from "../datasets/loader.js";
 import { CheckpointError, ConfigError } from "../errors.js";
 import { evaluateClips } from "../evaluation/evaluate-clips.js";
 import { EmbeddingCache } from "../inference/node/embedding-cache.js";
-import { trainableKinds } from "../models/model-config.js";
+import { trainableKinds } from "../models/systems.js";
 import { acquireLock, type Lock, lockInside } from "../node/lock.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import type { FrozenSource } from "../weights/checkpoint.js";

@@ -3,6 +3,7 @@ import type { Config } from "../config/schema.js";
 import { diskFiles } from "../inference/node/model-files.js";
 import { gatherWeights } from "../inference/weight-sources.js";
 import { type AvsModel, partOf } from "../models/avs-model.js";
+import { systemKeys, systemOf } from "../models/systems.js";
 import type { StateDict } from "../tensor.js";
 import { type FrozenSource, readCheckpointHeader, splitTensors } from "../weights/checkpoint.js";
 import { modelKeys } from "../weights/key-forms.js";
@@ -26,9 +27,11 @@ export async function startingWeights(
   const { tensors: all, metadata } = await diskFiles.weights(init);
   const header = readCheckpointHeader(metadata, init);
   const { parameters } = splitTensors(all);
+  const { classifiers } = systemOf(model.config.kind).keys;
+  const isClassifier = (key: string) => classifiers.some((prefix) => key.startsWith(`${prefix}.`));
   const shapes = new Map(model.specs.map(({ key, shape }) => [key, shape.join()]));
   const tensors = new Map(
-    [...(header ? parameters : modelKeys(parameters, init))].filter(
+    [...(header ? parameters : modelKeys(parameters, { systems: systemKeys, file: init }))].filter(
       ([key, { shape }]) => !isClassifier(key) || shapes.get(key) === shape.join(),
     ),
   );
@@ -47,9 +50,4 @@ export async function startingWeights(
     if (own.every(({ key }) => tensors.has(key))) frozen[part] = { file: init, sha256 };
   }
   return { weights, frozen };
-}
-
-/** Whether a parameter's shape depends on the number of classes. */
-function isClassifier(key: string): boolean {
-  return /^(decoder\.mask_features|output_conv\.4|head\.(fc|attn_fc)\.4)\./.test(key);
 }

@@ -89,8 +89,10 @@ test("a whole model loses its prefix, and its encoder gets the authors' keys", (
   const published = layout("timm PVTv2");
   const encoder = Object.keys(published).map((key) => `visual_encoder.${key}`);
   const own = ["bridger.Fusers.0.intermediate_queries.weight", "decoder.mask_features.weight"];
+  const systems = [{ anchor: "bridger.Fusers.0.intermediate_queries.weight", visual: ["visual_encoder"] }];
+  const options = { systems, file: "x.ckpt" };
   const { state, value } = numbered([...own, ...encoder].map((key) => `model.${key}`));
-  const found = modelKeys(state, "x.ckpt");
+  const found = modelKeys(state, options);
   assert.deepEqual(
     [...found.keys()].sort(),
     [...own, ...Object.values(published).map((key) => `visual_encoder.${key}`)].sort(),
@@ -99,9 +101,9 @@ test("a whole model loses its prefix, and its encoder gets the authors' keys", (
     assert.deepEqual(valuesOf(found.get(`visual_encoder.${key}`)), [value(`model.visual_encoder.${theirs}`)]);
   }
   const twice = numbered(own.flatMap((key) => [`a.${key}`, `b.${key}`])).state;
-  assert.throws(() => modelKeys(twice, "x.ckpt"), CheckpointError);
+  assert.throws(() => modelKeys(twice, options), CheckpointError);
   const part = numbered(["decoder.mask_features.weight"]).state;
-  assert.equal(modelKeys(part, "x.ckpt"), part);
+  assert.equal(modelKeys(part, options), part);
 });
 
 test("what wrappers add to keys is removed, unless keys would then be equal", () => {

@@ -12,16 +12,13 @@ const wrapperParts = /(^|\.)(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrappe
 /** Prefixes in the order of preference where several sets of weights fit. */
 const preferredPrefixes = ["", "model.", "module.", "net.", "network.", "backbone.", "encoder."];
 
-/** A key that every model of a system has, by the system's kind. */
-export const modelAnchors = {
-  seavs: "bridger.Fusers.0.intermediate_queries.weight",
-  tpavi: "path4.resConfUnit1.conv1.weight",
-  avsegformer: "head.transformer.encoder.layers.0.self_attn.sampling_offsets.weight",
-  selm: "decoder.proj.audio_linear.weight",
-} as const;
-
-/** Where models hold their visual encoder. */
-const visualParts = ["visual_encoder.", "encoder_backbone.", "resnet.", "backbone."];
+/** Where the state dicts of a system hold what tells it apart, and its visual encoder. */
+export interface ModelKeys {
+  /** A key that every model of the system has. */
+  readonly anchor: string;
+  /** Prefixes that its visual encoders may have, without the last dot. */
+  readonly visual: readonly string[];
+}
 
 /** Prefixes that are tried for one layout. No file of weights has nearly as many. */
 const maxPrefixes = 64;
@@ -74,18 +71,25 @@ export function encoderKeys(
 }
 
 /**
- * The keys of a whole model without a prefix before them all, its visual encoder under the authors' keys.
- * Throws `CheckpointError` naming `file` when it holds several models.
+ * The keys of a whole model, of one of the systems, without a prefix before them all, its visual encoder under the
+ * authors' keys. Throws `CheckpointError` naming `file` when it holds several models.
  */
-export function modelKeys(found: StateDict, file: string): StateDict {
-  const prefixes = prefixesOf(found.keys(), Object.values(modelAnchors));
+export function modelKeys(
+  found: StateDict,
+  { systems, file }: { readonly systems: readonly ModelKeys[]; readonly file: string },
+): StateDict {
+  const prefixes = prefixesOf(
+    found.keys(),
+    systems.map(({ anchor }) => anchor),
+  );
   const whole = preferred(
     prefixes.map((prefix) => ({ prefix })),
     preferredPrefixes,
     file,
   );
   const model = whole === undefined || whole.prefix === "" ? found : taken(found, whole);
-  const encoders = visualParts.flatMap((part) => layouts().map((layout) => ({ part, layout })));
+  const parts = new Set(systems.flatMap(({ visual }) => visual.map((prefix) => `${prefix}.`)));
+  const encoders = [...parts].flatMap((part) => layouts().map((layout) => ({ part, layout })));
   const other = encoders.find(({ part, layout }) =>
     layout.anchors.some((anchor) => model.has(part + anchor)),
   );

@@ -20,6 +20,7 @@ import {
 } from "../base-config.js";
 import { sinePositions } from "../sine-positions.js";
 import { countLayers, type StateDictShapes } from "../state-dict-shapes.js";
+import { defineSystem, type Recipe } from "../system-definition.js";
 import { audioWidth, vggish } from "../vggish.js";
 import { encodeFrames, stageDims, visualEncoder } from "../visual-encoder.js";
 import { convGroupNorm, maskFeature, maskHead, mixer } from "./mask-head.js";
@@ -59,13 +60,13 @@ export const avsegformerSchema = section({
 export type AvsegformerConfig = Readonly<z.infer<typeof avsegformerSchema>>;
 
 /** Side of the published frames. */
-export const avsegformerImageSize = { s4: 512, ms3: 512, avss: 224 } as const satisfies Record<Task, number>;
+const publishedImageSize = { s4: 512, ms3: 512, avss: 224 } as const satisfies Record<Task, number>;
 
 /** State-dict prefixes of the encoders. */
 const encoders: EncoderPrefixes = { visual: "backbone", audio: "vggish" };
 
 /** Builds a model of a possible configuration. */
-export function buildAvsegformer(config: AvsegformerConfig): AvsModel {
+function buildAvsegformer(config: AvsegformerConfig): AvsModel {
   const sizes = config.avsegformer;
   const { width, heads, queries, groups } = sizes;
   const dims = stageDims(config.visual);
@@ -155,7 +156,7 @@ export function buildAvsegformer(config: AvsegformerConfig): AvsModel {
 }
 
 /** Checks the rules that span several keys. */
-export function avsegformerProblem({ avsegformer }: AvsegformerConfig): ModelConfigProblem | undefined {
+function avsegformerProblem({ avsegformer }: AvsegformerConfig): ModelConfigProblem | undefined {
   const { width, heads, groups } = avsegformer;
   const multiple = (of: number, what: string) =>
     width % of === 0
@@ -165,7 +166,7 @@ export function avsegformerProblem({ avsegformer }: AvsegformerConfig): ModelCon
 }
 
 /** The model of a state dict with published keys; heads, groups and image size are assumed as published. */
-export function inferAvsegformer(shapes: StateDictShapes, hints: InferenceHints): AvsegformerConfig {
+function inferAvsegformer(shapes: StateDictShapes, hints: InferenceHints): AvsegformerConfig {
   const transformer = "head.transformer";
   const layers = (name: string) => countLayers(shapes, (k) => `${name}.layers.${k}.norm1.weight`);
   const generatorLayers = layers("head.query_generator");
@@ -176,7 +177,7 @@ export function inferAvsegformer(shapes: StateDictShapes, hints: InferenceHints)
     kind: "avsegformer",
     ...inferBase(
       shapes,
-      { logits: shapes.size("head.fc.4.weight"), encoders, imageSize: avsegformerImageSize },
+      { logits: shapes.size("head.fc.4.weight"), encoders, imageSize: publishedImageSize },
       hints,
     ),
     avsegformer: avsegformerSettingsSchema.parse({
@@ -194,3 +195,41 @@ export function inferAvsegformer(shapes: StateDictShapes, hints: InferenceHints)
     }),
   };
 }
+
+/** The published training. */
+function recipe(task: Task): Recipe {
+  const shared = { optimizer: { kind: "adamw", learningRate: 2e-5 }, imageSize: publishedImageSize[task] };
+  const losses = { dice: 1, mix: 0.1 };
+  switch (task) {
+    case "s4":
+      return { ...shared, epochs: 30, losses, evaluateFrom: 0, batchSize: 2, freezeEpochs: 5 };
+    case "ms3":
+      return { ...shared, epochs: 60, losses, evaluateFrom: 0, batchSize: 2, freezeEpochs: 10 };
+    case "avss":
+      return {
+        ...shared,
+        epochs: 30,
+        losses: { crossEntropy: 1, mix: 0.1 },
+        evaluateFrom: 10,
+        evaluateEvery: 2,
+        batchSize: 4,
+        freezeEpochs: 0,
+      };
+  }
+}
+
+/** AVSegFormer as one of the systems. */
+export const avsegformerSystem = defineSystem({
+  schema: avsegformerSchema,
+  keys: {
+    anchor: "head.transformer.encoder.layers.0.self_attn.sampling_offsets.weight",
+    visual: [encoders.visual],
+    classifiers: ["head.fc.4", "head.attn_fc.4"],
+  },
+  trainable: true,
+  losses: { mix: ["s4", "ms3", "avss"] },
+  recipe,
+  problem: avsegformerProblem,
+  build: buildAvsegformer,
+  infer: inferAvsegformer,
+});

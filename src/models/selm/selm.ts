@@ -22,6 +22,7 @@ import {
   type Task,
 } from "../base-config.js";
 import type { StateDictShapes } from "../state-dict-shapes.js";
+import { defineSystem, type Recipe } from "../system-definition.js";
 import { audioWidth, vggish } from "../vggish.js";
 import { stageDims, type VisualConfig, visualEncoder } from "../visual-encoder.js";
 import { type DecodedLevel, decoder } from "./decoder.js";
@@ -67,7 +68,7 @@ export interface SelmTrace {
 }
 
 /** What differs between the published models. */
-export function publishedSelm(
+function publishedSelm(
   task: Task,
   visual: VisualConfig["kind"],
 ): { readonly imageSize: number; readonly enlargements: number } {
@@ -89,7 +90,9 @@ export interface SelmModel extends AvsModel {
 
 /** State-dict prefixes of the encoders. */
 function encodersOf(isPvt: boolean): EncoderPrefixes {
-  return { visual: isPvt ? "encoder_backbone" : "resnet", audio: "vggish" };
+  if (!isPvt) return { visual: "resnet", audio: "vggish" };
+  const inserted = [1, 2, 3, 4].map((stage) => `encoder_backbone.DAM_Fusion${stage}`);
+  return { visual: "encoder_backbone", audio: "vggish", inserted };
 }
 
 /** Builds a model of a possible configuration. */
@@ -173,7 +176,7 @@ export function selmProblem({ selm }: SelmConfig): ModelConfigProblem | undefine
  * The model of a state dict with published keys. Its positions reveal the size of its frames, and the number of its
  * enlargements the binary task.
  */
-export function inferSelm(shapes: StateDictShapes, hints: InferenceHints): SelmConfig {
+function inferSelm(shapes: StateDictShapes, hints: InferenceHints): SelmConfig {
   const isPvt = shapes.has("encoder_backbone.patch_embed1.proj.weight");
   const width = shapes.size("audio_proj.weight");
   const outputs = shapes.size("decoder.proj.audio_linear.weight");
@@ -199,3 +202,27 @@ function kept(x: Value, mask: Value | undefined): Value {
   if (mask === undefined) return x;
   return mul(x, reshape(mask, [dim(x, 0), ...x.shape.slice(1).map(() => 1)]));
 }
+
+/** Settings to evaluate with: the authors' batches of two clips decide the published averages. */
+function recipe(task: Task, visual: string): Recipe {
+  const { imageSize, enlargements } = publishedSelm(task, visual === "resnet50" ? visual : "pvt-v2");
+  const losses = task === "avss" ? { crossEntropy: 1 } : { dice: 1 };
+  const sections = { selm: { enlargements } };
+  return { epochs: 30, losses, evaluateFrom: 0, batchSize: 2, imageSize, sections };
+}
+
+/** SelM as one of the systems. */
+export const selmSystem = defineSystem({
+  schema: selmSchema,
+  keys: {
+    anchor: "decoder.proj.audio_linear.weight",
+    visual: ["encoder_backbone", "resnet"],
+    classifiers: ["decoder.proj"],
+  },
+  trainable: false,
+  recipe,
+  maskSize: ({ selm }) => selm.maskSize,
+  problem: selmProblem,
+  build: (config): AvsModel => buildSelm(config),
+  infer: inferSelm,
+});

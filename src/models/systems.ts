@@ -1,0 +1,53 @@
+/** The systems there are: this library's own first, then other published ones. */
+import * as z from "zod";
+import { schemasOf } from "../fields.js";
+import { avsegformerSystem } from "./avsegformer/avsegformer.js";
+import { baseShape } from "./base-config.js";
+import { seavsSystem } from "./seavs.js";
+import { selmSystem } from "./selm/selm.js";
+import type { SystemKeys } from "./system-definition.js";
+import { tpaviSystem } from "./tpavi.js";
+
+/** To add a system, add its definition here: models, configurations, checkpoints and recipes follow. */
+export const systems = [seavsSystem, tpaviSystem, avsegformerSystem, selmSystem] as const;
+
+type System = (typeof systems)[number];
+
+/** A whole model, of any system. */
+export const avsModelSchema = z.discriminatedUnion("kind", schemasOf(systems), "a known kind of model");
+/** A whole model. */
+export type AvsModelConfig = Readonly<z.infer<typeof avsModelSchema>>;
+/** The name of a system. */
+export type ModelKind = AvsModelConfig["kind"];
+
+/** The definition of a system. */
+export function systemOf(kind: ModelKind): System {
+  const found = systems.find(({ schema }) => schema.shape.kind.value === kind);
+  if (found === undefined) throw new RangeError(`models: unknown kind ${kind}`);
+  return found;
+}
+
+/** What tells their state dicts apart. */
+export const systemKeys: readonly SystemKeys[] = systems.map(({ keys }) => keys);
+
+/** The names of the systems. */
+export const modelKinds: readonly ModelKind[] = systems.map(({ schema }) => schema.shape.kind.value);
+
+/** The names of those that can be trained. */
+export const trainableKinds = modelKinds.filter((kind) => systemOf(kind).trainable);
+
+type SectionsOf<S> = S extends { readonly schema: { readonly shape: infer Shape } }
+  ? Omit<Shape, keyof typeof baseShape | "kind">
+  : never;
+type Intersection<U> = (U extends unknown ? (of: U) => void : never) extends (of: infer I) => void
+  ? I
+  : never;
+
+/** The schemas of a system's own sections, by name. */
+export function sectionsOf({ schema }: System): Readonly<Record<string, z.ZodType>> {
+  const own = Object.entries(schema.shape).filter(([key]) => key !== "kind" && !(key in baseShape));
+  return Object.fromEntries(own);
+}
+
+/** The schemas of all systems' own sections: what `model` in configuration files has besides what all share. */
+export const systemSections: Intersection<SectionsOf<System>> = Object.assign({}, ...systems.map(sectionsOf));
