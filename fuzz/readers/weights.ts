@@ -156,7 +156,7 @@ const safetensors: Reader = {
     const header = readCheckpointHeader(metadata, file);
     if (header === undefined) return fitted(tensors, file);
     summarizeRun(header);
-    buildAvsModel(modelConfigFromJson(header.model, file));
+    buildAvsModel(modelConfigFromJson(header.model ?? "", file));
   },
 };
 

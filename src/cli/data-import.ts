@@ -1,4 +1,5 @@
 /** `avseg data import`: makes a training set of a user's videos and masks, and a configuration to train on it. */
+
 import path from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { stringify } from "yaml";
@@ -13,6 +14,7 @@ import {
 } from "../datasets/own/import.js";
 import { listSome } from "../errors.js";
 import { findWeightFile } from "../inference/node/model-files.js";
+import { defaultImageSize } from "../models/base-config.js";
 import { writeFileAtomic } from "../node/files.js";
 import { readCheckpointInfo } from "../training/checkpoint.js";
 import { fraction, integer } from "./options.js";
@@ -43,7 +45,7 @@ export function importCommand(): Command {
         .default("ms3"),
     )
     .option("--classes <list>", "comma-separated class names: class 1, 2, ... (avss only)", classList)
-    .option("--size <pixels>", "height and width of the frames", integer(32, 4096), 224)
+    .option("--size <pixels>", "height and width of the frames", integer(32, 4096), defaultImageSize)
     .option("--val <fraction>", "fraction of the clips for validation", fraction, 0.15)
     .option("--test <fraction>", "fraction of the clips for testing", fraction, 0.15)
     .option("--seed <n>", "seed of the division into splits", integer(0), 123)

@@ -1,4 +1,5 @@
 /** `avseg data`: generate, prepare and check datasets. `data-import.ts` imports them. */
+
 import { Argument, Command, InvalidArgumentError } from "commander";
 import { checkDataset, type DatasetIssue, type DatasetReport } from "../datasets/avsbench/check.js";
 import { prepareDataset } from "../datasets/avsbench/prepare.js";
@@ -6,6 +7,7 @@ import type { Task } from "../datasets/clip.js";
 import { isKind, type Kind, kinds, novelKinds } from "../datasets/sound-shapes/kinds.js";
 import { writeSoundShapes } from "../datasets/sound-shapes/write.js";
 import { DatasetError } from "../errors.js";
+import { defaultImageSize } from "../models/base-config.js";
 import { importCommand } from "./data-import.js";
 import { integer } from "./options.js";
 import { print, printJson } from "./print.js";
@@ -50,7 +52,12 @@ function synthCommand(): Command {
     .option("--train <n>", "training clips", integer(0, 99_999), 250)
     .option("--val <n>", "validation clips", integer(0, 99_999), 40)
     .option("--test <n>", "test clips", integer(0, 99_999), 60)
-    .option("--size <pixels>", "height and width of the frames, 32 to 1024", integer(32, 1024), 224)
+    .option(
+      "--size <pixels>",
+      "height and width of the frames, 32 to 1024",
+      integer(32, 1024),
+      defaultImageSize,
+    )
     .option("--seed <n>", "seed of the generated clips", integer(0), 123)
     .option("--videos <n>", "number of test clips to write as MP4 files, too", integer(0), 0)
     .option("--kinds <list>", `comma-separated kinds of objects (default: ${kinds.join(",")})`, kindList)
@@ -152,7 +159,12 @@ function prepareCommand(): Command {
     .argument("<videos>", "folder of videos with the names of the clips, in any subfolders")
     .requiredOption("--table <csv>", "metadata table, e.g. s4_meta_data.csv")
     .requiredOption("--out <dir>", "root to write under")
-    .option("--size <pixels>", "height and width of the frames (not AVSS)", integer(32, 4096), 224)
+    .option(
+      "--size <pixels>",
+      "height and width of the frames (not AVSS)",
+      integer(32, 4096),
+      defaultImageSize,
+    )
     .addHelpText(
       "after",
       `

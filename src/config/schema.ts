@@ -86,7 +86,7 @@ const training = section({
 const data = section({
   /** The AVSBench folder, or the folder of the task within it. */
   root: file.default("data"),
-  imageSize: imageSizeSchema.default(224),
+  imageSize: imageSizeSchema,
   batchSize: count().default(4),
   /** Clips per batch of the test split, on which the published averages depend. `null`: `batchSize`. */
   testBatchSize: count().nullable().default(null),

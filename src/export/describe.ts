@@ -3,14 +3,9 @@
 import type { TrainingOrigin } from "../inference/predictor.js";
 import { type AvsModelConfig, modelConfigToJson } from "../models/model-config.js";
 import { frameDeviation, frameMean } from "../models/normalize-frames.js";
+import type { WeightFile } from "../weights/checkpoint.js";
 import type { ExportForm } from "./form.js";
 import type { Precision } from "./prepare.js";
-
-/** A file that weights came from, by name and content. */
-export interface SourceFile {
-  readonly file: string;
-  readonly sha256: string;
-}
 
 /** What is known of an exported model beside its graph. */
 export interface ModelDescription {
@@ -18,7 +13,7 @@ export interface ModelDescription {
   readonly form: ExportForm;
   readonly precision: Precision;
   /** The checkpoint and the encoders' files, by part. */
-  readonly sources: Readonly<Record<string, SourceFile>>;
+  readonly sources: Readonly<Record<string, WeightFile>>;
   /** What it was trained on, where the checkpoint says so. */
   readonly trainedOn?: TrainingOrigin | undefined;
 }

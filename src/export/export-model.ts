@@ -9,7 +9,8 @@ import { writeFilesAtomic } from "../node/files.js";
 import { lockBeside, withLock } from "../node/lock.js";
 import type { Progress } from "../progress.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
-import { type ModelDescription, modelDoc, modelMetadata, type SourceFile } from "./describe.js";
+import type { WeightFile } from "../weights/checkpoint.js";
+import { type ModelDescription, modelDoc, modelMetadata } from "./describe.js";
 import { externalData } from "./external-data.js";
 import { type ExportForm, valueDocs } from "./form.js";
 import { type Precision, prepareExport } from "./prepare.js";
@@ -62,13 +63,14 @@ async function exportLocked(options: ExportOptions): Promise<ExportedModel> {
   const { precision = "fp32", signal, onProgress } = options;
   const form: ExportForm = { clips: 1, frames: "u8", audio: "log-mel", ...options.form };
   onProgress?.({ stage: "reading weights", done: 0, total: 1 });
-  const source = await loadModel(options, diskFiles);
+  const checkpoint = await diskFiles.locate(options.checkpoint);
+  const source = await loadModel({ ...options, checkpoint }, diskFiles);
   await options.onModel?.(source.model.config);
   const description: ModelDescription = {
     config: source.model.config,
     form,
     precision,
-    ...(await originOf(options.checkpoint, source)),
+    ...(await originOf(checkpoint, source)),
   };
   signal?.throwIfAborted();
   onProgress?.({ stage: "merging weights", done: 0, total: 1 });
@@ -97,10 +99,13 @@ async function originOf(
   checkpoint: string,
   { files, trainedOn }: LoadedModel,
 ): Promise<Pick<ModelDescription, "sources" | "trainedOn">> {
-  const named = ({ file, sha256 }: SourceFile): SourceFile => ({ file: path.basename(file), sha256 });
+  const named = ({ file, sha256 }: WeightFile): WeightFile => ({ file: path.basename(file), sha256 });
   return {
     sources: {
-      checkpoint: named({ file: checkpoint, sha256: await diskFiles.sha256(checkpoint) }),
+      checkpoint: named({
+        file: checkpoint,
+        sha256: await diskFiles.sha256(checkpoint),
+      }),
       ...Object.fromEntries(Object.entries(files).map(([part, file]) => [part, named(file)])),
     },
     trainedOn,

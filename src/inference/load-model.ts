@@ -2,32 +2,27 @@
 import { CheckpointError } from "../errors.js";
 import { type AvsModel, buildAvsModel, partOf } from "../models/avs-model.js";
 import type { InferenceHints } from "../models/base-config.js";
-import { type AvsModelConfig, modelConfigFromJson, modelDifference } from "../models/model-config.js";
-import { systemKeys } from "../models/systems.js";
+import { type AvsModelConfig, modelDifference } from "../models/model-config.js";
 import { type StateDict, sizeOf } from "../tensor.js";
 import {
   type CheckpointHeader,
   type RunSummary,
-  readCheckpointHeader,
-  splitTensors,
   summarizeRun,
+  type WeightFile,
 } from "../weights/checkpoint.js";
-import { modelKeys } from "../weights/key-forms.js";
 import { closestLayoutNote } from "../weights/key-layouts.js";
 import { WeightStore } from "../weights/weight-store.js";
 import { inferModelConfig } from "./infer-config.js";
+import { completedEncoders, readModelCheckpoint } from "./model-checkpoint.js";
 import type { TrainingOrigin } from "./predictor.js";
-import { gatherWeights, type ModelFiles, type WeightFile, type WeightSources } from "./weight-sources.js";
-
-/** The encoders that a checkpoint leaves out, where they have moved since it was trained. */
-export type EncoderFiles = Pick<WeightSources, "visual" | "audio" | "pca">;
+import { type EncoderFiles, gatherWeights, type ModelFiles, type WeightSources } from "./weight-sources.js";
 
 /** Published encoders have 154 million values at most. */
 const maxRandomValues = 2 ** 28;
 
 /** What to load. */
 export interface LoadModelOptions {
-  /** A checkpoint of `avseg train`, or a published one of the whole state dict (torch or safetensors). */
+  /** The located file: a checkpoint of `avseg train`, or a published one of the whole state dict (torch or safetensors). */
   readonly checkpoint: string;
   /** The model, where a configuration names it. Default: what the checkpoint says or its shapes reveal. */
   readonly config?: AvsModelConfig | undefined;
@@ -67,23 +62,17 @@ async function readModel(
   { checkpoint, config: given, encoders = {}, hints, signal }: LoadModelOptions,
   modelFiles: ModelFiles,
 ): Promise<ReadModel> {
-  const { tensors: all, metadata } = await modelFiles.weights(checkpoint);
+  const { header, saved, parameters: tensors } = await readModelCheckpoint(checkpoint, modelFiles);
   signal?.throwIfAborted();
-  const header = readCheckpointHeader(metadata, checkpoint);
-  const saved = savedModel(metadata, checkpoint);
-  const { parameters } = splitTensors(all);
-  const tensors = saved ? parameters : modelKeys(parameters, { systems: systemKeys, file: checkpoint });
   const config = given ?? saved ?? inferred(tensors, checkpoint, hints);
   if (saved) requireSameModel(config, saved, checkpoint);
   const model = buildAvsModel(config);
   const frozen = header?.frozen ?? {};
   const sources: WeightSources = {
-    visual: encoders.visual ?? frozen.visual_encoder?.file ?? null,
-    audio: encoders.audio ?? frozen.audio_encoder?.file ?? null,
-    pca: encoders.pca ?? frozen["audio_encoder.pproc"]?.file ?? null,
-    whole: { file: checkpoint, tensors },
+    ...completedEncoders(encoders, frozen),
+    checkpoint: { file: checkpoint, tensors },
   };
-  requireComplete(model, tensors, sources, saved !== undefined);
+  requireComplete(model, { file: checkpoint, tensors, encoders: sources, seeded: saved !== undefined });
   const run = header && summarizeRun(header);
   const seed = run?.training.seed ?? 0;
   const { weights, files } = await gatherWeights(model, { sources, seed, modelFiles });
@@ -96,12 +85,6 @@ async function readModel(
   }
   signal?.throwIfAborted();
   return { model, weights, files, trainedOn: header && run && originOf(header, run) };
-}
-
-/** The model that a file written by avseg describes. */
-function savedModel(metadata: Readonly<Record<string, string>>, file: string): AvsModelConfig | undefined {
-  const own = metadata.format?.startsWith("avseg-") && metadata.model !== undefined;
-  return own && metadata.model !== undefined ? modelConfigFromJson(metadata.model, file) : undefined;
 }
 
 function originOf({ progress }: CheckpointHeader, run: RunSummary): TrainingOrigin {
@@ -139,11 +122,18 @@ export function requireSameModel(config: AvsModelConfig, saved: AvsModelConfig, 
  */
 function requireComplete(
   model: AvsModel,
-  tensors: StateDict,
-  { visual, audio, pca, whole }: WeightSources,
-  seeded: boolean,
+  {
+    file,
+    tensors,
+    encoders: { visual, audio, pca },
+    seeded,
+  }: {
+    readonly file: string;
+    readonly tensors: StateDict;
+    readonly encoders: EncoderFiles;
+    readonly seeded: boolean;
+  },
 ): void {
-  const file = whole?.file ?? "";
   const sources = { visual_encoder: visual, audio_encoder: audio, "audio_encoder.pproc": pca };
   const absent = model.specs.filter(({ key, unused }) => {
     const part = partOf(key, model.encoders);

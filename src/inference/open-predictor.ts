@@ -43,7 +43,8 @@ export async function openPredictor(
   options: OpenPredictorOptions,
   { files, startRuntime, embedder }: Platform,
 ): Promise<LoadedPredictor> {
-  const { checkpoint, config, signal, clipsPerRun } = options;
+  const { config, signal, clipsPerRun } = options;
+  const checkpoint = await files.locate(options.checkpoint);
   if ((await files.container(checkpoint)) === "onnx") {
     const onnx = readOnnx(await files.bytes(checkpoint), checkpoint);
     signal?.throwIfAborted();
@@ -54,7 +55,7 @@ export async function openPredictor(
       return predictor;
     });
   }
-  const { model, store, files: encoders, trainedOn } = await loadModel(options, files);
+  const { model, store, files: encoders, trainedOn } = await loadModel({ ...options, checkpoint }, files);
   return withRuntime(await startRuntime(), async (runtime) => {
     const embed = await embedder?.({ model, store, runtime });
     const predictor = await modelPredictor({ model, store, runtime, clipsPerRun, embed });

@@ -1,7 +1,7 @@
 /** The narrow waist between models and what uses them: clips in, logits out. */
 import type { AvsModelConfig } from "../models/model-config.js";
 import { asF32, sizeOf, type Tensor, type TensorOf } from "../tensor.js";
-import type { WeightFile } from "./weight-sources.js";
+import type { WeightFile } from "../weights/checkpoint.js";
 
 /** A batch of B clips of T steps, frames of all clips in one leading axis. */
 export interface ClipBatch {

@@ -2,24 +2,23 @@
 import { type AvsModel, type EncoderPart, partOf } from "../models/avs-model.js";
 import { initialState, type ParameterSpec } from "../nn/index.js";
 import type { StateDict, Tensor } from "../tensor.js";
+import type { WeightFile } from "../weights/checkpoint.js";
 import type { Container } from "../weights/detect.js";
 import { encoderKeys } from "../weights/key-forms.js";
 import { matchStateDict } from "../weights/state-dict.js";
 
-/** Where weights come from; a part without a file starts from the seed. */
-export interface WeightSources {
-  readonly visual?: string | null | undefined;
-  readonly audio?: string | null | undefined;
+/** The files of the encoders, by name, or (`F`) in another form. A part without a file is `null` or left out. */
+export interface EncoderFiles<F = string> {
+  readonly visual?: F | null | undefined;
+  readonly audio?: F | null | undefined;
   /** VGGish's PCA parameters. */
-  readonly pca?: string | null | undefined;
-  /** Weights of a whole model, or of any of its parts, that replace the others (fine-tuning, evaluation). */
-  readonly whole?: { readonly file: string; readonly tensors: StateDict } | undefined;
+  readonly pca?: F | null | undefined;
 }
 
-/** A file that weights came from. */
-export interface WeightFile {
-  readonly file: string;
-  readonly sha256: string;
+/** Where weights come from; a part without a file starts from the seed. */
+export interface WeightSources extends EncoderFiles {
+  /** Weights of a model, or of any of its parts, that replace the others (fine-tuning, evaluation). */
+  readonly checkpoint?: { readonly file: string; readonly tensors: StateDict } | undefined;
 }
 
 /**
@@ -27,6 +26,8 @@ export interface WeightFile {
  * lie: a disk, a server, memory. All functions throw `CheckpointError` for a file that is missing or damaged.
  */
 export interface ModelFiles {
+  /** The file's name for the functions below: where a file lies may have to be searched for. */
+  locate(name: string): Promise<string>;
   /** What kind of file it is, by how it begins. */
   container(name: string): Promise<Container>;
   /** The tensors and metadata of a weight file. */
@@ -76,17 +77,19 @@ export async function gatherWeights(
     ["audio_encoder", `${encoders.audio}.`, sources.audio],
     ["audio_encoder.pproc", `${encoders.audio}.pproc.`, sources.pca],
   ];
-  const whole = sources.whole?.tensors;
+  const { checkpoint } = sources;
   for (const [part, prefix, source] of parts) {
     const own = specs.filter((spec) => partOf(spec.key, encoders) === part);
-    // What the whole model's file holds anyway need not be there, nor be read.
-    if (!source || own.length === 0 || own.every((spec) => spec.unused || whole?.has(spec.key))) continue;
-    const { tensors } = await modelFiles.weights(source);
+    // What the checkpoint holds anyway need not be there, nor be read.
+    if (!source || own.length === 0 || own.every((spec) => spec.unused || checkpoint?.tensors.has(spec.key)))
+      continue;
+    const located = await modelFiles.locate(source);
+    const { tensors } = await modelFiles.weights(located);
     for (const [key, tensor] of encoderWeights(prefix, own, tensors, source)) weights.set(key, tensor);
-    files[part] = { file: source, sha256: await modelFiles.sha256(source) };
+    files[part] = { file: source, sha256: await modelFiles.sha256(located) };
   }
-  if (sources.whole) {
-    const { file, tensors } = sources.whole;
+  if (checkpoint) {
+    const { file, tensors } = checkpoint;
     const expected = specs.map((spec) => ({ ...spec, optional: true }));
     for (const [key, tensor] of matchStateDict(expected, tensors, { file })) weights.set(key, tensor);
   }

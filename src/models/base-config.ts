@@ -17,10 +17,13 @@ export const publishedFrameCount = { s4: 5, ms3: 5, avss: 10 } as const satisfie
 /** The class names of a binary model. */
 export const binaryClasses: readonly string[] = ["sounding object"];
 
+/** Side of the square frames in pixels where nothing else is published. */
+export const defaultImageSize = 224;
+
 /** Side of the square frames in pixels: four stages halve it five times. */
 export const imageSizeSchema = expecting("a multiple of 32, 32 to 4096", (e) =>
   z.number(e).int(e).min(32, e).max(4096, e).multipleOf(32, e),
-);
+).default(defaultImageSize);
 
 /** The keys that every model's configuration has. */
 export const baseShape = {
@@ -31,7 +34,7 @@ export const baseShape = {
   ),
   /** Steps per clip. */
   frameCount: integer(1, 1024),
-  imageSize: imageSizeSchema.default(224),
+  imageSize: imageSizeSchema,
   visual: visualSchema,
   audio: vggishSchema.prefault({}),
 };
@@ -124,7 +127,9 @@ export function inferBase(
     task,
     classes,
     frameCount: hints.frameCount ?? publishedFrameCount[task],
-    imageSize: hints.imageSize ?? (typeof imageSize === "number" ? imageSize : (imageSize?.[task] ?? 224)),
+    imageSize:
+      hints.imageSize ??
+      (typeof imageSize === "number" ? imageSize : (imageSize?.[task] ?? defaultImageSize)),
     visual,
     audio: audio.has("features.0.weight") ? inferVggish(audio) : vggishSchema.parse({}),
   };

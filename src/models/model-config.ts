@@ -11,6 +11,7 @@ import { type AvsModelConfig, avsModelSchema, systemOf } from "./systems.js";
 
 export {
   binaryClasses,
+  defaultImageSize,
   imageSizeSchema,
   type ModelConfigProblem,
   publishedFrameCount,

@@ -59,7 +59,7 @@ function infoOf(metadata: Metadata, file: string): CheckpointInfo {
   const config = configSchema.safeParse(header.config);
   if (config.success) {
     const { frozen, progress } = header;
-    return { config: config.data, model: modelConfigFromJson(header.model, file), frozen, progress };
+    return { config: config.data, model: modelConfigFromJson(header.model ?? "", file), frozen, progress };
   }
   throw new CheckpointError(`${file}: its config cannot be read`, {
     cause: config.error,

@@ -12,7 +12,7 @@ import { EmbeddingCache } from "../inference/node/embedding-cache.js";
 import { trainableKinds } from "../models/systems.js";
 import { acquireLock, type Lock, lockInside } from "../node/lock.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
-import type { FrozenSource } from "../weights/checkpoint.js";
+import type { WeightFile } from "../weights/checkpoint.js";
 import { type AvsTrainingModel, openTrainingModel } from "./avs-training.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { loadCheckpoint, readCheckpointInfo } from "./checkpoint.js";
@@ -192,8 +192,8 @@ function warnOfRandomEncoders(
 
 /** The weights that training stands on must be those that it started from. */
 function requireSameFiles(
-  saved: Readonly<Record<string, FrozenSource>>,
-  current: Readonly<Record<string, FrozenSource>>,
+  saved: Readonly<Record<string, WeightFile>>,
+  current: Readonly<Record<string, WeightFile>>,
   file: string,
 ): void {
   for (const part of new Set([...Object.keys(saved), ...Object.keys(current)])) {

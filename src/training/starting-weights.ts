@@ -1,12 +1,12 @@
 /** The weights that a training run begins with. */
 import type { Config } from "../config/schema.js";
+import { completedEncoders, readModelCheckpoint } from "../inference/model-checkpoint.js";
 import { diskFiles } from "../inference/node/model-files.js";
-import { gatherWeights } from "../inference/weight-sources.js";
+import { gatherWeights, type WeightSources } from "../inference/weight-sources.js";
 import { type AvsModel, partOf } from "../models/avs-model.js";
-import { systemKeys, systemOf } from "../models/systems.js";
+import { systemOf } from "../models/systems.js";
 import type { StateDict } from "../tensor.js";
-import { type FrozenSource, readCheckpointHeader, splitTensors } from "../weights/checkpoint.js";
-import { modelKeys } from "../weights/key-forms.js";
+import type { WeightFile } from "../weights/checkpoint.js";
 
 /**
  * Gathers them: encoders, then what `training.init` has, then the seed. A head for another number of classes is not
@@ -16,35 +16,28 @@ import { modelKeys } from "../weights/key-forms.js";
 export async function startingWeights(
   model: AvsModel,
   { model: { visual, audio }, training: { init, seed } }: Pick<Config, "model" | "training">,
-): Promise<{ weights: StateDict; frozen: Readonly<Record<string, FrozenSource>> }> {
+): Promise<{ weights: StateDict; frozen: Readonly<Record<string, WeightFile>> }> {
   const named = { visual: visual.weights, audio: audio.weights, pca: audio.pca };
-  const gather = (sources: Parameters<typeof gatherWeights>[1]["sources"]) =>
-    gatherWeights(model, { sources, seed, modelFiles: diskFiles });
+  const gather = (sources: WeightSources) => gatherWeights(model, { sources, seed, modelFiles: diskFiles });
   if (init === null) {
     const { weights, files } = await gather(named);
     return { weights, frozen: files };
   }
-  const { tensors: all, metadata } = await diskFiles.weights(init);
-  const header = readCheckpointHeader(metadata, init);
-  const { parameters } = splitTensors(all);
+  const file = await diskFiles.locate(init);
+  const { header, parameters } = await readModelCheckpoint(file, diskFiles);
   const { classifiers } = systemOf(model.config.kind).keys;
   const isClassifier = (key: string) => classifiers.some((prefix) => key.startsWith(`${prefix}.`));
   const shapes = new Map(model.specs.map(({ key, shape }) => [key, shape.join()]));
   const tensors = new Map(
-    [...(header ? parameters : modelKeys(parameters, { systems: systemKeys, file: init }))].filter(
-      ([key, { shape }]) => !isClassifier(key) || shapes.get(key) === shape.join(),
-    ),
+    [...parameters].filter(([key, { shape }]) => !isClassifier(key) || shapes.get(key) === shape.join()),
   );
   // A checkpoint of ours stands on encoders, which the configuration need not name again.
-  const inherited = header?.frozen ?? {};
   const { weights, files } = await gather({
-    visual: named.visual ?? inherited.visual_encoder?.file ?? null,
-    audio: named.audio ?? inherited.audio_encoder?.file ?? null,
-    pca: named.pca ?? inherited["audio_encoder.pproc"]?.file ?? null,
-    whole: { file: init, tensors },
+    ...completedEncoders(named, header?.frozen),
+    checkpoint: { file: init, tensors },
   });
-  const frozen: Record<string, FrozenSource> = { ...files };
-  const sha256 = await diskFiles.sha256(init);
+  const frozen: Record<string, WeightFile> = { ...files };
+  const sha256 = await diskFiles.sha256(file);
   for (const part of ["visual_encoder", "audio_encoder"]) {
     const own = model.specs.filter(({ key }) => partOf(key, model.encoders) === part);
     if (own.every(({ key }) => tensors.has(key))) frozen[part] = { file: init, sha256 };

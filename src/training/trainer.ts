@@ -14,7 +14,7 @@ import { ensureWritableDir, removeStale } from "../node/files.js";
 import { createOptimizer, type Optimizer } from "../optim/optimizers.js";
 import { scheduleFactor } from "../optim/schedule.js";
 import type { StateDict, Tensor } from "../tensor.js";
-import { type EpochRecord, type FrozenSource, type RunProgress, startOfRun } from "../weights/checkpoint.js";
+import { type EpochRecord, type RunProgress, startOfRun, type WeightFile } from "../weights/checkpoint.js";
 import { type Checkpoint, saveCheckpoint } from "./checkpoint.js";
 import { RunLog } from "./run-log.js";
 import type { StepResult } from "./step.js";
@@ -32,7 +32,7 @@ export interface TrainableModel {
   /** All weights by key; steps update the trained ones in place. */
   readonly weights: StateDict;
   /** Where frozen weights came from, by state-dict prefix. */
-  readonly frozen: Readonly<Record<string, FrozenSource>>;
+  readonly frozen: Readonly<Record<string, WeightFile>>;
   /** Keys of parameters and running statistics that change in `epoch`. */
   trainedKeys(epoch: number): readonly string[];
   /** Compiles the step for `clips` clips as it is in `epoch`. */

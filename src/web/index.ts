@@ -15,11 +15,12 @@
 // Models
 
 export type { ClipBatch, Predictor } from "../inference/predictor.js";
+export type { EncoderFiles } from "../inference/weight-sources.js";
 export type { InferenceHints } from "../models/base-config.js";
 export type { AvsModelConfig, Task } from "../models/model-config.js";
 export type { WebRuntimeOptions as RuntimeOptions } from "../runtime/web/web-runtime.js";
 export type { Model } from "../segment/model.js";
-export { type EncoderFiles, type OpenModelOptions, openModel } from "./open-model.js";
+export { type OpenModelOptions, openModel } from "./open-model.js";
 export type { DownloadOptions, DownloadProgress, WebFile } from "./web-file.js";
 
 // Segmentation

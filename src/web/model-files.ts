@@ -38,6 +38,7 @@ export function webFiles({ files, externalData, address, ...options }: WebFilesO
     });
   };
   return {
+    locate: async (name) => name,
     container: async (name) => detectContainer(blobSource(name, await given(name))),
     weights: async (name) => readStateDict(blobSource(name, await given(name)), { signal: options.signal }),
     bytes: async (name) => bytesOf(await given(name)),

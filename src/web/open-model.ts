@@ -1,18 +1,11 @@
 /** A model ready to segment with, in a browser. */
 import { type OpenPredictorOptions, openPredictor } from "../inference/open-predictor.js";
+import type { EncoderFiles } from "../inference/weight-sources.js";
 import { type WebRuntimeOptions, webRuntime } from "../runtime/web/web-runtime.js";
 import { type Model, segmentingModel } from "../segment/model.js";
 import { webFiles } from "./model-files.js";
 import { segmentVideo } from "./segment-video.js";
 import { type DownloadOptions, nameOf, type WebFile } from "./web-file.js";
-
-/** The frozen encoders that a checkpoint of `avseg train` leaves out. */
-export interface EncoderFiles {
-  readonly visual?: WebFile | undefined;
-  readonly audio?: WebFile | undefined;
-  /** VGGish's PCA parameters. */
-  readonly pca?: WebFile | undefined;
-}
 
 /** Which model to open and how to run it. */
 export interface OpenModelOptions
@@ -26,7 +19,7 @@ export interface OpenModelOptions
   /** The `.data` file of an ONNX file with external data. Default: it is fetched from beside the ONNX file. */
   readonly externalData?: WebFile | undefined;
   /** The encoders that the checkpoint leaves out. */
-  readonly encoders?: EncoderFiles | undefined;
+  readonly encoders?: EncoderFiles<WebFile> | undefined;
   /** Execution provider, threads, and where the runtime's files lie. */
   readonly runtime?: WebRuntimeOptions | undefined;
 }
@@ -42,7 +35,7 @@ export async function openModel(options: OpenModelOptions): Promise<Model<WebFil
   const named = Object.fromEntries(
     (["visual", "audio", "pca"] as const).flatMap((part) => {
       const file = encoders[part];
-      if (file === undefined) return [];
+      if (file === undefined || file === null) return [];
       // Files with equal names are distinguished by their part.
       const fallback = `${part} encoder`;
       const own = files.has(nameOf(file, fallback)) ? fallback : nameOf(file, fallback);

@@ -11,10 +11,9 @@ import * as z from "zod";
 import { CheckpointError } from "../errors.js";
 import type { StateDict, Tensor } from "../tensor.js";
 
-/** The weight file that a frozen part was loaded from. */
-const frozenSchema = z.strictObject({ file: z.string(), sha256: z.string() });
-/** One file of frozen weights and its content's hash. */
-export type FrozenSource = z.infer<typeof frozenSchema>;
+const weightFileSchema = z.strictObject({ file: z.string(), sha256: z.string() }).readonly();
+/** A file that weights came from, and the hash of its content. */
+export type WeightFile = z.infer<typeof weightFileSchema>;
 
 const epochSchema = z.strictObject({
   /** Counted from 0. */
@@ -60,11 +59,11 @@ export const startOfRun: RunProgress = {
 /** What a checkpoint says about itself. */
 export interface CheckpointHeader {
   /** The model's configuration, as JSON. */
-  readonly model: string;
+  readonly model?: string | undefined;
   /** The run's configuration. */
   readonly config: unknown;
   /** Where frozen weights came from, by state-dict prefix (`visual_encoder`, `audio_encoder`). */
-  readonly frozen: Readonly<Record<string, FrozenSource>>;
+  readonly frozen: Readonly<Record<string, WeightFile>>;
   readonly progress: RunProgress;
 }
 
@@ -90,7 +89,10 @@ export function packCheckpoint({
   config,
   frozen,
   progress,
-}: CheckpointHeader & CheckpointTensors): { tensors: StateDict; metadata: Metadata } {
+}: CheckpointHeader & CheckpointTensors & { readonly model: string }): {
+  tensors: StateDict;
+  metadata: Metadata;
+} {
   const tensors = new Map<string, Tensor>(parameters);
   for (const [key, tensor] of optimizer ?? []) tensors.set(`${optimizerPrefix}${key}`, tensor);
   return {
@@ -136,9 +138,9 @@ export function readCheckpointHeader(metadata: Metadata, file: string): Checkpoi
     }
   };
   return {
-    model: metadata.model ?? "",
+    model: metadata.model,
     config: part("config", z.unknown(), undefined),
-    frozen: part("frozen", z.record(z.string(), frozenSchema), {}),
+    frozen: part("frozen", z.record(z.string(), weightFileSchema), {}),
     progress: part("progress", progressSchema, startOfRun),
   };
 }

@@ -1,4 +1,5 @@
 /** Converts raw videos to AVSBench's layout, as published: frames, 16 kHz sound, log-mels. */
+
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { AvsegError, DatasetError, OutputError } from "../../errors.js";
@@ -8,6 +9,7 @@ import { probeVideo } from "../../media/node/probe-video.js";
 import { readFrames, readMonoSound } from "../../media/node/read-video.js";
 import type { StepFrame, VideoInfo } from "../../media/video.js";
 import { encodeWav, readWav, toMono } from "../../media/wav.js";
+import { defaultImageSize } from "../../models/base-config.js";
 import { writeFileAtomic } from "../../node/files.js";
 import { lockBeside, withLock } from "../../node/lock.js";
 import type { Task } from "../clip.js";
@@ -163,7 +165,7 @@ async function prepareClip(
   folder: string,
   clip: ClipFiles,
   video: string,
-  { task, imageSize = 224, signal }: PrepareOptions,
+  { task, imageSize = defaultImageSize, signal }: PrepareOptions,
 ): Promise<void> {
   const cancel = { signal };
   const info = await probeVideo(video, cancel);

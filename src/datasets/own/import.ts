@@ -7,9 +7,11 @@
  * Masks have the video's displayed size. They are 255 where something sounds and 0 elsewhere; for AVSS they hold the
  * number of the class that sounds, or its colour. Videos may lie in subfolders; for S4 the subfolder is the category.
  */
+
 import { readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { DatasetError, OutputError } from "../../errors.js";
+import { defaultImageSize } from "../../models/base-config.js";
 import { lockBeside, withLock } from "../../node/lock.js";
 import { filesOf, layouts } from "../avsbench/layout.js";
 import { type ClipRow, writeTables } from "../avsbench/write-tables.js";
@@ -97,7 +99,7 @@ async function requireEmpty(folder: string): Promise<void> {
 }
 
 async function importInto(folder: string, options: ImportOptions): Promise<ImportedDataset> {
-  const { task, signal, imageSize = 224, onProgress, classes = [] } = options;
+  const { task, signal, imageSize = defaultImageSize, onProgress, classes = [] } = options;
   const source = await scanFolder(options.source, signal);
   const windows = source.videos.flatMap((video) => cutWindows(video, task));
   if (windows.length === 0) {

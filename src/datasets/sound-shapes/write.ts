@@ -1,4 +1,5 @@
 /** Writes SoundShapes to disk in AVSBench's layout, so that it is read by the same code as AVSBench. */
+
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import * as z from "zod";
@@ -6,6 +7,7 @@ import { OutputError } from "../../errors.js";
 import { encodeFrame, encodePng } from "../../media/node/image-file.js";
 import { labelPicture } from "../../media/painting.js";
 import { encodeWav } from "../../media/wav.js";
+import { defaultImageSize } from "../../models/base-config.js";
 import { writeFileAtomic } from "../../node/files.js";
 import { lockBeside, withLock } from "../../node/lock.js";
 import { asOutputError } from "../../node/system-error.js";
@@ -88,7 +90,7 @@ interface Plan {
 
 function planOf({ task, root, counts, ...options }: WriteOptions): Plan {
   const folder = path.join(root, layouts[task].folder);
-  const { imageSize = 224, seed = 123, clipsAsVideo = 0 } = options;
+  const { imageSize = defaultImageSize, seed = 123, clipsAsVideo = 0 } = options;
   const settings = {
     generator: "SoundShapes",
     version: generatorVersion,
@@ -139,7 +141,7 @@ export function clipName(spec: ClipSpec): string {
   return `shapes_${spec.split}_${String(spec.index).padStart(5, "0")}`;
 }
 
-function checkOptions({ task, counts, imageSize = 224, clipsAsVideo = 0 }: WriteOptions): void {
+function checkOptions({ task, counts, imageSize = defaultImageSize, clipsAsVideo = 0 }: WriteOptions): void {
   if (!Number.isInteger(imageSize) || imageSize < 32 || imageSize > 1024) {
     throw new RangeError(`sound shapes: expected an image size of 32 to 1024 pixels, got ${imageSize}`);
   }

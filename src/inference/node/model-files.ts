@@ -13,11 +13,12 @@ import type { ModelFiles } from "../weight-sources.js";
 
 /** Files on disk by path, shipped files by their path in the package, public weights by name. */
 export const diskFiles: ModelFiles = {
-  container: async (name) => withFileSource(await findWeightFile(name), detectContainer),
-  weights: async (name) => loadStateDict(await findWeightFile(name)),
-  bytes: async (name) => readBytes(await findWeightFile(name)),
+  locate: findWeightFile,
+  container: (file) => withFileSource(file, detectContainer),
+  weights: loadStateDict,
+  bytes: readBytes,
   bytesBeside: async (name, of) => {
-    const beside = path.join(path.dirname(await findWeightFile(of)), name);
+    const beside = path.join(path.dirname(of), name);
     return readBytes(beside).catch((cause: unknown) => {
       throw new CheckpointError(`${beside}: cannot be read, and holds the weights of ${of}`, {
         cause,
@@ -25,7 +26,7 @@ export const diskFiles: ModelFiles = {
       });
     });
   },
-  sha256: async (name) => hashFile(await findWeightFile(name)),
+  sha256: hashFile,
 };
 
 async function readBytes(file: string): Promise<Uint8Array<ArrayBuffer>> {

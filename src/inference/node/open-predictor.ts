@@ -5,7 +5,7 @@ import { type OpenPredictorOptions as OpenOptions, openPredictor as openOn } fro
 import type { LoadedPredictor } from "../predictor.js";
 import { AudioEmbedder } from "./audio-embedder.js";
 import type { EmbeddingCache } from "./embedding-cache.js";
-import { diskFiles, findWeightFile } from "./model-files.js";
+import { diskFiles } from "./model-files.js";
 
 /** Which model to open and how to run it. */
 export interface OpenPredictorOptions extends OpenOptions {
@@ -17,18 +17,15 @@ export interface OpenPredictorOptions extends OpenOptions {
 /** Opens a model file with a runtime of its own; see `openPredictor` in `inference/open-predictor.ts`. */
 export async function openPredictor(options: OpenPredictorOptions): Promise<LoadedPredictor> {
   const { embeddings } = options;
-  return openOn(
-    { ...options, checkpoint: await findWeightFile(options.checkpoint) },
-    {
-      files: diskFiles,
-      startRuntime: () => nodeRuntime(options.runtime),
-      embedder:
-        embeddings &&
-        (async (parts) => {
-          const embedder = new AudioEmbedder({ ...parts, cache: embeddings });
-          await embedder.open();
-          return (logMel) => embedder.embed(logMel);
-        }),
-    },
-  );
+  return openOn(options, {
+    files: diskFiles,
+    startRuntime: () => nodeRuntime(options.runtime),
+    embedder:
+      embeddings &&
+      (async (parts) => {
+        const embedder = new AudioEmbedder({ ...parts, cache: embeddings });
+        await embedder.open();
+        return (logMel) => embedder.embed(logMel);
+      }),
+  });
 }
