@@ -2,9 +2,10 @@
 
 import path from "node:path";
 import { Command, Option } from "commander";
+import { cacheDir } from "../node/cache-dir.js";
 import { ownOrShipped } from "../node/paths.js";
 import type { Progress as ByteProgress } from "../progress.js";
-import { cacheDir, type PulledWeights, pullWeights } from "../weights/hub/cache.js";
+import { type PulledWeights, pullWeights } from "../weights/hub/cache.js";
 import { PRETRAINED } from "../weights/hub/registry.js";
 import { convertWeights } from "../weights/node/convert.js";
 import { loadListing } from "../weights/node/load.js";

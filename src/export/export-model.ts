@@ -8,10 +8,10 @@ import type { AvsModelConfig } from "../models/model-config.js";
 import { writeFilesAtomic } from "../node/files.js";
 import { lockBeside, withLock } from "../node/lock.js";
 import type { Progress } from "../progress.js";
+import { externalData, filePieces } from "../runtime/external-data.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import type { WeightFile } from "../weights/checkpoint.js";
 import { type ModelDescription, modelDoc, modelMetadata } from "./describe.js";
-import { externalData } from "./external-data.js";
 import { type ExportForm, valueDocs } from "./form.js";
 import { type Precision, prepareExport } from "./prepare.js";
 import type { StoredGraph } from "./stored-graph.js";
@@ -117,7 +117,12 @@ async function writeModel(
   texts: Omit<SerializeOptions, "parameter">,
   { out, externalData: apart, signal, onProgress }: ExportOptions,
 ): Promise<ExportedModel["files"]> {
-  const external = apart ? externalData(stored, `${path.basename(out)}.data`) : undefined;
+  const external = apart
+    ? externalData(
+        { parameters: stored.graph.parameters, weights: stored.weights },
+        `${path.basename(out)}.data`,
+      )
+    : undefined;
   const inside: SerializeOptions["parameter"] = ({ name }) => {
     const data = stored.weights.get(name);
     if (data === undefined) throw new Error(`export: "${name}" has no data`);
@@ -137,7 +142,7 @@ async function writeModel(
   }
   // The weights first: a model is never there without them.
   const files = [
-    ...(external ? [{ target: `${out}.data`, data: counted(external.pieces()) }] : []),
+    ...(external ? [{ target: `${out}.data`, data: counted(filePieces(external.pieces)) }] : []),
     { target: out, data: counted(pieces) },
   ];
   await writeFilesAtomic(files, signal === undefined ? {} : { signal });

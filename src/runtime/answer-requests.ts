@@ -3,8 +3,9 @@ import type { InferenceSession, InferenceSessionFactory, TensorConstructor } fro
 import { serializeError } from "../serialize-error.js";
 import type { Tensor } from "../tensor.js";
 import { discard } from "./discard.js";
+import type { Piece } from "./external-data.js";
 import { fromOrt, toOrt } from "./ort-tensors.js";
-import type { WorkerReply, WorkerRequest } from "./protocol.js";
+import type { WorkerReply, WorkerRequest, WorkerTask } from "./protocol.js";
 
 /** The parts of `onnxruntime-node` or `onnxruntime-web` that are used. */
 export interface Ort {
@@ -12,17 +13,42 @@ export interface Ort {
   readonly Tensor: TensorConstructor;
 }
 
+/** A model to make a session of, and the weights that it does not hold itself. */
+export type CreateRequest = Extract<WorkerTask, { kind: "create" }>;
+
+/** Makes a session of a model in memory, and frees its weights. */
+export async function sessionFromMemory(
+  { InferenceSession: sessions }: Pick<Ort, "InferenceSession">,
+  { model, weightFiles }: CreateRequest,
+  options: InferenceSession.SessionOptions,
+): Promise<InferenceSession> {
+  const externalData = weightFiles.map(({ path, pieces }) => ({ path, data: joined(pieces) }));
+  const session = await sessions.create(model, { ...options, externalData });
+  discard(externalData.map(({ data }) => data.buffer));
+  return session;
+}
+
+/** The bytes of a file; without a copy where it is one piece. */
+function joined(pieces: readonly Piece[]): Uint8Array<ArrayBuffer> {
+  const [first, ...rest] = pieces;
+  if (first !== undefined && rest.length === 0 && first.offset === 0) return first.data;
+  const bytes = new Uint8Array(pieces.reduce((n, { offset, data }) => Math.max(n, offset + data.length), 0));
+  for (const { offset, data } of pieces) bytes.set(data, offset);
+  discard(pieces.map(({ data }) => data.buffer));
+  return bytes;
+}
+
 /** Options of `answerRequests`. */
 export interface AnswerOptions {
   readonly ort: Ort;
-  readonly session: InferenceSession.SessionOptions;
+  readonly create: (request: CreateRequest) => Promise<InferenceSession>;
   readonly post: (reply: WorkerReply, transfer: ArrayBuffer[]) => void;
 }
 
 /** Makes a handler of requests. It answers them one at a time, in the order of their arrival. */
 export function answerRequests({
   ort,
-  session: options,
+  create,
   post,
 }: AnswerOptions): (request: WorkerRequest) => Promise<void> {
   const sessions = new Map<number, InferenceSession>();
@@ -30,15 +56,7 @@ export function answerRequests({
 
   async function handle(request: WorkerRequest): Promise<Omit<WorkerReply, "call">> {
     if (request.kind === "create") {
-      const session = await ort.InferenceSession.create(request.model, {
-        ...options,
-        externalData: request.external.map(({ path, data }) => ({
-          path,
-          data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
-        })),
-      });
-      discard(request.external.map(({ data }) => data.buffer));
-      sessions.set(nextSession, session);
+      sessions.set(nextSession, await create(request));
       return { session: nextSession++ };
     }
     const session = sessions.get(request.session);

@@ -1,13 +1,17 @@
 /** Messages between a runtime and its worker thread. */
 import type { SerializedError } from "../serialize-error.js";
 import type { Tensor } from "../tensor.js";
+import type { Piece } from "./external-data.js";
 import type { Tensors } from "./runtime.js";
 
-/** The data of a parameter, by the location that the model names. */
-export interface ExternalData {
+/** The content of a file that the model names as the place of parameters; there are zeros between the pieces. */
+export interface WeightFile {
   readonly path: string;
-  readonly data: ArrayBufferView<ArrayBuffer>;
+  readonly pieces: readonly Piece[];
 }
+
+/** Weights of fewer bytes are passed in memory, also to a worker that maps files. */
+export const minMappedBytes = 32 * 2 ** 20;
 
 /** A request to the worker; its reply has the same `call`. */
 export type WorkerRequest = { readonly call: number } & WorkerTask;
@@ -17,7 +21,7 @@ export type WorkerTask =
   | {
       readonly kind: "create";
       readonly model: Uint8Array<ArrayBuffer>;
-      readonly external: readonly ExternalData[];
+      readonly weightFiles: readonly WeightFile[];
       readonly name: string;
     }
   | {

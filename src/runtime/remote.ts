@@ -7,7 +7,14 @@ import { serializeOnnx } from "../graph/index.js";
 import type { OnnxValue } from "../graph/onnx/read.js";
 import { deserializeError } from "../serialize-error.js";
 import { describe, type Tensor } from "../tensor.js";
-import type { ExternalData, WorkerReply, WorkerRequest, WorkerTask } from "./protocol.js";
+import { externalData } from "./external-data.js";
+import {
+  minMappedBytes,
+  type WeightFile,
+  type WorkerReply,
+  type WorkerRequest,
+  type WorkerTask,
+} from "./protocol.js";
 import {
   type ModelSource,
   OwnedWeights,
@@ -41,10 +48,17 @@ interface Pending {
 }
 type Send = (request: WorkerTask, transfer?: ArrayBuffer[]) => Promise<WorkerReply>;
 
+/** How a worker differs from others. */
+export interface RemoteOptions {
+  /** The worker maps large files of weights into memory. Default: `false`. */
+  readonly mapsFiles?: boolean | undefined;
+}
+
 /** Makes a runtime over a worker that answers requests; `connect` starts the worker. */
 export function remoteRuntime(
   provider: Provider,
   connect: (listener: WorkerListener) => WorkerPort,
+  { mapsFiles = false }: RemoteOptions = {},
 ): Runtime {
   const pending = new Map<number, Pending>();
   let failure: Error | undefined;
@@ -80,7 +94,7 @@ export function remoteRuntime(
     provider,
     // ONNX Runtime has them for processors, natively and in WASM; its WebGPU kernels lack FusedMatMul.
     supports: { contrib: provider !== "webgpu" },
-    createSession: (source) => openSession(send, source),
+    createSession: (source) => openSession(send, source, mapsFiles),
     close: async () => {
       failure ??= new Error("runtime: the runtime is closed");
       await port.end();
@@ -107,15 +121,20 @@ function requestError(provider: Provider, request: WorkerTask, cause: Error): Er
   });
 }
 
-async function openSession(send: Send, source: SessionSource | ModelSource): Promise<Session> {
+async function openSession(
+  send: Send,
+  source: SessionSource | ModelSource,
+  mapsFiles: boolean,
+): Promise<Session> {
   const { name = "graph" } = source;
-  const { model, external, inputs, outputs } = "onnx" in source ? fromModel(source) : fromGraph(source, name);
+  const { model, weightFiles, inputs, outputs } =
+    "onnx" in source ? fromModel(source) : fromGraph(source, name, mapsFiles);
   // Bytes that were made here are transferred; those of the caller are copied.
   const transfer = "onnx" in source ? [] : [model.buffer];
   if ("onnx" in source || source.weights instanceof OwnedWeights) {
-    transfer.push(...new Set(external.map(({ data }) => data.buffer)));
+    transfer.push(...new Set(weightFiles.flatMap(({ pieces }) => pieces.map(({ data }) => data.buffer))));
   }
-  const { session = 0 } = await send({ kind: "create", model, external, name }, transfer);
+  const { session = 0 } = await send({ kind: "create", model, weightFiles, name }, transfer);
   const all = outputs.map((o) => o.name);
   return {
     run: async (feeds, fetches = all) => {
@@ -138,18 +157,30 @@ async function openSession(send: Send, source: SessionSource | ModelSource): Pro
 
 interface Prepared {
   readonly model: Uint8Array<ArrayBuffer>;
-  readonly external: readonly ExternalData[];
+  readonly weightFiles: readonly WeightFile[];
   readonly inputs: readonly OnnxValue[];
   readonly outputs: readonly OnnxValue[];
 }
 
 function fromModel({ onnx: { bytes, inputs, outputs }, weightFiles = new Map() }: ModelSource): Prepared {
-  const external = [...weightFiles].map(([path, data]) => ({ path, data }));
-  return { model: bytes, external, inputs, outputs };
+  const files = [...weightFiles].map(([path, data]) => ({ path, pieces: [{ offset: 0, data }] }));
+  return { model: bytes, weightFiles: files, inputs, outputs };
 }
 
-function fromGraph({ graph, weights }: SessionSource, name: string): Prepared {
+/**
+ * Large weights are laid out as one file, which a worker in Node maps into memory. Small ones, and all in browsers, are
+ * files of their own, which are passed without a copy.
+ */
+function fromGraph({ graph, weights }: SessionSource, name: string, mapsFiles: boolean): Prepared {
   const needed = weightsOf(graph, weights instanceof OwnedWeights ? weights.tensors : weights);
+  const { inputs, outputs, parameters } = graph;
+  const bytes = [...needed.values()].reduce((n, { data }) => n + data.byteLength, 0);
+  if (mapsFiles && bytes >= minMappedBytes) {
+    const path = "weights";
+    const { at, pieces } = externalData({ parameters, weights: needed }, path);
+    const model = serializeOnnx(graph, { name, parameter: at });
+    return { model, weightFiles: [{ path, pieces }], inputs, outputs };
+  }
   const model = serializeOnnx(graph, {
     name,
     parameter: ({ name: key }) => {
@@ -157,6 +188,9 @@ function fromGraph({ graph, weights }: SessionSource, name: string): Prepared {
       return { location: key, offset: 0, length };
     },
   });
-  const external = [...needed].map(([path, tensor]) => ({ path, data: tensor.data }));
-  return { model, external, inputs: graph.inputs, outputs: graph.outputs };
+  const weightFiles = [...needed].map(([path, { data }]): WeightFile => {
+    const { buffer, byteOffset, byteLength } = data;
+    return { path, pieces: [{ offset: 0, data: new Uint8Array(buffer, byteOffset, byteLength) }] };
+  });
+  return { model, weightFiles, inputs, outputs };
 }

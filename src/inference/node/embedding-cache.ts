@@ -2,8 +2,8 @@
 import { createHash } from "node:crypto";
 import { access, readFile } from "node:fs/promises";
 import path from "node:path";
+import { cacheDir } from "../../node/cache-dir.js";
 import { writeFileAtomic } from "../../node/files.js";
-import { cacheDir } from "../../weights/hub/cache.js";
 
 const digestBytes = 32;
 

@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
+import { readdir, writeFile } from "node:fs/promises";
+import path from "node:path";
 import test from "node:test";
+import { tempDir } from "../../../test/temp-dir.js";
 import { OutOfMemoryError } from "../../errors.js";
-import { emitOnnx, expand, input, mean } from "../../graph/index.js";
-import { f32 } from "../../tensor.js";
+import { add, emitOnnx, expand, input, matmul, mean, parameter } from "../../graph/index.js";
+import { f32, full } from "../../tensor.js";
+import { minMappedBytes } from "../protocol.js";
 import { nodeRuntime } from "./node-runtime.js";
 
 test("an allocation that fails inside ONNX Runtime is an OutOfMemoryError with a hint", async (t) => {
@@ -15,4 +19,41 @@ test("an allocation that fails inside ONNX Runtime is an OutOfMemoryError with a
     assert.equal(error.hint, "Process fewer clips at a time, or free memory.");
     return true;
   });
+});
+
+test("large weights are mapped from a file that is gone afterwards; without a place for it they stay in memory", async (t) => {
+  const { AVSEG_CACHE: before } = process.env;
+  t.after(() => {
+    if (before === undefined) delete process.env.AVSEG_CACHE;
+    else process.env.AVSEG_CACHE = before;
+  });
+  const dir = await tempDir(t);
+  const file = path.join(dir, "a file");
+  await writeFile(file, "");
+  const rows = 1000;
+  const columns = Math.ceil(minMappedBytes / 4 / rows);
+  const shapes = { w: [rows, columns], b: [columns] };
+  const y = add(matmul(input("x", [1, rows]), parameter("w", shapes.w)), parameter("b", shapes.b));
+  const w = full(shapes.w, 0);
+  for (let i = 0; i < rows; i++) w.data[i * columns + (i % 7)] = i;
+  const b = f32(
+    Float32Array.from({ length: columns }, (_, i) => i / 2),
+    shapes.b,
+  );
+  const expected = Float64Array.from(b.data);
+  for (let i = 0; i < rows; i++) expected[i % 7] = (expected[i % 7] ?? Number.NaN) + i;
+  for (const place of [dir, file]) {
+    process.env.AVSEG_CACHE = place;
+    const runtime = nodeRuntime({ threads: 1 });
+    t.after(() => runtime.close());
+    const weights = new Map([
+      ["w", w],
+      ["b", b],
+    ]);
+    const session = await runtime.createSession({ graph: emitOnnx({ y }), weights });
+    const result = await session.run({ x: full([1, rows], 1) });
+    assert.deepEqual(Float64Array.from(result.y?.data ?? [], Number), expected, place);
+    assert.equal(w.data.length, rows * columns, "weights that are lent stay");
+  }
+  assert.deepEqual(await readdir(path.join(dir, "sessions")), []);
 });

@@ -10,7 +10,9 @@ export function nodeRuntime(options: RuntimeOptions = {}): Runtime {
   const provider = options.provider ?? "cpu";
   const threads = options.threads ?? availableParallelism();
   const url = new URL("./worker.js", import.meta.url);
-  return remoteRuntime(provider, (listener) =>
-    startThread<WorkerRequest, WorkerReply>("runtime", url, { provider, threads }, listener),
+  return remoteRuntime(
+    provider,
+    (listener) => startThread<WorkerRequest, WorkerReply>("runtime", url, { provider, threads }, listener),
+    { mapsFiles: true },
   );
 }

@@ -2,14 +2,17 @@
 import { parentPort, workerData } from "node:worker_threads";
 import * as ort from "onnxruntime-node";
 import { serveThread } from "../../node/thread.js";
-import { answerRequests } from "../answer-requests.js";
+import { answerRequests, sessionFromMemory } from "../answer-requests.js";
 import { sessionOptions } from "../ort-tensors.js";
+import { mappedSession } from "./mapped-session.js";
 
 const { provider, threads }: { provider: "cpu" | "webgpu"; threads: number } = workerData;
+const options = sessionOptions(provider, threads);
 serveThread(
   answerRequests({
     ort,
-    session: sessionOptions(provider, threads),
+    create: async (request) =>
+      (await mappedSession(request, options)) ?? sessionFromMemory(ort, request, options),
     post: (reply, transfer) => parentPort?.postMessage(reply, transfer),
   }),
 );

@@ -1,6 +1,6 @@
 /** The worker that owns onnxruntime-web's sessions. Its first message has the options; the others are requests. */
 import { type SerializedError, serializeError } from "../../serialize-error.js";
-import { answerRequests } from "../answer-requests.js";
+import { answerRequests, sessionFromMemory } from "../answer-requests.js";
 import { sessionOptions } from "../ort-tensors.js";
 import type { WorkerRequest } from "../protocol.js";
 
@@ -25,12 +25,13 @@ async function start({ provider, threads, wasmFolder }: WebWorkerStart): Promise
     : import("onnxruntime-web/wasm"));
   ort.env.wasm.numThreads = threads;
   if (wasmFolder !== undefined) ort.env.wasm.wasmPaths = wasmFolder;
+  const options = {
+    ...sessionOptions(provider, threads),
+    executionProviders: provider === "webgpu" ? ["webgpu", "wasm"] : ["wasm"],
+  };
   return answerRequests({
     ort,
-    session: {
-      ...sessionOptions(provider, threads),
-      executionProviders: provider === "webgpu" ? ["webgpu", "wasm"] : ["wasm"],
-    },
+    create: (request) => sessionFromMemory(ort, request, options),
     post: (reply, transfer) => postMessage(reply, { transfer }),
   });
 }

@@ -9,12 +9,13 @@ import path from "node:path";
 import test, { type TestContext } from "node:test";
 import { tempDir } from "../../../test/temp-dir.js";
 import { CheckpointError, ConfigError, LockedError, OutputError } from "../../errors.js";
+import { cacheDir } from "../../node/cache-dir.js";
 import { temporaryPath } from "../../node/files.js";
 import { lockBeside, withLock } from "../../node/lock.js";
 import type { Progress } from "../../progress.js";
 import { full, type Shape, type Tensor } from "../../tensor.js";
 import { encodeSafetensors } from "../safetensors.js";
-import { cacheDir, cachedWeights, pullWeights } from "./cache.js";
+import { cachedWeights, pullWeights } from "./cache.js";
 
 /** A weight file with tensors of these shapes. */
 function weightFile(shapes: readonly Shape[]): Buffer {

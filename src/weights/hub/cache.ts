@@ -1,9 +1,9 @@
 /** Public encoder weights, in a cache folder that all projects of a user share. */
 import { access, readFile, rename, stat } from "node:fs/promises";
-import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { CheckpointError } from "../../errors.js";
+import { cacheDir } from "../../node/cache-dir.js";
 import { removeStale, writeFileAtomic } from "../../node/files.js";
 import { lockBeside, withLock } from "../../node/lock.js";
 import { asOutputError } from "../../node/system-error.js";
@@ -12,14 +12,6 @@ import { hashFile } from "../node/hash-file.js";
 import { listWeights, type WeightListing } from "../state-dict.js";
 import { type DownloadOptions, discardPart, downloadToPart, forgetPartState } from "./download.js";
 import { type PretrainedWeights, pretrainedWeights } from "./registry.js";
-
-/** The shared cache folder: `AVSEG_CACHE`, else `avseg` below `XDG_CACHE_HOME`, else `~/.cache/avseg`. */
-export function cacheDir(env: Readonly<Record<string, string | undefined>> = process.env): string {
-  if (env.AVSEG_CACHE) return path.resolve(env.AVSEG_CACHE);
-  // The XDG rules say that a relative path there is to be ignored.
-  const base = env.XDG_CACHE_HOME && path.isAbsolute(env.XDG_CACHE_HOME) ? env.XDG_CACHE_HOME : undefined;
-  return path.join(base ?? path.join(os.homedir(), ".cache"), "avseg");
-}
 
 /** Options of `pullWeights`. */
 export interface PullOptions extends DownloadOptions {

@@ -1,0 +1,69 @@
+/**
+ * Sessions whose weights lie in a file that is mapped into memory. The memory of weights that ONNX Runtime repacks is
+ * then free at once, where weights in memory would exist up to three times while a session is made.
+ */
+import { mkdir, open, rm } from "node:fs/promises";
+import path from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { InferenceSession } from "onnxruntime-node";
+import { cacheDir } from "../../node/cache-dir.js";
+import { removeStale, temporaryPath } from "../../node/files.js";
+import type { CreateRequest } from "../answer-requests.js";
+import { discard } from "../discard.js";
+import { minMappedBytes, type WeightFile } from "../protocol.js";
+
+/**
+ * Writes the weights of a model to a temporary file and makes a session that maps it; the file is removed at once, and
+ * its content lives as long as the session. `undefined` where the weights are few, or the file cannot be written.
+ */
+export async function mappedSession(
+  { model, weightFiles }: CreateRequest,
+  options: InferenceSession.SessionOptions,
+): Promise<InferenceSession | undefined> {
+  const pieces = weightFiles.flatMap((file) => file.pieces);
+  if (pieces.reduce((n, { data }) => n + data.length, 0) < minMappedBytes) return undefined;
+  const folder = await writeWeights(weightFiles);
+  if (folder === undefined) return undefined;
+  discard(pieces.map(({ data }) => data.buffer));
+  await setTimeout(0); // the memory is free once the event loop has closed the ports
+  try {
+    const extra = { session: { model_external_initializers_file_folder_path: folder } };
+    return await InferenceSession.create(model, { ...options, extra });
+  } finally {
+    await remove(folder);
+  }
+}
+
+/** Writes files of weights into a new folder; `undefined` where that is impossible, e.g. on a full disk. */
+async function writeWeights(files: readonly WeightFile[]): Promise<string | undefined> {
+  const parent = path.join(cacheDir(), "sessions");
+  const folder = temporaryPath(parent);
+  try {
+    await mkdir(folder, { recursive: true });
+    await removeStale(parent);
+    for (const file of files) await writeWeightFile(path.join(folder, file.path), file);
+    return folder;
+  } catch {
+    await remove(folder);
+    return undefined;
+  }
+}
+
+async function writeWeightFile(target: string, { pieces }: WeightFile): Promise<void> {
+  const handle = await open(target, "wx");
+  try {
+    for (const { offset, data } of pieces) {
+      for (let done = 0; done < data.length; ) {
+        const length = Math.min(1 << 28, data.length - done); // one call writes 2 GiB at most
+        done += (await handle.write(data, done, length, offset + done)).bytesWritten;
+      }
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Removes a folder. Windows keeps files that are mapped; those are removed with the stale ones of a later session. */
+async function remove(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true }).catch(() => undefined);
+}
