@@ -64,7 +64,7 @@ export { runFiles, type TrainerEvent } from "./training/trainer.js";
 
 export { evaluate } from "./evaluation/evaluate.js";
 export { type EvaluationResult, namedMetrics } from "./evaluation/result.js";
-export { withSwappedSounds } from "./evaluation/swap-sounds.js";
+export { type SoundCondition, soundConditions, withSound } from "./evaluation/sound-conditions.js";
 export { runEvaluation } from "./report/run-evaluation.js";
 
 // Export and weight files

@@ -6,12 +6,13 @@ import type { Config } from "../config/schema.js";
 import { openDataset } from "../datasets/avsbench/open-dataset.js";
 import { writeClipVideo } from "../datasets/sound-shapes/video.js";
 import { writeSoundShapes } from "../datasets/sound-shapes/write.js";
+import type { EvaluationResult } from "../evaluation/result.js";
 import { openPredictor } from "../inference/node/open-predictor.js";
 import type { LoadedPredictor } from "../inference/predictor.js";
 import { probeVideo } from "../media/node/probe-video.js";
 import { ensureWritableDir, writeFileAtomic } from "../node/files.js";
 import { packagePath } from "../node/paths.js";
-import { swapChart, trainingCharts } from "../report/evaluation-report.js";
+import { trainingCharts } from "../report/evaluation-report.js";
 import { type RunEvaluationOptions, runEvaluation } from "../report/run-evaluation.js";
 import { DEMO_MODEL_DESCRIPTION } from "../segment/node/demo-model.js";
 import { writeSegmentation } from "../segment/node/write-segmentation.js";
@@ -68,26 +69,25 @@ async function demo(video: string | undefined, { out }: { out: string }): Promis
   const checkpoint = training.bestFile ?? training.lastFile;
   const predictor = await openPredictor({ checkpoint, signal });
   try {
-    const swapped = await evaluateRun(run, predictor, { name: "swapped", checkpoint, swapSounds: true });
     if (video !== undefined) print(`model: ${DEMO_MODEL_DESCRIPTION}`);
     const overlay = await segment(run, predictor, video ?? clipVideo);
     const seconds = () => (performance.now() - started) / 1000;
-    const own = await evaluateRun(run, predictor, {
-      name: "eval",
+    const [own, swapped] = await evaluateRun(run, predictor, {
       checkpoint,
-      report: (result) => ({
+      report: (results) => ({
         title: "avseg demo",
         lead:
           "A Messenger Block after each stage of a small frozen PVTv2, and a light decoder, trained from scratch " +
           `on ${counts.train} generated clips with one labelled frame each. Several objects are in view; one sounds.`,
         tiles: [
-          { label: "mIoU, sounds swapped", value: swapped.miou.toFixed(3), note: "lower is better here" },
+          ...results.slice(1).map(({ result: { summary } }) => ({
+            label: "mIoU, sounds swapped",
+            value: summary.miou.toFixed(3),
+            note: "lower is better here",
+          })),
           { label: "Time", value: formatDuration(seconds()), note: "data, training, evaluation, video" },
         ],
-        charts: [
-          ...trainingCharts({ epochs: training.history, bestEpoch: training.best?.epoch }),
-          swapChart(result.summary.miou, swapped.miou),
-        ],
+        charts: trainingCharts({ epochs: training.history, bestEpoch: training.best?.epoch }),
       }),
     });
     const result = {
@@ -162,33 +162,35 @@ async function train({ config, outDir, signal }: Demo): Promise<TrainingResult> 
   }
 }
 
+/** Evaluates with the clips' own sounds and with swapped ones. */
 async function evaluateRun(
   { config, outDir, signal }: Demo,
   predictor: LoadedPredictor,
   options: {
-    readonly name: string;
     readonly checkpoint: string;
-    readonly swapSounds?: boolean | undefined;
-    readonly report?: RunEvaluationOptions["report"] | undefined;
+    readonly report: RunEvaluationOptions["report"];
   },
-): Promise<{ miou: number; fscore: number }> {
+): Promise<readonly [own: EvaluationResult["summary"], swapped: EvaluationResult["summary"]]> {
   const { root, imageSize, frameCount, batchSize } = config.data;
   const dataset = await openDataset({ task: "s4", root, split: "test", imageSize, frameCount });
-  const label = options.swapSounds ? "evaluating, sounds swapped" : "evaluating";
-  const progress = createProgress(label, dataset.entries.length, { unit: "clips" });
-  const { result } = await runEvaluation({
+  const sounds = ["own", "swapped"] as const;
+  const progress = createProgress("evaluating", sounds.length * dataset.entries.length, { unit: "clips" });
+  const { results } = await runEvaluation({
     predictor,
     dataset,
     batchSize,
-    outDir: path.join(outDir, options.name),
+    outDir: path.join(outDir, "eval"),
     context: { checkpoint: options.checkpoint, data: root, started: new Date().toISOString() },
-    ...(options.swapSounds ? { swapSounds: config.training.seed } : {}),
+    sounds,
+    seed: config.training.seed,
     report: options.report,
-    onProgress: ({ done }) => progress.update(done),
+    onProgress: ({ done, sound }) => progress.update(done, `${sound} sound`),
     signal,
   });
   progress.done();
-  return result.summary;
+  const [own, swapped] = results.map(({ result }) => result.summary);
+  if (own === undefined || swapped === undefined) throw new Error("demo: a result is missing");
+  return [own, swapped];
 }
 
 async function segment({ outDir, signal }: Demo, predictor: LoadedPredictor, video: string): Promise<string> {

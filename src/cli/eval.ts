@@ -1,13 +1,20 @@
 /** `avseg eval`: published and corrected metrics, tables, masks and a report. */
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { Argument, Command, Option } from "commander";
+import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { loadConfig } from "../config/load.js";
 import type { Config } from "../config/schema.js";
 import { openDataset } from "../datasets/avsbench/open-dataset.js";
-import type { Split } from "../datasets/clip.js";
+import type { AvsDataset, Split } from "../datasets/clip.js";
 import { type EvaluationResult, namedMetrics } from "../evaluation/result.js";
 import { fingerprintOf } from "../evaluation/resume.js";
+import { describeRobustness, robustnessRows } from "../evaluation/robustness.js";
+import {
+  knowsSounds,
+  type SoundCondition,
+  soundConditions,
+  soundNotes,
+} from "../evaluation/sound-conditions.js";
 import { EmbeddingCache } from "../inference/node/embedding-cache.js";
 import { findWeightFile } from "../inference/node/model-files.js";
 import { openPredictor } from "../inference/node/open-predictor.js";
@@ -26,6 +33,7 @@ import { interruptSignal, warn } from "./run.js";
 
 interface EvalOptions {
   readonly split: Split;
+  readonly sound: readonly SoundCondition[] | "all";
   readonly swapSounds?: boolean | undefined;
   readonly batchSize?: number | undefined;
   readonly out?: string | undefined;
@@ -46,7 +54,15 @@ export function evalCommand(): Command {
     .addOption(
       new Option("--split <name>", "part of the dataset").choices(["test", "val", "train"]).default("test"),
     )
-    .option("--swap-sounds", "give every clip the sound of another, to see whether the model listens")
+    .addOption(
+      new Option(
+        "--sound <list>",
+        `what the clips sound like: ${soundConditions.join(", ")} (comma-separated), or all`,
+      )
+        .argParser(soundList)
+        .default(["own"], "own"),
+    )
+    .option("--swap-sounds", "the same as --sound swapped")
     .option("--batch-size <n>", "clips per batch; the published averages depend on it", integer(1))
     .option("--out <dir>", "folder for metrics, tables and report (default: below the checkpoint's run)")
     .option("--save-masks", "write the predicted masks as PNG files, named as published")
@@ -60,7 +76,11 @@ export function evalCommand(): Command {
 Examples:
   avseg eval s4 config/s4/pvt2.yaml work_dir/s4/pvt2/best.safetensors
   avseg eval s4 config/s4/pvt2.yaml S4_pvt.pth --save-masks --out results/s4
-  avseg eval s4 config/s4/pvt2.yaml best.safetensors --swap-sounds`,
+  avseg eval s4 config/s4/pvt2.yaml best.safetensors --sound swapped
+  avseg eval s4 config/s4/pvt2.yaml best.safetensors --sound all
+
+Sounds, with which a model that listens marks less:
+${soundConditions.map((name) => `  ${name.padEnd(12)} ${soundNotes[name].note}`).join("\n")}`,
     )
     .action(evaluateCheckpoint);
 }
@@ -73,15 +93,17 @@ async function evaluateCheckpoint(
 ): Promise<void> {
   const { config, warnings, workDir } = await loadConfig(file, { task, set: options.set });
   for (const warning of warnings) warn(warning);
-  const { split, swapSounds = false } = options;
+  const { split } = options;
   const signal = interruptSignal("Scored clips are kept; the same command continues from there.");
   const checkpointFile = await findWeightFile(checkpoint);
-  const outDir = options.out ?? path.join(folderOf(checkpointFile, workDir), nameOf(checkpointFile, options));
   const { root, imageSize, audio, audioCache, frameCount, batchSize, testBatchSize } = config.data;
   const described = await configuredModel(config);
   const maskSize = described.config && maskSizeOf(described.config);
   const sizes = { imageSize, maskSize, frameCount };
   const dataset = await openDataset({ task, root, split, audio, ...sizes, onWarning: warn });
+  const sounds = soundsOf(options, dataset);
+  const name = nameOf(checkpointFile, split, sounds);
+  const outDir = options.out ?? path.join(folderOf(checkpointFile, workDir), name);
   const predictor = await openPredictor({
     checkpoint: checkpointFile,
     ...described,
@@ -89,10 +111,11 @@ async function evaluateCheckpoint(
     runtime: { provider: config.runtime.provider, threads: config.runtime.threads ?? undefined },
     signal,
   });
-  const progress = createProgress(`evaluating ${split}`, dataset.entries.length, { unit: "clips" });
+  const total = sounds.length * dataset.entries.length;
+  const progress = createProgress(`evaluating ${split}`, total, { unit: "clips" });
   const workers = options.workers ?? config.data.workers;
   try {
-    const { result, files } = await runEvaluation({
+    const { result, results, files } = await runEvaluation({
       predictor,
       dataset,
       batchSize: options.batchSize ?? (split === "test" ? (testBatchSize ?? batchSize) : batchSize),
@@ -106,18 +129,28 @@ async function evaluateCheckpoint(
         data: root,
         set: options.set,
       },
-      swapSounds: swapSounds ? config.training.seed : undefined,
+      sounds,
+      seed: config.training.seed,
       saveMasks: options.saveMasks,
       report: options.report ? await chartsOf(checkpointFile) : undefined,
       workers: workers ?? undefined,
-      onProgress: ({ done, miou, fscore }) =>
-        progress.update(done, `mIoU ${miou.toFixed(4)}  F ${fscore.toFixed(4)}`),
-      onResume: (clips) => progress.log(`resuming after ${clips} clips that an earlier run scored`),
+      onProgress: ({ done, miou, fscore, sound }) => {
+        const heard = sounds.length > 1 ? `${sound} sound  ` : "";
+        progress.update(done, `${heard}mIoU ${miou.toFixed(4)}  F ${fscore.toFixed(4)}`);
+      },
+      onResume: (clips, sound) => {
+        const heard = sounds.length > 1 ? ` (${sound} sound)` : "";
+        progress.log(`resuming after ${clips} clips that an earlier run scored${heard}`);
+      },
       signal,
     });
     progress.done();
-    if (options.json) printJson(result.metrics);
-    else print([...describeResult(result), `written: ${files.join(", ")}`]);
+    const rows = results.length > 1 ? robustnessRows(results) : undefined;
+    if (options.json) printJson(rows ? { ...result.metrics, sounds: rows } : result.metrics);
+    else {
+      const table = rows ? ["", ...describeRobustness(rows)] : [];
+      print([...describeResult(result), ...table, `written: ${files.join(", ")}`]);
+    }
   } finally {
     await predictor.close();
   }
@@ -130,9 +163,32 @@ function folderOf(checkpointFile: string, workDir: string): string {
 }
 
 /** Evaluations of several checkpoints, splits or sounds do not replace each other. */
-function nameOf(checkpointFile: string, { split, swapSounds }: EvalOptions): string {
+function nameOf(checkpointFile: string, split: Split, [first = "own"]: readonly SoundCondition[]): string {
   const { name } = path.parse(checkpointFile);
-  return ["eval", ...(name === "best" ? [] : [name]), split, ...(swapSounds ? ["swapped"] : [])].join("-");
+  return ["eval", ...(name === "best" ? [] : [name]), split, ...(first === "own" ? [] : [first])].join("-");
+}
+
+/** Reads a list of kinds of sound. Throws `InvalidArgumentError`. */
+function soundList(text: string): readonly SoundCondition[] | "all" {
+  if (text === "all") return text;
+  const names = text.split(",").map((name) => name.trim());
+  const found = names.map((name) => soundConditions.find((known) => known === name));
+  const wrong = names.find((_, i) => found[i] === undefined);
+  if (wrong !== undefined) {
+    throw new InvalidArgumentError(
+      `Found ${JSON.stringify(wrong)}, expected some of ${soundConditions.join(", ")}, or all.`,
+    );
+  }
+  return [...new Set(found.filter((name) => name !== undefined))];
+}
+
+/** The kinds of sound to evaluate with: of all, those that the dataset can have. */
+function soundsOf({ sound, swapSounds }: EvalOptions, dataset: AvsDataset): readonly SoundCondition[] {
+  if (swapSounds === true) return ["swapped"];
+  if (sound !== "all") return sound;
+  if (knowsSounds(dataset)) return soundConditions;
+  warn("other-class is left out: the dataset does not say what sounds in its clips");
+  return soundConditions.filter((name) => name !== "other-class");
 }
 
 /** The curves of the run that a checkpoint comes from, where it is one of ours: to the run's end, where that is known. */

@@ -26,6 +26,15 @@ export interface Clip {
   readonly frameMask: TensorOf<"f32">;
 }
 
+/** A clip in a dataset's list. */
+export interface ClipEntry {
+  readonly id: string;
+  /** As in `Clip`. */
+  readonly category: string;
+  /** Names of what sounds in the clip; absent or empty where the dataset does not say so. */
+  readonly sounds?: readonly string[] | undefined;
+}
+
 /** Decodes a clip of files, on this thread (`loadClip`) or on another one. */
 export type DecodeClip = (request: ClipRequest) => Promise<Clip>;
 
@@ -48,7 +57,7 @@ export interface AvsDataset {
   /** Steps per clip, T. */
   readonly frameCount: number;
   /** The clips in the order of the metadata table. */
-  readonly entries: readonly { readonly id: string; readonly category: string }[];
+  readonly entries: readonly ClipEntry[];
   /**
    * Loads clip `index`. A dataset of files decodes them with `decode` (default: on this thread); others ignore it.
    * Throws `DatasetError` naming the file that is missing or malformed.

@@ -36,6 +36,10 @@ export interface BinaryFrameScore {
   readonly fscoreAtHalf: number | undefined;
   /** F-scores at `FSCORE_THRESHOLDS`, `f64[255]`; `undefined` in a frame without object. */
   readonly fscores: Float64Array | undefined;
+  /** Fraction of the frame's pixels that are marked. */
+  readonly marked: number;
+  /** Fraction of the pixels outside of the object that are marked; `undefined` where the object fills the frame. */
+  readonly markedOutside: number | undefined;
 }
 
 /** F-score of counts of pixels; 0 where it is undefined, as published. */
@@ -95,6 +99,8 @@ export function scoreBinaryFrame({ probabilities, mask, truth, width }: BinaryFr
     contourF: contourFscore(mask, truth, width),
     fscoreAtHalf: hasObject ? fscoreOfCounts(hits, predicted, actual) : undefined,
     fscores: hasObject ? fscoreCurve(reachedBy, objectReachedBy, actual) : undefined,
+    marked: predicted / pixels,
+    markedOutside: actual === pixels ? undefined : (predicted - hits) / (pixels - actual),
   };
 }
 
@@ -129,6 +135,9 @@ export interface BinaryTallyState {
   readonly fscoreAtHalf: number;
   /** Sums of the F-scores per threshold; empty before the first frame with an object. */
   readonly fscores: readonly number[];
+  readonly marked: number;
+  readonly markedOutside: number;
+  readonly framesWithOutside: number;
 }
 
 /** Running sums of frame scores: of one batch, one clip, one category or one dataset. */
@@ -140,8 +149,11 @@ export class BinaryTally {
   #framesWithObject = 0;
   #fscoreAtHalf = 0;
   readonly #fscores = new Float64Array(THRESHOLD_COUNT);
+  #marked = 0;
+  #markedOutside = 0;
+  #framesWithOutside = 0;
 
-  /** Goes on from a saved state, or starts empty. */
+  /** Continues from a saved state, or starts empty. */
   constructor(state?: BinaryTallyState) {
     if (state === undefined) return;
     this.#frames = state.frames;
@@ -151,6 +163,9 @@ export class BinaryTally {
     this.#framesWithObject = state.framesWithObject;
     this.#fscoreAtHalf = state.fscoreAtHalf;
     this.#fscores.set(state.fscores);
+    this.#marked = state.marked;
+    this.#markedOutside = state.markedOutside;
+    this.#framesWithOutside = state.framesWithOutside;
   }
 
   /** Adds one frame. */
@@ -159,6 +174,11 @@ export class BinaryTally {
     this.#iou += score.iou;
     this.#regionJ += score.regionJ;
     this.#contourF += score.contourF;
+    this.#marked += score.marked;
+    if (score.markedOutside !== undefined) {
+      this.#markedOutside += score.markedOutside;
+      this.#framesWithOutside++;
+    }
     if (score.fscores === undefined) return;
     this.#framesWithObject++;
     this.#fscoreAtHalf += score.fscoreAtHalf ?? 0;
@@ -197,6 +217,16 @@ export class BinaryTally {
     return mean(this.#fscoreAtHalf, this.#framesWithObject);
   }
 
+  /** Mean fraction of a frame's pixels that are marked. */
+  get marked(): number {
+    return mean(this.#marked, this.#frames);
+  }
+
+  /** Mean fraction of the pixels outside of the object that are marked. */
+  get markedOutside(): number {
+    return mean(this.#markedOutside, this.#framesWithOutside);
+  }
+
   /**
    * The F-score as published: averaged per threshold over the frames with an object, then the maximum.
    * `fscore` is 0 when no frame had an object; `threshold` is the probability at which it is reached.
@@ -222,6 +252,9 @@ export class BinaryTally {
       framesWithObject: this.#framesWithObject,
       fscoreAtHalf: this.#fscoreAtHalf,
       fscores: this.#framesWithObject === 0 ? [] : [...this.#fscores],
+      marked: this.#marked,
+      markedOutside: this.#markedOutside,
+      framesWithOutside: this.#framesWithOutside,
     };
   }
 }

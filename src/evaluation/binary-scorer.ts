@@ -11,6 +11,7 @@ export interface BinaryScorerState {
   readonly batches: number;
   readonly miouOverBatches: number;
   readonly fscoreOverBatches: number;
+  readonly markedOverBatches: number;
   readonly overall: BinaryTallyState;
   readonly categories: readonly {
     readonly category: string;
@@ -26,6 +27,7 @@ export class BinaryScorer implements ClipScorer<BinaryScorerState> {
   #batches = 0;
   #miouOverBatches = 0;
   #fscoreOverBatches = 0;
+  #markedOverBatches = 0;
   readonly #overall: BinaryTally;
   readonly #categories = new Map<string, { clips: number; tally: BinaryTally }>();
   readonly #clips: ClipRow[];
@@ -37,6 +39,7 @@ export class BinaryScorer implements ClipScorer<BinaryScorerState> {
     this.#batches = state?.batches ?? 0;
     this.#miouOverBatches = state?.miouOverBatches ?? 0;
     this.#fscoreOverBatches = state?.fscoreOverBatches ?? 0;
+    this.#markedOverBatches = state?.markedOverBatches ?? 0;
     this.#overall = new BinaryTally(state?.overall);
     for (const { category, clips, tally } of state?.categories ?? []) {
       this.#categories.set(category, { clips, tally: new BinaryTally(tally) });
@@ -72,6 +75,7 @@ export class BinaryScorer implements ClipScorer<BinaryScorerState> {
     this.#batches++;
     this.#miouOverBatches += this.#batch.miou;
     this.#fscoreOverBatches += this.#batch.best.fscore;
+    this.#markedOverBatches += this.#batch.marked;
     this.#batch = new BinaryTally();
   }
 
@@ -102,6 +106,7 @@ export class BinaryScorer implements ClipScorer<BinaryScorerState> {
       batches: this.#batches,
       miouOverBatches: this.#miouOverBatches,
       fscoreOverBatches: this.#fscoreOverBatches,
+      markedOverBatches: this.#markedOverBatches,
       overall: this.#overall.toJSON(),
       categories: [...this.#categories].map(([category, { clips, tally }]) => ({
         category,
@@ -128,6 +133,8 @@ export class BinaryScorer implements ClipScorer<BinaryScorerState> {
       regionJ: all.regionJ,
       contourF: all.contourF,
       regionJAndContourF: (all.regionJ + all.contourF) / 2,
+      fprPublishedPerBatch: this.#markedOverBatches / Math.max(1, this.#batches),
+      fprOutside: all.markedOutside,
       frames: all.frames,
       framesWithObject: all.framesWithObject,
     };

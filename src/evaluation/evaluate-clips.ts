@@ -41,7 +41,7 @@ export interface EvaluateClipsOptions {
   readonly batchSize: number;
   /** Resumes from a state that `onState` received. */
   readonly resumeFrom?: EvaluationState | undefined;
-  /** Called with the state so far after every `stateEvery` batches (default: 8), and when aborted. */
+  /** Called with the state so far after every `stateEvery` batches (default: 8), at the end, and when aborted. */
   readonly onState?: ((state: EvaluationState) => Promise<void> | void) | undefined;
   readonly stateEvery?: number | undefined;
   /** Called with every clip's predicted masks, `u8[T,H,W]`: 0 or 1, or class indices (AVSS). */
@@ -94,6 +94,7 @@ export async function evaluateClips(options: EvaluateClipsOptions): Promise<Eval
     }
     signal?.throwIfAborted();
     if (waiting.length > 0) await scoreBatch(waiting);
+    await save();
   } catch (error) {
     if (signal?.aborted) await save();
     throw error;

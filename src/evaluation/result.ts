@@ -14,6 +14,8 @@ export interface BinaryMetrics {
   readonly regionJ: number;
   readonly contourF: number;
   readonly regionJAndContourF: number;
+  readonly fprPublishedPerBatch: number;
+  readonly fprOutside: number;
   readonly frames: number;
   readonly framesWithObject: number;
 }
@@ -34,6 +36,8 @@ export interface SemanticMetrics {
   readonly fscorePooled: number;
   readonly miouPooledNoBackground: number;
   readonly fscorePooledNoBackground: number;
+  readonly fprPerImage: number;
+  readonly fprOutside: number;
   readonly frames: number;
   readonly paddedFrames: number;
   readonly classesCounted: number;
@@ -235,6 +239,23 @@ export const METRIC_NOTES: Readonly<Record<MetricName, MetricNote>> = {
     label: "F-score, pooled, without background",
     protocol: "corrected",
     explanation: "Likewise, without class 0.",
+  },
+  fprPublishedPerBatch: {
+    label: "FPR, per batch",
+    protocol: "published",
+    explanation:
+      "Fraction of a frame's pixels that are marked, averaged over batches: the false-positive rate of AVSBench-Robust, for sounds that belong to nothing in view. With a clip's own sound it is the size of the masks.",
+  },
+  fprPerImage: {
+    label: "FPR per image",
+    protocol: "corrected",
+    explanation:
+      "Fraction of a real frame's pixels that have another class than background: the false-positive rate of AVSBench-Robust, which has no semantic task, for sounds that belong to nothing in view.",
+  },
+  fprOutside: {
+    label: "FPR outside of objects",
+    protocol: "corrected",
+    explanation: "Fraction of the pixels outside of the true objects that are marked, averaged over frames.",
   },
   frames: { label: "Frames", protocol: "count", explanation: "Frames scored, padded ones not counted." },
   framesWithObject: {

@@ -17,17 +17,19 @@ export interface ResumableOptions extends Omit<EvaluateClipsOptions, "clips" | "
   readonly fingerprint: string;
   /** The lock of the state's folder, checked before the state is written. */
   readonly lock?: { assertHeld(): Promise<void> } | undefined;
+  /** Keeps the state at the end, so that repeating the evaluation yields its result at once. Default: false. */
+  readonly keepState?: boolean | undefined;
   /** Called with the number of clips that an interrupted run had scored. */
   readonly onResume?: ((clips: number) => void) | undefined;
 }
 
 /**
  * Evaluates as `evaluateClips` does, keeping the state in a file; when called again after an interruption it
- * continues from there and ends with the same result. The file is removed at the end. Throws what `evaluateClips`
- * throws, and `OutputError` when the state cannot be written.
+ * continues from there and ends with the same result. The file is removed at the end, unless `keepState`. Throws what
+ * `evaluateClips` throws, and `OutputError` when the state cannot be written.
  */
 export async function evaluateResumable(options: ResumableOptions): Promise<EvaluationResult> {
-  const { clipsFrom, stateFile, fingerprint, lock, onResume, ...rest } = options;
+  const { clipsFrom, stateFile, fingerprint, lock, keepState, onResume, ...rest } = options;
   const resumeFrom = await loadState(stateFile, fingerprint);
   if (resumeFrom) onResume?.(resumeFrom.clips);
   const result = await evaluateClips({
@@ -39,10 +41,15 @@ export async function evaluateResumable(options: ResumableOptions): Promise<Eval
       await saveState(stateFile, fingerprint, state);
     },
   });
+  if (!keepState) await removeState(stateFile);
+  return result;
+}
+
+/** Removes a kept state. Throws `OutputError`. */
+export async function removeState(stateFile: string): Promise<void> {
   await rm(stateFile, { force: true, recursive: true }).catch((error: unknown) => {
     throw asOutputError(error, stateFile);
   });
-  return result;
 }
 
 /**

@@ -43,6 +43,9 @@ export function countClasses(predicted: Uint8Array, truth: Uint8Array, classCoun
   return counts;
 }
 
+/** The sums that a `ClassTally` keeps for every class. */
+type ClassSums = "iouSum" | "fscoreSum" | "framesOf" | "hits" | "predicted" | "actual";
+
 /** What a `ClassTally` holds, as JSON; every list has one number per class. */
 export interface ClassTallyState {
   readonly frames: number;
@@ -52,6 +55,9 @@ export interface ClassTallyState {
   readonly hits: readonly number[];
   readonly predicted: readonly number[];
   readonly actual: readonly number[];
+  readonly marked: number;
+  readonly markedOutside: number;
+  readonly framesWithOutside: number;
 }
 
 /** One class's metrics in a `ClassTally`; `undefined` where the class occurs nowhere. */
@@ -80,15 +86,21 @@ export class ClassTally {
   readonly #hits: Float64Array;
   readonly #predicted: Float64Array;
   readonly #actual: Float64Array;
+  #marked = 0;
+  #markedOutside = 0;
+  #framesWithOutside = 0;
 
   /** An empty tally of `classCount` classes, or one that continues from a saved state. */
   constructor(classCount: number, state?: ClassTallyState) {
-    const filled = (name: Exclude<keyof ClassTallyState, "frames">): Float64Array => {
+    const filled = (name: ClassSums): Float64Array => {
       const values = new Float64Array(classCount);
       if (state !== undefined) values.set(state[name]);
       return values;
     };
     this.#frames = state?.frames ?? 0;
+    this.#marked = state?.marked ?? 0;
+    this.#markedOutside = state?.markedOutside ?? 0;
+    this.#framesWithOutside = state?.framesWithOutside ?? 0;
     this.iouSum = filled("iouSum");
     this.fscoreSum = filled("fscoreSum");
     this.framesOf = filled("framesOf");
@@ -105,6 +117,13 @@ export class ClassTally {
   /** Adds one frame. */
   add({ hits, predicted, actual }: ClassCounts): void {
     this.#frames++;
+    const pixels = actual.reduce((sum, count) => sum + count, 0);
+    const background = at(actual, 0);
+    this.#marked += (pixels - at(predicted, 0)) / pixels;
+    if (background > 0) {
+      this.#markedOutside += (background - at(hits, 0)) / background;
+      this.#framesWithOutside++;
+    }
     for (let k = 0; k < this.framesOf.length; k++) {
       const [h, p, a] = [at(hits, k), at(predicted, k), at(actual, k)];
       const union = p + a - h;
@@ -116,6 +135,16 @@ export class ClassTally {
       this.#predicted[k]! += p;
       this.#actual[k]! += a;
     }
+  }
+
+  /** Mean fraction of a frame's pixels that have another class than background. */
+  get marked(): number {
+    return this.#marked / Math.max(1, this.#frames);
+  }
+
+  /** Mean fraction of the background's pixels that have another class. */
+  get markedOutside(): number {
+    return this.#markedOutside / Math.max(1, this.#framesWithOutside);
   }
 
   /** The metrics of every class, by index. */
@@ -146,6 +175,9 @@ export class ClassTally {
       hits: [...this.#hits],
       predicted: [...this.#predicted],
       actual: [...this.#actual],
+      marked: this.#marked,
+      markedOutside: this.#markedOutside,
+      framesWithOutside: this.#framesWithOutside,
     };
   }
 }

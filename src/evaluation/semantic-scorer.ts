@@ -126,6 +126,8 @@ export class SemanticScorer implements ClipScorer<SemanticScorerState> {
       fscorePooled: meanOverOccurringClasses(real, "fscorePooled"),
       miouPooledNoBackground: meanOverOccurringClasses(objects, "iouPooled"),
       fscorePooledNoBackground: meanOverOccurringClasses(objects, "fscorePooled"),
+      fprPerImage: this.#real.marked,
+      fprOutside: this.#real.markedOutside,
       frames: this.#real.frames,
       paddedFrames: this.#withPadding.frames - this.#real.frames,
       classesCounted: real.filter((metrics) => metrics.frames > 0).length,

@@ -1,5 +1,7 @@
 /** An evaluation's result as a report. */
 import { type EvaluationResult, namedMetrics, type Protocol } from "../evaluation/result.js";
+import { fallOf, type RobustnessRow } from "../evaluation/robustness.js";
+import { soundNotes } from "../evaluation/sound-conditions.js";
 import {
   formatFraction,
   type Report,
@@ -59,17 +61,42 @@ export function trainingCharts(options: {
   ];
 }
 
-/** Bars that compare mIoU with the right sounds and with swapped ones. */
-export function swapChart(miou: number, swappedMiou: number): ReportBars {
-  const fall = miou > 0 ? Math.round((1 - swappedMiou / miou) * 100) : 0;
+/** Bars that compare mIoU with several kinds of sound. */
+export function soundsChart(rows: readonly RobustnessRow[]): ReportBars {
+  const fall = fallOf(rows, "swapped") ?? fallOf(rows, "other-class");
+  const sentence =
+    fall === undefined
+      ? ""
+      : fall >= 0
+        ? ` With the sound of another clip the mIoU falls by ${Math.round(fall * 100)}%.`
+        : " With the sound of another clip the mIoU does not fall.";
   return {
     kind: "bars",
     title: "Does it listen?",
-    bars: [
-      { label: "Own sound", value: miou, note: "mIoU, test clips as they are" },
-      { label: "Swapped sound", value: swappedMiou, note: "mIoU, each with another clip's sound" },
-    ],
-    caption: `Same frames, same masks: with the sound of another clip the mIoU falls by ${fall}%.`,
+    bars: rows.map(({ sound, miou, fpr }) => ({
+      label: soundNotes[sound].label,
+      value: miou,
+      note: `mIoU, ${soundNotes[sound].note}; marked ${formatFraction(fpr)} of a frame`,
+    })),
+    caption: `Same frames, same masks.${sentence}`,
+  };
+}
+
+/** The same as a table. */
+export function soundsTable(rows: readonly RobustnessRow[]): ReportTable {
+  return {
+    title: "By sound",
+    note: "Ground truth is that of the clips' own sound: with any other, lower is better. FPR is the false-positive rate of AVSBench-Robust, the fraction of a frame's pixels that are marked; with the own sound it is the size of the masks.",
+    columns: ["Sound", "mIoU", "F-score", "FPR", "FPR outside of objects", "What the clips get"],
+    rows: rows.map(({ sound, miou, fscore, fpr, fprOutside }) => [
+      soundNotes[sound].label,
+      miou,
+      fscore,
+      fpr,
+      fprOutside,
+      soundNotes[sound].note,
+    ]),
+    meters: [1, 2, 3, 4],
   };
 }
 
@@ -81,19 +108,29 @@ export function evaluationReport(
   options: {
     readonly title: string;
     readonly lead: string;
+    /** The metrics with several kinds of sound: a chart and a table compare them. */
+    readonly sounds?: readonly RobustnessRow[] | undefined;
     readonly tiles?: readonly ReportTile[] | undefined;
     readonly charts?: Report["charts"] | undefined;
     readonly galleries?: readonly ReportGallery[] | undefined;
     readonly environment: Report["environment"];
   },
 ): Report {
+  const sounds = options.sounds !== undefined && options.sounds.length > 1 ? options.sounds : [];
+  const compared = sounds.length > 0;
   return {
     title: options.title,
     lead: options.lead,
     tiles: [...summaryTiles(result), ...(options.tiles ?? [])],
-    charts: [...(options.charts ?? []), distribution(result)],
+    charts: [...(options.charts ?? []), ...(compared ? [soundsChart(sounds)] : []), distribution(result)],
     galleries: options.galleries ?? [],
-    tables: [metricsTable(result), ...categoryTable(result), ...classTable(result), clipTable(result)],
+    tables: [
+      ...(compared ? [soundsTable(sounds)] : []),
+      metricsTable(result),
+      ...categoryTable(result),
+      ...classTable(result),
+      clipTable(result),
+    ],
     environment: options.environment,
   };
 }

@@ -72,7 +72,7 @@ test("tables are written with quoted names, and the JSON explains its metrics", 
     total: 9,
     batchSize: 4,
   });
-  const files = await writeResult(dir, result, { checkpoint: "c.safetensors" });
+  const files = await writeResult(dir, result, { context: { checkpoint: "c.safetensors" } });
   assert.deepEqual(
     files.map((file) => path.basename(file)),
     ["metrics.csv", "per-category.csv", "per-clip.csv", "evaluation.json"],

@@ -3,7 +3,7 @@ import test from "node:test";
 import type { EvaluationResult } from "../evaluation/result.js";
 import { f32, full } from "../tensor.js";
 import { clipPictures, loudness, waveform } from "./clip-pictures.js";
-import { evaluationReport, swapChart, trainingCharts } from "./evaluation-report.js";
+import { evaluationReport, trainingCharts } from "./evaluation-report.js";
 import { html } from "./html.js";
 import { renderReport } from "./render-report.js";
 import type { Report } from "./report.js";
@@ -28,6 +28,8 @@ const result: EvaluationResult = {
     regionJ: 0.5,
     contourF: 0.4,
     regionJAndContourF: 0.45,
+    fprPublishedPerBatch: 0.3,
+    fprOutside: 0.2,
     frames: 10,
     framesWithObject: 9,
   },
@@ -48,6 +50,10 @@ function makeReport(parts: Partial<Report> = {}): Report {
   const report = evaluationReport(result, {
     title: evil,
     lead: "lead",
+    sounds: [
+      { sound: "own", miou: 0.8, fscore: 0.9, fpr: 0.25, fprOutside: 0.01, miouCorrected: 0.8 },
+      { sound: "swapped", miou: 0.2, fscore: 0.3, fpr: 0.125, fprOutside: 0.1, miouCorrected: 0.2 },
+    ],
     charts: [
       ...trainingCharts({
         epochs: [
@@ -55,7 +61,6 @@ function makeReport(parts: Partial<Report> = {}): Report {
           { epoch: 1, loss: 0.5, validation: { miou: 0.4, fscore: 0.5 } },
         ],
       }),
-      swapChart(0.8, 0.2),
     ],
     galleries: [
       {
@@ -119,6 +124,7 @@ test("every metric is listed with its protocol, and a missing one as a dash", ()
   assert.match(page, /mIoU, per frame<\/td><td class="number">0\.510<\/td><td><span class="tag corrected">/);
   assert.match(page, /<span>–<\/span>/); // the category without a frame with an object
   assert.match(page, /falls by 75%/);
+  assert.match(page, /<h2>By sound<\/h2>/);
 });
 
 test("best, typical and worst clips do not overlap", () => {

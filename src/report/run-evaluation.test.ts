@@ -5,6 +5,7 @@ import test from "node:test";
 import { referencePath } from "../../test/reference.js";
 import { tempDir } from "../../test/temp-dir.js";
 import { openDataset } from "../datasets/avsbench/open-dataset.js";
+import { robustnessRows } from "../evaluation/robustness.js";
 import type { ClipBatch, Predictor } from "../inference/predictor.js";
 import { f32 } from "../tensor.js";
 import { runEvaluation } from "./run-evaluation.js";
@@ -67,12 +68,78 @@ for (const [task, frameCount] of [
     assert.match(page, /<h1>T &lt;1&gt;<\/h1>/);
     assert.ok(dataset.entries.every(({ id }) => page.includes(id)));
 
-    const swapped = await runEvaluation({ ...common, outDir: path.join(outDir, "swapped"), swapSounds: 1 });
+    const seeded = { ...common, sounds: ["swapped"], seed: 1 } as const;
+    const swapped = await runEvaluation({ ...seeded, outDir: path.join(outDir, "swapped") });
     assert.notDeepEqual(swapped.result.metrics, result.metrics);
-    const again = await runEvaluation({ ...common, outDir: path.join(outDir, "swapped"), swapSounds: 1 });
+    const again = await runEvaluation({ ...seeded, outDir: path.join(outDir, "swapped") });
     assert.deepEqual(again.result, swapped.result);
   });
 }
+
+test("kinds of sound are evaluated one after the other, resumed, and compared in a table and a chart", async (t) => {
+  const outDir = await tempDir(t);
+  const dataset = await openDataset({
+    task: "s4",
+    root: referencePath("minibench"),
+    split: "test",
+    imageSize: side,
+  });
+  const sounds = ["own", "silence", "noise", "other-class"] as const;
+  const stop = new AbortController();
+  let runs = 0;
+  const model = brightness(5, dataset.classes);
+  const predictor: Predictor = {
+    ...model,
+    predict: (batch) => {
+      runs++;
+      return model.predict(batch);
+    },
+  };
+  const options = { predictor, dataset, batchSize: 4, workers: 0, context: {}, outDir, sounds, report: {} };
+  const clips = dataset.entries.length;
+  const interrupted = runEvaluation({
+    ...options,
+    signal: stop.signal,
+    onProgress: ({ done, total }) => {
+      assert.equal(total, 4 * clips);
+      if (done === 2 * clips) stop.abort();
+    },
+  });
+  await assert.rejects(interrupted, { name: "AbortError" });
+  const before = runs;
+  const resumed: string[] = [];
+  const onResume = (count: number, sound: string) => resumed.push(`${count} ${sound}`);
+  const { results } = await runEvaluation({ ...options, onResume });
+  assert.deepEqual(resumed, [`${clips} own`, `${clips} silence`]);
+  const shown = Math.min(6, clips); // clips that the report shows are predicted again
+  assert.equal(runs - before, before + shown);
+
+  const rows = robustnessRows(results);
+  assert.deepEqual(
+    rows.map(({ sound }) => sound),
+    sounds,
+  );
+  const [own, silence, noise] = rows;
+  assert.ok(own && silence && noise);
+  assert.ok(silence.fpr < own.fpr && own.fpr < noise.fpr, "it marks more where it is louder");
+  const files = await readdir(outDir);
+  assert.ok(!files.some((name) => name.startsWith(".evaluation-state")), files.join());
+  const table = (await readFile(path.join(outDir, "sounds.csv"), "utf8")).trimEnd().split("\n");
+  assert.equal(table[0], "sound,miou,fscore,fpr,fprOutside,miouCorrected");
+  assert.equal(table[2], `silence,${Object.values(silence).slice(1).join(",")}`);
+  assert.ok((await readdir(path.join(outDir, "noise"))).includes("evaluation.json"));
+  const page = await readFile(path.join(outDir, "report.html"), "utf8");
+  assert.match(page, /Does it listen\?/);
+  assert.match(page, /<h2>By sound<\/h2>/);
+  for (const sound of sounds) {
+    const alone = await runEvaluation({
+      ...options,
+      outDir: path.join(outDir, `only-${sound}`),
+      sounds: [sound],
+    });
+    assert.deepEqual(alone.result, results[sounds.indexOf(sound)]?.result);
+  }
+});
 
 test("an output folder that cannot be made is found out before the model runs", async () => {
   const root = referencePath("minibench");

@@ -7,8 +7,9 @@ import { ClipLoader } from "../datasets/loader.js";
 import type { EvaluationProgress } from "../evaluation/evaluate-clips.js";
 import { maskWriter } from "../evaluation/mask-writer.js";
 import type { EvaluationResult } from "../evaluation/result.js";
-import { evaluateResumable, fingerprintOf } from "../evaluation/resume.js";
-import { withSwappedSounds } from "../evaluation/swap-sounds.js";
+import { evaluateResumable, fingerprintOf, removeState } from "../evaluation/resume.js";
+import { robustnessRows, type SoundResult } from "../evaluation/robustness.js";
+import { type SoundCondition, soundNotes, withSound } from "../evaluation/sound-conditions.js";
 import type { Predictor } from "../inference/predictor.js";
 import { writeFileAtomic } from "../node/files.js";
 import { type Lock, lockInside, withLock } from "../node/lock.js";
@@ -34,18 +35,36 @@ export interface RunEvaluationOptions {
    * and all settings. An interrupted evaluation is resumed only if all of this is the same.
    */
   readonly context: Readonly<Record<string, unknown>>;
-  /** Gives every clip the sound of another, drawn by this seed. */
-  readonly swapSounds?: number | undefined;
+  /**
+   * The kinds of sound to evaluate with, one after the other. The metrics, masks and report of the first are those of
+   * the folder; the others' are in folders of their names below it. Default: the clips' own.
+   */
+  readonly sounds?: readonly SoundCondition[] | undefined;
+  /** Decides swapped sounds, other classes and noise. Default: 123. */
+  readonly seed?: number | undefined;
   /** Writes the predicted masks below `outDir/pred_masks`. */
   readonly saveMasks?: boolean | undefined;
   /** Writes `outDir/report.html`, with these parts added. */
-  readonly report?: (ReportParts | ((result: EvaluationResult) => ReportParts)) | undefined;
+  readonly report?: (ReportParts | ((results: readonly SoundResult[]) => ReportParts)) | undefined;
   /** Decoding threads; see `ClipLoader`. */
   readonly workers?: number | undefined;
-  readonly onProgress?: ((progress: EvaluationProgress) => void) | undefined;
-  /** Called with the number of clips that an interrupted run had scored. */
-  readonly onResume?: ((clips: number) => void) | undefined;
+  /** Clips are counted over all kinds of sound. */
+  readonly onProgress?:
+    | ((progress: EvaluationProgress & { readonly sound: SoundCondition }) => void)
+    | undefined;
+  /** Called with the number of clips that an interrupted run had scored with a kind of sound. */
+  readonly onResume?: ((clips: number, sound: SoundCondition) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** What an evaluation gives. */
+export interface Evaluation {
+  /** The result with the first kind of sound. */
+  readonly result: EvaluationResult;
+  /** The results with all kinds of sound, in their order. */
+  readonly results: readonly SoundResult[];
+  /** The files written into the folder itself. */
+  readonly files: readonly string[];
 }
 
 /**
@@ -53,9 +72,7 @@ export interface RunEvaluationOptions {
  * masks and report if asked for. The folder is locked meanwhile. Throws what `evaluate` throws, `LockedError` when
  * another process writes into the folder, and `OutputError` when a file cannot be written.
  */
-export async function runEvaluation(
-  options: RunEvaluationOptions,
-): Promise<{ readonly result: EvaluationResult; readonly files: readonly string[] }> {
+export async function runEvaluation(options: RunEvaluationOptions): Promise<Evaluation> {
   const { outDir } = options;
   const otherwise = "choose another folder with --out";
   return withLock(lockInside(outDir), { what: outDir, task: "avseg eval", otherwise }, (lock) =>
@@ -63,46 +80,98 @@ export async function runEvaluation(
   );
 }
 
-async function runLocked(options: RunEvaluationOptions, lock: Lock): ReturnType<typeof runEvaluation> {
-  const { predictor, batchSize, outDir, context, swapSounds, workers, signal } = options;
-  const dataset = swapSounds === undefined ? options.dataset : withSwappedSounds(options.dataset, swapSounds);
-  const { task, split, entries } = dataset;
+async function runLocked(options: RunEvaluationOptions, lock: Lock): Promise<Evaluation> {
+  const { outDir, sounds = ["own"], seed } = options;
+  // The datasets first: a kind of sound that this data does not have is refused before the model runs.
+  const runs = sounds.map((sound) => ({ sound, dataset: withSound(options.dataset, { sound, seed }) }));
+  const results: SoundResult[] = [];
+  for (const [i, run] of runs.entries()) {
+    results.push({ sound: run.sound, result: await evaluateSound(options, { ...run, done: i, lock }) });
+  }
+  const [first] = results;
+  if (first === undefined) throw new RangeError("evaluation: expected at least one kind of sound");
+  const files: string[] = [];
+  for (const [i, { sound, result }] of results.entries()) {
+    const folder = i === 0 ? outDir : path.join(outDir, sound);
+    const written = await writeResult(folder, result, {
+      context: identityOf(options, sound),
+      sounds: i === 0 && results.length > 1 ? robustnessRows(results) : undefined,
+    });
+    if (i === 0) files.push(...written);
+  }
+  if (options.report) files.push(await writeReport(options, runs[0]?.dataset ?? options.dataset, results));
+  for (const { sound } of runs) await removeState(stateFile(outDir, sound));
+  return { result: first.result, results, files };
+}
+
+/** What decides a result, besides the clips. */
+function identityOf({ context, dataset, batchSize, seed }: RunEvaluationOptions, sound: SoundCondition) {
+  const { task, split } = dataset;
+  return { context, task, split, batchSize, sound, ...(sound !== "own" && { seed: seed ?? null }) };
+}
+
+function stateFile(outDir: string, sound: SoundCondition): string {
+  return path.join(outDir, sound === "own" ? ".evaluation-state.json" : `.evaluation-state-${sound}.json`);
+}
+
+/** Evaluates with one kind of sound, resumably; its state is kept until all of them are written. */
+async function evaluateSound(
+  options: RunEvaluationOptions,
+  run: {
+    readonly sound: SoundCondition;
+    readonly dataset: AvsDataset;
+    /** Kinds of sound before this one. */
+    readonly done: number;
+    readonly lock: Lock;
+  },
+): Promise<EvaluationResult> {
+  const { predictor, batchSize, outDir, workers, signal, sounds = ["own"] } = options;
+  const { sound, dataset, done, lock } = run;
+  const { task, entries } = dataset;
   const loader = new ClipLoader(dataset, { cacheBytes: 0, workers });
+  const saveMasks = options.saveMasks === true && done === 0;
   try {
-    const identity = { context, task, split, batchSize, swapSounds: swapSounds ?? null };
-    const result = await evaluateResumable({
+    return await evaluateResumable({
       predictor,
       task,
       batchSize,
       total: entries.length,
-      clipsFrom: (first) => loader.batches({ batchSize, startBatch: first / batchSize, signal }),
-      stateFile: path.join(outDir, ".evaluation-state.json"),
+      clipsFrom: (first) => loader.batches({ batchSize, startBatch: Math.ceil(first / batchSize), signal }),
+      stateFile: stateFile(outDir, sound),
+      keepState: true,
       lock,
-      fingerprint: fingerprintOf({ ...identity, entries, masks: options.saveMasks === true }),
-      ...(options.saveMasks && { onMasks: maskWriter(outDir, task) }),
-      onProgress: options.onProgress,
-      onResume: options.onResume,
+      fingerprint: fingerprintOf({ format: 2, ...identityOf(options, sound), entries, masks: saveMasks }),
+      onMasks: saveMasks ? maskWriter(outDir, task) : undefined,
+      onProgress: (progress) =>
+        options.onProgress?.({
+          ...progress,
+          sound,
+          done: done * entries.length + progress.done,
+          total: sounds.length * entries.length,
+        }),
+      onResume: (clips) => options.onResume?.(clips, sound),
       signal,
     });
-    const files = await writeResult(outDir, result, identity);
-    if (options.report) files.push(await writeReport(options, dataset, result));
-    return { result, files };
   } finally {
     await loader.close();
   }
 }
 
 async function writeReport(
-  { predictor, outDir, report = {}, context, swapSounds, signal }: RunEvaluationOptions,
+  { predictor, outDir, report = {}, context, signal }: RunEvaluationOptions,
   dataset: AvsDataset,
-  result: EvaluationResult,
+  results: readonly SoundResult[],
 ): Promise<string> {
-  const swapped = swapSounds === undefined ? "" : ", with the sound of another clip";
+  const [first] = results;
+  if (first === undefined) throw new RangeError("report: expected at least one result");
+  const { sound, result } = first;
+  const heard = sound === "own" ? "" : `, with ${soundNotes[sound].note}`;
   const described = Object.entries(context).map(([name, value]): [string, string] => [name, String(value)]);
   const page = renderReport(
     evaluationReport(result, {
+      sounds: robustnessRows(results),
       title: `${dataset.task.toUpperCase()} evaluation`,
-      lead: `${result.clips.length} clips of the ${dataset.split} split${swapped}.`,
+      lead: `${result.clips.length} clips of the ${dataset.split} split${heard}.`,
       galleries: await showcase({
         dataset,
         predictor,
@@ -110,7 +179,7 @@ async function writeReport(
         signal,
       }),
       environment: describeEnvironment(described),
-      ...(typeof report === "function" ? report(result) : report),
+      ...(typeof report === "function" ? report(results) : report),
     }),
   );
   const file = path.join(outDir, "report.html");

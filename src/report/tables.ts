@@ -1,6 +1,7 @@
 /** An evaluation's tables as CSV text (RFC 4180). */
 import { formatTable } from "../datasets/avsbench/table.js";
 import { type EvaluationResult, namedMetrics } from "../evaluation/result.js";
+import type { RobustnessRow } from "../evaluation/robustness.js";
 
 type Cell = string | number | null;
 
@@ -42,6 +43,14 @@ export function classesCsv(result: EvaluationResult): string | undefined {
       row.iouPooled,
       row.fscorePooled,
     ]),
+  );
+}
+
+/** One row per kind of sound. */
+export function soundsCsv(rows: readonly RobustnessRow[]): string {
+  return csv(
+    ["sound", "miou", "fscore", "fpr", "fprOutside", "miouCorrected"],
+    rows.map((row) => [row.sound, row.miou, row.fscore, row.fpr, row.fprOutside, row.miouCorrected]),
   );
 }
 

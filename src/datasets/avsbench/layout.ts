@@ -38,6 +38,8 @@ export interface ClipFiles {
   /** Category (S4), subset (AVSS) or `""` (MS3). */
   readonly category: string;
   readonly split: Split;
+  /** Names of what sounds in the clip; empty where the table does not say so. */
+  readonly sounds: readonly string[];
   /** Line of the metadata table that names the clip. */
   readonly line: number;
   readonly frames: readonly string[];
@@ -76,7 +78,13 @@ export function filesOfRow(task: Task, row: TableRow, source: string): ClipFiles
       hint: "Correct the row, or remove it.",
     });
   }
-  return pathsOf[task](value, split as Split, row.line, where);
+  const files = pathsOf[task](value, split as Split, row.line, where);
+  return { ...files, sounds: task === "s4" ? [files.category] : soundsOf(row) };
+}
+
+/** The names of what sounds by a row of AVSS's table, or of one of MS3 that has its column `a_obj`. */
+export function soundsOf({ values }: TableRow): string[] {
+  return (values.a_obj ?? "").split("_").filter((name) => name !== "");
 }
 
 /**
@@ -88,7 +96,12 @@ export function filesOf(task: Task, clip: { id: string; category: string; split:
   return filesOfRow(task, { line: 0, values: { ...values, split: clip.split } }, "");
 }
 
-type Paths = (value: (column: string) => string, split: Split, line: number, where: string) => ClipFiles;
+type Paths = (
+  value: (column: string) => string,
+  split: Split,
+  line: number,
+  where: string,
+) => Omit<ClipFiles, "sounds">;
 
 const pathsOf: Record<Task, Paths> = {
   s4: (value, split, line) => {

@@ -115,11 +115,28 @@ test("a clip that the table repeats is used once, with a warning that names the 
   const onWarning = (message: string) => void warnings.push(message);
   const options = { task: "ms3", root: folder, split: "test", imageSize: 8 } as const;
   const { entries } = await openDataset({ ...options, onWarning });
-  assert.deepEqual(entries, [{ id: "shapes_test_00000", category: "" }]);
+  assert.deepEqual(entries, [{ id: "shapes_test_00000", category: "", sounds: [] }]);
   assert.deepEqual(warnings, [
     `${path.join(folder, "ms3_meta_data.csv")}: line 4 repeats clip shapes_test_00000 of line 2; ` +
       "line 6 repeats clip shapes_test_00000 of line 2; each clip is used once",
   ]);
+});
+
+test("MS3: what sounds comes from the column a_obj, or from AVSS's table beside it", async (t) => {
+  const folder = await made(t);
+  const open = () => openDataset({ task: "ms3", root: folder, split: "test", imageSize: 8 });
+  const own = (await open()).entries.map(({ sounds = [] }) => sounds);
+  assert.ok(
+    own.every((names) => names.length > 0 && names.every((name) => /^[a-z]+$/.test(name))),
+    "SoundShapes",
+  );
+  await writeFile(path.join(folder, "ms3_meta_data.csv"), "name,split\nshapes_test_00000,test\n");
+  assert.deepEqual((await open()).entries[0]?.sounds, []);
+  const beside = path.join(folder, "..", "AVSS");
+  await mkdir(beside);
+  const rows = ["shapes_test_00000,u0,cat,test,v2", "shapes_test_00000,u1,dog_man,test,v1m"];
+  await writeFile(path.join(beside, "metadata.csv"), `vid,uid,a_obj,split,label\n${rows.join("\n")}\n`);
+  assert.deepEqual((await open()).entries[0]?.sounds, ["dog", "man"]);
 });
 
 test("a row without its frames is found on opening, with the line of the table", async (t) => {

@@ -6,7 +6,7 @@ import { DatasetError, listSome } from "../../errors.js";
 import { readFailure } from "../../node/system-error.js";
 import type { AvsDataset, Split, Task } from "../clip.js";
 import { mapConcurrent } from "../concurrent.js";
-import { type ClipFiles, filesOfTable, labelFile, layouts } from "./layout.js";
+import { type ClipFiles, filesOfTable, labelFile, layouts, soundsOf } from "./layout.js";
 import { type AudioSource, type ClipRequest, loadClip, loadWaveform } from "./load-clip.js";
 import { parseTable, type Table } from "./table.js";
 
@@ -41,7 +41,8 @@ export async function openDataset(options: OpenOptions): Promise<AvsDataset> {
   const folder = await taskFolder(task, options.root);
   const table = await readTable(task, folder);
   const rows = filesOfTable(task, table).filter((clip) => clip.split === split);
-  const files = withoutRepeats(rows, (message) => options.onWarning?.(`${table.source}: ${message}`));
+  const unique = withoutRepeats(rows, (message) => options.onWarning?.(`${table.source}: ${message}`));
+  const files = task === "ms3" ? await withSoundsOfAvss(unique, folder) : unique;
   if (files.length === 0) {
     throw new DatasetError(`${table.source}: no row has the split "${split}"`, {
       hint: "Choose another split, or add its clips to the table.",
@@ -78,7 +79,7 @@ export async function openDataset(options: OpenOptions): Promise<AvsDataset> {
     split,
     classes,
     frameCount,
-    entries: files.map(({ id, category }) => ({ id, category })),
+    entries: files.map(({ id, category, sounds }) => ({ id, category, sounds })),
     load: async (index, decode = loadClip) => decode(requestOf(index)),
     loadWaveform: async (index) => loadWaveform(requestOf(index)),
   };
@@ -96,6 +97,21 @@ function withoutRepeats(rows: readonly ClipFiles[], onWarning: (message: string)
   }
   if (repeats.length > 0) onWarning(`${listSome(repeats, 3, "; ")}; each clip is used once`);
   return [...first.values()];
+}
+
+/**
+ * MS3's published table does not say what sounds. AVSS's table, where it lies beside it, does: clips of its subset `v1m`
+ * are those of MS3.
+ */
+async function withSoundsOfAvss(files: readonly ClipFiles[], folder: string): Promise<readonly ClipFiles[]> {
+  const { folder: avss, table, columns } = layouts.avss;
+  const source = path.join(folder, "..", avss, table);
+  if (files.some(({ sounds }) => sounds.length > 0) || !(await isFile(source))) return files;
+  const { rows } = parseTable(await readText(source), source, columns, () => {});
+  const sounds = new Map(
+    rows.filter(({ values }) => values.label === "v1m").map((row) => [row.values.vid ?? "", soundsOf(row)]),
+  );
+  return files.map((clip) => ({ ...clip, sounds: sounds.get(clip.id) ?? [] }));
 }
 
 /** The folder of a task: below `root`, or `root` itself. Throws `DatasetError` when neither has the table. */

@@ -93,8 +93,8 @@ test("the check lists every fault, each by its kind", async (t) => {
   await writeFile(at("audio_wav/test", `${tested}.wav`), await readFile(at("audio_wav/val", `${val}.wav`)));
   const table = path.join(folder, "ms3_meta_data.csv");
   const text = await readFile(table, "utf8");
-  const wrong = ["x,none", "x,train,more", 'x"y",train', ",train", '"x,train'];
-  await writeFile(table, `${text}${[`${train},train`, `${val},test`, ...wrong].join("\n")}\n`);
+  const wrong = ["x,none,", "x,train,,more", 'x"y",train,', ",train,", '"x,train,'];
+  await writeFile(table, `${text}${[`${train},train,`, `${val},test,`, ...wrong].join("\n")}\n`);
   const { issues } = await checkDataset({ task: "ms3", root });
   const found = (kind: string, clip: string) =>
     issues.filter((issue) => issue.kind === kind && issue.clip === clip).length;

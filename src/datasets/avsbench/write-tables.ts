@@ -7,13 +7,13 @@ import { formatTable } from "./table.js";
 
 /** A clip as a row of the table. */
 export interface ClipRow extends Pick<ClipFiles, "id" | "category" | "split"> {
-  /** What sounds in the clip; only the table of AVSS has it. */
+  /** What sounds in the clip, names joined by `_`; S4 has its category instead. */
   readonly sounding: string;
 }
 
 const columns: Readonly<Record<Task, Readonly<Record<string, (clip: ClipRow) => string>>>> = {
   s4: { name: ({ id }) => id, start: () => "0", category: (c) => c.category, split: (c) => c.split },
-  ms3: { name: ({ id }) => id, split: (c) => c.split },
+  ms3: { name: ({ id }) => id, split: (c) => c.split, a_obj: (c) => c.sounding },
   avss: {
     vid: ({ id }) => id,
     uid: ({ id }) => id,
