@@ -1,4 +1,4 @@
-/** The one decision from logits to masks: evaluation, reports and the comparison of exports all use it. */
+/** From logits to probabilities and to the masks that evaluation, segmentation, reports and comparisons of exports show. */
 import { sizeOf, type TensorOf } from "../tensor.js";
 
 /** What a model predicts for some frames. */
@@ -9,6 +9,19 @@ export interface PredictedMasks {
   readonly probabilities?: TensorOf<"f32"> | undefined;
 }
 
+/** Class probabilities over the whole frame. Class 0 is the background; a binary model has class 1 besides. */
+export interface ProbabilityMap {
+  readonly width: number;
+  readonly height: number;
+  /** Probabilities by class, `f32[height*width]` each. */
+  readonly probabilities: ReadonlyMap<number, Float32Array>;
+  /** Classes other than the background that are the likeliest somewhere: the only ones that masks can show. */
+  readonly activeClasses: readonly number[];
+}
+
+/** Probability of a logit. */
+const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
+
 /**
  * Masks of logits `f32[N,K,H,W]`. For K = 1 a pixel is marked where its probability, rounded to single precision, is
  * above 0.5. Otherwise it belongs to the class with the largest logit, the lowest of equals.
@@ -16,35 +29,84 @@ export interface PredictedMasks {
 export function masksOf(logits: TensorOf<"f32">): PredictedMasks {
   const [frames = 0, classes = 1, ...size] = logits.shape;
   const shape = [frames, ...size];
+  const pixels = sizeOf(size);
   const masks = new Uint8Array(sizeOf(shape));
+  const decide = (frame: number, planes: readonly Float32Array[]) =>
+    largestClass(planes, masks.subarray(frame * pixels, (frame + 1) * pixels));
   if (classes === 1) {
-    const probabilities = logits.data.map((x) => 1 / (1 + Math.exp(-x)));
-    for (let i = 0; i < masks.length; i++) masks[i] = probabilities[i]! > 0.5 ? 1 : 0;
+    const probabilities = logits.data.map(sigmoid);
+    for (let n = 0; n < frames; n++) {
+      const sounding = probabilities.subarray(n * pixels, (n + 1) * pixels);
+      decide(n, [new Float32Array(pixels).fill(0.5), sounding]);
+    }
     return {
       masks: { dtype: "u8", shape, data: masks },
       probabilities: { dtype: "f32", shape, data: probabilities },
     };
   }
-  const pixels = sizeOf(size);
-  for (let n = 0; n < frames; n++) {
-    const planes = logits.data.subarray(n * classes * pixels, (n + 1) * classes * pixels);
-    largestClass(planes, masks.subarray(n * pixels, (n + 1) * pixels));
-  }
+  for (let n = 0; n < frames; n++) decide(n, planesOf(logits.data, { first: n * classes, classes, pixels }));
   return { masks: { dtype: "u8", shape, data: masks } };
 }
 
-/** Writes the class with the largest of the logits `f32[K,H*W]` at each pixel into `classes` `u8[H*W]`. */
-function largestClass(logits: Float32Array, classes: Uint8Array): void {
-  const pixels = classes.length;
-  const largest = logits.slice(0, pixels);
+/**
+ * Probabilities of frame `frame` of logits `f32[T,K,H,W]`: sigmoid for K = 1, softmax over the classes otherwise.
+ * Throws `TypeError` on another rank.
+ */
+export function probabilitiesOf(logits: TensorOf<"f32">, frame: number): ProbabilityMap {
+  const [, classes, height, width] = logits.shape;
+  if (classes === undefined || height === undefined || width === undefined) {
+    throw new TypeError(`probabilities: expected logits f32[T,K,H,W], got f32[${logits.shape.join(",")}]`);
+  }
+  const pixels = height * width;
+  const planes = planesOf(logits.data, { first: frame * classes, classes, pixels });
+  const probabilities = classes === 1 ? planes.flatMap(withBackground) : softmax(planes);
+  const likeliest = new Uint16Array(pixels);
+  largestClass(probabilities, likeliest);
+  const activeClasses = [...new Set(likeliest)].filter((index) => index !== 0).sort((a, b) => a - b);
+  return { width, height, probabilities: new Map(probabilities.entries()), activeClasses };
+}
+
+/** The planes `f32[H*W]` of `classes` classes, from plane `first` on. */
+function planesOf(
+  logits: Float32Array,
+  { first, classes, pixels }: { first: number; classes: number; pixels: number },
+): Float32Array[] {
+  return Array.from({ length: classes }, (_, k) =>
+    logits.subarray((first + k) * pixels, (first + k + 1) * pixels),
+  );
+}
+
+/** The probabilities of both classes of a binary model. */
+function withBackground(logits: Float32Array): Float32Array[] {
+  const sounding = logits.map(sigmoid);
+  return [sounding.map((p) => 1 - p), sounding];
+}
+
+/** Probabilities of the planes' classes at each pixel. */
+function softmax(logits: readonly Float32Array[]): Float32Array[] {
+  const planes = logits.map((plane) => plane.slice());
+  const pixels = logits[0]?.length ?? 0;
+  const largest = new Float32Array(pixels).fill(Number.NEGATIVE_INFINITY);
+  const total = new Float32Array(pixels);
+  for (const plane of planes) for (let i = 0; i < pixels; i++) largest[i] = Math.max(largest[i]!, plane[i]!);
+  for (const plane of planes) {
+    for (let i = 0; i < pixels; i++) total[i]! += plane[i] = Math.exp(plane[i]! - largest[i]!);
+  }
+  for (const plane of planes) for (let i = 0; i < pixels; i++) plane[i]! /= total[i]!;
+  return planes;
+}
+
+/** Writes the class with the largest value at each pixel into `classes`, the lowest of equals. */
+function largestClass(planes: readonly Float32Array[], classes: Uint8Array | Uint16Array): void {
+  const [first = new Float32Array(), ...others] = planes;
+  const largest = first.slice();
   classes.fill(0);
-  for (let k = 1; k * pixels < logits.length; k++) {
-    const plane = logits.subarray(k * pixels, (k + 1) * pixels);
-    for (let i = 0; i < pixels; i++) {
+  for (const [k, plane] of others.entries()) {
+    for (let i = 0; i < plane.length; i++) {
       const x = plane[i]!;
       if (x <= largest[i]!) continue;
       largest[i] = x;
-      classes[i] = k;
+      classes[i] = k + 1;
     }
   }
 }

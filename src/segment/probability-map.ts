@@ -1,62 +1,7 @@
-/** Class probabilities of one frame at the model's resolution, their blend in time, and their way to pixels. */
-import type { TensorOf } from "../tensor.js";
+/** Class probabilities of one frame at the model's resolution: their blend in time, and their way to pixels. */
+import type { ProbabilityMap } from "../inference/masks.js";
 
-/** Class probabilities over the whole frame. Class 0 is the background; a binary model has class 1 besides. */
-export interface ProbabilityMap {
-  readonly width: number;
-  readonly height: number;
-  /** Probabilities by class, `f32[height*width]` each. */
-  readonly probabilities: ReadonlyMap<number, Float32Array>;
-  /** Classes other than the background that are the likeliest somewhere: the only ones that masks can show. */
-  readonly activeClasses: readonly number[];
-}
-
-/** Classes other than 0 that have the largest probability somewhere. */
-function activeClassesOf(probabilities: ReadonlyMap<number, Float32Array>): number[] {
-  const best = Float32Array.from(probabilities.get(0) ?? []);
-  const likeliest = new Uint16Array(best.length);
-  for (const [index, plane] of probabilities) {
-    for (let i = 0; i < best.length; i++) {
-      if (plane[i]! > best[i]!) {
-        best[i] = plane[i]!;
-        likeliest[i] = index;
-      }
-    }
-  }
-  return [...new Set(likeliest)].filter((index) => index !== 0).sort((a, b) => a - b);
-}
-
-/**
- * Probabilities of frame `frame` of logits `f32[T,K,H,W]`: sigmoid for K = 1, softmax over the classes otherwise.
- * Throws `TypeError` on another rank.
- */
-export function probabilitiesOf(logits: TensorOf<"f32">, frame: number): ProbabilityMap {
-  const [, classes, height, width] = logits.shape;
-  if (classes === undefined || height === undefined || width === undefined) {
-    throw new TypeError(`probabilities: expected logits f32[T,K,H,W], got f32[${logits.shape.join(",")}]`);
-  }
-  const size = height * width;
-  const start = frame * classes * size;
-  const planes = new Map<number, Float32Array>();
-  if (classes === 1) {
-    const sounding = logits.data.subarray(start, start + size).map((x) => 1 / (1 + Math.exp(-x)));
-    const background = sounding.map((p) => 1 - p);
-    planes.set(0, background).set(1, sounding);
-  } else {
-    const largest = new Float32Array(size).fill(Number.NEGATIVE_INFINITY);
-    const total = new Float32Array(size);
-    for (let c = 0; c < classes; c++) {
-      const plane = logits.data.slice(start + c * size, start + (c + 1) * size);
-      for (let i = 0; i < size; i++) largest[i] = Math.max(largest[i]!, plane[i]!);
-      planes.set(c, plane);
-    }
-    for (const plane of planes.values()) {
-      for (let i = 0; i < size; i++) total[i]! += plane[i] = Math.exp(plane[i]! - largest[i]!);
-    }
-    for (const plane of planes.values()) for (let i = 0; i < size; i++) plane[i]! /= total[i]!;
-  }
-  return { width, height, probabilities: planes, activeClasses: activeClassesOf(planes) };
-}
+export { type ProbabilityMap, probabilitiesOf } from "../inference/masks.js";
 
 /** The map `(1 - weight) a + weight b`, of the classes active in either. Both maps have one size. */
 export function blend(a: ProbabilityMap, b: ProbabilityMap, weight: number): ProbabilityMap {
