@@ -34,7 +34,7 @@ import {
   type Value,
 } from "../src/graph/index.js";
 import { logMelExamples } from "../src/media/log-mel.js";
-import { normalizeFrames } from "../src/models/normalize-frames.js";
+import { imagenetNormalization, normalizeFrames } from "../src/models/normalize-frames.js";
 import { pvtV2, pvtV2Config } from "../src/models/pvt-v2.js";
 import { type VggishConfig, vggish } from "../src/models/vggish.js";
 import { encodeFrames } from "../src/models/visual-encoder.js";
@@ -126,7 +126,11 @@ const visualTask: Task = {
   build(scope, head, pass) {
     const frames = input("frames", [batch, imageSize, imageSize, 3], "u8");
     const labels = input("labels", [batch, imageSize, imageSize], "i32");
-    const grids = encodeFrames(pvtV2(scope, visualConfig), normalizeFrames(frames), pass);
+    const grids = encodeFrames(
+      pvtV2(scope, visualConfig),
+      normalizeFrames(frames, imagenetNormalization),
+      pass,
+    );
     const side = imageSize / 4;
     const width = 64;
     // The stages' features, side by side at a quarter of the frame's size.

@@ -6,6 +6,7 @@ import type { AvsModel } from "../models/avs-model.js";
 import type { AvsModelConfig } from "../models/model-config.js";
 import { normalizeFrames } from "../models/normalize-frames.js";
 import { audioWidth } from "../models/vggish.js";
+import { frameNormalization } from "../models/visual-encoder.js";
 import { Pass } from "../nn/index.js";
 import { logMelOf, samplesOf } from "./audio-frontend.js";
 
@@ -36,11 +37,11 @@ export function exportOutputs(
   form: ExportForm,
   pass: Pass = new Pass(),
 ): Readonly<Record<"logits" | "probabilities", Value>> {
-  const { frameCount, imageSize, task } = model.config;
+  const { frameCount, imageSize, task, visual } = model.config;
   const batch = form.clips * frameCount;
   const frames =
     form.frames === "u8"
-      ? normalizeFrames(input("frames", [batch, imageSize, imageSize, 3], "u8"))
+      ? normalizeFrames(input("frames", [batch, imageSize, imageSize, 3], "u8"), frameNormalization(visual))
       : input("frames", [batch, 3, imageSize, imageSize]);
   const { logits } = model.forward(
     {
@@ -80,7 +81,7 @@ export function valueDocs(config: AvsModelConfig, form: ExportForm): Readonly<Re
     frames:
       form.frames === "u8"
         ? `RGB, 0 to 255, ${imageSize} x ${imageSize}; ${steps}`
-        : `RGB planes, (x / 255 - mean) / deviation with ImageNet's mean and deviation (see the metadata), ${imageSize} x ${imageSize}; ${steps}`,
+        : `RGB planes, (x / 255 - mean) / deviation with the encoder's mean and deviation (see the metadata), ${imageSize} x ${imageSize}; ${steps}`,
     [audioInput[form.audio]]: sound[form.audio],
     frameMask: "1 for real frames, 0 for frames that pad a shorter clip",
     logits:

@@ -55,7 +55,7 @@ export interface GatheredWeights {
 
 /**
  * Gathers the weights of a model. Throws `CheckpointError` when a file is missing, damaged or does not fit.
- * Files of encoders may have keys in any form that `encoderKeys` knows; classifiers (`head.`, `fc.`) are left out.
+ * Files of encoders may have keys in any form that `encoderKeys` knows; classifiers (`head.`, `fc.`, `_fc.`) are left out.
  */
 export async function gatherWeights(
   { specs, encoders }: Pick<AvsModel, "specs" | "encoders">,
@@ -111,7 +111,7 @@ function encoderWeights(
     optional: unused || key.endsWith("num_batches_tracked"),
   }));
   const keys = expected.map(({ key }) => key);
-  const ignore = (key: string): boolean => /^(head|fc|classifier|pproc)\./.test(key);
+  const ignore = (key: string): boolean => /^(head|fc|classifier|pproc|_conv_head|_bn1|_fc)\./.test(key);
   const matched = matchStateDict(expected, encoderKeys(found, keys, { file, prefix }), { file, ignore });
   return new Map([...matched].map(([key, tensor]) => [prefix + key, tensor]));
 }

@@ -2,6 +2,7 @@
 import type * as z from "zod";
 import type { Value } from "../graph/index.js";
 import type { Pass, Scope, TokenGrid } from "../nn/index.js";
+import type { FrameNormalization } from "./normalize-frames.js";
 import type { StateDictShapes } from "./state-dict-shapes.js";
 
 /** One number for each of the four stages. */
@@ -30,6 +31,8 @@ export interface VisualEncoderDefinition<S extends z.ZodObject> {
   readonly configFields: Readonly<Record<string, z.ZodType>>;
   /** Turns those keys into settings, where they differ. */
   readonly fromConfig?: ((fields: EncoderSettings) => EncoderSettings) | undefined;
+  /** How frames are normalized before the stem. */
+  readonly frames: FrameNormalization;
   /** Channels of the four stages. */
   dims(config: z.infer<S>): PerStage;
   /** A rule that spans several settings: the key that would have to change, and why. */

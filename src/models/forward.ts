@@ -5,6 +5,7 @@ import type { Pass } from "../nn/index.js";
 import type { AvsModel, AvsOutputs } from "./avs-model.js";
 import { normalizeFrames } from "./normalize-frames.js";
 import { audioWidth } from "./vggish.js";
+import { frameNormalization } from "./visual-encoder.js";
 
 /** Variants of the pass. */
 export interface ForwardOptions {
@@ -24,9 +25,12 @@ export function forwardOf(
   pass: Pass,
   options: ForwardOptions = {},
 ): AvsOutputs {
-  const { frameCount, imageSize } = model.config;
+  const { frameCount, imageSize, visual } = model.config;
   const n = clips * frameCount;
-  const frames = normalizeFrames(input("frames", [n, imageSize, imageSize, 3], "u8"));
+  const frames = normalizeFrames(
+    input("frames", [n, imageSize, imageSize, 3], "u8"),
+    frameNormalization(visual),
+  );
   const embedding = options.embedded
     ? input("embedding", [n, audioWidth])
     : model.embedAudio(input("logMel", [n, 1, 96, 64]));

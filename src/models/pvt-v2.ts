@@ -35,6 +35,7 @@ import {
   zeros,
 } from "../nn/index.js";
 import { defineVisualEncoder, type PerStage, type VisualEncoder } from "./encoder-definition.js";
+import { imagenetNormalization } from "./normalize-frames.js";
 import { countLayers, type StateDictShapes } from "./state-dict-shapes.js";
 
 /** Sizes of a PVTv2, with the values that all published sizes share as defaults. */
@@ -271,6 +272,7 @@ export const pvtEncoder = defineVisualEncoder({
     reductions: fields.reductions.unwrap().optional(),
   },
   fromConfig: ({ lora, ...settings }) => ({ ...settings, loraRank: loraRankOf(lora) }),
+  frames: imagenetNormalization,
   dims: (config) => config.dims,
   problem(config) {
     const stage = config.dims.findIndex((d, i) => d % (config.heads[i] ?? 1) !== 0);

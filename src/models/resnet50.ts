@@ -5,9 +5,10 @@
  */
 import * as z from "zod";
 import { flag, section } from "../fields.js";
-import { add, conv2d, maxPool2d, mul, relu, reshape, type Value } from "../graph/index.js";
-import { batchNorm, normalInit, type Pass, type Scope, toTokens } from "../nn/index.js";
+import { add, maxPool2d, relu } from "../graph/index.js";
+import { type ConvNormOptions, convNorm, type MapLayer, type Scope, toTokens } from "../nn/index.js";
 import { defineVisualEncoder, type PerStage, type VisualEncoder } from "./encoder-definition.js";
+import { imagenetNormalization } from "./normalize-frames.js";
 import type { StateDictShapes } from "./state-dict-shapes.js";
 
 /** Settings of a ResNet-50, with the published values as defaults. */
@@ -23,28 +24,14 @@ const resnetDims: PerStage = [256, 512, 1024, 2048];
 const depths: PerStage = [3, 4, 6, 3];
 const names = ["layer1", "layer2", "layer3_1", "layer4_1"] as const;
 
-interface ConvSizes {
-  readonly inputs: number;
-  readonly outputs: number;
-  readonly kernel: number;
-  readonly stride?: number | undefined;
-}
-
-type Layer = (x: Value, pass: Pass) => Value;
-
-/** A convolution without bias and its batch norm, whose running statistics are folded into the weights. */
-function convNorm(conv: Scope, norm: Scope, sizes: ConvSizes, { freezeBatchNorm }: ResNetConfig): Layer {
-  const { inputs, outputs, kernel, stride = 1 } = sizes;
-  const init = normalInit(Math.sqrt(2 / (outputs * kernel * kernel)));
-  const weight = conv.param("weight", [outputs, inputs, kernel, kernel], init);
-  const bn = batchNorm(norm, outputs, { frozen: freezeBatchNorm });
-  const options = { stride, padding: (kernel - 1) / 2 };
-  return (x, pass) => {
-    if (bn.usesBatchStatistics(pass) || !pass.fused)
-      return bn.apply(conv2d(x, weight, undefined, options), pass);
-    const { scale, shift } = bn.running();
-    return conv2d(x, mul(weight, reshape(scale, [outputs, 1, 1, 1])), shift, options);
-  };
+/** A convolution of this encoder and its batch norm. */
+function convolution(
+  conv: Scope,
+  norm: Scope,
+  sizes: ConvNormOptions,
+  { freezeBatchNorm }: ResNetConfig,
+): MapLayer {
+  return convNorm(conv, norm, { ...sizes, norm: { frozen: freezeBatchNorm } });
 }
 
 /** 1x1 down to a quarter, 3x3, 1x1 up, and the shortcut. */
@@ -54,25 +41,25 @@ function bottleneck(
   outputs: number,
   stride: number,
   config: ResNetConfig,
-): Layer {
+): MapLayer {
   const inner = outputs / 4;
-  const step = (k: 1 | 2 | 3, sizes: ConvSizes) =>
-    convNorm(scope.at(`conv${k}`), scope.at(`bn${k}`), sizes, config);
+  const step = (k: 1 | 2 | 3, sizes: ConvNormOptions) =>
+    convolution(scope.at(`conv${k}`), scope.at(`bn${k}`), sizes, config);
   const narrow = step(1, { inputs, outputs: inner, kernel: 1 });
   const mix = step(2, { inputs: inner, outputs: inner, kernel: 3, stride });
   const widen = step(3, { inputs: inner, outputs, kernel: 1 });
   const down = scope.at("downsample");
-  const shortcut: Layer =
+  const shortcut: MapLayer =
     inputs === outputs
       ? (x) => x
-      : convNorm(down.at(0), down.at(1), { inputs, outputs, kernel: 1, stride }, config);
+      : convolution(down.at(0), down.at(1), { inputs, outputs, kernel: 1, stride }, config);
   return (x, pass) => {
     const y = widen(relu(mix(relu(narrow(x, pass)), pass)), pass);
     return relu(add(y, shortcut(x, pass)));
   };
 }
 
-function makeStage(scope: Scope, index: number, config: ResNetConfig): Layer {
+function makeStage(scope: Scope, index: number, config: ResNetConfig): MapLayer {
   const outputs = resnetDims[index] ?? 0;
   const inputs = resnetDims[index - 1] ?? 64;
   const blocks = Array.from({ length: depths[index] ?? 0 }, (_, k) =>
@@ -83,7 +70,7 @@ function makeStage(scope: Scope, index: number, config: ResNetConfig): Layer {
 
 /** Builds the encoder's parameters under `scope`. */
 export function resnet50(scope: Scope, config: ResNetConfig): VisualEncoder {
-  const first = convNorm(
+  const first = convolution(
     scope.at("conv1"),
     scope.at("bn1"),
     { inputs: 3, outputs: 64, kernel: 7, stride: 2 },
@@ -107,7 +94,8 @@ export function resnet50(scope: Scope, config: ResNetConfig): VisualEncoder {
 export const resnetEncoder = defineVisualEncoder({
   schema: resnetSchema,
   sizes: { resnet50: {} },
-  configFields: { freezeBatchNorm: resnetSchema.shape.freezeBatchNorm },
+  configFields: { freezeBatchNorm: flag.optional() },
+  frames: imagenetNormalization,
   dims: () => resnetDims,
   build: resnet50,
   infer: ({ has }: StateDictShapes) =>

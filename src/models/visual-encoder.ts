@@ -3,13 +3,15 @@ import * as z from "zod";
 import { schemasOf } from "../fields.js";
 import type { Value } from "../graph/index.js";
 import { type Pass, type Scope, type TokenGrid, toMap } from "../nn/index.js";
+import { efficientNetLiteEncoder } from "./efficientnet-lite.js";
 import type { EncoderSettings, PerStage, VisualEncoder } from "./encoder-definition.js";
+import type { FrameNormalization } from "./normalize-frames.js";
 import { pvtEncoder } from "./pvt-v2.js";
 import { resnetEncoder } from "./resnet50.js";
 import type { StateDictShapes } from "./state-dict-shapes.js";
 
 /** To add an encoder, add its definition here: schemas, configurations and checkpoints follow. */
-const encoders = [pvtEncoder, resnetEncoder] as const;
+const encoders = [pvtEncoder, resnetEncoder, efficientNetLiteEncoder] as const;
 
 type Encoder = (typeof encoders)[number];
 
@@ -32,6 +34,11 @@ export function visualEncoder(scope: Scope, config: VisualConfig): VisualEncoder
 /** Channels of the four stages. */
 export function stageDims(config: VisualConfig): PerStage {
   return definitionOf(config).dims(config);
+}
+
+/** How an encoder's frames are normalized. */
+export function frameNormalization(config: VisualConfig): FrameNormalization {
+  return definitionOf(config).frames;
 }
 
 /** Why an encoder cannot be built; `undefined` if it can. */

@@ -1,6 +1,7 @@
 /** Layers and parameter scopes. */
 export * from "./attention.js";
 export * from "./conv.js";
+export * from "./conv-norm.js";
 export * from "./dropout.js";
 export * from "./init.js";
 export * from "./linear.js";

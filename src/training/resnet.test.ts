@@ -14,7 +14,7 @@ import { conv2d, gradients, input, parameter } from "../graph/index.js";
 import { openPredictor } from "../inference/node/open-predictor.js";
 import { buildAvsModel } from "../models/avs-model.js";
 import { forwardOf } from "../models/forward.js";
-import { normalizeFrames } from "../models/normalize-frames.js";
+import { imagenetNormalization, normalizeFrames } from "../models/normalize-frames.js";
 import { initialState, Pass } from "../nn/index.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import type { Tensors } from "../runtime/runtime.js";
@@ -122,7 +122,7 @@ async function firstStatistics(
 ): Promise<{ mean: number[]; variance: number[] }> {
   const frames = [0, 1].flatMap((i) => [...(clips[i]?.frames.data ?? [])]);
   const shape = [10, side, side, 3];
-  const x = normalizeFrames(input("frames", shape, "u8"));
+  const x = normalizeFrames(input("frames", shape, "u8"), imagenetNormalization);
   const y = conv2d(x, parameter("w", [64, 3, 7, 7]), undefined, { stride: 2, padding: 3 });
   const out = await evaluate(
     { y },

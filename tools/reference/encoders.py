@@ -1,8 +1,11 @@
 """
 The encoders of the published system in PyTorch, with the parameter names of its checkpoints: PVTv2, ResNet-50 (He et al.
-2016) with the second, unused branch of the checkpoints, and VGGish (Hershey et al. 2017). A visual encoder has `channels`,
+2016) with the second, unused branch of the checkpoints, and VGGish (Hershey et al. 2017); and EfficientNet-Lite with
+those of EfficientNet-PyTorch. A visual encoder has `channels`,
 `stem(x)` and `stage(i, x)`: map [N,C,H,W] -> tokens [N,H'W',C'], H', W'.
 """
+import math
+
 from torch import nn
 from torch.nn import functional as F
 
@@ -17,7 +20,9 @@ PVT = {
 
 
 def visual_encoder(name):
-    """ResNet-50 ("res50") or a variant of PVTv2."""
+    """ResNet-50 ("res50"), EfficientNet-Lite ("lite0" to "lite2") or a variant of PVTv2."""
+    if name.startswith("lite"):
+        return EfficientNetLite(**LITE[name])
     return Res50() if name == "res50" else PVTv2(**PVT[name])
 
 
@@ -56,6 +61,77 @@ class Res50(nn.Module):
 
     def stage(self, i, x):
         x = (self.layer1, self.layer2, self.layer3_1, self.layer4_1)[i](x)
+        return x.flatten(2).transpose(1, 2), x.shape[2], x.shape[3]
+
+
+LITE = {"lite0": dict(width=1.0, depth=1.0), "lite1": dict(width=1.0, depth=1.1), "lite2": dict(width=1.1, depth=1.2)}
+
+
+def same(x, k, stride):
+    """Zeros as TensorFlow's "SAME" padding adds them."""
+    pads = []
+    for size in (x.shape[3], x.shape[2]):
+        total = max((math.ceil(size / stride) - 1) * stride + k - size, 0)
+        pads += [total // 2, total - total // 2]
+    return F.pad(x, pads)
+
+
+def lite_norm(c):
+    return nn.BatchNorm2d(c, eps=1e-3, momentum=0.01)
+
+
+class MBConv(nn.Module):
+    def __init__(self, c_in, c_out, k, stride, expansion):
+        super().__init__()
+        c = c_in * expansion
+        if expansion > 1:
+            self._expand_conv, self._bn0 = nn.Conv2d(c_in, c, 1, bias=False), lite_norm(c)
+        self._depthwise_conv, self._bn1 = nn.Conv2d(c, c, k, stride, groups=c, bias=False), lite_norm(c)
+        self._project_conv, self._bn2 = nn.Conv2d(c, c_out, 1, bias=False), lite_norm(c_out)
+        self.k, self.stride, self.skip = k, stride, stride == 1 and c_in == c_out
+
+    def forward(self, x):
+        y = x
+        if hasattr(self, "_expand_conv"):
+            y = F.relu6(self._bn0(self._expand_conv(y)))
+        y = F.relu6(self._bn1(self._depthwise_conv(same(y, self.k, self.stride))))
+        y = self._bn2(self._project_conv(y))
+        return x + y if self.skip else y
+
+
+class EfficientNetLite(nn.Module):
+    """Without the classifier. `ends[i]` is the number of blocks up to the end of stage i."""
+
+    def __init__(self, width, depth):
+        super().__init__()
+        self._conv_stem, self._bn0 = nn.Conv2d(3, 32, 3, 2, bias=False), lite_norm(32)
+        blocks, self.ends, self.channels, c_in = [], [], [], 32
+        # repeats, kernel, stride, expansion, channels, whether a stage ends here
+        for n, k, stride, expansion, c, ends in (
+            (1, 3, 1, 1, 16, False),
+            (2, 3, 2, 6, 24, True),
+            (2, 5, 2, 6, 40, True),
+            (3, 3, 2, 6, 80, False),
+            (3, 5, 1, 6, 112, True),
+            (4, 5, 2, 6, 192, False),
+            (1, 3, 1, 6, 320, True),
+        ):
+            c_out = int(c * width + 4) // 8 * 8
+            c_out = c_out + 8 if c_out < 0.9 * c * width else c_out
+            for i in range(n if n == 1 else math.ceil(n * depth)):
+                blocks.append(MBConv(c_in, c_out, k, stride if i == 0 else 1, expansion))
+                c_in = c_out
+            if ends:
+                self.ends.append(len(blocks))
+                self.channels.append(c_out)
+        self._blocks = nn.ModuleList(blocks)
+
+    def stem(self, x):
+        return F.relu6(self._bn0(self._conv_stem(same(x, 3, 2))))
+
+    def stage(self, i, x):
+        for block in self._blocks[self.ends[i - 1] if i else 0 : self.ends[i]]:
+            x = block(x)
         return x.flatten(2).transpose(1, 2), x.shape[2], x.shape[3]
 
 

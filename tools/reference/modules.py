@@ -46,7 +46,7 @@ def manifests(out):
 
 
 def encoders(out):
-    """Outputs of the encoders alone: VGGish, PVTv2-B0, -B2, -B5 and ResNet-50."""
+    """Outputs of the encoders alone: VGGish, PVTv2-B0, -B2, -B5, ResNet-50 and EfficientNet-Lite 0 and 2."""
     with torch.no_grad():
         model = fill(Vggish())
         x = input_("vggish", (2, 1, 96, 64), scale=3)
@@ -56,6 +56,9 @@ def encoders(out):
             save(out / f"pvt_{variant}_{size}.safetensors", stages(fill(visual_encoder(variant)).eval(), frames), limit=16384)
         frames = input_("res50", (1, 3, 96, 96), scale=2)
         save(out / "res50_96.safetensors", stages(fill(visual_encoder("res50")).eval(), frames), limit=16384)
+        for variant in ("lite0", "lite2"):
+            frames = input_(variant, (1, 3, 96, 96), scale=2)
+            save(out / f"{variant}_96.safetensors", stages(fill(visual_encoder(variant)).eval(), frames), limit=16384)
 
 
 def messengers(out):

@@ -8,7 +8,7 @@ import { tinyS4 as micro, seededWeights } from "../../../test/tiny-models.js";
 import { CheckpointError } from "../../errors.js";
 import { buildAvsModel } from "../../models/avs-model.js";
 import { modelConfigFromJson, modelConfigToJson, type SeavsConfig } from "../../models/model-config.js";
-import { normalizeFrames } from "../../models/normalize-frames.js";
+import { imagenetNormalization, normalizeFrames } from "../../models/normalize-frames.js";
 import { Pass } from "../../nn/index.js";
 import { writeSafetensors } from "../../weights/node/safetensors-file.js";
 import type { ClipBatch } from "../predictor.js";
@@ -36,7 +36,7 @@ async function expected(batch: ClipBatch): Promise<Float32Array> {
   const model = buildAvsModel(micro);
   const { logits } = model.forward(
     {
-      frames: normalizeFrames(inputLike("frames", batch.frames)),
+      frames: normalizeFrames(inputLike("frames", batch.frames), imagenetNormalization),
       embedding: model.embedAudio(inputLike("logMel", batch.logMel)),
     },
     new Pass({ fused: false }),
