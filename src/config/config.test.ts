@@ -52,7 +52,7 @@ test("errors name the key, what was found and the line", () => {
   );
   assert.equal(
     message("task: s4\nmodel:\n  visual:\n    kind: pvt-v2-b9"),
-    'model.visual.kind: expected one of pvt-v2-b0, pvt-v2-b1, pvt-v2-b2, pvt-v2-b3, pvt-v2-b4, pvt-v2-b5, pvt-v2, resnet50, found "pvt-v2-b9" (x.yaml line 4) | Did you mean pvt-v2-b0?',
+    'model.visual.kind: expected one of pvt-v2-b0, pvt-v2-b1, pvt-v2-b2, pvt-v2-b3, pvt-v2-b4, pvt-v2-b5, pvt-v2, resnet50, efficientnet-lite, efficientnet-lite0, efficientnet-lite1, efficientnet-lite2, efficientnet-lite3, efficientnet-lite4, found "pvt-v2-b9" (x.yaml line 4) | Did you mean pvt-v2-b0?',
   );
 });
 
