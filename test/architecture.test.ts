@@ -50,7 +50,7 @@ const nodeFolders = new Set([
 ]);
 
 /** Packages that exist for Node alone. */
-const nodePackages = new Set(["sharp", "onnxruntime-node", "undici"]);
+const nodePackages = new Set(["sharp", "onnxruntime-node", "undici", "htmlparser2"]);
 
 interface Import {
   readonly file: string;

@@ -1,70 +1,68 @@
 /** Downloads that survive dropped connections: the bytes that arrived are kept beside the target and continued. */
 import { type FileHandle, open, readFile, rm, stat } from "node:fs/promises";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Dispatcher } from "undici";
 import * as z from "zod";
 import { CheckpointError } from "../../errors.js";
 import { writeFileAtomic } from "../../node/files.js";
 import { asOutputError, errorCode } from "../../node/system-error.js";
 import type { Progress } from "../../progress.js";
-import { messageOf, RetryableError, requestFile } from "./http.js";
+import { type Answer, messageOf, RetryableError, requestFile } from "./http.js";
+import { confirmedAddress, isPage, type Page, pageMeaning, readPage } from "./page.js";
 import type { Environment } from "./proxy.js";
+import { type RetryOptions, requireUsable, retrying, retryOf } from "./retry.js";
+import { headersFor, withoutCredentials } from "./source.js";
 
-/** Options of `downloadToPart`. */
-export interface DownloadOptions {
-  signal?: AbortSignal | undefined;
+/** How files are requested. */
+export interface DownloadOptions extends RetryOptions {
   /** Called with the bytes on disk, including earlier attempts, and the total if the server sends it. */
-  onProgress?: ((progress: Progress) => void) | undefined;
-  /** Holds the proxy variables. Default: the environment of the process. */
-  env?: Environment | undefined;
-  /** Wait before the first retry, doubled for each further one. Default: 500 ms. */
-  retryDelayMs?: number | undefined;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+  /** Holds the variables of proxies, tokens and endpoints. Default: the environment of the process. */
+  readonly env?: Environment | undefined;
+  /** How long a server may send nothing. Default: one minute. */
+  readonly stallMs?: number | undefined;
 }
 
-/** Consecutive retries without a new byte before the download fails. */
-const maxIdleRetries = 3;
 /** No public weight file is nearly as large. */
 const maxBytes = 8 * 2 ** 30;
+/** Pages that ask to confirm a download, one after the other. */
+const maxConfirmations = 3;
 
 /** What is recorded about a partial file, so that only the very same content is continued. */
 const partStateSchema = z.object({
   url: z.string(),
   /** A strong ETag or, without one, the date of the last change: what `If-Range` takes. */
   validator: z.string().optional(),
+  /** Bytes of the whole file, where the server gave them. */
+  total: z.number().optional(),
 });
 type PartState = z.infer<typeof partStateSchema>;
 
+/** What is downloaded. */
+export interface DownloadSource {
+  readonly url: string;
+  /** The address that people can open in a browser, for messages. */
+  readonly page: string;
+}
+
 /**
- * Downloads `url` to `part`, continuing what an earlier call left there if the server still has the same content.
+ * Downloads a file to `part`, continuing what an earlier call left there if the server still has the same content.
+ * Pages of Google Drive that ask to confirm the download of a large file are confirmed.
  * On failure or abort the partial file is kept for the next call. Throws `CheckpointError` when the server does not give the
  * file, `OutputError` when it cannot be written, the signal's reason on abort.
  */
 export async function downloadToPart(
-  url: string,
+  source: DownloadSource,
   part: string,
   options: DownloadOptions = {},
 ): Promise<void> {
-  let best = await sizeOf(part);
-  for (let idle = 0; ; ) {
-    options.signal?.throwIfAborted();
-    try {
-      return await attempt(url, part, options);
-    } catch (error) {
-      options.signal?.throwIfAborted();
-      if (!(error instanceof RetryableError)) throw asOutputError(error, part);
-      const arrived = await sizeOf(part);
-      idle = arrived > best ? 0 : idle + 1;
-      best = Math.max(best, arrived);
-      if (idle > maxIdleRetries) {
-        const kept = arrived > 0 ? `; the ${arrived} bytes that arrived are kept and will be continued` : "";
-        throw new CheckpointError(`cannot download ${url}: ${error.message}${kept}`, {
-          hint: "Check the network (and HTTPS_PROXY) and run the same command again, or download the file yourself and pass --from FILE.",
-          cause: error,
-        });
-      }
-      const wait = (options.retryDelayMs ?? 500) * 2 ** idle;
-      await sleep(wait, undefined, options.signal === undefined ? {} : { signal: options.signal });
-    }
+  try {
+    await retrying(() => attempt(source, part, options), {
+      ...options,
+      what: withoutCredentials(source.url),
+      arrived: () => sizeOf(part),
+    });
+  } catch (error) {
+    throw asOutputError(error, part);
   }
 }
 
@@ -79,91 +77,221 @@ export async function forgetPartState(part: string): Promise<void> {
   await rm(statePath(part), { force: true });
 }
 
-async function attempt(url: string, part: string, options: DownloadOptions): Promise<void> {
+async function attempt(source: DownloadSource, part: string, options: DownloadOptions): Promise<void> {
   const recorded = await readState(part);
+  const url = withoutCredentials(source.url);
   const state = recorded?.url === url ? recorded : undefined;
-  let offset = state?.validator === undefined ? 0 : await sizeOf(part);
-  const headers: Record<string, string> = { "accept-encoding": "identity", "user-agent": "avseg" };
-  if (offset > 0 && state?.validator !== undefined) {
-    headers.range = `bytes=${offset}-`;
-    headers["if-range"] = state.validator;
-  }
-  const { env = process.env, signal } = options;
-  const { response, close } = await requestFile(url, { headers, env, signal });
+  const offset = state?.validator === undefined ? 0 : await sizeOf(part);
+  const range: Record<string, string> =
+    offset > 0 && state?.validator !== undefined
+      ? { range: `bytes=${offset}-`, "if-range": state.validator }
+      : {};
+  const answer = await requestBody(source, range, options);
+  const { response, chunks } = answer;
   try {
-    const { statusCode } = response;
-    if (statusCode === 416 && offset > 0) {
+    if (response.statusCode === 416 && offset > 0) {
       // Nothing is left to send: complete, or not what we have the beginning of.
       if (contentRange(response)?.total === offset) return;
       await discardPart(part);
       throw new RetryableError("the server refused to continue the file");
     }
-    if (statusCode !== 200 && statusCode !== 206) throw refusedBy(url, statusCode);
-    const range = statusCode === 206 ? contentRange(response) : undefined;
-    if (statusCode === 206 && (range?.start !== offset || isOtherContent(response, state))) {
+    requireUsable(response, source);
+    const { start, total } = extent(response, offset);
+    const isOther = start > 0 && isOtherContent(response, total, state);
+    if (start !== (response.statusCode === 206 ? offset : 0) || isOther) {
       await discardPart(part);
-      throw new RetryableError("the server continued another file than the one begun");
+      throw new RetryableError("the server continued another file than the one begun, or at another place");
     }
-    if (statusCode === 200) offset = 0;
-    const length = numberOf(response.headers["content-length"]);
-    const total = range?.total ?? (length === undefined ? undefined : offset + length);
-    if ((total ?? 0) > maxBytes) {
-      throw new CheckpointError(`${url}: ${total} bytes, expected a weight file of ${maxBytes} at most`, {
-        hint: "Check the address.",
-      });
-    }
-    if (offset === 0) await writeState(part, { url, ...validatorOf(response) });
-    await receive(response.body, part, { offset, total, ...options });
+    if ((total ?? 0) > maxBytes) throw tooLarge(url, total);
+    if (start === 0) await writeState(part, { url, total, ...validatorOf(response) });
+    await receive(chunks, part, { start, total, url, onProgress: options.onProgress });
   } finally {
     response.body.destroy();
-    await close();
+    await answer.close();
   }
 }
 
-/** Writes the body after the first `offset` bytes of `part`. */
+/**
+ * Requests a web page. Throws `CheckpointError` when the server does not give one, the signal's reason on abort.
+ */
+export async function requestPage(source: DownloadSource, options: DownloadOptions = {}): Promise<Page> {
+  const { env = process.env, signal, stallMs } = options;
+  return retrying(
+    async () => {
+      const headers = headersFor(source.url, env);
+      const answer = await requestFile(source.url, { headers, env, signal, stallMs });
+      try {
+        const page = await readPage(answer.url, bytesOf(answer.response.body));
+        if (pageMeaning(page) !== "other") return page;
+        const retry = retryOf(answer.response);
+        if (retry !== undefined) throw retry;
+        requireUsable(answer.response, source);
+        return page;
+      } finally {
+        answer.response.body.destroy();
+        await answer.close();
+      }
+    },
+    { ...options, what: withoutCredentials(source.url) },
+  );
+}
+
+/** An answer whose body begins with what was read of it to see what it is. */
+interface BodyAnswer extends Answer {
+  readonly chunks: AsyncIterable<Uint8Array>;
+}
+
+/**
+ * Requests a file, confirming on pages that ask for it. An answer of 416 has no body.
+ * Throws `CheckpointError` for any other page, `RetryableError` for answers and breaks that may pass.
+ */
+async function requestBody(
+  source: DownloadSource,
+  range: Readonly<Record<string, string>>,
+  { env = process.env, signal, stallMs }: DownloadOptions,
+): Promise<BodyAnswer> {
+  let address = source.url;
+  let cookie: { readonly host: string; readonly value: string } | undefined;
+  for (let confirmations = 0; ; confirmations++) {
+    const headers = { ...headersFor(address, env), ...range };
+    if (cookie !== undefined && cookie.host === new URL(address).host) headers.cookie = cookie.value;
+    const answer = await requestFile(address, { headers, env, signal, stallMs });
+    try {
+      const chunks = bytesOf(answer.response.body);
+      const first = answer.response.statusCode === 416 ? undefined : await chunks.next();
+      if (first === undefined || first.done || !isPage(answer.response.headers, first.value)) {
+        const retry = retryOf(answer.response);
+        if (retry !== undefined) throw retry;
+        return { ...answer, chunks: startingWith(first, chunks) };
+      }
+      const page = await readPage(answer.url, startingWith(first, chunks));
+      const next = confirmedAddress(page);
+      const isSafe = next?.startsWith("https:") || !address.startsWith("https:");
+      // Without TLS, anyone on the way could replace the file.
+      if (next === undefined || !isSafe || confirmations === maxConfirmations) {
+        throw refusedBy(page, answer, source);
+      }
+      cookie = cookieOf(answer);
+      address = next;
+      await answer.close();
+    } catch (error) {
+      answer.response.body.destroy();
+      await answer.close();
+      throw error;
+    }
+  }
+}
+
+/** The chunks of a body. Throws `RetryableError` when the connection breaks. */
+async function* bytesOf(body: Dispatcher.ResponseData["body"]): AsyncGenerator<Uint8Array, void> {
+  let bytes = 0;
+  const chunks = body[Symbol.asyncIterator]();
+  for (;;) {
+    const next: IteratorResult<Uint8Array> = await chunks.next().catch((cause: unknown) => {
+      throw new RetryableError(`the connection broke after ${bytes} bytes (${messageOf(cause)})`, { cause });
+    });
+    if (next.done) return;
+    bytes += next.value.length;
+    yield next.value;
+  }
+}
+
+async function* startingWith(
+  first: IteratorResult<Uint8Array> | undefined,
+  rest: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array, void> {
+  if (first !== undefined && !first.done) yield first.value;
+  yield* rest;
+}
+
+/** The cookies of a page, for the host that sent it. */
+function cookieOf({ response, url }: Answer): { host: string; value: string } | undefined {
+  const sent = [response.headers["set-cookie"] ?? []].flat();
+  const value = sent.map((text) => text.split(";")[0]?.trim() ?? "").filter((pair) => pair.includes("="));
+  return value.length === 0 ? undefined : { host: new URL(url).host, value: value.join("; ") };
+}
+
+/** The error for a page that came instead of the file. */
+function refusedBy(page: Page, { response }: Answer, source: DownloadSource): Error {
+  const address = withoutCredentials(source.url);
+  const byHand = `open ${source.page} in a browser, download the file there, and pass it with --from FILE`;
+  switch (pageMeaning(page)) {
+    case "quota":
+      return new CheckpointError(
+        `${address}: Google Drive allows no more downloads of this file for now: too many people fetched it`,
+        { hint: `Try again in 24 hours; or sign in to Google, ${byHand}.` },
+      );
+    case "sign-in":
+      return new CheckpointError(`${address}: the host asks to sign in`, {
+        hint: `Sign in: ${byHand}.`,
+      });
+    case "other": {
+      const retry = retryOf(response);
+      if (retry !== undefined) return retry;
+      if (response.statusCode !== 200 && response.statusCode !== 206) requireUsable(response, source);
+      const title = page.title === "" ? "" : ` (${JSON.stringify(page.title.slice(0, 120))})`;
+      return new CheckpointError(`${address}: the server sent a web page${title} instead of the file`, {
+        hint: `Check the address, or ${byHand}.`,
+      });
+    }
+  }
+}
+
+/** What is written, and what is known of it. */
+interface Reception {
+  readonly start: number;
+  readonly total: number | undefined;
+  readonly url: string;
+  readonly onProgress: DownloadOptions["onProgress"];
+}
+
+/** Writes the body after the first `start` bytes of `part`. */
 async function receive(
-  body: Dispatcher.ResponseData["body"],
+  chunks: AsyncIterable<Uint8Array>,
   part: string,
-  { offset, total, onProgress }: DownloadOptions & { offset: number; total: number | undefined },
+  { start, total, url, onProgress }: Reception,
 ): Promise<void> {
-  let done = offset;
+  let done = start;
   let file: FileHandle | undefined;
   try {
-    file = await open(part, offset === 0 ? "w" : "a");
+    file = await open(part, start === 0 ? "w" : "a");
     onProgress?.({ done, total });
-    const chunks = body[Symbol.asyncIterator]();
-    for (;;) {
-      const next = await chunks.next().catch((error: unknown) => {
-        throw new RetryableError(`the connection broke after ${done} bytes (${messageOf(error)})`, {
-          cause: error,
-        });
-      });
-      if (next.done) break;
-      const chunk: Uint8Array = next.value;
+    for await (const chunk of chunks) {
       await file.appendFile(chunk);
       done += chunk.length;
-      if (done > maxBytes) {
-        throw new CheckpointError(`${part}: expected a weight file of ${maxBytes} bytes at most`, {
-          hint: "Check the address.",
-        });
-      }
+      if (done > (total ?? maxBytes)) break;
       onProgress?.({ done, total });
-    }
-    if (total !== undefined && done !== total) {
-      throw new RetryableError(`the connection ended after ${done} of ${total} bytes`);
     }
     await file.sync();
   } finally {
     await file?.close();
   }
+  if (total === undefined && done > maxBytes) throw tooLarge(url, done);
+  if (total === undefined || done === total) return;
+  if (done > total) await discardPart(part);
+  throw new RetryableError(
+    done > total
+      ? `the server sent more than the ${total} bytes that it announced`
+      : `the connection ended after ${done} of ${total} bytes`,
+  );
 }
 
-function refusedBy(url: string, status: number): Error {
-  if (status >= 500 || status === 408 || status === 429)
-    return new RetryableError(`the server answered ${status}`);
-  return new CheckpointError(`cannot download ${url}: the server answered ${status}`, {
-    hint: "Check the address, or download the file yourself and pass --from FILE.",
+function tooLarge(url: string, bytes: number | undefined): Error {
+  return new CheckpointError(`${url}: ${bytes} bytes, expected a weight file of ${maxBytes} at most`, {
+    hint: "Check the address.",
   });
+}
+
+/** Where the bytes of an answer begin in the file (-1 where it does not say), and how many the file has. */
+function extent(
+  response: Dispatcher.ResponseData,
+  offset: number,
+): { start: number; total: number | undefined } {
+  const length = numberOf(response.headers["content-length"]);
+  if (response.statusCode !== 206) return { start: 0, total: length };
+  const range = contentRange(response);
+  if (range?.start === undefined) return { start: -1, total: undefined };
+  return { start: range.start, total: range.total ?? (length === undefined ? undefined : offset + length) };
 }
 
 function validatorOf(response: Dispatcher.ResponseData): { validator?: string | undefined } {
@@ -173,9 +301,14 @@ function validatorOf(response: Dispatcher.ResponseData): { validator?: string | 
 }
 
 /** Whether the server continues another version of the file: some honor `Range` and ignore `If-Range`. */
-function isOtherContent(response: Dispatcher.ResponseData, state: PartState | undefined): boolean {
+function isOtherContent(
+  response: Dispatcher.ResponseData,
+  total: number | undefined,
+  state: PartState | undefined,
+): boolean {
   const { validator } = validatorOf(response);
-  return validator !== undefined && validator !== state?.validator;
+  if (validator !== undefined && validator !== state?.validator) return true;
+  return total !== undefined && state?.total !== undefined && total !== state.total;
 }
 
 function contentRange(

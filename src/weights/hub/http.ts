@@ -1,19 +1,31 @@
 /** Requests of files over HTTP: the proxies of the environment, redirects that are safe, no connection left behind. */
 import type { Agent, Dispatcher, ProxyAgent } from "undici";
+import * as z from "zod";
 import { CheckpointError } from "../../errors.js";
 import { errorCode } from "../../node/system-error.js";
 import { type Environment, proxyFor } from "./proxy.js";
+import { withoutCredentials } from "./source.js";
 
 const maxRedirects = 10;
-/** A server that says nothing for so long is given up. */
-const stallMs = 60_000;
+/** A server that sends nothing for so long is given up. */
+const defaultStallMs = 60_000;
 
 /** An answer or a break that another attempt may not meet. */
-export class RetryableError extends Error {}
+export class RetryableError extends Error {
+  /** How long the server asks to wait. */
+  readonly waitMs: number;
+
+  constructor(message: string, { waitMs = 0, cause }: { waitMs?: number | undefined; cause?: unknown } = {}) {
+    super(message, { cause });
+    this.waitMs = waitMs;
+  }
+}
 
 /** An answer, whose body is read or destroyed before `close` frees its connections. */
 export interface Answer {
   readonly response: Dispatcher.ResponseData;
+  /** The address that answered, after redirects. */
+  readonly url: string;
   close(): Promise<void>;
 }
 
@@ -23,6 +35,8 @@ export interface RequestOptions {
   /** Holds the proxy variables. */
   readonly env: Environment;
   readonly signal?: AbortSignal | undefined;
+  /** How long a server may send nothing. Default: one minute. */
+  readonly stallMs?: number | undefined;
 }
 
 /**
@@ -30,14 +44,17 @@ export interface RequestOptions {
  * address or a proxy that is not valid, a redirect that leaves HTTPS, and more than ten redirects; `RetryableError` when
  * the connection breaks; the signal's reason on abort.
  */
-export async function requestFile(url: string, { headers, env, signal }: RequestOptions): Promise<Answer> {
+export async function requestFile(
+  url: string,
+  { headers, env, signal, stallMs = defaultStallMs }: RequestOptions,
+): Promise<Answer> {
   const start = addressOf(url);
   // Loaded here because it takes a while, and most commands download nothing.
   const undici = await import("undici");
   const agents = new Map<string | undefined, Dispatcher>();
   const agentFor = (address: URL): Dispatcher => {
     const proxy = proxyFor(address, env);
-    const agent = agents.get(proxy) ?? newAgent(proxy, undici);
+    const agent = agents.get(proxy) ?? newAgent({ proxy, undici, stallMs });
     agents.set(proxy, agent);
     return agent;
   };
@@ -58,16 +75,16 @@ export async function requestFile(url: string, { headers, env, signal }: Request
     // A body that is destroyed reports an error, which would otherwise have no listener.
     response.body.on("error", () => undefined);
     if (response.headers.location !== undefined && Math.floor(response.statusCode / 100) === 3) {
-      throw new CheckpointError(`${url}: more than ${maxRedirects} redirects`, {
+      throw new CheckpointError(`${withoutCredentials(url)}: more than ${maxRedirects} redirects`, {
         hint: "Check the address, or download the file yourself and pass --from FILE.",
       });
     }
-    return { response, close };
+    return { response, url: lastAddress(response) ?? url, close };
   } catch (error) {
     await close();
     if (error instanceof CheckpointError) throw error;
     if (["ERR_INVALID_URL", "UND_ERR_INVALID_ARG"].includes(errorCode(error) ?? "")) {
-      throw new CheckpointError(`${url}: the server redirects to an invalid address`, {
+      throw new CheckpointError(`${withoutCredentials(url)}: the server redirects to an invalid address`, {
         hint: "Download the file yourself and pass --from FILE.",
         cause: error,
       });
@@ -76,18 +93,29 @@ export async function requestFile(url: string, { headers, env, signal }: Request
   }
 }
 
+/** The address of the last request, which the redirect interceptor records. */
+function lastAddress({ context }: Dispatcher.ResponseData): string | undefined {
+  const { history } = z.object({ history: z.array(z.instanceof(URL)) }).safeParse(context).data ?? {};
+  return history?.at(-1)?.href;
+}
+
 /** Connections through `proxy`, or direct ones. Throws `CheckpointError` for an invalid proxy. */
-function newAgent(
-  proxy: string | undefined,
-  undici: { readonly Agent: typeof Agent; readonly ProxyAgent: typeof ProxyAgent },
-): Dispatcher {
-  const timeouts = { headersTimeout: stallMs, bodyTimeout: stallMs };
+function newAgent({
+  proxy,
+  undici,
+  stallMs,
+}: {
+  readonly proxy: string | undefined;
+  readonly undici: { readonly Agent: typeof Agent; readonly ProxyAgent: typeof ProxyAgent };
+  readonly stallMs: number;
+}): Dispatcher {
+  const timeouts = { connectTimeout: stallMs, headersTimeout: stallMs, bodyTimeout: stallMs };
   if (proxy === undefined) return new undici.Agent(timeouts);
   try {
     // Plain HTTP is requested from the proxy itself. Only HTTPS needs a tunnel, which some proxies refuse for port 80.
     return new undici.ProxyAgent({ uri: proxy, proxyTunnel: false, ...timeouts });
   } catch (cause) {
-    throw new CheckpointError(`cannot use the proxy ${proxy}: ${messageOf(cause)}`, {
+    throw new CheckpointError(`cannot use the proxy ${withoutCredentials(proxy)}: ${messageOf(cause)}`, {
       hint: "Correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY.",
       cause,
     });
@@ -108,9 +136,12 @@ export function refuseDowngrades(start: URL, url: string): Dispatcher.Dispatcher
   return (dispatch) => (options, handler) => {
     const { protocol, host } = originOf(options);
     if (previous === "https:" && protocol === "http:") {
-      throw new CheckpointError(`${url}: the server redirects to ${protocol}//${host}, which is not safe`, {
-        hint: "Download the file yourself and pass --from FILE.",
-      });
+      throw new CheckpointError(
+        `${withoutCredentials(url)}: the server redirects to ${protocol}//${host}, which is not safe`,
+        {
+          hint: "Download the file yourself and pass --from FILE.",
+        },
+      );
     }
     previous = protocol;
     return dispatch(options, handler);
