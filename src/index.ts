@@ -18,6 +18,7 @@
 
 // Models
 
+export { type PulledModel, type PullModelOptions, pullModel } from "./inference/node/published-model.js";
 export type { ClipBatch, Predictor } from "./inference/predictor.js";
 export type { AvsModelConfig, Task } from "./models/model-config.js";
 export type { RuntimeOptions } from "./runtime/runtime.js";
@@ -72,6 +73,7 @@ export { runEvaluation } from "./report/run-evaluation.js";
 export { type ExportOptions, exportModel } from "./export/export-model.js";
 export { loadStateDict } from "./weights/node/load.js";
 export { loadSafetensors, writeSafetensors } from "./weights/node/safetensors-file.js";
+export { PUBLISHED_MODELS, type PublishedModel } from "./weights/registry.js";
 
 // Tensors, errors, progress
 

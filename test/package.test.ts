@@ -1,6 +1,7 @@
 /** The package as users get it: packed from a fresh copy of the repository, installed into an empty folder, and run. */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import {
   cpSync,
   existsSync,
@@ -16,8 +17,12 @@ import path from "node:path";
 import test, { after, before } from "node:test";
 import { z } from "zod";
 import { writeClipVideo } from "../src/datasets/sound-shapes/video.js";
+import { publishedWeights } from "../src/weights/registry.js";
+import { folderView, imitateHosts } from "./hosts.js";
 import { root } from "./support.js";
 import { tempDir } from "./temp-dir.js";
+import { seededWeights, tinyS4 } from "./tiny-models.js";
+import { torchFile } from "./torch-file.js";
 
 const manifest = z.object({
   bin: z.record(z.string(), z.string()),
@@ -29,7 +34,7 @@ const dir = await tempDir({ after });
 let copy = "";
 before(async () => {
   copy = path.join(dir, "repository");
-  const listed = run("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], root);
+  const listed = await run("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], root);
   for (const name of listed.stdout.split("\0")) {
     if (name !== "" && existsSync(path.join(root, name))) {
       cpSync(path.join(root, name), path.join(copy, name), { recursive: true });
@@ -38,7 +43,7 @@ before(async () => {
 });
 
 /** Runs a program as a user would, whose own npm settings turn scripts off. */
-function run(
+async function run(
   command: string,
   args: readonly string[],
   cwd: string,
@@ -50,19 +55,28 @@ function run(
   writeFileSync(settings, `${own}\nignore-scripts=true\n`);
   // What `npm test` sets for its own scripts is not what a user's shell has.
   const clean = Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name));
-  return spawnSync(command, args, {
+  const child = spawn(command, args, {
     cwd,
-    encoding: "utf8",
+    stdio: ["ignore", "pipe", "pipe"],
     env: { ...Object.fromEntries(clean), NPM_CONFIG_USERCONFIG: settings, ...env },
   });
+  let [stdout, stderr] = ["", ""];
+  child.stdout.on("data", (piece: Buffer) => {
+    stdout += String(piece);
+  });
+  child.stderr.on("data", (piece: Buffer) => {
+    stderr += String(piece);
+  });
+  const [status] = await once(child, "close");
+  return { status, stdout, stderr };
 }
 
 const tarballs = (): string[] => readdirSync(copy).filter((name) => name.endsWith(".tgz"));
 
-test("where the code cannot be built, nothing is packed or published", () => {
+test("where the code cannot be built, nothing is packed or published", async () => {
   assert.ok(!existsSync(path.join(copy, "node_modules")) && !existsSync(path.join(copy, "dist")));
   for (const args of [["pack"], ["publish", "--dry-run"]]) {
-    const { status, stderr } = run("npm", args, copy, { PATH: pathWithout("tsc") });
+    const { status, stderr } = await run("npm", args, copy, { PATH: pathWithout("tsc") });
     assert.notEqual(status, 0, args.join(" "));
     assert.match(stderr, /tsc/);
     assert.deepEqual(tarballs(), []);
@@ -77,7 +91,7 @@ function pathWithout(program: string): string {
 
 test("a plain `npm pack` of a fresh copy is complete: it installs into an empty folder and runs the README's example", async (t) => {
   symlinkSync(path.join(root, "node_modules"), path.join(copy, "node_modules"), "dir");
-  const packing = run("npm", ["pack"], copy);
+  const packing = await run("npm", ["pack"], copy);
   assert.equal(packing.status, 0, packing.stderr);
   const [tarball = "", ...others] = tarballs();
   assert.deepEqual(others, []);
@@ -89,7 +103,10 @@ test("a plain `npm pack` of a fresh copy is complete: it installs into an empty 
   const [, variable = "", value = ""] = /`(\w+)=(\w+) npm install avseg`/.exec(readme) ?? [];
   assert.ok(variable, "the README says how to install avseg");
   const install = ["install", "--prefer-offline", path.join(copy, tarball)];
-  const installing = run("npm", install, user, { [variable]: value, npm_config_ignore_scripts: "false" });
+  const installing = await run("npm", install, user, {
+    [variable]: value,
+    npm_config_ignore_scripts: "false",
+  });
   if (/EAI_AGAIN|ENOTFOUND|ECONNREFUSED/.test(installing.stderr) && !/nuget/.test(installing.stderr)) {
     return t.skip("the npm registry cannot be reached");
   }
@@ -109,12 +126,24 @@ test("a plain `npm pack` of a fresh copy is complete: it installs into an empty 
   const code = /```ts\n([^`]*from "avseg"[^`]*)```/.exec(readme)?.[1];
   assert.ok(code, "the README has an example");
   writeFileSync(path.join(user, "example.mjs"), code);
-  const example = run(process.execPath, ["example.mjs"], user);
+  // Its model comes from an imitation of its authors' Drive: the published keys, with narrow layers.
+  const hosts = await imitateHosts(t);
+  const { origin } = publishedWeights("seavs-s4");
+  assert.ok(origin.host === "drive-folder");
+  hosts.folders.set(origin.id, { view: folderView([{ id: "s4", name: "S4_pvt.pth" }]) });
+  hosts.content.set("s4", torchFile(seededWeights(tinyS4)));
+  hosts.warned.set("s4", "form");
+  const cache = { ...hosts.env, AVSEG_CACHE: path.join(user, "cache") };
+  const example = await run(process.execPath, ["example.mjs"], user, cache);
   assert.equal(example.status, 0, example.stderr);
   assert.equal(example.stdout.match(/^\d\.\d\d \[/gm)?.length, 5, example.stdout);
-  const command = path.join(user, "node_modules", ".bin", "avseg");
-  const segmenting = run(command, ["segment", "my.mp4", "--no-overlay"], user);
+  const [, line = ""] = /^npx (avseg segment my\.mp4 .*--yes)$/m.exec(readme) ?? [];
+  const [name = "", ...args] = line.split(" ");
+  const command = path.join(user, "node_modules", ".bin", name);
+  const segmenting = await run(command, args, user, { ...hosts.env, AVSEG_CACHE: path.join(user, "new") });
   assert.equal(segmenting.status, 0, segmenting.stderr);
+  assert.match(segmenting.stdout, /model: S4 model, 224x224, from seavs-s4\.pth/);
+  assert.ok(existsSync(path.join(user, "segments", "my", "overlay.mp4")));
 });
 
 function checkContents(names: ReadonlySet<string>): void {

@@ -29,9 +29,10 @@ import { configuredModel } from "./configured-model.js";
 import { collect, integer } from "./options.js";
 import { print, printJson } from "./print.js";
 import { createProgress } from "./progress.js";
+import { type ModelChoice, modelNameOption, requiredModel, yesOption } from "./published-models.js";
 import { interruptSignal, warn } from "./run.js";
 
-interface EvalOptions {
+interface EvalOptions extends Omit<ModelChoice, "checkpoint"> {
   readonly split: Split;
   readonly sound: readonly SoundCondition[] | "all";
   readonly swapSounds?: boolean | undefined;
@@ -50,7 +51,9 @@ export function evalCommand(): Command {
     .description("evaluate a checkpoint on S4, MS3 or AVSS data")
     .addArgument(new Argument("<task>", "the setting of AVSBench").choices(["s4", "ms3", "avss"]))
     .argument("<config>", "YAML configuration, or a published Python one")
-    .argument("<checkpoint>", "a file of `avseg train` or `avseg export`, or a published one (.pth)")
+    .argument("[checkpoint]", "a file of `avseg train` or `avseg export`, or a published one (.pth)")
+    .addOption(modelNameOption())
+    .addOption(yesOption())
     .addOption(
       new Option("--split <name>", "part of the dataset").choices(["test", "val", "train"]).default("test"),
     )
@@ -76,6 +79,7 @@ export function evalCommand(): Command {
 Examples:
   avseg eval s4 config/s4/pvt2.yaml work_dir/s4/pvt2/best.safetensors
   avseg eval s4 config/s4/pvt2.yaml S4_pvt.pth --save-masks --out results/s4
+  avseg eval s4 config/s4/pvt2.yaml --model seavs-s4
   avseg eval s4 config/s4/pvt2.yaml best.safetensors --sound swapped
   avseg eval s4 config/s4/pvt2.yaml best.safetensors --sound all
 
@@ -88,16 +92,21 @@ ${soundConditions.map((name) => `  ${name.padEnd(12)} ${soundNotes[name].note}`)
 async function evaluateCheckpoint(
   task: Config["task"],
   file: string,
-  checkpoint: string,
+  givenCheckpoint: string | undefined,
   options: EvalOptions,
 ): Promise<void> {
+  const { checkpoint, audioEncoder } = await requiredModel({ ...options, checkpoint: givenCheckpoint });
   const { config, warnings, workDir } = await loadConfig(file, { task, set: options.set });
   for (const warning of warnings) warn(warning);
   const { split } = options;
   const signal = interruptSignal("Scored clips are kept; the same command continues from there.");
   const checkpointFile = await findWeightFile(checkpoint);
   const { root, imageSize, audio, audioCache, frameCount, batchSize, testBatchSize } = config.data;
-  const described = await configuredModel(config);
+  const configured = await configuredModel(config);
+  const described = {
+    ...configured,
+    encoders: { ...configured.encoders, audio: audioEncoder ?? configured.encoders?.audio },
+  };
   const maskSize = described.config && maskSizeOf(described.config);
   const sizes = { imageSize, maskSize, frameCount };
   const dataset = await openDataset({ task, root, split, audio, ...sizes, onWarning: warn });

@@ -18,9 +18,10 @@ import { audioEncoderOption, modelOptions } from "./configured-model.js";
 import { integer } from "./options.js";
 import { print } from "./print.js";
 import { createProgress, formatBytes } from "./progress.js";
+import { type ModelChoice, modelNameOption, requiredModel, yesOption } from "./published-models.js";
 import { interruptSignal, UsageError, warn } from "./run.js";
 
-interface ExportCommandOptions {
+interface ExportCommandOptions extends Omit<ModelChoice, "checkpoint"> {
   readonly out: string;
   readonly precision: Precision;
   readonly frames: FramesForm;
@@ -38,7 +39,9 @@ interface ExportCommandOptions {
 export function exportCommand(): Command {
   return new Command("export")
     .description("write a checkpoint as one ONNX file that any ONNX runtime can load")
-    .argument("<checkpoint>", "a file of `avseg train`, or a published one (.pth, .safetensors)")
+    .argument("[checkpoint]", "a file of `avseg train`, or a published one (.pth, .safetensors)")
+    .addOption(modelNameOption())
+    .addOption(yesOption())
     .requiredOption("--out <file>", "the .onnx file to write")
     .addOption(
       new Option(
@@ -74,6 +77,7 @@ export function exportCommand(): Command {
       `
 Examples:
   avseg export work_dir/s4/pvt2/best.safetensors --out model.onnx
+  avseg export --model seavs-s4 --out seavs-s4.onnx
   avseg export best.safetensors --out model.onnx --with-audio-frontend --precision fp16-weights
   avseg export best.safetensors --out model.onnx --precision int8 --compare config/s4/pvt2.yaml
 
@@ -82,14 +86,17 @@ Examples:
     .action(exportCheckpoint);
 }
 
-async function exportCheckpoint(checkpoint: string, options: ExportCommandOptions): Promise<void> {
+async function exportCheckpoint(
+  givenCheckpoint: string | undefined,
+  options: ExportCommandOptions,
+): Promise<void> {
   const { out, precision, frames, clips, split } = options;
   if (options.withAudioFrontend && options.audio !== undefined && options.audio !== "pcm") {
     throw new UsageError(`--with-audio-frontend takes samples, --audio ${options.audio} does not`, {
       hint: "Give one of the two.",
     });
   }
-  if (path.resolve(out) === path.resolve(checkpoint)) {
+  if (givenCheckpoint !== undefined && path.resolve(out) === path.resolve(givenCheckpoint)) {
     throw new UsageError(`--out ${out} is the checkpoint itself, which would be lost`, {
       hint: "Give the .onnx file another name.",
     });
@@ -101,12 +108,17 @@ async function exportCheckpoint(checkpoint: string, options: ExportCommandOption
     );
   }
   const audio = options.withAudioFrontend ? "pcm" : (options.audio ?? "log-mel");
+  const chosen = await requiredModel({ ...options, checkpoint: givenCheckpoint });
   const signal = interruptSignal("Nothing half-written was left.");
   let progress: ReturnType<typeof createProgress> | undefined;
   const labelled: { dataset?: AvsDataset | undefined } = {};
   const exported = await exportModel({
-    checkpoint,
-    ...(await modelOptions(options)),
+    checkpoint: chosen.checkpoint,
+    hints: chosen.hints,
+    ...(await modelOptions({
+      config: options.config,
+      audioEncoder: options.audioEncoder ?? chosen.audioEncoder,
+    })),
     out,
     form: { clips, frames, audio },
     precision,

@@ -6,6 +6,7 @@ import { dataCommand } from "./data.js";
 import { demoCommand } from "./demo.js";
 import { evalCommand } from "./eval.js";
 import { exportCommand } from "./export.js";
+import { modelsCommand } from "./models.js";
 import { runProgram } from "./run.js";
 import { segmentCommand } from "./segment.js";
 import { trainCommand } from "./train.js";
@@ -28,6 +29,7 @@ const program = new Command("avseg")
   .addCommand(exportCommand())
   .addCommand(segmentCommand())
   .addCommand(dataCommand())
+  .addCommand(modelsCommand())
   .addCommand(weightsCommand())
   .addCommand(demoCommand());
 

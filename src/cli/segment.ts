@@ -10,10 +10,16 @@ import { type SegmentationSummary, writeSegmentation } from "../segment/node/wri
 import { audioEncoderOption, modelOptions } from "./configured-model.js";
 import { print } from "./print.js";
 import { createProgress, type Progress } from "./progress.js";
+import {
+  type ChosenModel,
+  chosenModel,
+  type ModelChoice,
+  modelNameOption,
+  yesOption,
+} from "./published-models.js";
 import { describeFailure, interruptSignal, writeError } from "./run.js";
 
-interface Options {
-  readonly checkpoint?: string | undefined;
+interface Options extends ModelChoice {
   readonly config?: string | undefined;
   readonly audioEncoder?: string | undefined;
   readonly out: string;
@@ -32,6 +38,8 @@ export function segmentCommand(): Command {
       "--checkpoint <file>",
       "a file of `avseg train` or `avseg export`, or a published one (default: the demo model)",
     )
+    .addOption(modelNameOption())
+    .addOption(yesOption())
     .option(
       "--config <file>",
       "configuration of the model, where the checkpoint does not hold its own, or moved encoders",
@@ -47,15 +55,16 @@ export function segmentCommand(): Command {
       "after",
       `
 Examples:
-  avseg segment holiday.mp4
+  avseg segment holiday.mp4 --model seavs-s4
   avseg segment *.mp4 --checkpoint S4_pvt.pth --out results`,
     )
     .action(segmentAll);
 }
 
 async function segmentAll(videos: string[], options: Options): Promise<void> {
+  const chosen = await chosenModel(options);
   const signal = interruptSignal("Videos that were finished are kept.");
-  const { predictor, description } = await openDescribed(options, signal);
+  const { predictor, description } = await openDescribed(options, chosen, signal);
   print(`model: ${description}`);
   const folders = uniqueNames(videos);
   let failed = 0;
@@ -80,20 +89,19 @@ async function segmentAll(videos: string[], options: Options): Promise<void> {
 }
 
 async function openDescribed(
-  { checkpoint, config, audioEncoder, provider }: Options,
+  { config, audioEncoder, provider }: Options,
+  chosen: ChosenModel | undefined,
   signal: AbortSignal,
 ): Promise<{ predictor: LoadedPredictor; description: string }> {
-  const file = await findWeightFile(checkpoint ?? DEMO_MODEL);
+  const file = await findWeightFile(chosen?.checkpoint ?? DEMO_MODEL);
   const predictor = await openPredictor({
     checkpoint: file,
-    ...(await modelOptions({ config, audioEncoder })),
+    hints: chosen?.hints,
+    ...(await modelOptions({ config, audioEncoder: audioEncoder ?? chosen?.audioEncoder })),
     runtime: { provider },
     signal,
   });
-  return {
-    predictor,
-    description: checkpoint ? describeModel(file, predictor) : DEMO_MODEL_DESCRIPTION,
-  };
+  return { predictor, description: chosen ? describeModel(file, predictor) : DEMO_MODEL_DESCRIPTION };
 }
 
 /** What a model is and, where its file says so, what it was trained on. */

@@ -2,29 +2,37 @@
 
 import path from "node:path";
 import { Command, Option } from "commander";
+import type { PulledModel } from "../inference/node/published-model.js";
 import { cacheDir } from "../node/cache-dir.js";
 import { ownOrShipped } from "../node/paths.js";
-import type { Progress as ByteProgress } from "../progress.js";
 import { type PulledWeights, pullWeights } from "../weights/hub/cache.js";
-import { PRETRAINED } from "../weights/hub/registry.js";
 import { convertWeights } from "../weights/node/convert.js";
 import { loadListing } from "../weights/node/load.js";
+import { PUBLISHED_ENCODERS, publishedWeights } from "../weights/registry.js";
 import type { WeightListing } from "../weights/state-dict.js";
 import { summarizeWeights } from "../weights/summary.js";
 import { integer } from "./options.js";
 import { oneLine, print, printJson } from "./print.js";
-import { createProgress, formatBytes } from "./progress.js";
+import { formatBytes } from "./progress.js";
+import {
+  byteProgress,
+  describeLicenses,
+  describeOrigin,
+  pullInterrupted,
+  pullWithProgress,
+} from "./published-models.js";
 import { interruptSignal, UsageError } from "./run.js";
+import { columns } from "./table.js";
 
 /** Builds the command. */
 export function weightsCommand(): Command {
   return new Command("weights")
-    .description("Inspect and convert weight files, download the public encoder weights.")
+    .description("Inspect and convert weight files, download public encoders and trained models.")
     .addHelpText(
       "after",
       `
 Examples:
-  avseg weights pull pvt_v2_b5 vggish
+  avseg weights pull seavs-s4
   avseg weights inspect S4_pvt.pth
   avseg weights convert S4_pvt.pth S4_pvt.safetensors`,
     )
@@ -78,64 +86,93 @@ function convertCommand(): Command {
 
 function pullCommand(): Command {
   return new Command("pull")
-    .description("Download public encoder weights into the cache folder, or continue a broken download.")
-    .argument("[name...]", `one or more of ${[...PRETRAINED.keys()].join(", ")}`)
-    .option("--from <url|file>", "download from another address, or copy a file")
-    .option("--list", "list the names")
+    .description(
+      "Download public weights, of encoders or trained models, into the cache, or continue a download.",
+    )
+    .argument(
+      "[name...]",
+      `names that \`avseg models\` lists, or ${[...PUBLISHED_ENCODERS.keys()].join(", ")}`,
+    )
+    .option("--from <url|file>", "download from another address or link of Google Drive, or copy a file")
+    .option("--sha256 <hex>", "the SHA-256 that the file must have, replacing the one recorded for it")
+    .option("--list", "list the names of encoders")
     .addHelpText(
       "after",
       `
 Examples:
+  avseg weights pull seavs-s4
   avseg weights pull pvt_v2_b5 vggish
   avseg weights pull resnet50 --from ~/Downloads/resnet50-19c8e357.pth
 
 Files are kept in ${cacheDir()} (AVSEG_CACHE or XDG_CACHE_HOME change it).
-HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY are respected.`,
+A file whose publisher gives no hash is accepted at the first download. Its SHA-256 is recorded beside it
+(FILE.sha256, as \`sha256sum -c\` reads it), and every later download must agree with it.
+HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY are respected, HF_TOKEN and HF_ENDPOINT for Hugging Face.`,
     )
-    .action(async (names: string[], options: { from?: string | undefined; list?: boolean | undefined }) => {
+    .action(async (names: string[], options: PullCommandOptions) => {
       if (options.list) {
-        for (const { name, model, url } of PRETRAINED.values()) {
-          print(`${name.padEnd(10)}  ${model}  ${url}`);
+        for (const { name, title, origin } of PUBLISHED_ENCODERS.values()) {
+          print(`${name.padEnd(10)}  ${title}  ${describeOrigin(origin)}`);
         }
+        print("Trained models are listed by `avseg models`.");
         return;
       }
       if (names.length === 0) {
         throw new UsageError("the name of the weights is missing", {
-          hint: "List the names with `avseg weights pull --list`.",
+          hint: "List the names with `avseg models` and `avseg weights pull --list`.",
         });
       }
-      if (options.from !== undefined && names.length > 1) {
-        throw new UsageError("--from can be used with one name only", { hint: "Pull the names one by one." });
+      for (const option of ["from", "sha256"] as const) {
+        if (options[option] === undefined || names.length === 1) continue;
+        throw new UsageError(`--${option} can be used with one name only`, {
+          hint: "Pull the names one by one.",
+        });
       }
-      for (const name of names) report(await pull(name, options.from));
+      const signal = interruptSignal(pullInterrupted);
+      for (const name of names) {
+        if (publishedWeights(name).kind === "model")
+          reportModel(await pullWithProgress(name, { ...options, signal }));
+        else report(await pullEncoder(name, { ...options, signal }));
+      }
     });
 }
 
-async function pull(name: string, from: string | undefined): Promise<PulledWeights> {
-  const signal = interruptSignal("The bytes that arrived are kept; the same command continues the download.");
-  // The total is known only once the server answers.
-  let progress: ReturnType<typeof createProgress> | undefined;
-  const onProgress = ({ done, total }: ByteProgress) => {
-    progress ??= createProgress(name, total, { unit: "bytes" });
-    progress.update(done);
-  };
-  const pulled = await pullWeights(name, { signal, onProgress, from });
-  progress?.done();
+interface PullCommandOptions {
+  readonly from?: string | undefined;
+  readonly sha256?: string | undefined;
+  readonly list?: boolean | undefined;
+}
+
+async function pullEncoder(
+  name: string,
+  { from, sha256, signal }: PullCommandOptions & { signal: AbortSignal },
+) {
+  const progress = byteProgress(name);
+  const pulled = await pullWeights(name, { from, sha256, signal, onProgress: progress.update });
+  progress.done();
   return pulled;
 }
 
 const checked: { readonly [C in PulledWeights["checkedAgainst"]]: string } = {
   publisher: "agrees with the publisher's digits",
+  given: "as given with --sha256",
   record: "as recorded when it first came",
   nothing: "recorded now; the publisher gives none to compare with",
 };
 
-function report({ path: file, bytes, sha256, checkedAgainst, fromCache }: PulledWeights): void {
+function report({ path: file, bytes, sha256, checkedAgainst, fromCache, source }: PulledWeights): void {
   print([
     file,
-    `  ${formatBytes(bytes)}${fromCache ? ", in the cache already" : ""}`,
+    `  ${formatBytes(bytes)}${fromCache ? ", in the cache already" : ` from ${source}`}`,
     `  SHA-256 ${sha256} (${checked[checkedAgainst]})`,
   ]);
+}
+
+/** Reports a model that was pulled, and what it needs. */
+export function reportModel({ model, file, needs, description }: PulledModel): void {
+  report(file);
+  print([`  ${description}`, `  license: ${describeLicenses(model)}`]);
+  for (const need of needs) report(need);
 }
 
 function asLines(
@@ -160,7 +197,8 @@ function asLines(
       count(t.elements),
       formatBytes(t.bytes),
     ]);
-    for (const row of table([["group", "tensors", "values", "size"], ...rows])) lines.push(row);
+    const header = ["group", "tensors", "values", "size"];
+    for (const row of columns([header, ...rows], (column) => column > 0)) lines.push(row);
   }
   return lines;
 }
@@ -170,16 +208,6 @@ function asPlain(file: string, listing: WeightListing, { depth }: { depth: numbe
   const plain = { file, ...summary, types: Object.fromEntries(types), groups: Object.fromEntries(groups) };
   const keys = Object.fromEntries([...listing.tensors].map(([k, { type, shape }]) => [k, { type, shape }]));
   return { ...plain, keys };
-}
-
-/** Columns: the first to the left, numbers to the right. */
-function table(rows: readonly string[][]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) =>
-    rows.reduce((widest, row) => Math.max(widest, row[column]?.length ?? 0), 0),
-  );
-  const pad = (cell: string, column: number) =>
-    column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0);
-  return rows.map((row) => row.map(pad).join("  "));
 }
 
 function shortened(text: string): string {

@@ -1,8 +1,10 @@
 /** A model ready to segment with, in a browser. */
+import { CheckpointError } from "../errors.js";
 import { type OpenPredictorOptions, openPredictor } from "../inference/open-predictor.js";
 import type { EncoderFiles } from "../inference/weight-sources.js";
 import { type WebRuntimeOptions, webRuntime } from "../runtime/web/web-runtime.js";
 import { type Model, segmentingModel } from "../segment/model.js";
+import { PUBLISHED_MODELS } from "../weights/registry.js";
 import { webFiles } from "./model-files.js";
 import { segmentVideo } from "./segment-video.js";
 import { type DownloadOptions, nameOf, type WebFile } from "./web-file.js";
@@ -26,10 +28,16 @@ export interface OpenModelOptions
 
 /**
  * Opens a model in a worker of its own; close it when it is no longer needed. Throws `CheckpointError` when a file
- * cannot be fetched, is damaged, does not fit, or is another encoder than the checkpoint was trained on.
+ * cannot be fetched, is damaged, does not fit, or is another encoder than the checkpoint was trained on, and for the name
+ * of a public model, which browsers cannot fetch from its host.
  */
 export async function openModel(options: OpenModelOptions): Promise<Model<WebFile>> {
   const { checkpoint, externalData, encoders = {}, runtime, signal, onProgress, ...rest } = options;
+  if (typeof checkpoint === "string" && PUBLISHED_MODELS.has(checkpoint)) {
+    throw new CheckpointError(`${checkpoint} is a public model, whose host does not serve it to web pages`, {
+      hint: `Export it with \`avseg export --model ${checkpoint} --out ${checkpoint}.onnx\`, serve that file, and give its address.`,
+    });
+  }
   const name = nameOf(checkpoint, "checkpoint");
   const files = new Map<string, WebFile>([[name, checkpoint]]);
   const named = Object.fromEntries(

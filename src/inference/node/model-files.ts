@@ -5,10 +5,10 @@ import { CheckpointError } from "../../errors.js";
 import { ownOrShipped } from "../../node/paths.js";
 import { detectContainer } from "../../weights/detect.js";
 import { cachedWeights } from "../../weights/hub/cache.js";
-import { PRETRAINED } from "../../weights/hub/registry.js";
 import { withFileSource } from "../../weights/node/file-source.js";
 import { hashFile } from "../../weights/node/hash-file.js";
 import { loadStateDict, weightFileAt } from "../../weights/node/load.js";
+import { PUBLISHED_ENCODERS, PUBLISHED_MODELS } from "../../weights/registry.js";
 import type { ModelFiles } from "../weight-sources.js";
 
 /** Files on disk by path, shipped files by their path in the package, public weights by name. */
@@ -39,14 +39,13 @@ async function readBytes(file: string): Promise<Uint8Array<ArrayBuffer>> {
  */
 export async function findWeightFile(file: string): Promise<string> {
   const name = path.basename(file);
-  const published = [...PRETRAINED.values()].find(
-    (entry) => entry.name === file || path.posix.basename(entry.url) === name,
-  );
+  const published =
+    PUBLISHED_MODELS.get(file) ??
+    [...PUBLISHED_ENCODERS.values()].find((entry) => entry.name === file || entry.file === name);
   const found = ownOrShipped(file) ?? (published && (await cachedWeights(published.name)));
   if (found !== undefined) return weightFileAt(found);
+  const orRandom = published?.kind === "encoder" ? ", or set its path to null for random weights" : "";
   throw new CheckpointError(`${file}: no such weight file`, {
-    hint: published
-      ? `Get it with \`avseg weights pull ${published.name}\`, or set its path to null for random weights.`
-      : "Check the path.",
+    hint: published ? `Get it with \`avseg weights pull ${published.name}\`${orRandom}.` : "Check the path.",
   });
 }
