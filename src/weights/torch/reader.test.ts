@@ -118,6 +118,15 @@ test("nests are opened and a shared prefix module. is removed", async () => {
   assert.deepEqual(metadata, { best: "3" });
 });
 
+test("of a tuple, the first dictionary with tensors is read", async () => {
+  const weights = dict(string("w"), tensor("0", 6, [6], [1]));
+  const body = pickle(
+    tuple(dict(string("epoch"), int(3)), weights, dict(string("v"), tensor("0", 6, [6], [1]))),
+  );
+  const { tensors } = await read(zip({ ...six, "x/data.pkl": body }));
+  assert.deepEqual([...tensors.keys()], ["w"]);
+});
+
 // --- Refusing
 
 async function refused(bytes: Uint8Array, message: RegExp): Promise<void> {

@@ -56,7 +56,7 @@ export async function readTorchTensor(source: ByteSource): Promise<Tensor> {
 }
 
 /**
- * Tensors by key of the first dictionary that has any; plain values on the way go to `metadata`. Nests come before
+ * Tensors by key of the first dictionary that has any, also where the file holds a tuple of such dictionaries; plain values on the way go to `metadata`. Nests come before
  * their siblings, where training scripts keep the state of random generators. Each dictionary is opened once, because
  * the dictionaries of a pickle may contain themselves, or one another many times over.
  */
@@ -72,6 +72,8 @@ function collect(root: PickleValue, metadata: Record<string, string>): Map<strin
       opened.add(value);
       pending.push({ value, tensors: tensorsOf(value, metadata) });
       for (const name of nestNames.toReversed()) pending.push({ value: value.get(name) ?? null });
+    } else if (value === root && Array.isArray(value)) {
+      for (const element of value.toReversed()) pending.push({ value: element });
     }
   }
   return undefined;
