@@ -134,7 +134,9 @@ async function take(
 ): Promise<{ pulled?: PulledWeights | undefined; misfit?: CheckpointError | undefined }> {
   const { weights, file, recorded, options } = target;
   const part = `${file}.part`;
-  if (source.kind === "address") await downloadToPart(source, part, options);
+  // A file may hold more than the model, such as the state of its optimizer; a body without an end is not kept.
+  const maxBytes = weights.kind === "model" ? 4 * weights.approximateBytes : 2 ** 30;
+  if (source.kind === "address") await downloadToPart(source, part, { maxBytes, ...options });
   else await copyIn(source.path, part, options);
   const { result, fault } = await check(target, part);
   if (fault !== undefined) {

@@ -20,10 +20,14 @@ export interface DownloadOptions extends RetryOptions {
   readonly env?: Environment | undefined;
   /** How long a server may send nothing. Default: one minute. */
   readonly stallMs?: number | undefined;
+  /** A file of more bytes is refused. Default: 8 GiB. */
+  readonly maxBytes?: number | undefined;
 }
 
 /** No public weight file is nearly as large. */
-const maxBytes = 8 * 2 ** 30;
+const defaultMaxBytes = 8 * 2 ** 30;
+/** Bytes that are requested again when a file is continued: servers whose ranges are wrong send others. */
+const overlapBytes = 2 ** 16;
 /** Pages that ask to confirm a download, one after the other. */
 const maxConfirmations = 3;
 
@@ -82,29 +86,30 @@ async function attempt(source: DownloadSource, part: string, options: DownloadOp
   const url = withoutCredentials(source.url);
   const state = recorded?.url === url ? recorded : undefined;
   const offset = state?.validator === undefined ? 0 : await sizeOf(part);
+  const from = Math.max(0, offset - overlapBytes);
   const range: Record<string, string> =
-    offset > 0 && state?.validator !== undefined
-      ? { range: `bytes=${offset}-`, "if-range": state.validator }
+    from > 0 && state?.validator !== undefined
+      ? { range: `bytes=${from}-`, "if-range": state.validator }
       : {};
   const answer = await requestBody(source, range, options);
   const { response, chunks } = answer;
   try {
-    if (response.statusCode === 416 && offset > 0) {
-      // Nothing is left to send: complete, or not what we have the beginning of.
-      if (contentRange(response)?.total === offset) return;
+    if (response.statusCode === 416 && from > 0) {
       await discardPart(part);
       throw new RetryableError("the server refused to continue the file");
     }
     requireUsable(response, source);
-    const { start, total } = extent(response, offset);
-    const isOther = start > 0 && isOtherContent(response, total, state);
-    if (start !== (response.statusCode === 206 ? offset : 0) || isOther) {
+    const { start, total } = extent(response, from);
+    const isWrongPlace = start !== (response.statusCode === 206 ? from : 0);
+    if (isWrongPlace || (from > 0 && isOtherContent(response, { start, total, state }))) {
       await discardPart(part);
       throw new RetryableError("the server continued another file than the one begun, or at another place");
     }
-    if ((total ?? 0) > maxBytes) throw tooLarge(url, total);
+    const { maxBytes = defaultMaxBytes, onProgress } = options;
+    if ((total ?? 0) > maxBytes) throw tooLarge(url, total, maxBytes);
     if (start === 0) await writeState(part, { url, total, ...validatorOf(response) });
-    await receive(chunks, part, { start, total, url, onProgress: options.onProgress });
+    const known = start === 0 ? undefined : await tailOf(part, start);
+    await receive(chunks, part, { known, start, total, url, maxBytes, onProgress });
   } finally {
     response.body.destroy();
     await answer.close();
@@ -239,34 +244,43 @@ function refusedBy(page: Page, { response }: Answer, source: DownloadSource): Er
 
 /** What is written, and what is known of it. */
 interface Reception {
+  /** Where the body begins in the file. */
   readonly start: number;
+  /** What the file holds from there on; `undefined` where it is written anew. */
+  readonly known: Uint8Array | undefined;
   readonly total: number | undefined;
   readonly url: string;
+  readonly maxBytes: number;
   readonly onProgress: DownloadOptions["onProgress"];
 }
 
-/** Writes the body after the first `start` bytes of `part`. */
+/** Writes the body into `part`: what the file holds already is compared. */
 async function receive(
   chunks: AsyncIterable<Uint8Array>,
   part: string,
-  { start, total, url, onProgress }: Reception,
+  { start, known = new Uint8Array(), total, url, maxBytes, onProgress }: Reception,
 ): Promise<void> {
   let done = start;
   let file: FileHandle | undefined;
   try {
     file = await open(part, start === 0 ? "w" : "a");
-    onProgress?.({ done, total });
+    onProgress?.({ done: start + known.length, total });
     for await (const chunk of chunks) {
-      await file.appendFile(chunk);
+      const expected = known.subarray(done - start, done - start + chunk.length);
+      if (Buffer.compare(chunk.subarray(0, expected.length), expected) !== 0) {
+        await discardPart(part);
+        throw new RetryableError("the server continued the file with bytes of another place");
+      }
+      await file.appendFile(chunk.subarray(expected.length));
       done += chunk.length;
       if (done > (total ?? maxBytes)) break;
-      onProgress?.({ done, total });
+      onProgress?.({ done: Math.max(done, start + known.length), total });
     }
     await file.sync();
   } finally {
     await file?.close();
   }
-  if (total === undefined && done > maxBytes) throw tooLarge(url, done);
+  if (total === undefined && done > maxBytes) throw tooLarge(url, done, maxBytes);
   if (total === undefined || done === total) return;
   if (done > total) await discardPart(part);
   throw new RetryableError(
@@ -276,10 +290,22 @@ async function receive(
   );
 }
 
-function tooLarge(url: string, bytes: number | undefined): Error {
+function tooLarge(url: string, bytes: number | undefined, maxBytes: number): Error {
   return new CheckpointError(`${url}: ${bytes} bytes, expected a weight file of ${maxBytes} at most`, {
-    hint: "Check the address.",
+    hint: "Check the address, or download the file yourself and pass --from FILE.",
   });
+}
+
+/** The bytes of a file from `start` on. */
+async function tailOf(file: string, start: number): Promise<Uint8Array> {
+  const handle = await open(file);
+  try {
+    const bytes = Buffer.alloc(Math.max(0, (await handle.stat()).size - start));
+    const { bytesRead } = await handle.read(bytes, 0, bytes.length, start);
+    return bytes.subarray(0, bytesRead);
+  } finally {
+    await handle.close();
+  }
 }
 
 /** Where the bytes of an answer begin in the file (-1 where it does not say), and how many the file has. */
@@ -300,15 +326,22 @@ function validatorOf(response: Dispatcher.ResponseData): { validator?: string | 
   return typeof modified === "string" ? { validator: modified } : {};
 }
 
-/** Whether the server continues another version of the file: some honor `Range` and ignore `If-Range`. */
+/**
+ * Whether the server continues another version of the file, as some honor `Range` and ignore `If-Range`, or sends the rest
+ * of it as if it were the whole file.
+ */
 function isOtherContent(
   response: Dispatcher.ResponseData,
-  total: number | undefined,
-  state: PartState | undefined,
+  {
+    start,
+    total,
+    state,
+  }: { readonly start: number; readonly total: number | undefined; readonly state: PartState | undefined },
 ): boolean {
   const { validator } = validatorOf(response);
-  if (validator !== undefined && validator !== state?.validator) return true;
-  return total !== undefined && state?.total !== undefined && total !== state.total;
+  const isSameVersion = validator === undefined ? start > 0 : validator === state?.validator;
+  if (start > 0 && !isSameVersion) return true;
+  return isSameVersion && total !== undefined && state?.total !== undefined && total !== state.total;
 }
 
 function contentRange(

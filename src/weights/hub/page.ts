@@ -4,6 +4,8 @@ import { RetryableError } from "./http.js";
 
 /** Pages of Google Drive have some hundred kilobytes. */
 const maxPageBytes = 8 * 2 ** 20;
+/** A server that sends a page byte by byte is not waited for. */
+const maxPageMs = 120_000;
 const maxTextLength = 8000;
 
 /** The parts of a page that matter here. */
@@ -45,15 +47,13 @@ export function isPage(headers: Dispatcher.ResponseData["headers"], first: Uint8
 /** Reads a page of at most 8 MiB; what follows is left out. Throws `RetryableError` when the connection breaks. */
 export async function readPage(url: string, chunks: AsyncIterable<Uint8Array>): Promise<Page> {
   const parts: Uint8Array[] = [];
+  const started = performance.now();
   let bytes = 0;
-  try {
-    for await (const chunk of chunks) {
-      parts.push(chunk);
-      bytes += chunk.length;
-      if (bytes > maxPageBytes) break;
-    }
-  } catch (cause) {
-    throw new RetryableError("the connection broke within a web page", { cause });
+  for await (const chunk of chunks) {
+    parts.push(chunk);
+    bytes += chunk.length;
+    if (bytes > maxPageBytes) break;
+    if (performance.now() - started > maxPageMs) throw new RetryableError("a web page did not end");
   }
   return parsePage(url, new TextDecoder().decode(Buffer.concat(parts)));
 }
