@@ -168,6 +168,27 @@ const cases: Readonly<Record<string, Case>> = {
   ConvTranspose: {
     build: (x, w) => g.convTranspose2d(x, w, { stride: 2, padding: 1, height: 6, width: 7 }),
   },
+  After: {
+    build: (x, event) => g.after(x, event),
+    reference: { inputs: [f32([1.5, -2, 3], [3]), f32([4, 5], [1, 2])], expect: f32([1.5, -2, 3], [3]) },
+    wrt: [0],
+  },
+  // np.tanh(x) * np.exp(w)
+  Recompute: {
+    build: (x, w) => {
+      const layer = (v: g.Value) => g.mul(g.tanh(v), g.exp(w));
+      return g.recompute(x, layer(x), layer);
+    },
+    reference: {
+      inputs: [f32([0.5, -1, 2], [3]), f32([0.25, -0.5, 0], [3])],
+      expect: f32([0.59337018, -0.46193021, 0.96402758], [3]),
+      gradients: [
+        [1.00981888, 0.25472731, 0.07065082],
+        [0.59337018, -0.46193021, 0.96402758],
+      ],
+      seed: f32([1, 1, 1], [3]),
+    },
+  },
   MaxPool: { build: (x) => g.maxPool2d(x, { kernel: 2, stride: 2 }) },
   "MaxPool: padded": { build: (x) => g.maxPool2d(x, { kernel: 3, stride: 2, padding: 1 }) },
   ScatterElements: { build: (x, index) => g.scatterSum(x, index, [2, 3]) },

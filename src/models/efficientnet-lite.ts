@@ -6,7 +6,7 @@
 import * as z from "zod";
 import { expecting, flag, section } from "../fields.js";
 import { add, clip, type Value } from "../graph/index.js";
-import { convNorm, type MapLayer, type Scope, toTokens } from "../nn/index.js";
+import { convNorm, type MapLayer, recomputed, type Scope, toTokens } from "../nn/index.js";
 import { defineVisualEncoder, type PerStage, type VisualEncoder } from "./encoder-definition.js";
 import type { StateDictShapes } from "./state-dict-shapes.js";
 
@@ -147,7 +147,7 @@ export function efficientNetLite(scope: Scope, config: EfficientNetLiteConfig): 
     stage(i, map, pass) {
       const stage = stages[i];
       if (stage === undefined) throw new RangeError(`efficientnet-lite: no stage ${i}`);
-      return toTokens(stage.reduce((x, layer) => layer(x, pass), map));
+      return toTokens(stage.reduce((x, layer) => recomputed(layer)(x, pass), map));
     },
   };
 }

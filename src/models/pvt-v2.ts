@@ -28,6 +28,7 @@ import {
   normalInit,
   type Pass,
   patchLinear,
+  recomputed,
   type Scope,
   type TokenGrid,
   toMap,
@@ -189,8 +190,11 @@ function block(scope: Scope, sizes: BlockSizes) {
   const feedForward = mlp(scope.at("mlp"), sizes.width, sizes.width * sizes.mlpRatio);
   const drop = dropPath(scope.at("drop_path"), sizes.dropPath);
   return (grid: TokenGrid, pass: Pass): TokenGrid => {
-    const a = add(grid.tokens, drop(attend({ ...grid, tokens: norm1(grid.tokens) }, pass), pass));
-    return { ...grid, tokens: add(a, drop(feedForward({ ...grid, tokens: norm2(a) }, pass), pass)) };
+    const layer = recomputed((tokens, inner) => {
+      const a = add(tokens, drop(attend({ ...grid, tokens: norm1(tokens) }, inner), inner));
+      return add(a, drop(feedForward({ ...grid, tokens: norm2(a) }, inner), inner));
+    });
+    return { ...grid, tokens: layer(grid.tokens, pass) };
   };
 }
 

@@ -5,8 +5,16 @@
  */
 import * as z from "zod";
 import { flag, section } from "../fields.js";
+
 import { add, maxPool2d, relu } from "../graph/index.js";
-import { type ConvNormOptions, convNorm, type MapLayer, type Scope, toTokens } from "../nn/index.js";
+import {
+  type ConvNormOptions,
+  convNorm,
+  type MapLayer,
+  recomputed,
+  type Scope,
+  toTokens,
+} from "../nn/index.js";
 import { defineVisualEncoder, type PerStage, type VisualEncoder } from "./encoder-definition.js";
 import { imagenetNormalization } from "./normalize-frames.js";
 import type { StateDictShapes } from "./state-dict-shapes.js";
@@ -63,7 +71,9 @@ function makeStage(scope: Scope, index: number, config: ResNetConfig): MapLayer 
   const outputs = resnetDims[index] ?? 0;
   const inputs = resnetDims[index - 1] ?? 64;
   const blocks = Array.from({ length: depths[index] ?? 0 }, (_, k) =>
-    bottleneck(scope.at(k), k === 0 ? inputs : outputs, outputs, k === 0 && index > 0 ? 2 : 1, config),
+    recomputed(
+      bottleneck(scope.at(k), k === 0 ? inputs : outputs, outputs, k === 0 && index > 0 ? 2 : 1, config),
+    ),
   );
   return (x, pass) => blocks.reduce((y, block) => block(y, pass), x);
 }

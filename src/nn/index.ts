@@ -9,5 +9,6 @@ export * from "./mamba.js";
 export * from "./norm.js";
 export * from "./pass.js";
 export * from "./patches.js";
+export * from "./recomputed.js";
 export * from "./scope.js";
 export * from "./upsampled-conv.js";

@@ -25,6 +25,11 @@ export interface PassOptions {
    * convolutions. Default: false.
    */
   readonly preferMatmul?: boolean | undefined;
+  /**
+   * Computes the activations of encoder blocks again for their gradients instead of keeping them; see `recomputed`.
+   * Default: false.
+   */
+  readonly recompute?: boolean | undefined;
 }
 
 /** State of one pass, which every layer receives. A pass belongs to one graph and is used once. */
@@ -32,16 +37,28 @@ export class Pass {
   readonly training: boolean;
   readonly fused: boolean;
   readonly preferMatmul: boolean;
+  readonly recompute: boolean;
   /** Random sites so far; `randomFeeds` makes their inputs. */
   readonly sites: RandomSite[] = [];
   /** New values of running statistics by buffer key: further outputs of a training graph. */
   readonly updates = new Map<string, Value>();
-  readonly #uses = new Map<string, number>();
+  readonly #uses: Map<string, number>;
 
-  constructor({ training = false, fused = true, preferMatmul = false }: PassOptions = {}) {
-    this.training = training;
-    this.fused = fused;
-    this.preferMatmul = preferMatmul;
+  constructor(options: PassOptions = {}, uses: ReadonlyMap<string, number> = new Map()) {
+    this.training = options.training ?? false;
+    this.fused = options.fused ?? true;
+    this.preferMatmul = options.preferMatmul ?? false;
+    this.recompute = options.recompute ?? false;
+    this.#uses = new Map(uses);
+  }
+
+  /**
+   * Passes that repeat whatever layers do from here on: they draw the same numbers, and what they collect is discarded.
+   */
+  replay(): () => Pass {
+    const { training, fused, preferMatmul } = this;
+    const uses = new Map(this.#uses);
+    return () => new Pass({ training, fused, preferMatmul }, uses);
   }
 
   /**

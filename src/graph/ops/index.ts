@@ -6,5 +6,6 @@ export * from "./layout.js";
 export * from "./matmul.js";
 export * from "./normalize.js";
 export * from "./pool.js";
+export { after, recompute } from "./recompute.js";
 export { max, mean, type ReduceOptions, sum } from "./reduce.js";
 export * from "./resize.js";
