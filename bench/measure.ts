@@ -9,6 +9,7 @@ import { setTimeout } from "node:timers/promises";
 import { checkConfig } from "../src/config/validate.js";
 import { parseYamlConfig } from "../src/config/yaml.js";
 import type { Clip } from "../src/datasets/clip.js";
+import { singleRank } from "../src/distributed/ranks.js";
 import { emitOnnx, input, matmul, parameter } from "../src/graph/index.js";
 import { modelPredictor } from "../src/inference/model-predictor.js";
 import { buildAvsModel } from "../src/models/avs-model.js";
@@ -20,6 +21,7 @@ import { nodeRuntime } from "../src/runtime/node/node-runtime.js";
 import type { Runtime, Session } from "../src/runtime/runtime.js";
 import { full } from "../src/tensor.js";
 import { openTrainingModel } from "../src/training/avs-training.js";
+import { BatchStep } from "../src/training/batch-step.js";
 import { WeightStore } from "../src/weights/weight-store.js";
 import { frameCount, imageSize, noise, randomBytes } from "./samples.js";
 
@@ -96,16 +98,29 @@ async function prepare(kind: string, clips: number, runtime: Runtime): Promise<W
     const frameMask = full([n], 1);
     return { run: () => predictor.predict({ frames, logMel, frameMask }), compileSeconds };
   }
-  if (kind !== "step") throw new Error(`measure: expected forward or step, got ${kind}`);
-  const yaml = "task: s4\nmodel: { visual: { kind: pvt-v2-b5, weights: null }, audio: { weights: null } }\n";
+  if (kind !== "step" && kind !== "recompute") {
+    throw new Error(`measure: expected forward, step or recompute, got ${kind}`);
+  }
+  const yaml =
+    "task: s4\nmodel: { visual: { kind: pvt-v2-b5, weights: null }, audio: { weights: null } }\n" +
+    `training: { recompute: ${kind === "recompute"} }\n`;
   const config = checkConfig(parseYamlConfig(yaml, "bench"));
   const model = await openTrainingModel({ config, modelConfig, runtime });
-  const optimizer = createOptimizer({ kind: "adamw" });
   const started = performance.now();
   const step = await model.compileStep(clips, 0);
   const compileSeconds = (performance.now() - started) / 1000;
+  const batchStep = new BatchStep({
+    weights: model.weights,
+    ranks: singleRank,
+    optimizer: createOptimizer({ kind: "adamw" }),
+    compiled: async () => step,
+    countedFrames: () => 1,
+  });
+  const trained = model.trainedKeys(0);
   let number = 0;
-  return { run: () => step.run(batch, number++, optimizer, 6e-5), compileSeconds };
+  const run = () =>
+    batchStep.run({ clips: batch, total: clips, atOnce: clips, trained, step: number++, learningRate: 6e-5 });
+  return { run, compileSeconds };
 }
 
 const [kind = "", clips = "1"] = process.argv.slice(2);

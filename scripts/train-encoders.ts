@@ -14,6 +14,7 @@ import { parseArgs } from "node:util";
 import { createProgress } from "../src/cli/progress.js";
 import { kinds } from "../src/datasets/sound-shapes/kinds.js";
 import { renderFrame, renderSound } from "../src/datasets/sound-shapes/render-clip.js";
+import { DivergenceError } from "../src/errors.js";
 import {
   add,
   cast,
@@ -44,6 +45,7 @@ import { scheduleFactor } from "../src/optim/schedule.js";
 import { Random } from "../src/random.js";
 import { nodeRuntime } from "../src/runtime/node/node-runtime.js";
 import type { StateDict, Tensor } from "../src/tensor.js";
+import { applyGradients, replaceStatistics } from "../src/training/batch-step.js";
 import { crossEntropyLoss } from "../src/training/losses.js";
 import { compileStep } from "../src/training/step.js";
 import { loadSafetensors, writeSafetensors } from "../src/weights/node/safetensors-file.js";
@@ -191,12 +193,14 @@ async function train(name: string, task: Task): Promise<void> {
   }
   const encoderKeys = new Set(scope.specs().map((spec) => spec.key));
   const runtime = nodeRuntime();
+  const trainable = new Map([...scope.values(), ...headScope.values()]);
   const step = await compileStep(runtime, WeightStore.of(weights), {
     loss,
     reports: new Map([["score", score]]),
-    trainable: [...scope.values(), ...headScope.values()].map(([, value]) => value),
+    trainable: [...trainable.values()],
     updates: pass.updates,
   });
+  const trained = [...trainable.keys()];
   const optimizer = createOptimizer({ kind: "adamw", weightDecay: task.weightDecay });
   const schedule = { kind: "cosine", warmupSteps: 100, finalShare: 0.01 } as const;
   const progress = createProgress(`${name} encoder`, steps);
@@ -205,10 +209,15 @@ async function train(name: string, task: Task): Promise<void> {
   const feedsAt = (n: number) => ({ ...task.feeds(n), ...randomFeeds(pass.sites, { seed, step: n }) });
   let next = feedsAt(firstStep);
   for (let n = firstStep; n < firstStep + steps; n++) {
-    const running = step.run(next, optimizer, learningRate * scheduleFactor(schedule, n, totalSteps));
+    const running = step.run(next);
     // The next batch is made while the worker thread computes this one.
     next = feedsAt(n + 1);
-    const { loss: l, reports } = await running;
+    const { loss: l, reports, gradients, statistics, free } = await running;
+    if (!Number.isFinite(l)) throw new DivergenceError(`step ${n}: the loss is ${l}`);
+    const rate = learningRate * scheduleFactor(schedule, n, totalSteps);
+    applyGradients({ weights, trained, gradients, optimizer, learningRate: rate });
+    replaceStatistics(weights, statistics);
+    free();
     const note = `loss ${averageLoss(l).toFixed(4)}, right ${averageScore(reports.score ?? 0).toFixed(4)}`;
     progress.update(n - firstStep + 1, note);
     const last = n + 1 === firstStep + steps;

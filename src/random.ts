@@ -38,6 +38,12 @@ export class Random {
     return hash(this.#key, this.#count++);
   }
 
+  /** Passes over `count` draws, as if they had been drawn. */
+  skip(count: number): this {
+    this.#count += count;
+    return this;
+  }
+
   /** Fills `out` with what as many calls of `u32` would draw (as signed bits in an `Int32Array`). */
   fillBits<A extends Int32Array | Uint32Array>(out: A): A {
     // `hash(key, k)` with its first round, which does not depend on k, taken out of the loop.

@@ -68,6 +68,19 @@ const training = section({
     finalShare: fraction.default(0),
   }).prefault({}),
   losses,
+  /** Batches per step: their gradients are summed, as if `data.batchSize` were as many times larger. */
+  accumulate: count().default(1),
+  /**
+   * Clips whose gradients are computed at once, where no batch statistics need the whole batch. 1 takes the least memory,
+   * and makes results the same, to the bit, for any number of processes; more can be faster for small models.
+   */
+  clipsAtOnce: count().default(1),
+  /** Computes activations of the visual encoder again for their gradients: less memory for more time. */
+  recompute: flag.default(false),
+  /** Largest L2 norm of all gradients together; larger ones are scaled down to it. `null`: no limit. */
+  clipNorm: positive.nullable().default(null),
+  /** Decay of an average of the weights, which is what evaluation and export use; see `MovingAverage`. `null`: none. */
+  ema: fraction.nullable().default(null),
   seed: integer(0, 4_294_967_295).default(123),
   /** First epoch, counted from 0, after which the model is evaluated. */
   evaluateFrom: countFromZero,

@@ -27,6 +27,8 @@ export interface BatchOptions {
   readonly shuffle?: boolean | undefined;
   /** Omits a last batch of fewer clips. Default: false. */
   readonly dropLast?: boolean | undefined;
+  /** The positions to load, of a batch of `count` clips: those of one of several processes. Default: all. */
+  readonly range?: ((count: number) => { readonly start: number; readonly end: number }) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -76,7 +78,7 @@ export class ClipLoader {
    * size below 1, and the signal's reason when aborted.
    */
   async *batches(options: BatchOptions): AsyncGenerator<Clip[], void, undefined> {
-    const { batchSize, startBatch = 0, signal } = options;
+    const { batchSize, startBatch = 0, signal, range } = options;
     if (!Number.isInteger(batchSize) || batchSize < 1) {
       throw new RangeError(`loader: expected a batch size of at least 1, got ${batchSize}`);
     }
@@ -88,7 +90,9 @@ export class ClipLoader {
       signal?.throwIfAborted();
       while (next < count && underWay.length <= this.#prefetch) {
         const start = next++ * batchSize;
-        const clips = Promise.all(order.slice(start, start + batchSize).map((index) => this.load(index)));
+        const batchOrder = order.slice(start, start + batchSize);
+        const { start: from, end } = range?.(batchOrder.length) ?? { start: 0, end: batchSize };
+        const clips = Promise.all(batchOrder.slice(from, end).map((index) => this.load(index)));
         // A failure is thrown when its batch is due; until then it must not be an unhandled rejection.
         clips.catch(() => {});
         underWay.push(clips);

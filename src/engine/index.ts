@@ -18,7 +18,7 @@ export * as ops from "../graph/ops/index.js";
 export { constant, input, parameter, scalar } from "../graph/ops/leaves.js";
 export type { Value } from "../graph/value.js";
 // Layers and their parameters
-export { randomFeeds, type StepKey } from "../nn/dropout.js";
+export { type PassClips, randomFeeds, type StepKey } from "../nn/dropout.js";
 export { Pass, type PassOptions } from "../nn/pass.js";
 export { initialState, type ParameterSpec, Scope } from "../nn/scope.js";
 // Optimizers

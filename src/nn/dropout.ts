@@ -59,16 +59,39 @@ export interface StepKey {
   readonly step: number;
 }
 
-/** The inputs of all random sites of a pass for one step. Drop-path factors have the shape `[rows,1,1]`. */
-export function randomFeeds(sites: readonly RandomSite[], { seed, step }: StepKey): Record<string, Tensor> {
+/** The clips of a pass, where a batch is computed in parts. */
+export interface PassClips {
+  /** Clips of the batch before those of the pass. */
+  readonly first: number;
+  /** Clips of the pass. */
+  readonly count: number;
+}
+
+/**
+ * The inputs of all random sites of a pass for one step. Drop-path factors have the shape `[rows,1,1]`. What a clip
+ * draws depends on its place in the batch only: a pass over some clips of a batch draws what a pass over the whole batch
+ * draws for them. Default of `clips`: the whole batch.
+ * @throws `RangeError` for a site whose rows are not those of clips.
+ */
+export function randomFeeds(
+  sites: readonly RandomSite[],
+  { seed, step }: StepKey,
+  clips: PassClips = { first: 0, count: 1 },
+): Record<string, Tensor> {
   const feeds: Record<string, Tensor> = {};
   for (const { name, kind, rows, columns, rate } of sites) {
+    if (rows % clips.count !== 0) {
+      throw new RangeError(`dropout: ${rows} rows of ${name} do not belong to ${clips.count} clips`);
+    }
+    const before = clips.first * (rows / clips.count);
     const random = new Random(seed, step, hashText(name));
     if (kind === "dropout") {
-      feeds[`${name}.rows`] = { dtype: "i32", shape: [rows, 1], data: random.fillBits(new Int32Array(rows)) };
       const data = random.fillBits(new Int32Array(columns));
       feeds[`${name}.columns`] = { dtype: "i32", shape: [1, columns], data };
+      const bits = random.skip(before).fillBits(new Int32Array(rows));
+      feeds[`${name}.rows`] = { dtype: "i32", shape: [rows, 1], data: bits };
     } else {
+      random.skip(before);
       const data = Float32Array.from({ length: rows }, () => (random.uniform() < rate ? 0 : 1 / (1 - rate)));
       feeds[`${name}.kept`] = { dtype: "f32", shape: [rows, 1, 1], data };
     }

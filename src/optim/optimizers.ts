@@ -11,7 +11,7 @@ import { describe, type StateDict, type Tensor, type TensorOf } from "../tensor.
 export interface Trainable {
   readonly name: string;
   readonly value: TensorOf<"f32">;
-  readonly gradient: Float32Array | undefined;
+  readonly gradient: Float32Array | Float64Array | undefined;
 }
 
 /** The rule of an optimizer and its settings. */
@@ -51,7 +51,13 @@ interface Slots {
 }
 
 /** Updates `p` in place; `t` counts this parameter's steps from 1. */
-type Rule = (p: Float32Array, g: Float32Array, slots: readonly Float32Array[], t: number, lr: number) => void;
+type Rule = (
+  p: Float32Array,
+  g: Float32Array | Float64Array,
+  slots: readonly Float32Array[],
+  t: number,
+  lr: number,
+) => void;
 
 /**
  * Makes an optimizer. The defaults are PyTorch's.

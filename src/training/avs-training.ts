@@ -19,13 +19,15 @@ import { forwardOf } from "../models/forward.js";
 import type { AvsModelConfig } from "../models/model-config.js";
 import { Pass, randomFeeds } from "../nn/index.js";
 import type { Runtime, Tensors } from "../runtime/runtime.js";
-import { type StateDict, sizeOf, type TensorOf } from "../tensor.js";
+import { f32, type StateDict, sizeOf, type TensorOf } from "../tensor.js";
 import { WeightStore } from "../weights/weight-store.js";
+import type { ClipStep } from "./batch-step.js";
+import { labelledFrames } from "./counted-frames.js";
 import { countFlops } from "./flops.js";
 import { lossOf } from "./losses.js";
 import { startingWeights } from "./starting-weights.js";
 import { compileStep } from "./step.js";
-import type { ClipStep, TrainableModel } from "./trainer.js";
+import type { TrainableModel } from "./trainer.js";
 
 /** A model that trains, with what is worth logging about it. */
 export interface AvsTrainingModel extends TrainableModel {
@@ -54,23 +56,22 @@ export async function openTrainingModel(options: TrainingModelOptions): Promise<
   const training = new Pass({ training: true });
   forwardOf(model, 1, training);
   const statistics = [...training.updates.keys()];
-  const trainedKeys = (epoch: number): string[] => [
-    ...model.specs
+  const trainedKeys = (epoch: number): string[] =>
+    model.specs
       .filter(
         ({ key, kind, unused }) =>
           kind === "parameter" && !unused && trains(partOf(key, model.encoders), config, epoch),
       )
-      .map(({ key }) => key),
-    ...statistics,
-  ];
+      .map(({ key }) => key);
   const everTrained = new Set(trainedKeys(config.training.epochs - 1));
+  const isResident = (key: string): boolean => everTrained.has(key) || training.updates.has(key);
   const { weights, frozen } = await startingWeights(model, config);
   const store = new WeightStore({
     load: async () => (await startingWeights(model, config)).weights,
     initial: weights,
-    isResident: (key) => everTrained.has(key),
+    isResident,
   });
-  return new OpenedTrainingModel({ ...options, model, store, frozen, trainedKeys, everTrained });
+  return new OpenedTrainingModel({ ...options, model, store, frozen, trainedKeys, everTrained, statistics });
 }
 
 interface Parts extends TrainingModelOptions {
@@ -79,6 +80,7 @@ interface Parts extends TrainingModelOptions {
   readonly frozen: AvsTrainingModel["frozen"];
   readonly trainedKeys: (epoch: number) => string[];
   readonly everTrained: ReadonlySet<string>;
+  readonly statistics: readonly string[];
 }
 
 /**
@@ -92,6 +94,7 @@ class OpenedTrainingModel implements AvsTrainingModel {
   readonly weights: StateDict;
   readonly frozen: AvsTrainingModel["frozen"];
   readonly trainedKeys: (epoch: number) => string[];
+  readonly statistics: readonly string[];
   readonly #parts: Parts;
   readonly #embedder: AudioEmbedder | undefined;
 
@@ -110,6 +113,7 @@ class OpenedTrainingModel implements AvsTrainingModel {
     this.weights = store.resident;
     this.frozen = parts.frozen;
     this.trainedKeys = parts.trainedKeys;
+    this.statistics = parts.statistics;
   }
 
   compileStep(clips: number, epoch: number): Promise<ClipStep> {
@@ -163,17 +167,17 @@ interface StepOptions extends Pick<Parts, "config" | "model" | "runtime" | "stor
 
 async function compileClipStep(options: StepOptions): Promise<ClipStep> {
   const { config, model, runtime, store, clips, trained, embedder } = options;
-  const { task, frameCount, imageSize } = model.config;
-  const pass = new Pass({ training: true });
-  // S4 has, and the published loss takes, the first frame of each clip.
-  const labelled = task === "s4" ? 1 : frameCount;
+  const { frameCount, imageSize } = model.config;
+  const pass = new Pass({ training: true, recompute: config.training.recompute });
+  const labelled = labelledFrames(model.config);
   const labels = clips * labelled;
   const outputs = forwardOf(model, clips, pass, {
     embedded: embedder !== undefined,
     decodeEvery: frameCount / labelled,
   });
   const target = input("target", [labels, imageSize, imageSize], "u8");
-  const truth = { target, counts: input("counts", [labels]) };
+  const fractions = { frames: input("fraction.clips", []), counted: input("fraction.counted", []) };
+  const truth = { target, counts: input("counts", [labels]), fractions };
   const loss = lossOf(outputs, truth, config.training.losses);
   const step = await compileStep(runtime, store, {
     loss: loss.total,
@@ -184,16 +188,18 @@ async function compileClipStep(options: StepOptions): Promise<ClipStep> {
     updates: pass.updates,
   });
   return {
-    async run(group, key, optimizer, learningRate) {
+    run: async ({ clips: group, first, fractions: part }, number) => {
       const batch = toClipBatch(group);
       const feeds: Tensors = {
         frames: batch.frames,
         frameMask: batch.frameMask,
         ...(embedder ? { embedding: await embedder.embed(batch.logMel) } : { logMel: batch.logMel }),
         ...labelFeeds(group, labelled, imageSize),
-        ...randomFeeds(pass.sites, { seed: config.training.seed, step: key }),
+        "fraction.clips": f32([part.clips], []),
+        "fraction.counted": f32([part.counted], []),
+        ...randomFeeds(pass.sites, { seed: config.training.seed, step: number }, { first, count: clips }),
       };
-      return step.run(feeds, optimizer, learningRate);
+      return step.run(feeds);
     },
     close: () => step.close(),
   };

@@ -30,6 +30,7 @@ function example(): Checkpoint {
     },
     parameters: new Map([["decoder.w", value]]),
     optimizer: optimizer.state(),
+    live: new Map([["decoder.w", f32([3, 4], [2])]]),
   };
 }
 

@@ -1,5 +1,6 @@
 /** The dice loss of the published recipes. */
 import { add, div, mean, mul, sigmoid, sub, sum, type Value } from "../graph/index.js";
+import { countedMean } from "./frame-mean.js";
 
 /**
  * Dice: per frame 1 - 2 sum(p y) / (sum p^2 + sum y^2 + 2 * 0.001), p = sigmoid(logits); mean over frames.
@@ -13,5 +14,5 @@ export function diceLoss(logits: Value, target: Value, counts?: Value): Value {
   const overlap = mul(overFrame(mul(p, target)), 2);
   const size = add(add(overFrame(mul(p, p)), overFrame(mul(target, target))), 2 * 0.001);
   const perFrame = sub(1, div(overlap, size)); // [N]
-  return counts === undefined ? mean(perFrame) : div(sum(mul(perFrame, counts)), sum(counts));
+  return counts === undefined ? mean(perFrame) : countedMean(perFrame, counts);
 }

@@ -21,7 +21,8 @@ import {
 } from "../graph/index.js";
 import type { AvsOutputs } from "../models/avs-model.js";
 import { diceLoss } from "./dice-loss.js";
-import { matchingLoss } from "./matching-loss.js";
+import { countOf } from "./frame-mean.js";
+import { matchingLoss, sumsFrames } from "./matching-loss.js";
 import { mixLoss } from "./mix-loss.js";
 
 /** Weight of each loss in the total; absent or 0 leaves it out. */
@@ -42,6 +43,19 @@ export interface Truth {
   readonly target: Value;
   /** `f32[N]`, 1 for a frame with ground truth, else 0; only the losses of AVSS, and auxiliary ones, use it. */
   readonly counts: Value;
+  /** Default: the frames are the whole batch. */
+  readonly fractions?: BatchFractions | undefined;
+}
+
+/**
+ * What part of the batch the frames are, where a batch is computed in parts: `f32[]` each. The losses of the parts add up
+ * to the loss of the batch, whether it is a mean over all frames or over those that count.
+ */
+export interface BatchFractions {
+  /** Fraction of all frames. */
+  readonly frames: Value;
+  /** Fraction of the frames that count. */
+  readonly counted: Value;
 }
 
 /** The total that is minimised and the losses it is made of, unweighted, all scalars `f32[]`. */
@@ -84,26 +98,36 @@ export function crossEntropyLoss(logits: Value, classes: Value, counts: Value): 
   });
   const hit = equal(reshape(classes, [n, 1, height, width]), indices); // [N,K,H,W]
   const logLikelihood = sum(where(hit, logSoftmax(logits, 1), scalar(0)), { axes: [1, 2, 3] }); // [N]
-  return div(sum(mul(logLikelihood, counts)), mul(sum(counts), -height * width));
+  return div(sum(mul(logLikelihood, counts)), mul(countOf(counts), -height * width));
 }
 
 /**
- * The weighted sum of the losses that `weights` names.
+ * The weighted sum of the losses that `weights` names, of a whole batch or, with `fractions`, of a part of it.
  * @throws `RangeError` when no loss has a weight, or the model has no outputs for one
  */
-export function lossOf(outputs: AvsOutputs, { target, counts }: Truth, weights: LossWeights): LossValues {
-  const { logits, matching, maskFeature } = outputs;
+export function lossOf(
+  { logits, matching, maskFeature }: AvsOutputs,
+  { target, counts, fractions }: Truth,
+  weights: LossWeights,
+): LossValues {
   const parts = new Map<keyof LossWeights, Value>();
   const planes = (): Value =>
     cast(reshape(target, [dim(logits, 0), 1, dim(logits, 2), dim(logits, 3)]), "f32");
-  if (weights.dice) parts.set("dice", diceLoss(logits, planes()));
-  if (weights.focal) parts.set("focal", focalLoss(logits, planes()));
-  if (weights.bce) parts.set("bce", bceLoss(logits, planes()));
-  if (weights.crossEntropy) parts.set("crossEntropy", crossEntropyLoss(logits, cast(target, "i32"), counts));
-  if (weights.matching) parts.set("matching", matchingLoss(logits, required(matching, "matching"), counts));
+  const overFrames = (loss: Value): Value => (fractions ? mul(loss, fractions.frames) : loss);
+  const overCounted = (loss: Value): Value => (fractions ? mul(loss, fractions.counted) : loss);
+  if (weights.dice) parts.set("dice", overFrames(diceLoss(logits, planes())));
+  if (weights.focal) parts.set("focal", overFrames(focalLoss(logits, planes())));
+  if (weights.bce) parts.set("bce", overFrames(bceLoss(logits, planes())));
+  if (weights.crossEntropy) {
+    parts.set("crossEntropy", overCounted(crossEntropyLoss(logits, cast(target, "i32"), counts)));
+  }
+  if (weights.matching) {
+    const loss = matchingLoss(logits, required(matching, "matching"), counts);
+    parts.set("matching", sumsFrames(logits) ? loss : overCounted(loss));
+  }
   if (weights.mix) {
     const sounding = cast(greater(planes(), 0), "f32");
-    parts.set("mix", mixLoss(required(maskFeature, "mix"), sounding, counts));
+    parts.set("mix", overCounted(mixLoss(required(maskFeature, "mix"), sounding, counts)));
   }
   const weighted = [...parts].map(([name, value]) => mul(value, weights[name] ?? 0));
   const [first, ...rest] = weighted;

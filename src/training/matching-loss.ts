@@ -3,7 +3,6 @@ import {
   add,
   cast,
   dim,
-  div,
   greater,
   logSoftmax,
   max,
@@ -19,6 +18,7 @@ import {
   type Value,
 } from "../graph/index.js";
 import type { MatchingOutputs } from "../models/avs-model.js";
+import { countedMean } from "./frame-mean.js";
 
 /**
  * The predicted mask, pooled to a stage's size, weighs the stage's map; over channels, its mean should be distributed
@@ -29,7 +29,7 @@ import type { MatchingOutputs } from "../models/avs-model.js";
  * @throws `RangeError` when no stage attends to the audio
  */
 export function matchingLoss(logits: Value, { maps, audio }: MatchingOutputs, counts: Value): Value {
-  const binary = dim(logits, 1) === 1;
+  const binary = sumsFrames(logits);
   const found = binary ? logits : foreground(logits);
   const losses = maps.flatMap((map, i) => {
     const audioMap = audio[i];
@@ -37,13 +37,18 @@ export function matchingLoss(logits: Value, { maps, audio }: MatchingOutputs, co
     const pooled = averagePool(found, dim(map, 2), dim(map, 3));
     const visualMap = mean(mul(map, binary ? sigmoid(pooled) : pooled), { axes: [2, 3] }); // [N,C]
     const perFrame = divergence(audioMap, visualMap); // [N]
-    return [binary ? sum(perFrame) : div(sum(mul(perFrame, counts)), sum(counts))];
+    return [binary ? sum(perFrame) : countedMean(perFrame, counts)];
   });
   if (losses.length === 0) throw new RangeError("matching loss: no stage attends to the audio");
   return mul(
     losses.reduce((a, b) => add(a, b)),
     1 / losses.length,
   );
+}
+
+/** Whether the loss is a sum over frames, and no mean: that of one class. */
+export function sumsFrames(logits: Value): boolean {
+  return dim(logits, 1) === 1;
 }
 
 /** 1 where a class other than the first is the most likely one; no gradient passes.  `[N,K,H,W]` -> `[N,1,H,W]` */

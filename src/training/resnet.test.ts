@@ -92,6 +92,7 @@ async function train(name: string, visual: object): Promise<TrainedModel> {
     config: own,
     model,
     clips: {
+      length: clips.length,
       batchCount: () => 1,
       async *batches() {
         yield clips;

@@ -10,6 +10,7 @@ const ignoredKeys = [
   /^data\.(root|workers|testBatchSize|audioCache)$/,
   /^training\.(epochs|init|evaluateFrom|evaluateEvery)$/,
   /^training\.checkpointEvery/,
+  /^(training\.(clipsAtOnce|recompute)|runtime\.threads)$/, // the same but for rounding
   /^model\.(visual|audio)\.weights$/, // their content is compared instead
 ];
 

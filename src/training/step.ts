@@ -1,10 +1,8 @@
 /**
- * One training step as a session: a graph that computes the loss, the gradients of all trained parameters and
- * new running statistics; then the optimizer, over flat arrays, on this thread.
+ * The graph of a training step as a session: the loss, the gradients of all trained parameters, and new running
+ * statistics. What is done with them is for `BatchStep`.
  */
-import { DivergenceError } from "../errors.js";
 import { emitOnnx, gradients, parameterName, topologicalOrder, type Value } from "../graph/index.js";
-import type { Optimizer } from "../optim/optimizers.js";
 import { discard } from "../runtime/discard.js";
 import type { Runtime, Tensors } from "../runtime/runtime.js";
 import { asF32, type TensorOf } from "../tensor.js";
@@ -28,15 +26,20 @@ export interface StepResult {
   readonly reports: Readonly<Record<string, number>>;
 }
 
+/** What the graph of a step gives. */
+export interface StepOutput extends StepResult {
+  /** By parameter; one that the loss does not depend on has none. */
+  readonly gradients: ReadonlyMap<string, Float32Array<ArrayBuffer>>;
+  /** New running statistics by key. */
+  readonly statistics: ReadonlyMap<string, Float32Array<ArrayBuffer>>;
+  /** Frees the arrays at once instead of at the next garbage collection: those of millions of parameters. */
+  free(): void;
+}
+
 /** A compiled step. */
 export interface TrainingStep {
-  /** Keys of the parameters that this step trains. */
-  readonly trainedKeys: readonly string[];
-  /**
-   * Runs the graph on `feeds`, then updates the trained parameters and statistics in place.
-   * Throws `DivergenceError` when the loss is not finite; nothing is changed then.
-   */
-  run(feeds: Tensors, optimizer: Optimizer, learningRate: number): Promise<StepResult>;
+  /** Runs the graph on `feeds` with the present weights. */
+  run(feeds: Tensors): Promise<StepOutput>;
   close(): Promise<void>;
 }
 
@@ -44,67 +47,51 @@ const gradientOf = (key: string): string => `gradient:${key}`;
 const updateOf = (key: string): string => `update:${key}`;
 
 /**
- * Compiles a step. The store's resident weights are those that train and running statistics: `run` updates them in
- * place. The others are frozen into the session.
+ * Compiles a step. The store's resident weights are those that train and running statistics: they are fed at every run.
+ * The others are frozen into the session.
  */
 export async function compileStep(
   runtime: Runtime,
   store: WeightStore,
   definition: StepDefinition,
 ): Promise<TrainingStep> {
-  const trainedKeys = definition.trainable.map(parameterName);
-  const outputs: Record<string, Value> = { loss: definition.loss };
-  for (const [name, value] of definition.reports) outputs[`report:${name}`] = value;
-  for (const [key, value] of definition.updates) outputs[updateOf(key)] = value;
-  // A parameter that the loss does not depend on has no gradient, but still decays.
-  const involved = new Set(topologicalOrder([definition.loss]));
-  const differentiated = definition.trainable.filter(({ node }) => involved.has(node));
-  gradients([{ y: definition.loss }], differentiated).forEach((value, i) => {
+  const { loss, reports, trainable, updates } = definition;
+  const outputs: Record<string, Value> = { loss };
+  for (const [name, value] of reports) outputs[`report:${name}`] = value;
+  for (const [key, value] of updates) outputs[updateOf(key)] = value;
+  const involved = new Set(topologicalOrder([loss]));
+  const differentiated = trainable.filter(({ node }) => involved.has(node));
+  const differentiatedKeys = differentiated.map(parameterName);
+  gradients([{ y: loss }], differentiated).forEach((value, i) => {
     const leaf = differentiated[i];
     if (leaf) outputs[gradientOf(parameterName(leaf))] = value;
   });
-  const asInputs = new Set([...trainedKeys, ...definition.updates.keys()]);
+  const asInputs = new Set([...trainable.map(parameterName), ...updates.keys()]);
   const graph = emitOnnx(outputs, { asInputs, target: runtime.supports });
   const weights = await store.take(graph.parameters.map(({ name }) => name));
   const session = await runtime.createSession({ graph, weights, name: "training step" });
-  const inputs = new Set(graph.inputs.map(({ name }) => name));
-  const own = (key: string): TensorOf<"f32"> => {
-    const tensor = store.resident.get(key);
-    if (!tensor) throw new Error(`training step: no weight ${key}`);
-    return asF32(tensor, key);
-  };
-  const trained = trainedKeys.map((name) => ({ name, value: own(name) }));
-  const statistics = [...definition.updates.keys()].map((name) => ({ name, value: own(name) }));
-  const fedParameters = [...trained, ...statistics].filter(({ name }) => inputs.has(name));
-
+  const fedParameters = graph.inputs.flatMap(({ name }): [string, TensorOf<"f32">][] => {
+    if (!asInputs.has(name)) return [];
+    const tensor = store.resident.get(name);
+    if (!tensor) throw new Error(`training step: no weight ${name}`);
+    return [[name, asF32(tensor, name)]];
+  });
   return {
-    trainedKeys,
-    async run(feeds, optimizer, learningRate) {
-      const all = { ...feeds, ...Object.fromEntries(fedParameters.map(({ name, value }) => [name, value])) };
-      const out = await session.run(all);
-      const number = (name: string): number => {
+    async run(feeds) {
+      const out = await session.run({ ...feeds, ...Object.fromEntries(fedParameters) });
+      const data = (name: string): Float32Array<ArrayBuffer> => {
         const tensor = out[name];
-        return tensor ? (asF32(tensor, name).data[0] ?? Number.NaN) : Number.NaN;
+        if (!tensor) throw new Error(`training step: no output ${name}`);
+        return asF32(tensor, name).data;
       };
-      const loss = number("loss");
-      if (!Number.isFinite(loss)) throw new DivergenceError(`the loss is ${loss}`);
-      const gradientData = (name: string): Float32Array | undefined => {
-        const tensor = out[gradientOf(name)];
-        return tensor && asF32(tensor, name).data;
+      const number = (name: string): number => data(name)[0] ?? Number.NaN;
+      return {
+        loss: number("loss"),
+        reports: Object.fromEntries([...reports.keys()].map((name) => [name, number(`report:${name}`)])),
+        gradients: new Map(differentiatedKeys.map((key) => [key, data(gradientOf(key))])),
+        statistics: new Map([...updates.keys()].map((key) => [key, data(updateOf(key))])),
+        free: () => discard(Object.values(out).map(({ data: { buffer } }) => buffer)),
       };
-      optimizer.step(
-        trained.map(({ name, value }) => ({ name, value, gradient: gradientData(name) })),
-        learningRate,
-      );
-      for (const { name, value } of statistics) {
-        const update = out[updateOf(name)];
-        if (update) value.data.set(asF32(update, name).data);
-      }
-      const names = [...definition.reports.keys()];
-      const reports = Object.fromEntries(names.map((name) => [name, number(`report:${name}`)]));
-      // Gradients of millions of parameters: freed before the next step allocates as many.
-      discard(Object.values(out).map(({ data }) => data.buffer));
-      return { loss, reports };
     },
     close: () => session.close(),
   };

@@ -7,42 +7,40 @@ import { rm } from "node:fs/promises";
 import path from "node:path";
 import type { Config } from "../config/schema.js";
 import type { Clip } from "../datasets/clip.js";
+import { type Range, type Ranks, rangeOf, singleRank } from "../distributed/ranks.js";
 import { CheckpointError, DivergenceError, isOutOfMemory, OutOfMemoryError } from "../errors.js";
 import type { Predictor } from "../inference/predictor.js";
 import type { AvsModelConfig } from "../models/model-config.js";
 import { ensureWritableDir, removeStale } from "../node/files.js";
+import { MovingAverage } from "../optim/moving-average.js";
 import { createOptimizer, type Optimizer } from "../optim/optimizers.js";
 import { scheduleFactor } from "../optim/schedule.js";
 import type { StateDict, Tensor } from "../tensor.js";
 import { type EpochRecord, type RunProgress, startOfRun, type WeightFile } from "../weights/checkpoint.js";
+import { BatchStep } from "./batch-step.js";
 import { type Checkpoint, saveCheckpoint } from "./checkpoint.js";
+import { countedFrames } from "./counted-frames.js";
 import { RunLog } from "./run-log.js";
 import type { StepResult } from "./step.js";
-
-/** One compiled step over a fixed number of clips. */
-export interface ClipStep {
-  /** Trains on `clips`; `step` is the key of its random draws. Changes the model's weights in place. */
-  run(clips: readonly Clip[], step: number, optimizer: Optimizer, learningRate: number): Promise<StepResult>;
-  close(): Promise<void>;
-}
+import { StepCache, type StepCompiler } from "./step-cache.js";
 
 /** What the trainer needs of a model. */
-export interface TrainableModel {
+export interface TrainableModel extends StepCompiler {
   readonly modelConfig: AvsModelConfig;
-  /** All weights by key; steps update the trained ones in place. */
+  /** The weights that train and the running statistics, by key; steps update them in place. */
   readonly weights: StateDict;
   /** Where frozen weights came from, by state-dict prefix. */
   readonly frozen: Readonly<Record<string, WeightFile>>;
-  /** Keys of parameters and running statistics that change in `epoch`. */
-  trainedKeys(epoch: number): readonly string[];
-  /** Compiles the step for `clips` clips as it is in `epoch`. */
-  compileStep(clips: number, epoch: number): Promise<ClipStep>;
+  /** Keys of the running statistics that training changes. */
+  readonly statistics: readonly string[];
   /** A predictor with the weights as they are now. */
   predictor(): Promise<Predictor>;
 }
 
 /** Training clips in an order that depends only on the seed and the epoch; a `ClipLoader` is one. */
 export interface ClipSource {
+  /** Clips in an epoch. */
+  readonly length: number;
   /** Batches in an epoch. */
   batchCount(options: { batchSize: number }): number;
   /** The batches of `epoch` from `startBatch` on. */
@@ -51,6 +49,7 @@ export interface ClipSource {
     batchSize: number;
     startBatch: number;
     shuffle: true;
+    range: (count: number) => Range;
     signal?: AbortSignal | undefined;
   }): AsyncIterable<readonly Clip[]>;
 }
@@ -72,6 +71,8 @@ export interface TrainerOptions {
   readonly workDir: string;
   /** The checkpoint to resume from. Default: the run starts anew. */
   readonly resumeFrom?: Checkpoint | undefined;
+  /** The processes that train together; only the first one writes. Default: this one alone. */
+  readonly ranks?: Ranks | undefined;
   /** The lock of `workDir`, checked before every checkpoint. */
   readonly lock?: { assertHeld(): Promise<void> } | undefined;
 }
@@ -116,21 +117,41 @@ export function runFiles(workDir: string): { last: string; best: string; metrics
 export class Trainer {
   readonly #options: TrainerOptions;
   readonly #optimizer: Optimizer;
+  readonly #average: MovingAverage | undefined;
+  readonly #batchStep: BatchStep;
+  readonly #ranks: Ranks;
   readonly #files: ReturnType<typeof runFiles>;
   #progress: RunProgress;
-  #steps: { epoch: number; trained: string; byClips: Map<number, ClipStep> } | undefined;
+  readonly #steps: StepCache;
   #predictor: Predictor | undefined;
   #savedAt = performance.now();
 
   /** Takes over the weights and state of `resumeFrom`. Throws `CheckpointError` when they do not fit the model. */
   constructor(options: TrainerOptions) {
+    const { resumeFrom, model, config, ranks = singleRank } = options;
+    const { clipNorm, ema } = config.training;
     this.#options = options;
-    this.#optimizer = createOptimizer(optimizerConfig(options.config));
+    this.#ranks = ranks;
+    this.#steps = new StepCache(model);
+    this.#optimizer = createOptimizer(optimizerConfig(config));
+    this.#average = ema === null ? undefined : new MovingAverage(ema);
+    this.#batchStep = new BatchStep({
+      ranks,
+      weights: model.weights,
+      optimizer: this.#optimizer,
+      clipNorm: clipNorm ?? undefined,
+      average: this.#average,
+      compiled: (clips) => this.#steps.get(clips),
+      countedFrames: (clip) => countedFrames(clip, model.modelConfig),
+      // The next part waits in the session's queue while the gradients of this one are added.
+      ahead: model.statistics.length > 0 ? 1 : 2,
+    });
     this.#files = runFiles(options.workDir);
-    this.#progress = options.resumeFrom?.progress ?? startOfRun;
-    const { resumeFrom, model } = options;
+    this.#progress = resumeFrom?.progress ?? startOfRun;
     if (!resumeFrom) return;
-    overwriteWeights(model.weights, resumeFrom.parameters, this.#files.last);
+    const { parameters, live = new Map() } = resumeFrom;
+    overwriteWeights(model.weights, new Map([...parameters, ...live]), this.#files.last);
+    this.#average?.restore(new Map([...parameters].filter(([key]) => live.has(key))));
     if (!resumeFrom.optimizer) {
       throw new CheckpointError(
         `${this.#files.last}: it has no optimizer state, so the run cannot be resumed`,
@@ -164,7 +185,7 @@ export class Trainer {
       throw error;
     } finally {
       await log.close();
-      await this.#closeSteps();
+      await this.#steps.close();
       await this.#predictor?.close();
       this.#predictor = undefined;
     }
@@ -184,24 +205,24 @@ export class Trainer {
   async #epoch(log: RunLog, options: RunOptions): Promise<void> {
     const { config, clips } = this.#options;
     const { epoch, batch: startBatch } = this.#progress;
-    const { batchSize } = config.data;
+    const batchSize = config.data.batchSize * config.training.accumulate;
     const batches = clips.batchCount({ batchSize });
     const totalSteps = batches * config.training.epochs;
     const { signal, onEvent } = options;
     let learningRate = this.#learningRate(totalSteps);
-    const batchesFrom = { epoch, batchSize, startBatch, shuffle: true } as const;
-    const source = clips.batches({ ...batchesFrom, signal });
-    for await (const group of source) {
+    const range = (count: number): Range => rangeOf(this.#ranks, count);
+    for await (const group of clips.batches({ epoch, batchSize, startBatch, shuffle: true, range, signal })) {
       signal?.throwIfAborted();
       learningRate = this.#learningRate(totalSteps);
-      const result = await this.#step(group, learningRate);
       const before = this.#progress;
+      const total = Math.min(batchSize, clips.length - before.batch * batchSize);
+      const result = await this.#step(group, total, learningRate);
       this.#progress = {
         ...before,
         batch: before.batch + 1,
         step: before.step + 1,
-        lossSum: before.lossSum + result.loss * group.length,
-        lossClips: before.lossClips + group.length,
+        lossSum: before.lossSum + result.loss * total,
+        lossClips: before.lossClips + total,
       };
       const { batch, step } = this.#progress;
       await log.write({ kind: "step", step, epoch, learningRate, loss: result.loss, ...result.reports });
@@ -239,46 +260,55 @@ export class Trainer {
     options.onEvent?.({ kind: "epoch", record, best: isBest });
   }
 
-  async #step(clips: readonly Clip[], learningRate: number): Promise<StepResult> {
+  async #step(clips: readonly Clip[], total: number, learningRate: number): Promise<StepResult> {
     const { epoch, step } = this.#progress;
     const where = `epoch ${epoch + 1}, step ${step + 1}`;
+    const atOnce = this.#clipsAtOnce();
     try {
-      const compiled = await this.#compiled(clips.length, epoch);
-      return await compiled.run(clips, step, this.#optimizer, learningRate);
+      const trained = await this.#steps.enter(epoch);
+      return await this.#batchStep.run({ clips, total, atOnce, trained, step, learningRate });
     } catch (cause) {
       if (cause instanceof DivergenceError) throw diverged(`${where}: ${cause.message}`, cause);
-      if (isOutOfMemory(cause)) throw outOfMemory(where, clips.length, cause);
+      if (isOutOfMemory(cause)) throw this.#outOfMemory(where, Math.min(atOnce, clips.length), cause);
       throw cause;
     }
   }
 
-  /** The step for this many clips; recompiled when the set of trained parameters changes (unfreezing). */
-  async #compiled(clips: number, epoch: number): Promise<ClipStep> {
-    const { model } = this.#options;
-    if (this.#steps?.epoch !== epoch) {
-      const trained = model.trainedKeys(epoch).join("\n");
-      if (this.#steps?.trained !== trained) await this.#closeSteps();
-      this.#steps = { epoch, trained, byClips: this.#steps?.byClips ?? new Map() };
-    }
-    const known = this.#steps.byClips.get(clips);
-    if (known) return known;
-    const made = await model.compileStep(clips, epoch);
-    this.#steps.byClips.set(clips, made);
-    return made;
+  /** Batch statistics are those of the clips that are computed at once: of whole batches. */
+  #clipsAtOnce(): number {
+    const { config, model } = this.#options;
+    return model.statistics.length > 0 ? config.data.batchSize : config.training.clipsAtOnce;
   }
 
-  async #closeSteps(): Promise<void> {
-    const steps = [...(this.#steps?.byClips.values() ?? [])];
-    this.#steps = undefined;
-    await Promise.all(steps.map((step) => step.close()));
+  #outOfMemory(where: string, clips: number, cause: unknown): OutOfMemoryError {
+    const { config, model } = this.#options;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const fewer = model.statistics.length > 0 ? "data.batchSize" : "training.clipsAtOnce";
+    const smaller =
+      clips > 1
+        ? `Compute fewer clips at once with --set ${fewer}=${Math.floor(clips / 2)}`
+        : config.training.recompute
+          ? "Lower the image size with --set data.imageSize=PIXELS"
+          : "Keep fewer activations with --set training.recompute=true";
+    const at = clips === 1 ? "1 clip" : `${clips} clips`;
+    return new OutOfMemoryError(`${where}: out of memory with ${at} at once (${reason})`, {
+      cause,
+      hint: `${smaller}, or free memory.`,
+    });
   }
 
   async #validate(epoch: number, { signal, onEvent }: RunOptions): Promise<Readonly<Record<string, number>>> {
     this.#predictor ??= await this.#options.model.predictor();
-    return this.#options.validate(this.#predictor, {
-      signal,
-      onProgress: ({ done, total }) => onEvent?.({ kind: "validation", epoch, done, total }),
-    });
+    const { weights } = this.#options.model;
+    this.#average?.exchange(weights);
+    try {
+      return await this.#options.validate(this.#predictor, {
+        signal,
+        onProgress: ({ done, total }) => onEvent?.({ kind: "validation", epoch, done, total }),
+      });
+    } finally {
+      this.#average?.exchange(weights);
+    }
   }
 
   #evaluationIsDue(epoch: number): boolean {
@@ -305,18 +335,20 @@ export class Trainer {
 
   async #save(which: "last" | "best", { onEvent }: RunOptions): Promise<void> {
     const { config, model } = this.#options;
-    const parameters = this.#changed();
-    for (const [key, tensor] of parameters) requireFinite(key, tensor);
+    const changed = this.#changed();
+    for (const [key, tensor] of changed) requireFinite(key, tensor);
+    const averages = this.#average?.values;
     const file = this.#files[which];
     await this.#options.lock?.assertHeld();
-    const optimizer = which === "last" ? { optimizer: this.#optimizer.state() } : {};
+    const live = averages && new Map([...changed].filter(([key]) => averages.has(key)));
+    const resumable = which === "last" ? { optimizer: this.#optimizer.state(), live } : {};
     await saveCheckpoint(file, {
       config,
       model: model.modelConfig,
       frozen: model.frozen,
       progress: this.#progress,
-      parameters,
-      ...optimizer,
+      parameters: new Map([...changed, ...(averages ?? [])]),
+      ...resumable,
     });
     if (which === "last") this.#savedAt = performance.now();
     onEvent?.({ kind: "checkpoint", file });
@@ -327,11 +359,10 @@ export class Trainer {
     const { model } = this.#options;
     const { epoch, batch } = this.#progress;
     const out = new Map<string, Tensor>();
-    for (const when of new Set([0, batch > 0 ? epoch : Math.max(0, epoch - 1)])) {
-      for (const key of model.trainedKeys(when)) {
-        const tensor = model.weights.get(key);
-        if (tensor) out.set(key, tensor);
-      }
+    const epochs = [0, batch > 0 ? epoch : Math.max(0, epoch - 1)];
+    for (const key of [...epochs.flatMap((when) => model.trainedKeys(when)), ...model.statistics]) {
+      const tensor = model.weights.get(key);
+      if (tensor) out.set(key, tensor);
     }
     return out;
   }
@@ -341,18 +372,6 @@ function diverged(where: string, cause?: unknown): DivergenceError {
   return new DivergenceError(`training diverged: ${where}`, {
     cause,
     hint: "Lower the learning rate with --set training.optimizer.learningRate=RATE.",
-  });
-}
-
-function outOfMemory(where: string, clips: number, cause: unknown): OutOfMemoryError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  const smaller =
-    clips > 1
-      ? `Lower the batch size, e.g. --set data.batchSize=${Math.floor(clips / 2)}`
-      : "Lower the image size with --set data.imageSize=PIXELS";
-  return new OutOfMemoryError(`${where}: out of memory with a batch size of ${clips} (${reason})`, {
-    cause,
-    hint: `${smaller}, or free memory.`,
   });
 }
 

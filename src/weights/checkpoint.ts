@@ -3,7 +3,9 @@
  * state, how far the run is, its configuration, and which frozen weights it stands on. One safetensors file holds all
  * of it, so that parameters and optimizer state can never come from different moments.
  *
- * Tensors: parameters under their state-dict keys; the optimizer's under `optimizer:<parameter>.<slot>`.
+ * Tensors: parameters under their state-dict keys; the optimizer's under `optimizer:<parameter>.<slot>`. In a run with
+ * `training.ema` the parameters are the averages, which are for use, and the weights that train are under
+ * `live:<parameter>`.
  * Metadata: `format`, and as JSON `model`, `config`, `frozen` and `progress`. What `model` and `config` hold is for the
  * layers above to check.
  */
@@ -73,6 +75,8 @@ export interface CheckpointTensors {
   readonly parameters: StateDict;
   /** The optimizer's state; absent in files meant for use only (`best`). */
   readonly optimizer?: StateDict | undefined;
+  /** The weights that train, where `parameters` holds averages of them; absent in files meant for use only. */
+  readonly live?: StateDict | undefined;
 }
 
 /** The metadata of a safetensors file. */
@@ -80,11 +84,13 @@ export type Metadata = Readonly<Record<string, string>>;
 
 const format = "avseg-checkpoint-1";
 const optimizerPrefix = "optimizer:";
+const livePrefix = "live:";
 
 /** The tensors and metadata to write for a checkpoint. */
 export function packCheckpoint({
   parameters,
   optimizer,
+  live,
   model,
   config,
   frozen,
@@ -95,6 +101,7 @@ export function packCheckpoint({
 } {
   const tensors = new Map<string, Tensor>(parameters);
   for (const [key, tensor] of optimizer ?? []) tensors.set(`${optimizerPrefix}${key}`, tensor);
+  for (const [key, tensor] of live ?? []) tensors.set(`${livePrefix}${key}`, tensor);
   return {
     tensors,
     metadata: {
@@ -107,15 +114,21 @@ export function packCheckpoint({
   };
 }
 
-/** Separates the parameters of a checkpoint from the optimizer's state. Other files have parameters only. */
+/** Separates the parameters of a checkpoint from what only a resumed run needs. Other files have parameters only. */
 export function splitTensors(tensors: StateDict): CheckpointTensors {
   const parameters = new Map<string, Tensor>();
   const optimizer = new Map<string, Tensor>();
+  const live = new Map<string, Tensor>();
   for (const [key, tensor] of tensors) {
     if (key.startsWith(optimizerPrefix)) optimizer.set(key.slice(optimizerPrefix.length), tensor);
+    else if (key.startsWith(livePrefix)) live.set(key.slice(livePrefix.length), tensor);
     else parameters.set(key, tensor);
   }
-  return { parameters, optimizer: optimizer.size > 0 ? optimizer : undefined };
+  return {
+    parameters,
+    optimizer: optimizer.size > 0 ? optimizer : undefined,
+    live: live.size > 0 ? live : undefined,
+  };
 }
 
 /**
