@@ -19,14 +19,16 @@ async function writeSeeded(file: string, model: AvsModelConfig): Promise<void> {
 
 const { frameCount } = tinyConfig;
 const binary = { task: "ms3", classes: ["sounding object"], frameCount } as const;
+/** By the name of the test, how its model is written. */
 const models: Readonly<Record<string, (file: string) => Promise<void>>> = {
-  "this system": writeTinyModel,
-  TPAVI: (file) => writeSeeded(file, tinyTpavi),
-  AVSegFormer: (file) => writeSeeded(file, { ...tinyAvsegformer, ...binary }),
+  "WebGPU finds the same masks as Node": writeTinyModel,
+  "WebGPU finds the same masks of TPAVI as Node": (file) => writeSeeded(file, tinyTpavi),
+  "WebGPU finds the same masks of AVSegFormer as Node": (file) =>
+    writeSeeded(file, { ...tinyAvsegformer, ...binary }),
 };
 
 for (const [name, write] of Object.entries(models)) {
-  test(`WebGPU finds the same masks as Node: ${name}`, async (t) => {
+  test(name, async (t) => {
     if (browserPath === undefined) return t.skip("Chromium is not installed");
     if (!hasSoftwareGpu) return t.skip("Chromium has no software driver for WebGPU");
     const dir = await tempDir(t);

@@ -19,8 +19,8 @@ export const efficientNetLiteSchema = section({
   width: multiplier.default(1),
   /** Multiplies the blocks of all groups but the first and the last. */
   depth: multiplier.default(1),
-  /** Use the running statistics in training, and keep them. */
-  freezeBatchNorm: flag.default(true),
+  /** Normalize by the batch's statistics in training, and update the running ones. */
+  batchStatistics: flag.default(false),
 });
 /** An EfficientNet-Lite encoder. */
 export type EfficientNetLiteConfig = Readonly<z.infer<typeof efficientNetLiteSchema>>;
@@ -91,8 +91,8 @@ function stageChannels(config: EfficientNetLiteConfig): PerStage {
 const relu6 = (x: Value) => clip(x, 0, 6);
 
 /** Published settings of all normalizations. */
-function normOf({ freezeBatchNorm }: EfficientNetLiteConfig) {
-  return { epsilon: 1e-3, momentum: 0.01, frozen: freezeBatchNorm };
+function normOf({ batchStatistics }: EfficientNetLiteConfig) {
+  return { epsilon: 1e-3, momentum: 0.01, frozen: !batchStatistics };
 }
 
 /** A 1x1 convolution up, a depthwise one, a 1x1 down, and the input added where the sizes allow it. */
@@ -172,7 +172,7 @@ export const efficientNetLiteEncoder = defineVisualEncoder({
   configFields: {
     width: multiplier.optional(),
     depth: multiplier.optional(),
-    freezeBatchNorm: flag.optional(),
+    batchStatistics: efficientNetLiteSchema.shape.batchStatistics,
   },
   frames: { mean: [127 / 255, 127 / 255, 127 / 255], deviation: [128 / 255, 128 / 255, 128 / 255] },
   dims: stageChannels,

@@ -68,7 +68,8 @@ export function modelConfigFromJson(json: string, where: string): AvsModelConfig
 }
 
 /** What only matters in training, and what the data decides. */
-const adjustable = /(^|\.)(task|classes|frameCount|imageSize|dropout|dropPath|freezeBatchNorm)$/;
+const adjustable =
+  /(^|\.)(task|classes|frameCount|imageSize|dropout|dropPath|freezeBatchNorm|batchStatistics)$/;
 
 /** The first key below `model` in which two models would compute something else with the same weights. */
 export function modelDifference(a: AvsModelConfig, b: AvsModelConfig): ReturnType<typeof firstDifference> {

@@ -104,7 +104,7 @@ export function resnet50(scope: Scope, config: ResNetConfig): VisualEncoder {
 export const resnetEncoder = defineVisualEncoder({
   schema: resnetSchema,
   sizes: { resnet50: {} },
-  configFields: { freezeBatchNorm: flag.optional() },
+  configFields: { freezeBatchNorm: resnetSchema.shape.freezeBatchNorm },
   frames: imagenetNormalization,
   dims: () => resnetDims,
   build: resnet50,
