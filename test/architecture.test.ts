@@ -28,6 +28,7 @@ const layers = [
   "training",
   "segment",
   "export",
+  "studio",
   "web",
   "engine",
   "entries",
