@@ -1,6 +1,6 @@
 /**
  * What `npm test` and `npm run demo` need before any of our own code can run: packages, ffmpeg, a build; and what some
- * tests need besides: Chromium, Python's venv.
+ * tests need besides: Chromium, Redis, Python's venv.
  * Plain JavaScript, since nothing is compiled yet; every step is skipped when it is already done.
  */
 import { spawnSync } from "node:child_process";
@@ -99,14 +99,15 @@ export function ensureQemu() {
   if (process.platform === "linux" && process.arch === "x64" && !has("qemu-x86_64")) aptInstall("qemu-user");
 }
 
+/** Installs what the tests of archives need with apt where that is possible: Redis, and OpenSSL for its certificates. */
+export function ensureRedis() {
+  if (spawnSync("redis-server", ["--version"], { stdio: "ignore" }).status !== 0) aptInstall("redis-server");
+  if (spawnSync("openssl", ["version"], { stdio: "ignore" }).status !== 0) aptInstall("openssl");
+}
+
 /** Compiles when a source is newer than the last build. */
 function ensureBuild() {
   run("npx", ["--no-install", "tsc", "--incremental", "--tsBuildInfoFile", "dist/.tsbuildinfo"]);
-}
-
-/** Builds the studio, the app of `avseg studio`, from what was compiled. */
-export function ensureStudio() {
-  run("npm", ["run", "--silent", "studio:build"]);
 }
 
 /** Makes everything ready; quick when it already is. */

@@ -58,6 +58,11 @@ export class DivergenceError extends AvsegError {
   override readonly name: string = "DivergenceError";
 }
 
+/** A server of an archive's jobs that cannot be reached or used, or an archive that another command does not fit. */
+export class ArchiveError extends AvsegError {
+  override readonly name: string = "ArchiveError";
+}
+
 /** Work that needs more memory than there is. */
 export class OutOfMemoryError extends AvsegError {
   override readonly name: string = "OutOfMemoryError";

@@ -1,5 +1,6 @@
 /** Errors as plain data, so that they keep their class, hint and cause between threads and workers. */
 import {
+  ArchiveError,
   AvsegError,
   CheckpointError,
   ConfigError,
@@ -27,6 +28,7 @@ type Options = { readonly hint?: string | undefined; readonly cause?: unknown | 
 
 /** Every class that `deserializeError` rebuilds; any other error becomes an `Error` of the same name. */
 const classes: Readonly<Record<string, new (message: string, options: Options) => Error>> = {
+  ArchiveError,
   AvsegError,
   CheckpointError,
   ConfigError,

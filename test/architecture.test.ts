@@ -27,8 +27,8 @@ const layers = [
   "distributed",
   "training",
   "segment",
+  "archive",
   "export",
-  "studio",
   "web",
   "engine",
   "entries",
@@ -49,11 +49,21 @@ const nodeFolders = new Set([
   "distributed",
   "training",
   "export",
+  "archive",
   "cli",
 ]);
 
 /** Packages that exist for Node alone. */
-const nodePackages = new Set(["sharp", "onnxruntime-node", "undici", "htmlparser2"]);
+const nodePackages = new Set([
+  "sharp",
+  "onnxruntime-node",
+  "undici",
+  "htmlparser2",
+  "bullmq",
+  "ioredis",
+  "prom-client",
+  "hyparquet-writer",
+]);
 
 interface Import {
   readonly file: string;

@@ -2,6 +2,7 @@
 /** `avseg`, the command line: each command is a file of its own beside this one. */
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
+import { archiveCommand } from "./archive.js";
 import { dataCommand } from "./data.js";
 import { demoCommand } from "./demo.js";
 import { evalCommand } from "./eval.js";
@@ -9,7 +10,6 @@ import { exportCommand } from "./export.js";
 import { modelsCommand } from "./models.js";
 import { runProgram } from "./run.js";
 import { segmentCommand } from "./segment.js";
-import { studioCommand } from "./studio.js";
 import { trainCommand } from "./train.js";
 import { weightsCommand } from "./weights.js";
 
@@ -29,7 +29,7 @@ const program = new Command("avseg")
   .addCommand(evalCommand())
   .addCommand(exportCommand())
   .addCommand(segmentCommand())
-  .addCommand(studioCommand())
+  .addCommand(archiveCommand())
   .addCommand(dataCommand())
   .addCommand(modelsCommand())
   .addCommand(weightsCommand())

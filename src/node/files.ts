@@ -151,7 +151,7 @@ async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
 }
 
 /** Makes a rename durable. Not every system can sync a folder; the rename is atomic nevertheless. */
-async function syncDir(dir: string): Promise<void> {
+export async function syncDir(dir: string): Promise<void> {
   try {
     const handle = await open(dir, "r");
     try {

@@ -2,28 +2,20 @@
 import type { VideoSample } from "mediabunny";
 import { MediaError } from "../errors.js";
 import { type ImageTensor, resizeBilinear, rotate } from "../media/resize.js";
-import type { FrameSize } from "../media/video.js";
 import { isYuvMatrix, rgbOfYuv, type YuvFrame } from "../media/yuv.js";
 import { rgbOf } from "../segment/segment-frames.js";
 
 /**
- * The frame upright at each of `sizes`, `u8[height,width,3]`. Its planes are read where they lie and scaled as ffmpeg does
- * it; `matrix` names the colors of the track, or is `undefined` where the file does not.
+ * The frame upright at `side` x `side`, `u8[side,side,3]`. Its planes are read where they lie and scaled as ffmpeg does
+ * it; `matrix` names the colours of the track, or is `undefined` where the file does not.
  */
-export async function framePictures(
+export async function framePicture(
   sample: VideoSample,
   matrix: string | undefined,
-  sizes: readonly FrameSize[],
-): Promise<ImageTensor[]> {
+  side: number,
+): Promise<ImageTensor> {
   const yuv = sample.flip ? undefined : await planesOf(sample, matrix);
-  if (!yuv) {
-    const picture = drawn(sample);
-    return sizes.map(({ width, height }) => resizeBilinear(picture, height, width));
-  }
-  const lies = sample.rotation % 180 !== 0;
-  return sizes.map(({ width, height }) =>
-    rotate(lies ? rgbOfYuv(yuv, width, height) : rgbOfYuv(yuv, height, width), sample.rotation),
-  );
+  return yuv ? rotate(rgbOfYuv(yuv, side, side), sample.rotation) : resizeBilinear(drawn(sample), side, side);
 }
 
 /** The planes in 8 bits; `undefined` for frames that are not made of luma and chroma. */
