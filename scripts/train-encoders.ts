@@ -237,8 +237,8 @@ async function save(
 ): Promise<void> {
   const encoder = new Map([...weights].filter(([key]) => keys.has(key)));
   const trainedOn = `SoundShapes, generated, seed ${seed}`;
-  if (last) await writeSafetensors(out, encoder, { encoder: name, trainedOn }, { dtype: "f16" });
-  await writeSafetensors(`work_dir/${name}-encoder.safetensors`, weights, { trainedOn });
+  if (last) await writeSafetensors(out, encoder, { metadata: { encoder: name, trainedOn }, dtype: "f16" });
+  await writeSafetensors(`work_dir/${name}-encoder.safetensors`, weights, { metadata: { trainedOn } });
 }
 
 const [name] = positionals;

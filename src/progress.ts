@@ -5,3 +5,8 @@ export interface Progress {
   /** Units in all; `undefined` where the source does not announce it. */
   readonly total: number | undefined;
 }
+
+/** How far an operation of known length is. */
+export interface CountedProgress extends Progress {
+  readonly total: number;
+}

@@ -93,8 +93,7 @@ for (const model of [tinyTpavi, tinyAvsegformer, tinySelm]) {
   test(`${kind}: an exported model computes what the checkpoint does`, async () => {
     const checkpoint = path.join(dir, `${kind}.safetensors`);
     await writeSafetensors(checkpoint, seededWeights(model), {
-      format: "avseg-checkpoint-1",
-      model: JSON.stringify(model),
+      metadata: { format: "avseg-checkpoint-1", model: JSON.stringify(model) },
     });
     const out = path.join(dir, `${kind}.onnx`);
     await exportModel({ checkpoint, out });

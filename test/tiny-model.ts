@@ -32,8 +32,7 @@ export async function writeTinyModel(file: string, bias = 0): Promise<void> {
       offset.data[i] = b + bias;
     });
   await writeSafetensors(file, weights, {
-    format: "avseg-checkpoint-1",
-    model: modelConfigToJson(tinyConfig),
+    metadata: { format: "avseg-checkpoint-1", model: modelConfigToJson(tinyConfig) },
   });
 }
 

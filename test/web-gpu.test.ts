@@ -14,7 +14,7 @@ import { seededWeights, tinyAvsegformer, tinyTpavi } from "./tiny-models.js";
 /** A model of another system with seeded weights. */
 async function writeSeeded(file: string, model: AvsModelConfig): Promise<void> {
   const metadata = { format: "avseg-checkpoint-1", model: modelConfigToJson(model) };
-  await writeSafetensors(file, seededWeights(model), metadata);
+  await writeSafetensors(file, seededWeights(model), { metadata });
 }
 
 const { frameCount } = tinyConfig;

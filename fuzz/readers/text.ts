@@ -55,7 +55,7 @@ const csv: Reader = {
 
 /** Reads the table of a task, and writes masks under the names that it gives. */
 async function readTask(task: Task, text: string, file: string): Promise<void> {
-  const table = parseTable(text, file, layouts[task].columns, () => undefined);
+  const table = parseTable(text, { source: file, required: layouts[task].columns, onFault: () => undefined });
   const clips = table.rows.map((row) => filesOfRow(task, row, file));
   const write = maskWriter(path.join(path.dirname(file), "masks"), task);
   for (const clip of clips.slice(0, 1)) await write(clipOf(clip), mask); // synced to disk, which takes time

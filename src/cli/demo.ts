@@ -175,9 +175,7 @@ async function evaluateRun(
   const dataset = await openDataset({ task: "s4", root, split: "test", imageSize, frameCount });
   const sounds = ["own", "swapped"] as const;
   const progress = createProgress("evaluating", sounds.length * dataset.entries.length, { unit: "clips" });
-  const { results } = await runEvaluation({
-    predictor,
-    dataset,
+  const { results } = await runEvaluation(predictor, dataset, {
     batchSize,
     outDir: path.join(outDir, "eval"),
     context: { checkpoint: options.checkpoint, data: root, started: new Date().toISOString() },

@@ -124,9 +124,7 @@ async function evaluateCheckpoint(
   const progress = createProgress(`evaluating ${split}`, total, { unit: "clips" });
   const workers = options.workers ?? config.data.workers;
   try {
-    const { result, results, files } = await runEvaluation({
-      predictor,
-      dataset,
+    const { result, results, files } = await runEvaluation(predictor, dataset, {
       batchSize: options.batchSize ?? (split === "test" ? (testBatchSize ?? batchSize) : batchSize),
       outDir,
       context: {

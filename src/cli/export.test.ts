@@ -15,7 +15,7 @@ const checkpoint = path.join(dir, "tiny.safetensors");
 // A decoder wide enough to be quantised.
 const config = { ...tinyS4, decoder: { ...tinyS4.decoder, convDim: 128 } };
 const metadata = { format: "avseg-checkpoint-1", model: modelConfigToJson(config) };
-await writeSafetensors(checkpoint, seededWeights(config), metadata);
+await writeSafetensors(checkpoint, seededWeights(config), { metadata });
 
 function avseg(...args: string[]): { code: number | null; out: string; err: string } {
   const main = path.join(root, "dist/src/cli/main.js");

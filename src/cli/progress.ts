@@ -20,7 +20,7 @@ export interface ProgressOptions {
 }
 
 /** A running progress display. */
-export interface Progress {
+export interface ProgressDisplay {
   /** `done` of the total are done; `note` is shown at the end of the line (e.g. `loss 0.41`). */
   update(done: number, note?: string): void;
   /** Writes a line of its own above the progress line. */
@@ -44,7 +44,7 @@ export function createProgress(
   title: string,
   total: number | undefined,
   options: ProgressOptions = {},
-): Progress {
+): ProgressDisplay {
   const stream: ProgressStream = options.stream ?? process.stderr;
   const label = oneLine(title);
   const now = options.now ?? (() => performance.now());
@@ -61,7 +61,10 @@ export function createProgress(
   };
 
   /** The bar gives way first, then the rate, the count, and the end of the label: what is left to do is of most use. */
-  const render = (done: number, perSecond: number, note: string | undefined, width: number): string => {
+  const render = (
+    { done, perSecond, note }: { done: number; perSecond: number; note: string | undefined },
+    width: number,
+  ): string => {
     const share = total ? Math.min(1, done / total) : undefined;
     const percent = share !== undefined && `${Math.floor(share * 100)}%`;
     const count = amount(done, options.unit) + (total ? `/${amount(total, options.unit)}` : "");
@@ -89,7 +92,7 @@ export function createProgress(
       const at = now();
       if (at - lastDrawn < interval) return;
       lastDrawn = at;
-      draw((width) => render(done, perSecond, note && oneLine(note), width));
+      draw((width) => render({ done, perSecond, note: note && oneLine(note) }, width));
     },
     log(text) {
       if (!stream.isTTY) {

@@ -10,7 +10,7 @@ import { describeModel } from "../segment/node/describe-model.js";
 import { type SegmentationSummary, writeSegmentation } from "../segment/node/write-segmentation.js";
 import { audioEncoderOption, modelOptions } from "./configured-model.js";
 import { print } from "./print.js";
-import { createProgress, type Progress } from "./progress.js";
+import { createProgress, type ProgressDisplay } from "./progress.js";
 import {
   type ChosenModel,
   chosenModel,
@@ -114,7 +114,7 @@ async function segmentOne(
     signal: AbortSignal;
   },
 ): Promise<SegmentationSummary> {
-  let progress: Progress | undefined;
+  let progress: ProgressDisplay | undefined;
   const summary = await writeSegmentation(video, predictor, {
     outDir: options.outDir,
     overlay: options.overlay,

@@ -10,7 +10,7 @@ import {
   createProgress,
   formatDuration,
   measurePace,
-  type Progress,
+  type ProgressDisplay,
   type ProgressOptions,
 } from "./progress.js";
 import { commandLine, interruptSignal, UsageError, warn } from "./run.js";
@@ -113,8 +113,11 @@ export function epochView(
   { epochs }: Pick<Config["training"], "epochs">,
   display: Pick<ProgressOptions, "stream" | "now"> = {},
 ): (event: TrainerEvent) => void {
-  let progress: { kind: TrainerEvent["kind"]; shown: Progress } | undefined;
-  const show = (kind: TrainerEvent["kind"], label: string, total: number, unit: string): Progress => {
+  let progress: { kind: TrainerEvent["kind"]; shown: ProgressDisplay } | undefined;
+  const show = (
+    kind: TrainerEvent["kind"],
+    { label, total, unit }: { label: string; total: number; unit: string },
+  ): ProgressDisplay => {
     if (progress?.kind !== kind) {
       progress?.shown.done();
       progress = { kind, shown: createProgress(label, total, { ...display, unit }) };
@@ -131,9 +134,13 @@ export function epochView(
       const isLast = epoch + 1 === epochs; // where the epoch's own time left says it
       const left = perSecond > 0 && !isLast ? (epochs * batches - step) / perSecond : undefined;
       const notes = [left !== undefined && `run ${formatDuration(left)} left`, `loss ${loss.toFixed(4)}`];
-      show("step", ofEpochs(epoch), batches, "steps").update(batch, notes.filter(Boolean).join("  "));
+      show("step", { label: ofEpochs(epoch), total: batches, unit: "steps" }).update(
+        batch,
+        notes.filter(Boolean).join("  "),
+      );
     } else if (event.kind === "validation") {
-      show("validation", `${ofEpochs(event.epoch)} validation`, event.total, "clips").update(event.done);
+      const label = `${ofEpochs(event.epoch)} validation`;
+      show("validation", { label, total: event.total, unit: "clips" }).update(event.done);
     } else if (event.kind === "epoch") {
       progress?.shown.done();
       progress = undefined;

@@ -226,7 +226,7 @@ function tokenize(text: string, file: string): Token[] {
     }
     const quote = match(stringPattern);
     if (quote) {
-      const { value, end } = readString(text, at, quote, `${file} line ${line}`);
+      const { value, end } = readString(text, quote, { start: at, where: `${file} line ${line}` });
       tokens.push({ type: "string", text: value, line });
       line += text.slice(at, end).split("\n").length - 1;
       at = end;
@@ -263,7 +263,11 @@ const escapes: Readonly<Record<string, string>> = {
   "\n": "",
 };
 
-function readString(text: string, start: number, opening: RegExpExecArray, where: string) {
+function readString(
+  text: string,
+  opening: RegExpExecArray,
+  { start, where }: { start: number; where: string },
+) {
   const [whole, prefix = "", quote = '"'] = opening;
   const raw = prefix.toLowerCase() === "r";
   let at = start + whole.length;

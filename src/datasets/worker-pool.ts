@@ -52,7 +52,8 @@ export class WorkerPool {
     const [best] = [...this.#workers].sort(([, a], [, b]) => a - b);
     if (best !== undefined && (best[1] === 0 || this.#workers.size >= this.#size)) return best[0];
     const url = new URL("./loader-worker.js", import.meta.url);
-    const worker: DecodeThread = startThread<WorkerTask, WorkerAnswer>("loader", url, undefined, {
+    const worker: DecodeThread = startThread<WorkerTask, WorkerAnswer>(url, {
+      name: "loader",
       reply: (answer) => this.#receive(worker, answer),
       fail: (error) => this.#lose(worker, error),
     });

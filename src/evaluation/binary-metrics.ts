@@ -2,6 +2,7 @@
  * Metrics of the binary tasks (S4, MS3): the IoU and F-score of AVSBench's published evaluation, frame by
  * frame, and the tally that averages them over a batch, a clip, a category or a whole dataset.
  */
+import * as z from "zod";
 import { at } from "../arrays.js";
 import { contourFscore } from "./contour-fscore.js";
 
@@ -126,19 +127,23 @@ function fscoreCurve(reachedBy: Float64Array, objectReachedBy: Float64Array, act
 }
 
 /** What a `BinaryTally` holds, as JSON. */
-export interface BinaryTallyState {
-  readonly frames: number;
-  readonly iou: number;
-  readonly regionJ: number;
-  readonly contourF: number;
-  readonly framesWithObject: number;
-  readonly fscoreAtHalf: number;
-  /** Sums of the F-scores per threshold; empty before the first frame with an object. */
-  readonly fscores: readonly number[];
-  readonly marked: number;
-  readonly markedOutside: number;
-  readonly framesWithOutside: number;
-}
+export const binaryTallySchema = z
+  .object({
+    frames: z.number(),
+    iou: z.number(),
+    regionJ: z.number(),
+    contourF: z.number(),
+    framesWithObject: z.number(),
+    fscoreAtHalf: z.number(),
+    /** Sums of the F-scores per threshold; empty before the first frame with an object. */
+    fscores: z.array(z.number()).readonly(),
+    marked: z.number(),
+    markedOutside: z.number(),
+    framesWithOutside: z.number(),
+  })
+  .readonly();
+/** What a `BinaryTally` holds. */
+export type BinaryTallyState = z.infer<typeof binaryTallySchema>;
 
 /** Running sums of frame scores: of one batch, one clip, one category or one dataset. */
 export class BinaryTally {

@@ -1,25 +1,40 @@
 /** Scores clips of the binary tasks and keeps their tallies: overall, by batch, by category, by clip. */
+import * as z from "zod";
 import type { Task } from "../datasets/clip.js";
-import { BinaryTally, type BinaryTallyState, scoreBinaryFrame } from "./binary-metrics.js";
+import { BinaryTally, binaryTallySchema, scoreBinaryFrame } from "./binary-metrics.js";
 import type { PredictedClip } from "./predict-clips.js";
-import type { BinaryMetrics, CategoryRow, ClipRow, EvaluationResult } from "./result.js";
+import {
+  type BinaryMetrics,
+  type CategoryRow,
+  type ClipRow,
+  clipRowSchema,
+  type EvaluationResult,
+} from "./result.js";
 import type { ClipScorer } from "./scorer.js";
 
 /** Saved sums of a `BinaryScorer`. */
-export interface BinaryScorerState {
-  readonly kind: "binary";
-  readonly batches: number;
-  readonly miouOverBatches: number;
-  readonly fscoreOverBatches: number;
-  readonly markedOverBatches: number;
-  readonly overall: BinaryTallyState;
-  readonly categories: readonly {
-    readonly category: string;
-    readonly clips: number;
-    readonly tally: BinaryTallyState;
-  }[];
-  readonly clips: readonly ClipRow[];
-}
+export const binaryScorerSchema = z
+  .object({
+    kind: z.literal("binary"),
+    batches: z.number(),
+    miouOverBatches: z.number(),
+    fscoreOverBatches: z.number(),
+    markedOverBatches: z.number(),
+    overall: binaryTallySchema,
+    categories: z
+      .array(
+        z.object({
+          category: z.string(),
+          clips: z.number(),
+          tally: binaryTallySchema,
+        }),
+      )
+      .readonly(),
+    clips: z.array(clipRowSchema).readonly(),
+  })
+  .readonly();
+/** Saved sums of a `BinaryScorer`. */
+export type BinaryScorerState = z.infer<typeof binaryScorerSchema>;
 
 /** The running scores of a binary dataset, fed batch by batch. */
 export class BinaryScorer implements ClipScorer<BinaryScorerState> {

@@ -18,8 +18,9 @@ export function contourFscore(predicted: Uint8Array, truth: Uint8Array, width: n
   if (ours.length === 0 && theirs.length === 0) return 1;
   if (ours.length === 0 || theirs.length === 0) return 0;
   const radius = Math.ceil(tolerance * Math.hypot(width, height));
-  const precision = shareWithin(ours, theirs, radius, width, height);
-  const recall = shareWithin(theirs, ours, radius, width, height);
+  const size = { width, height };
+  const precision = fractionNear(ours, covered(theirs, radius, size));
+  const recall = fractionNear(theirs, covered(ours, radius, size));
   return precision + recall === 0 ? 0 : (2 * precision * recall) / (precision + recall);
 }
 
@@ -44,16 +45,14 @@ function outline(mask: Uint8Array, width: number, height: number): number[] {
   return found;
 }
 
-/** The fraction of `points` that lie within `radius` pixels of one of `others`. */
-function shareWithin(
+/** `u8[H*W]`: 1 within `radius` pixels of one of the points. */
+function covered(
   points: readonly number[],
-  others: readonly number[],
   radius: number,
-  width: number,
-  height: number,
-): number {
+  { width, height }: { readonly width: number; readonly height: number },
+): Uint8Array {
   const near = new Uint8Array(width * height);
-  for (const point of others) {
+  for (const point of points) {
     const px = point % width;
     const py = (point - px) / width;
     for (let y = Math.max(0, py - radius); y <= Math.min(height - 1, py + radius); y++) {
@@ -61,7 +60,10 @@ function shareWithin(
       near.fill(1, y * width + Math.max(0, px - reach), y * width + Math.min(width - 1, px + reach) + 1);
     }
   }
-  let count = 0;
-  for (const point of points) count += near[point] as number;
-  return count / points.length;
+  return near;
+}
+
+/** The fraction of `points` where `near` is 1. */
+function fractionNear(points: readonly number[], near: Uint8Array): number {
+  return points.filter((point) => near[point] === 1).length / points.length;
 }

@@ -1,28 +1,32 @@
 /** Runs a model over a dataset and scores it, as published and as it should be. */
+import * as z from "zod";
 import type { Clip, Task } from "../datasets/clip.js";
 import { DatasetError } from "../errors.js";
 import type { Predictor } from "../inference/predictor.js";
-import type { Progress } from "../progress.js";
+import type { CountedProgress } from "../progress.js";
 import type { TensorOf } from "../tensor.js";
-import { BinaryScorer, type BinaryScorerState } from "./binary-scorer.js";
+import { BinaryScorer, type BinaryScorerState, binaryScorerSchema } from "./binary-scorer.js";
 import { predictClips } from "./predict-clips.js";
 import type { EvaluationResult } from "./result.js";
 import type { ClipScorer } from "./scorer.js";
-import { SemanticScorer, type SemanticScorerState } from "./semantic-scorer.js";
+import { SemanticScorer, type SemanticScorerState, semanticScorerSchema } from "./semantic-scorer.js";
 
 /** Saved sums of a task's scorer, as JSON. */
 export type ScorerState = BinaryScorerState | SemanticScorerState;
 
 /** How far an evaluation has come, as plain JSON. Resumed from it, the evaluation ends with the same result. */
-export interface EvaluationState {
-  /** Clips scored so far: the index of the next one. */
-  readonly clips: number;
-  readonly scores: ScorerState;
-}
+export const evaluationStateSchema = z
+  .object({
+    /** Clips scored so far: the index of the next one. */
+    clips: z.number(),
+    scores: z.discriminatedUnion("kind", [binaryScorerSchema.unwrap(), semanticScorerSchema.unwrap()]),
+  })
+  .readonly();
+/** How far an evaluation has come. */
+export type EvaluationState = z.infer<typeof evaluationStateSchema>;
 
 /** How far an evaluation is, in clips. */
-export interface EvaluationProgress extends Progress {
-  readonly total: number;
+export interface EvaluationProgress extends CountedProgress {
   /** The published mIoU so far. */
   readonly miou: number;
   /** The published F-score so far. */

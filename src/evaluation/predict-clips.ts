@@ -39,6 +39,16 @@ export async function* predictClips(
   }
 }
 
+/** Masks of one clip; throws as `predictClips` does. */
+export async function predictClip(
+  predictor: Predictor,
+  clip: Clip,
+  signal?: AbortSignal,
+): Promise<PredictedClip> {
+  for await (const predicted of predictClips(predictor, [clip], signal)) return predicted;
+  throw new Error("evaluate: the model gave no masks");
+}
+
 function checkClip(clip: Clip, { frameCount, imageSize, maskSize, classes }: Predictor): void {
   const require = (what: string, tensor: TensorOf<"u8" | "f32">, shape: readonly number[]): void => {
     if (tensor.shape.join() === shape.join() && tensor.data.length === sizeOf(shape)) return;

@@ -1,4 +1,5 @@
 /** What an evaluation yields, and what each of its metrics means. */
+import * as z from "zod";
 import type { Task } from "../datasets/clip.js";
 
 /** Metrics of the binary tasks, all in 0..1 but the counts. See `METRIC_NOTES` for what each is. */
@@ -44,16 +45,20 @@ export interface SemanticMetrics {
 }
 
 /** One clip's metrics. */
-export interface ClipRow {
-  readonly id: string;
-  readonly category: string;
-  /** Frames scored (padded ones are not). */
-  readonly frames: number;
-  /** Binary: mean published IoU of its frames. AVSS: mean over its classes of the IoU per image. */
-  readonly miou: number;
-  /** The F-score likewise; `null` where no frame has an object. */
-  readonly fscore: number | null;
-}
+export const clipRowSchema = z
+  .object({
+    id: z.string(),
+    category: z.string(),
+    /** Frames scored (padded ones are not). */
+    frames: z.number(),
+    /** Binary: mean published IoU of its frames. AVSS: mean over its classes of the IoU per image. */
+    miou: z.number(),
+    /** The F-score likewise; `null` where no frame has an object. */
+    fscore: z.number().nullable(),
+  })
+  .readonly();
+/** One clip's metrics. */
+export type ClipRow = z.infer<typeof clipRowSchema>;
 
 /** One category's metrics, by the same averages as `ClipRow` over all its frames. */
 export interface CategoryRow {

@@ -1,10 +1,17 @@
 /** Evaluations that can be resumed after an interruption. */
+
 import { createHash } from "node:crypto";
 import { readFile, rm } from "node:fs/promises";
+import * as z from "zod";
 import type { Clip } from "../datasets/clip.js";
 import { writeFileAtomic } from "../node/files.js";
 import { asOutputError } from "../node/system-error.js";
-import { type EvaluateClipsOptions, type EvaluationState, evaluateClips } from "./evaluate-clips.js";
+import {
+  type EvaluateClipsOptions,
+  type EvaluationState,
+  evaluateClips,
+  evaluationStateSchema,
+} from "./evaluate-clips.js";
 import type { EvaluationResult } from "./result.js";
 
 /** Options of `evaluateResumable`: those of `evaluateClips`, but the clips can start anywhere. */
@@ -60,6 +67,9 @@ export function fingerprintOf(parts: Readonly<Record<string, unknown>>): string 
   return sha256(JSON.stringify(parts));
 }
 
+/** The state as text, so that damage is noticed before it is parsed. */
+const savedSchema = z.object({ fingerprint: z.string(), sha256: z.string(), state: z.string() });
+
 async function saveState(file: string, fingerprint: string, state: EvaluationState): Promise<void> {
   const text = JSON.stringify(state);
   await writeFileAtomic(file, JSON.stringify({ fingerprint, sha256: sha256(text), state: text }));
@@ -68,12 +78,9 @@ async function saveState(file: string, fingerprint: string, state: EvaluationSta
 /** The state in `file`; `undefined` when it is missing, damaged or belongs to another evaluation. */
 async function loadState(file: string, fingerprint: string): Promise<EvaluationState | undefined> {
   try {
-    const saved: unknown = JSON.parse(await readFile(file, "utf8"));
-    if (typeof saved !== "object" || saved === null) return undefined;
-    if (!("fingerprint" in saved) || saved.fingerprint !== fingerprint) return undefined;
-    if (!("state" in saved) || typeof saved.state !== "string") return undefined;
-    if (!("sha256" in saved) || saved.sha256 !== sha256(saved.state)) return undefined;
-    return JSON.parse(saved.state) as EvaluationState;
+    const { data: saved } = savedSchema.safeParse(JSON.parse(await readFile(file, "utf8")));
+    if (saved?.fingerprint !== fingerprint || saved.sha256 !== sha256(saved.state)) return undefined;
+    return evaluationStateSchema.safeParse(JSON.parse(saved.state)).data;
   } catch {
     return undefined;
   }

@@ -3,6 +3,7 @@
  * (as published): IoU and F-score of each frame and class, averaged over the frames in which the class
  * occurs; and *pooled* (as later papers report): pixels of the whole dataset counted together, per class.
  */
+import * as z from "zod";
 import { at } from "../arrays.js";
 import { fscoreOfCounts } from "./binary-metrics.js";
 
@@ -47,18 +48,22 @@ export function countClasses(predicted: Uint8Array, truth: Uint8Array, classCoun
 type ClassSums = "iouSum" | "fscoreSum" | "framesOf" | "hits" | "predicted" | "actual";
 
 /** What a `ClassTally` holds, as JSON; every list has one number per class. */
-export interface ClassTallyState {
-  readonly frames: number;
-  readonly iouSum: readonly number[];
-  readonly fscoreSum: readonly number[];
-  readonly framesOf: readonly number[];
-  readonly hits: readonly number[];
-  readonly predicted: readonly number[];
-  readonly actual: readonly number[];
-  readonly marked: number;
-  readonly markedOutside: number;
-  readonly framesWithOutside: number;
-}
+export const classTallySchema = z
+  .object({
+    frames: z.number(),
+    iouSum: z.array(z.number()).readonly(),
+    fscoreSum: z.array(z.number()).readonly(),
+    framesOf: z.array(z.number()).readonly(),
+    hits: z.array(z.number()).readonly(),
+    predicted: z.array(z.number()).readonly(),
+    actual: z.array(z.number()).readonly(),
+    marked: z.number(),
+    markedOutside: z.number(),
+    framesWithOutside: z.number(),
+  })
+  .readonly();
+/** What a `ClassTally` holds. */
+export type ClassTallyState = z.infer<typeof classTallySchema>;
 
 /** One class's metrics in a `ClassTally`; `undefined` where the class occurs nowhere. */
 export interface ClassMetrics {

@@ -1,29 +1,45 @@
 /**
  * Scores clips of the semantic task and keeps their tallies: with and without padding, by category, by clip.
  */
+import * as z from "zod";
 import type { PredictedClip } from "./predict-clips.js";
-import type { CategoryRow, ClassRow, ClipRow, EvaluationResult, SemanticMetrics } from "./result.js";
+import {
+  type CategoryRow,
+  type ClassRow,
+  type ClipRow,
+  clipRowSchema,
+  type EvaluationResult,
+  type SemanticMetrics,
+} from "./result.js";
 import type { ClipScorer } from "./scorer.js";
 import {
   ClassTally,
-  type ClassTallyState,
+  classTallySchema,
   countClasses,
   meanOverAllClasses,
   meanOverOccurringClasses,
 } from "./semantic-metrics.js";
 
 /** Saved sums of a `SemanticScorer`. */
-export interface SemanticScorerState {
-  readonly kind: "semantic";
-  readonly withPadding: ClassTallyState;
-  readonly real: ClassTallyState;
-  readonly categories: readonly {
-    readonly category: string;
-    readonly clips: number;
-    readonly tally: ClassTallyState;
-  }[];
-  readonly clips: readonly ClipRow[];
-}
+export const semanticScorerSchema = z
+  .object({
+    kind: z.literal("semantic"),
+    withPadding: classTallySchema,
+    real: classTallySchema,
+    categories: z
+      .array(
+        z.object({
+          category: z.string(),
+          clips: z.number(),
+          tally: classTallySchema,
+        }),
+      )
+      .readonly(),
+    clips: z.array(clipRowSchema).readonly(),
+  })
+  .readonly();
+/** Saved sums of a `SemanticScorer`. */
+export type SemanticScorerState = z.infer<typeof semanticScorerSchema>;
 
 /** The running scores of a semantic dataset, fed clip by clip. */
 export class SemanticScorer implements ClipScorer<SemanticScorerState> {

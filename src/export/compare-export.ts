@@ -1,10 +1,10 @@
 /** What a precision costs and gains: an exported form against the full model, clip by clip, on labelled data. */
-import type { AvsDataset, Clip } from "../datasets/clip.js";
+import type { AvsDataset } from "../datasets/clip.js";
 import { toClipBatch } from "../datasets/clip-batch.js";
 import { ClipLoader } from "../datasets/loader.js";
 import { DatasetError } from "../errors.js";
 import { openScorer } from "../evaluation/evaluate-clips.js";
-import { type PredictedClip, predictClips } from "../evaluation/predict-clips.js";
+import { predictClip } from "../evaluation/predict-clips.js";
 import type { EvaluationResult } from "../evaluation/result.js";
 import type { LoadedModel } from "../inference/load-model.js";
 import { modelPredictor } from "../inference/model-predictor.js";
@@ -102,7 +102,10 @@ async function compare(
   try {
     for await (const [clip] of loader.batches({ batchSize, signal })) {
       if (clip === undefined) continue;
-      const predicted = [await predictOne(fullModel, clip), await predictOne(exportedModel, clip)] as const;
+      const predicted = [
+        await predictClip(fullModel, clip, signal),
+        await predictClip(exportedModel, clip, signal),
+      ] as const;
       for (const [i, scorer] of scorers.entries()) {
         const own = predicted[i];
         if (own) scorer.addClip(own);
@@ -143,11 +146,6 @@ async function compare(
   } finally {
     await loader.close();
   }
-}
-
-async function predictOne(predictor: Predictor, clip: Clip): Promise<PredictedClip> {
-  for await (const predicted of predictClips(predictor, [clip])) return predicted;
-  throw new Error("comparison: a model gave no masks");
 }
 
 /** Median seconds of a run of each model: in turns, so that a busy machine slows both alike. */

@@ -22,7 +22,7 @@ const dir = await tempDir({ after });
 async function checkpointOf(config: AvsModelConfig): Promise<string> {
   const file = path.join(dir, `${config.task}.safetensors`);
   const metadata = { format: "avseg-checkpoint-1", model: modelConfigToJson(config) };
-  await writeSafetensors(file, seededWeights(config), metadata);
+  await writeSafetensors(file, seededWeights(config), { metadata });
   return file;
 }
 

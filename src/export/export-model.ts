@@ -7,7 +7,7 @@ import { diskFiles } from "../inference/node/model-files.js";
 import type { AvsModelConfig } from "../models/model-config.js";
 import { writeFilesAtomic } from "../node/files.js";
 import { lockBeside, withLock } from "../node/lock.js";
-import type { Progress } from "../progress.js";
+import type { CountedProgress } from "../progress.js";
 import { externalData, filePieces } from "../runtime/external-data.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import type { WeightFile } from "../weights/checkpoint.js";
@@ -17,10 +17,9 @@ import { type Precision, prepareExport } from "./prepare.js";
 import type { StoredGraph } from "./stored-graph.js";
 
 /** What an export is doing. */
-export interface ExportProgress extends Progress {
+export interface ExportProgress extends CountedProgress {
   /** While writing, `done` and `total` count bytes. */
   readonly stage: "reading weights" | "merging weights" | "writing";
-  readonly total: number;
 }
 
 /** Options of `exportModel`. */

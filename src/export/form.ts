@@ -1,12 +1,9 @@
 /** The outside of an exported model: which inputs it takes and what it gives. */
 
 import { input, sigmoid, softmax, type Value } from "../graph/index.js";
-import { EXAMPLE_FRAMES, MEL_BANDS } from "../media/log-mel.js";
 import type { AvsModel } from "../models/avs-model.js";
+import { embeddingInput, forwardOf, framesInput } from "../models/forward.js";
 import type { AvsModelConfig } from "../models/model-config.js";
-import { normalizeFrames } from "../models/normalize-frames.js";
-import { audioWidth } from "../models/vggish.js";
-import { frameNormalization } from "../models/visual-encoder.js";
 import { Pass } from "../nn/index.js";
 import { logMelOf, samplesOf } from "./audio-frontend.js";
 
@@ -37,34 +34,30 @@ export function exportOutputs(
   form: ExportForm,
   pass: Pass = new Pass(),
 ): Readonly<Record<"logits" | "probabilities", Value>> {
-  const { frameCount, imageSize, task, visual } = model.config;
-  const batch = form.clips * frameCount;
-  const frames =
-    form.frames === "u8"
-      ? normalizeFrames(input("frames", [batch, imageSize, imageSize, 3], "u8"), frameNormalization(visual))
-      : input("frames", [batch, 3, imageSize, imageSize]);
-  const { logits } = model.forward(
-    {
-      frames,
-      embedding: embeddingOf(model, form, batch),
-      ...(task === "avss" ? { frameMask: input("frameMask", [batch]) } : {}),
-    },
+  const { imageSize, task, frameCount } = model.config;
+  const { clips, frames } = form;
+  const { logits } = forwardOf(model, {
+    clips,
     pass,
-  );
+    frames:
+      frames === "f32"
+        ? input("frames", [clips * frameCount, 3, imageSize, imageSize])
+        : framesInput(model, clips),
+    embedding: embeddingOf(model, form),
+  });
   return { logits, probabilities: task === "avss" ? softmax(logits, 1) : sigmoid(logits) };
 }
 
-function embeddingOf(model: AvsModel, { clips, audio }: ExportForm, batch: number): Value {
-  const name = audioInput[audio];
+/** The embeddings of an exported model; `undefined` where they are made of log-mels. */
+function embeddingOf(model: AvsModel, { clips, audio }: ExportForm): Value | undefined {
+  const { frameCount } = model.config;
   switch (audio) {
     case "pcm":
-      return model.embedAudio(
-        logMelOf(input(name, [clips, samplesOf(model.config.frameCount)]), model.config.frameCount),
-      );
+      return model.embedAudio(logMelOf(input(audioInput.pcm, [clips, samplesOf(frameCount)]), frameCount));
     case "log-mel":
-      return model.embedAudio(input(name, [batch, 1, EXAMPLE_FRAMES, MEL_BANDS]));
+      return undefined;
     case "embedding":
-      return input(name, [batch, audioWidth]);
+      return embeddingInput(model, clips);
   }
 }
 

@@ -1,7 +1,7 @@
 /** A model with its weights as a predictor. */
 import { type EmitTarget, emitOnnx, type OnnxGraph } from "../graph/index.js";
 import type { AvsModel } from "../models/avs-model.js";
-import { forwardOf } from "../models/forward.js";
+import { embeddingInput, forwardOf } from "../models/forward.js";
 import { maskSizeOf } from "../models/model-config.js";
 import { Pass } from "../nn/index.js";
 import type { Runtime, Session, Tensors } from "../runtime/runtime.js";
@@ -25,7 +25,8 @@ export function inferenceGraph(
   clips: number,
   { embedded = false, ...options }: InferenceGraphOptions = {},
 ): OnnxGraph {
-  const { logits } = forwardOf(model, clips, new Pass(), { embedded });
+  const embedding = embedded ? embeddingInput(model, clips) : undefined;
+  const { logits } = forwardOf(model, { clips, pass: new Pass(), embedding });
   return emitOnnx({ logits }, options);
 }
 

@@ -85,7 +85,8 @@ export async function gatherWeights(
       continue;
     const located = await modelFiles.locate(source);
     const { tensors } = await modelFiles.weights(located);
-    for (const [key, tensor] of encoderWeights(prefix, own, tensors, source)) weights.set(key, tensor);
+    for (const [key, tensor] of encoderWeights(own, tensors, { prefix, file: source }))
+      weights.set(key, tensor);
     files[part] = { file: source, sha256: await modelFiles.sha256(located) };
   }
   if (checkpoint) {
@@ -99,10 +100,9 @@ export async function gatherWeights(
 }
 
 function encoderWeights(
-  prefix: string,
   specs: readonly ParameterSpec[],
   found: StateDict,
-  file: string,
+  { prefix, file }: { readonly prefix: string; readonly file: string },
 ): Map<string, Tensor> {
   const expected = specs.map(({ key, shape, dtype, unused }) => ({
     key: key.slice(prefix.length),

@@ -86,7 +86,10 @@ test("pictures are rotated clockwise by quarters", () => {
 
 test("a crop or target outside the image is refused", () => {
   const image: ImageTensor = { dtype: "u8", shape: [2, 2, 3], data: new Uint8Array(12) };
-  assert.throws(() => crop(image, 1, 0, 2, 2), /crop: 2x2 at \(0, 1\) is outside an image of 2x2/);
+  assert.throws(
+    () => crop(image, { top: 1, left: 0, height: 2, width: 2 }),
+    /crop: 2x2 at \(0, 1\) is outside an image of 2x2/,
+  );
   assert.throws(() => resizeBilinear(image, 0, 2), /at least 1x1/);
   assert.throws(() => resizeNearest({ dtype: "u8", shape: [4], data: new Uint8Array(4) }, 1, 1), TypeError);
 });

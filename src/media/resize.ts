@@ -59,10 +59,7 @@ function triangleBank(inSize: number, outSize: number): FilterBank {
  */
 function resampleAxis(
   data: Uint8Array,
-  outer: number,
-  inSize: number,
-  outSize: number,
-  inner: number,
+  { outer, inSize, outSize, inner }: { outer: number; inSize: number; outSize: number; inner: number },
 ): Uint8Array<ArrayBuffer> {
   const { taps, first, weights } = triangleBank(inSize, outSize);
   const out = new Uint8Array(outer * outSize * inner);
@@ -103,11 +100,10 @@ function checkTarget(name: string, height: number, width: number): void {
 
 function reshaped(
   image: ImageTensor,
-  height: number,
-  width: number,
+  size: readonly [height: number, width: number],
   data: Uint8Array<ArrayBuffer>,
 ): ImageTensor {
-  return { dtype: "u8", shape: [height, width, ...image.shape.slice(2)], data };
+  return { dtype: "u8", shape: [...size, ...image.shape.slice(2)], data };
 }
 
 /** Antialiased bilinear resize, as Pillow's `resize((width, height), BILINEAR)`. Same rank as `image`. */
@@ -116,9 +112,23 @@ export function resizeBilinear(image: ImageTensor, height: number, width: number
   const size = imageSize(image);
   let data = image.data;
   // Pillow skips a pass that would not change the size.
-  if (width !== size.width) data = resampleAxis(data, size.height, size.width, width, size.channels);
-  if (height !== size.height) data = resampleAxis(data, 1, size.height, height, width * size.channels);
-  return reshaped(image, height, width, data === image.data ? data.slice() : data);
+  if (width !== size.width) {
+    data = resampleAxis(data, {
+      outer: size.height,
+      inSize: size.width,
+      outSize: width,
+      inner: size.channels,
+    });
+  }
+  if (height !== size.height) {
+    data = resampleAxis(data, {
+      outer: 1,
+      inSize: size.height,
+      outSize: height,
+      inner: width * size.channels,
+    });
+  }
+  return reshaped(image, [height, width], data === image.data ? data.slice() : data);
 }
 
 /** The input sample nearest to each output sample's centre. */
@@ -150,17 +160,19 @@ export function resizeNearest(image: ImageTensor, height: number, width: number)
       for (let c = 0; c < channels; c++) out[to++] = image.data[from + c]!;
     }
   }
-  return reshaped(image, height, width, out);
+  return reshaped(image, [height, width], out);
 }
 
-/** Cuts out `height` x `width` pixels from row `top`, column `left`. Throws `RangeError` when they are outside. */
-export function crop(
-  image: ImageTensor,
-  top: number,
-  left: number,
-  height: number,
-  width: number,
-): ImageTensor {
+/** A part of an image in pixels. */
+export interface CropArea {
+  readonly top: number;
+  readonly left: number;
+  readonly height: number;
+  readonly width: number;
+}
+
+/** Cuts out a part of an image. Throws `RangeError` when it is outside. */
+export function crop(image: ImageTensor, { top, left, height, width }: CropArea): ImageTensor {
   const size = imageSize(image);
   if (top < 0 || left < 0 || top + height > size.height || left + width > size.width) {
     throw new RangeError(
@@ -173,7 +185,7 @@ export function crop(
     const from = ((top + y) * size.width + left) * channels;
     out.set(image.data.subarray(from, from + width * channels), y * width * channels);
   }
-  return reshaped(image, height, width, out);
+  return reshaped(image, [height, width], out);
 }
 
 /** Turns an image clockwise by 0, 90, 180 or 270 degrees. */
@@ -202,7 +214,7 @@ export function rotate(image: ImageTensor, degrees: number): ImageTensor {
       for (let c = 0; c < channels; c++) out[to++] = image.data[from + c]!;
     }
   }
-  return reshaped(image, outHeight, outWidth, out);
+  return reshaped(image, [outHeight, outWidth], out);
 }
 
 /** Rounds halves to even, as Python does. */
@@ -227,5 +239,6 @@ export function shortSideCenterCrop(
   const width = landscape ? Math.trunc((size.width * side) / size.height) : side;
   const height = landscape ? side : Math.trunc((size.height * side) / size.width);
   const resized = (filter === "bilinear" ? resizeBilinear : resizeNearest)(image, height, width);
-  return crop(resized, roundHalfEven((height - side) / 2), roundHalfEven((width - side) / 2), side, side);
+  const [top, left] = [roundHalfEven((height - side) / 2), roundHalfEven((width - side) / 2)];
+  return crop(resized, { top, left, height: side, width: side });
 }

@@ -119,7 +119,7 @@ test("a parameter is marked as unused exactly where the published formulas do no
   };
   for (const [name, config] of Object.entries(all)) {
     const model = buildAvsModel(config);
-    const { logits } = forwardOf(model, 1, new Pass({ fused: false }));
+    const { logits } = forwardOf(model, { pass: new Pass({ fused: false }) });
     const reached = new Set(
       topologicalOrder([logits]).flatMap((node) => (node.op === "parameter" ? node.outputs : [])),
     );

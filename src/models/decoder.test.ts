@@ -17,7 +17,9 @@ for (const project of [false, true]) {
       test(`${file}: logits and every gradient${fused ? "" : " in the plain form"}`, async () => {
         const ref = await reference(file);
         const scope = new Scope();
-        const decode = decoder(scope, channels, 3, {
+        const decode = decoder(scope, {
+          dims: channels,
+          classes: 3,
           project,
           channel,
           convDim: 32,

@@ -59,7 +59,10 @@ const fineStages = 2;
 const upsampling = 4;
 
 /** Builds the decoder for stages of `dims` channels and `classes` logits under `scope`. */
-export function decoder(scope: Scope, dims: PerStage, classes: number, config: DecoderConfig): Decoder {
+export function decoder(
+  scope: Scope,
+  { dims, classes, ...config }: DecoderConfig & { readonly dims: PerStage; readonly classes: number },
+): Decoder {
   const { convDim, project } = config;
   const stages = dims.map((channels, i) => {
     const number = i + 1;
@@ -114,7 +117,7 @@ export function decoder(scope: Scope, dims: PerStage, classes: number, config: D
       joined = relu(conv2d(sum, stage.join, undefined, { padding: 1 }));
     }
     if (joined === undefined) throw new RangeError("decoder: no stages");
-    return upsampledConv(joined, maskWeight, maskBias, upsampling, pass);
+    return upsampledConv(joined, { weight: maskWeight, bias: maskBias, factor: upsampling }, pass);
   };
 }
 

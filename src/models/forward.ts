@@ -1,39 +1,45 @@
 /** The model's forward pass from named inputs, as training, validation and inference feed them. */
 
-import { input } from "../graph/index.js";
+import { input, type Value } from "../graph/index.js";
+import { EXAMPLE_FRAMES, MEL_BANDS } from "../media/log-mel.js";
 import type { Pass } from "../nn/index.js";
 import type { AvsModel, AvsOutputs } from "./avs-model.js";
 import { normalizeFrames } from "./normalize-frames.js";
 import { audioWidth } from "./vggish.js";
 import { frameNormalization } from "./visual-encoder.js";
 
-/** Variants of the pass. */
+/** Which pass, and variants of its inputs. */
 export interface ForwardOptions {
-  /** The audio comes as embeddings instead of log-mels. */
-  readonly embedded?: boolean | undefined;
+  /** Clips in the batch, B. Default: 1. */
+  readonly clips?: number | undefined;
+  readonly pass: Pass;
+  /** Normalized frames `f32[B*T,3,H,W]`. Default: those of the input `frames`, `u8[B*T,H,W,3]`. */
+  readonly frames?: Value | undefined;
+  /** Embeddings `f32[B*T,128]`. Default: those of the input `logMel`, `f32[B*T,1,96,64]`. */
+  readonly embedding?: Value | undefined;
   /** See `AvsInputs`. */
   readonly decodeEvery?: number | undefined;
 }
 
-/**
- * The outputs of `clips` clips from the inputs `frames` `u8[B*T,H,W,3]`, `logMel` `f32[B*T,1,96,64]` or `embedding`
- * `f32[B*T,128]`, and for AVSS `frameMask` `f32[B*T]`.
- */
-export function forwardOf(
-  model: AvsModel,
-  clips: number,
-  pass: Pass,
-  options: ForwardOptions = {},
-): AvsOutputs {
-  const { frameCount, imageSize, visual } = model.config;
+/** The outputs of a batch of clips; for AVSS it has the input `frameMask` `f32[B*T]` besides. */
+export function forwardOf(model: AvsModel, options: ForwardOptions): AvsOutputs {
+  const { frameCount, task } = model.config;
+  const { clips = 1, pass, decodeEvery } = options;
   const n = clips * frameCount;
-  const frames = normalizeFrames(
-    input("frames", [n, imageSize, imageSize, 3], "u8"),
-    frameNormalization(visual),
-  );
-  const embedding = options.embedded
-    ? input("embedding", [n, audioWidth])
-    : model.embedAudio(input("logMel", [n, 1, 96, 64]));
-  const frameMask = model.config.task === "avss" ? { frameMask: input("frameMask", [n]) } : {};
-  return model.forward({ frames, embedding, ...frameMask, decodeEvery: options.decodeEvery ?? 1 }, pass);
+  const frames = options.frames ?? framesInput(model, clips);
+  const embedding = options.embedding ?? model.embedAudio(input("logMel", [n, 1, EXAMPLE_FRAMES, MEL_BANDS]));
+  const frameMask = task === "avss" ? input("frameMask", [n]) : undefined;
+  return model.forward({ frames, embedding, frameMask, decodeEvery }, pass);
+}
+
+/** The input `frames` `u8[B*T,H,W,3]` of `clips` clips, normalized to `f32[B*T,3,H,W]`. */
+export function framesInput({ config }: AvsModel, clips: number): Value {
+  const { frameCount, imageSize, visual } = config;
+  const frames = input("frames", [clips * frameCount, imageSize, imageSize, 3], "u8");
+  return normalizeFrames(frames, frameNormalization(visual));
+}
+
+/** The input `embedding` `f32[B*T,128]` of `clips` clips. */
+export function embeddingInput({ config }: AvsModel, clips: number): Value {
+  return input("embedding", [clips * config.frameCount, audioWidth]);
 }

@@ -22,7 +22,9 @@ test("sine positions: y then x, counted from 1, sine and cosine of falling frequ
 
 test("the decoder adds positions to what attends, and to nothing else", async () => {
   const ref = await reference("decoder_positions"); // PyTorch's logits
-  const decode = decoder(new Scope(), [16, 16, 16, 16], 1, {
+  const decode = decoder(new Scope(), {
+    dims: [16, 16, 16, 16],
+    classes: 1,
     project: false,
     channel: false,
     convDim: 16,

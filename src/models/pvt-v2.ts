@@ -89,7 +89,7 @@ function convParams(scope: Scope, shape: readonly [number, number, number, numbe
 }
 
 /** Overlapping patch embedding: a strided convolution and a norm.  `[N,C,H,W]` -> tokens of the smaller grid */
-function patchEmbedding(scope: Scope, inputs: number, outputs: number, first: boolean) {
+function patchEmbedding(scope: Scope, [inputs, outputs]: readonly [number, number], first: boolean) {
   const kernel = first ? 7 : 3;
   const { weight, bias } = convParams(scope.at("proj"), [outputs, inputs, kernel, kernel]);
   const norm = layerNorm(scope.at("norm"), outputs);
@@ -135,9 +135,7 @@ function attention(scope: Scope, { width, heads, reduction, loraRank }: BlockSiz
   return (grid: TokenGrid, pass: Pass): Value => {
     const { tokens } = grid;
     const source =
-      reduce === false
-        ? tokens
-        : reduce.norm(patchLinear(grid, reduce.conv.weight, reduce.conv.bias, reduction, pass)); // [N,S,C]
+      reduce === false ? tokens : reduce.norm(patchLinear(grid, { ...reduce.conv, size: reduction }, pass)); // [N,S,C]
     const halves = [width, width];
     if (lora === false) {
       const [k, v] = split(kv(source), 2, halves) as [Value, Value];
@@ -206,8 +204,7 @@ export function pvtV2(scope: Scope, config: PvtConfig): VisualEncoder {
     // A hundredth of the time, and more of the error of 8 bits than 40 blocks.
     const embed = patchEmbedding(
       scope.at(`patch_embed${i + 1}`).fullPrecision(),
-      config.dims[i - 1] ?? 3,
-      width,
+      [config.dims[i - 1] ?? 3, width],
       i === 0,
     );
     const blocks = Array.from({ length: config.depths[i] ?? 0 }, (_, k) =>

@@ -34,8 +34,7 @@ const names = ["layer1", "layer2", "layer3_1", "layer4_1"] as const;
 
 /** A convolution of this encoder and its batch norm. */
 function convolution(
-  conv: Scope,
-  norm: Scope,
+  { conv, norm }: { readonly conv: Scope; readonly norm: Scope },
   sizes: ConvNormOptions,
   { freezeBatchNorm }: ResNetConfig,
 ): MapLayer {
@@ -45,14 +44,12 @@ function convolution(
 /** 1x1 down to a quarter, 3x3, 1x1 up, and the shortcut. */
 function bottleneck(
   scope: Scope,
-  inputs: number,
-  outputs: number,
-  stride: number,
+  { inputs, outputs, stride }: Omit<ConvNormOptions, "kernel" | "norm">,
   config: ResNetConfig,
 ): MapLayer {
   const inner = outputs / 4;
   const step = (k: 1 | 2 | 3, sizes: ConvNormOptions) =>
-    convolution(scope.at(`conv${k}`), scope.at(`bn${k}`), sizes, config);
+    convolution({ conv: scope.at(`conv${k}`), norm: scope.at(`bn${k}`) }, sizes, config);
   const narrow = step(1, { inputs, outputs: inner, kernel: 1 });
   const mix = step(2, { inputs: inner, outputs: inner, kernel: 3, stride });
   const widen = step(3, { inputs: inner, outputs, kernel: 1 });
@@ -60,7 +57,7 @@ function bottleneck(
   const shortcut: MapLayer =
     inputs === outputs
       ? (x) => x
-      : convolution(down.at(0), down.at(1), { inputs, outputs, kernel: 1, stride }, config);
+      : convolution({ conv: down.at(0), norm: down.at(1) }, { inputs, outputs, kernel: 1, stride }, config);
   return (x, pass) => {
     const y = widen(relu(mix(relu(narrow(x, pass)), pass)), pass);
     return relu(add(y, shortcut(x, pass)));
@@ -72,7 +69,11 @@ function makeStage(scope: Scope, index: number, config: ResNetConfig): MapLayer 
   const inputs = resnetDims[index - 1] ?? 64;
   const blocks = Array.from({ length: depths[index] ?? 0 }, (_, k) =>
     recomputed(
-      bottleneck(scope.at(k), k === 0 ? inputs : outputs, outputs, k === 0 && index > 0 ? 2 : 1, config),
+      bottleneck(
+        scope.at(k),
+        { inputs: k === 0 ? inputs : outputs, outputs, stride: k === 0 && index > 0 ? 2 : 1 },
+        config,
+      ),
     ),
   );
   return (x, pass) => blocks.reduce((y, block) => block(y, pass), x);
@@ -81,8 +82,7 @@ function makeStage(scope: Scope, index: number, config: ResNetConfig): MapLayer 
 /** Builds the encoder's parameters under `scope`. */
 export function resnet50(scope: Scope, config: ResNetConfig): VisualEncoder {
   const first = convolution(
-    scope.at("conv1"),
-    scope.at("bn1"),
+    { conv: scope.at("conv1"), norm: scope.at("bn1") },
     { inputs: 3, outputs: 64, kernel: 7, stride: 2 },
     config,
   );

@@ -117,7 +117,7 @@ function buildSeavs(config: SeavsConfig): AvsModel {
   // All that audio and visual exchange passes through few and small layers.
   const bridger = root.at("bridger").fullPrecision();
   const fusers = dims.map((channels, i) => messenger(bridger.at("Fusers").at(i), channels, config.messenger));
-  const decode = decoder(root.at("decoder"), dims, config.classes.length, config.decoder);
+  const decode = decoder(root.at("decoder"), { ...config.decoder, dims, classes: config.classes.length });
 
   return {
     config,

@@ -308,7 +308,7 @@ function decoder(scope: Scope, channels: number, classes: number) {
       return kept(resize(path.refine(joined), { mode: "bilinear-corners", ...size }), mask);
     }, undefined);
     if (fused === undefined) throw new RangeError("tpavi: no stages");
-    const enlarged = upsampledConv(first(fused), second.weight, second.bias, 2, pass); // [N,32,4H,4W]
+    const enlarged = upsampledConv(first(fused), { ...second, factor: 2 }, pass); // [N,32,4H,4W]
     return kept(classify(relu(enlarged)), mask);
   };
 }

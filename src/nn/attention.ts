@@ -133,7 +133,7 @@ export function multiHeadAttention(
     if (dim(source, 1) === 1 && pass.fused) {
       // The softmax over a single key is always 1, so the value is broadcast.
       const first = before && outputsOf(before, width, 2 * width);
-      const v = through(outputsOf(packed, 2 * width, 3 * width), first, source, pass); // [B,1,C]
+      const v = through([outputsOf(packed, 2 * width, 3 * width), first], source, pass); // [B,1,C]
       const [batch, rows] = shape3(query, "attention");
       const mask = dropoutMask(drop.path, [batch * rows, heads], dropout, pass);
       if (mask === undefined) return out(v);
@@ -146,13 +146,13 @@ export function multiHeadAttention(
       return out(attend({ q, k, v, heads, pass, drop }));
     }
     const q = linearOf(outputsOf(packed, 0, width))(query);
-    const [k, v] = keysAndValues(outputsOf(packed, width, 3 * width), before, source, pass);
+    const [k, v] = keysAndValues(outputsOf(packed, width, 3 * width), { source, before, pass });
     return out(attend({ q, k, v, heads, pass, drop }));
   };
 }
 
 /** `outer` after the optional `inner`, as one map where the pass merges weights. */
-function through(outer: LinearMap, inner: LinearMap | undefined, x: Value, pass: Pass): Value {
+function through([outer, inner]: readonly [LinearMap, LinearMap | undefined], x: Value, pass: Pass): Value {
   if (inner === undefined) return linearOf(outer)(x);
   return pass.mergesWeights ? linearOf(composed(outer, inner))(x) : linearOf(outer)(linearOf(inner)(x));
 }
@@ -160,9 +160,7 @@ function through(outer: LinearMap, inner: LinearMap | undefined, x: Value, pass:
 /** Keys and values `[B,S,C]` of a source: `packed` has the 2C outputs of both. */
 function keysAndValues(
   packed: LinearMap,
-  before: LinearMap | undefined,
-  source: Value,
-  pass: Pass,
+  { source, before, pass }: Omit<AttentionCall, "query">,
 ): readonly [Value, Value] {
   const width = dim(packed.weight, 0) / 2;
   const halves = (m: LinearMap) => [outputsOf(m, 0, width), outputsOf(m, width, 2 * width)] as const;

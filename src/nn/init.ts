@@ -46,7 +46,10 @@ export function xavierUniform(fanIn: number, fanOut: number): Initializer {
 }
 
 /** The initial tensor of parameter `key`. */
-export function initialTensor(key: string, shape: Shape, init: Initializer, seed: number): TensorOf<"f32"> {
+export function initialTensor(
+  { key, shape, init }: { readonly key: string; readonly shape: Shape; readonly init: Initializer },
+  seed: number,
+): TensorOf<"f32"> {
   if (init.kind === "constant") return full(shape, init.value);
   if (init.kind === "values") {
     const data = Float32Array.from(init.values);

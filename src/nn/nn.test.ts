@@ -186,7 +186,7 @@ test("enlarging and convolving at low resolution equals the plain form, borders 
     const w = parameter("w", [classes, 8, 3, 3]);
     const b = parameter("b", [classes]);
     await sameInBothForms({ x: seededInput("up", [2, 8, height, width]) }, ({ x }, pass) => ({
-      y: upsampledConv(x as Value, w, b, factor, pass),
+      y: upsampledConv(x as Value, { weight: w, bias: b, factor }, pass),
       wanted: [w, b],
     }));
   }
@@ -196,7 +196,7 @@ test("a convolution whose kernel is its stride equals its product form, cut edge
   const w = parameter("w", [6, 4, 3, 3]);
   const b = parameter("b", [6]);
   await sameInBothForms({ x: seededInput("patch", [2, 7 * 10, 4]) }, ({ x }, pass) => ({
-    y: patchLinear({ tokens: x as Value, height: 7, width: 10 }, w, b, 3, pass),
+    y: patchLinear({ tokens: x as Value, height: 7, width: 10 }, { weight: w, bias: b, size: 3 }, pass),
     wanted: [w, b],
   }));
 });

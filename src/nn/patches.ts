@@ -35,11 +35,20 @@ export function toMap({ tokens, height, width }: TokenGrid): Value {
   return transpose(reshape(tokens, [batch, height, width, channels]), [0, 3, 1, 2]);
 }
 
+/** A convolution whose kernel is its stride. */
+export interface PatchWeights {
+  /** `[O,C,size,size]` */
+  readonly weight: Value;
+  /** `[O]` */
+  readonly bias: Value;
+  readonly size: number;
+}
+
 /**
- * A convolution of kernel = stride = `size` over tokens.  weight `[O,C,size,size]` -> `[B,N/size^2,O]`
+ * A convolution of kernel = stride = `size` over tokens.  `[B,N,C]` -> `[B,N/size^2,O]`
  * The patches do not overlap, so the convolution is a permutation and one matrix product.
  */
-export function patchLinear(grid: TokenGrid, weight: Value, bias: Value, size: number, pass: Pass): Value {
+export function patchLinear(grid: TokenGrid, { weight, bias, size }: PatchWeights, pass: Pass): Value {
   if (!pass.fused) return toTokens(conv2d(toMap(grid), weight, bias, { stride: size })).tokens;
   const [batch, , channels] = shape3(grid.tokens, "patchLinear");
   const rows = Math.floor(grid.height / size);

@@ -133,7 +133,7 @@ export function initialState(specs: readonly ParameterSpec[], seed: number): Map
       spec.key,
       spec.dtype === "i64"
         ? { dtype: "i64", shape: spec.shape, data: new BigInt64Array(1) }
-        : initialTensor(spec.key, spec.shape, spec.init, seed),
+        : initialTensor(spec, seed),
     ]),
   );
 }

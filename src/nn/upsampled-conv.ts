@@ -25,7 +25,11 @@ import { toTokens } from "./patches.js";
  * shifting are linear and separable: one matrix per axis does both for three positions, and its zero rows are the
  * convolution's zero padding at the high resolution.
  */
-export function upsampledConv(x: Value, weight: Value, bias: Value, factor: number, pass: Pass): Value {
+export function upsampledConv(
+  x: Value,
+  { weight, bias, factor }: { readonly weight: Value; readonly bias: Value; readonly factor: number },
+  pass: Pass,
+): Value {
   const [batch, channels, height, width] = shape4(x, "upsampledConv");
   const classes = dim(weight, 0);
   const size = { height: factor * height, width: factor * width };

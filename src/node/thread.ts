@@ -24,12 +24,18 @@ export interface ThreadListener<Reply> {
 const loaded = "loaded";
 const end = "end";
 
-/** Starts the module at `url`, which calls `serveThread`, with `workerData`. `name` is for messages. */
+/** How a thread starts. */
+export interface ThreadOptions<Reply> extends ThreadListener<Reply> {
+  /** Names the thread in messages. */
+  readonly name: string;
+  /** What its module finds as `workerData`. */
+  readonly workerData?: unknown;
+}
+
+/** Starts the module at `url`, which calls `serveThread`. */
 export function startThread<Request, Reply>(
-  name: string,
   url: URL,
-  workerData: unknown,
-  { reply, fail }: ThreadListener<Reply>,
+  { name, workerData, reply, fail }: ThreadOptions<Reply>,
 ): Thread<Request> {
   // A script given with --eval has a type of its own, which files must not inherit.
   const execArgv = process.execArgv.filter((option) => !option.startsWith("--input-type"));

@@ -83,12 +83,18 @@ export function createOptimizer(config: OptimizerConfig): Optimizer {
   const { betas = [0.9, 0.999], eps = 1e-8 } = config;
   const decoupled = config.kind === "adamw";
   const weightDecay = config.weightDecay ?? (decoupled ? 0.01 : 0);
-  return optimizerOf(["exp_avg", "exp_avg_sq"], adam(betas, eps, weightDecay, decoupled));
+  return optimizerOf(["exp_avg", "exp_avg_sq"], adam({ betas, eps, decay: weightDecay, decoupled }));
+}
+
+interface AdamSettings {
+  readonly betas: readonly [number, number];
+  readonly eps: number;
+  readonly decay: number;
+  readonly decoupled: boolean;
 }
 
 // m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2;  p -= lr/(1-b1^t) * m / (sqrt(v / (1-b2^t)) + eps)
-function adam(betas: readonly [number, number], eps: number, decay: number, decoupled: boolean): Rule {
-  const [b1, b2] = betas;
+function adam({ betas: [b1, b2], eps, decay, decoupled }: AdamSettings): Rule {
   return (p, g, [m, v], t, lr) => {
     if (!m || !v) throw new RangeError("adam: state is missing");
     const stepSize = lr / (1 - b1 ** t);

@@ -49,8 +49,8 @@ for (const [task, frameCount] of [
     const outDir = await tempDir(t);
     const dataset = await openDataset({ task, root, split: "test", imageSize: side });
     const predictor = brightness(frameCount, dataset.classes);
-    const common = { predictor, dataset, batchSize: 4, workers: 1, context: { checkpoint: "fake" } };
-    const { result, files } = await runEvaluation({
+    const common = { batchSize: 4, workers: 1, context: { checkpoint: "fake" } };
+    const { result, files } = await runEvaluation(predictor, dataset, {
       ...common,
       outDir,
       saveMasks: true,
@@ -69,9 +69,15 @@ for (const [task, frameCount] of [
     assert.ok(dataset.entries.every(({ id }) => page.includes(id)));
 
     const seeded = { ...common, sounds: ["swapped"], seed: 1 } as const;
-    const swapped = await runEvaluation({ ...seeded, outDir: path.join(outDir, "swapped") });
+    const swapped = await runEvaluation(predictor, dataset, {
+      ...seeded,
+      outDir: path.join(outDir, "swapped"),
+    });
     assert.notDeepEqual(swapped.result.metrics, result.metrics);
-    const again = await runEvaluation({ ...seeded, outDir: path.join(outDir, "swapped") });
+    const again = await runEvaluation(predictor, dataset, {
+      ...seeded,
+      outDir: path.join(outDir, "swapped"),
+    });
     assert.deepEqual(again.result, swapped.result);
   });
 }
@@ -95,9 +101,9 @@ test("kinds of sound are evaluated one after the other, resumed, and compared in
       return model.predict(batch);
     },
   };
-  const options = { predictor, dataset, batchSize: 4, workers: 0, context: {}, outDir, sounds, report: {} };
+  const options = { batchSize: 4, workers: 0, context: {}, outDir, sounds, report: {} };
   const clips = dataset.entries.length;
-  const interrupted = runEvaluation({
+  const interrupted = runEvaluation(predictor, dataset, {
     ...options,
     signal: stop.signal,
     onProgress: ({ done, total }) => {
@@ -109,7 +115,7 @@ test("kinds of sound are evaluated one after the other, resumed, and compared in
   const before = runs;
   const resumed: string[] = [];
   const onResume = (count: number, sound: string) => resumed.push(`${count} ${sound}`);
-  const { results } = await runEvaluation({ ...options, onResume });
+  const { results } = await runEvaluation(predictor, dataset, { ...options, onResume });
   assert.deepEqual(resumed, [`${clips} own`, `${clips} silence`]);
   const shown = Math.min(6, clips); // clips that the report shows are predicted again
   assert.equal(runs - before, before + shown);
@@ -132,7 +138,7 @@ test("kinds of sound are evaluated one after the other, resumed, and compared in
   assert.match(page, /Does it listen\?/);
   assert.match(page, /<h2>By sound<\/h2>/);
   for (const sound of sounds) {
-    const alone = await runEvaluation({
+    const alone = await runEvaluation(predictor, dataset, {
       ...options,
       outDir: path.join(outDir, `only-${sound}`),
       sounds: [sound],
@@ -153,7 +159,7 @@ test("an output folder that cannot be made is found out before the model runs", 
     },
   };
   const outDir = path.join(root, "expected.json", "out");
-  await assert.rejects(runEvaluation({ predictor, dataset, batchSize: 1, outDir, context: {} }), {
+  await assert.rejects(runEvaluation(predictor, dataset, { batchSize: 1, outDir, context: {} }), {
     name: "OutputError",
   });
   assert.equal(runs, 0);

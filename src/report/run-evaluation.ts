@@ -25,8 +25,6 @@ export type ReportParts = Partial<Pick<Report, "title" | "lead" | "tiles" | "cha
 
 /** Options of `runEvaluation`. */
 export interface RunEvaluationOptions {
-  readonly predictor: Predictor;
-  readonly dataset: AvsDataset;
   /** Clips per batch: the published binary metrics are averages over batches. */
   readonly batchSize: number;
   readonly outDir: string;
@@ -67,20 +65,30 @@ export interface Evaluation {
   readonly files: readonly string[];
 }
 
+/** A run's options, with what it runs on. */
+interface Run extends RunEvaluationOptions {
+  readonly predictor: Predictor;
+  readonly dataset: AvsDataset;
+}
+
 /**
  * Evaluates a model on a dataset and writes into `outDir`: `evaluation.json`, the tables (see `writeResult`),
  * masks and report if asked for. The folder is locked meanwhile. Throws what `evaluate` throws, `LockedError` when
  * another process writes into the folder, and `OutputError` when a file cannot be written.
  */
-export async function runEvaluation(options: RunEvaluationOptions): Promise<Evaluation> {
+export async function runEvaluation(
+  model: Predictor,
+  dataset: AvsDataset,
+  options: RunEvaluationOptions,
+): Promise<Evaluation> {
   const { outDir } = options;
   const otherwise = "choose another folder with --out";
   return withLock(lockInside(outDir), { what: outDir, task: "avseg eval", otherwise }, (lock) =>
-    runLocked(options, lock),
+    runLocked({ ...options, predictor: model, dataset }, lock),
   );
 }
 
-async function runLocked(options: RunEvaluationOptions, lock: Lock): Promise<Evaluation> {
+async function runLocked(options: Run, lock: Lock): Promise<Evaluation> {
   const { outDir, sounds = ["own"], seed } = options;
   // The datasets first: a kind of sound that this data does not have is refused before the model runs.
   const runs = sounds.map((sound) => ({ sound, dataset: withSound(options.dataset, { sound, seed }) }));
@@ -105,7 +113,7 @@ async function runLocked(options: RunEvaluationOptions, lock: Lock): Promise<Eva
 }
 
 /** What decides a result, besides the clips. */
-function identityOf({ context, dataset, batchSize, seed }: RunEvaluationOptions, sound: SoundCondition) {
+function identityOf({ context, dataset, batchSize, seed }: Run, sound: SoundCondition) {
   const { task, split } = dataset;
   return { context, task, split, batchSize, sound, ...(sound !== "own" && { seed: seed ?? null }) };
 }
@@ -116,7 +124,7 @@ function stateFile(outDir: string, sound: SoundCondition): string {
 
 /** Evaluates with one kind of sound, resumably; its state is kept until all of them are written. */
 async function evaluateSound(
-  options: RunEvaluationOptions,
+  options: Run,
   run: {
     readonly sound: SoundCondition;
     readonly dataset: AvsDataset;
@@ -158,7 +166,7 @@ async function evaluateSound(
 }
 
 async function writeReport(
-  { predictor, outDir, report = {}, context, signal }: RunEvaluationOptions,
+  { predictor, outDir, report = {}, context, signal }: Run,
   dataset: AvsDataset,
   results: readonly SoundResult[],
 ): Promise<string> {

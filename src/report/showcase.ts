@@ -1,7 +1,7 @@
 /** The clips that a report shows: the best, the middle and the worst, by mIoU. */
 import type { AvsDataset } from "../datasets/clip.js";
 import { openScorer } from "../evaluation/evaluate-clips.js";
-import { predictClips } from "../evaluation/predict-clips.js";
+import { predictClip } from "../evaluation/predict-clips.js";
 import type { EvaluationResult } from "../evaluation/result.js";
 import type { Predictor } from "../inference/predictor.js";
 import { clipPictures } from "./clip-pictures.js";
@@ -54,8 +54,7 @@ async function showClip(options: Parameters<typeof showcase>[0], index: number):
   const { dataset, predictor, signal } = options;
   const clip = await dataset.load(index);
   const scorer = openScorer(dataset.task, predictor.classes);
-  const { value: predicted } = await predictClips(predictor, [clip], signal).next();
-  if (!predicted) throw new Error("showcase: the model gave no masks");
+  const predicted = await predictClip(predictor, clip, signal);
   scorer.addClip(predicted);
   scorer.endBatch();
   const [row] = scorer.result(1).clips;

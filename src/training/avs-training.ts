@@ -15,7 +15,7 @@ import {
   type ParameterCounts,
   partOf,
 } from "../models/avs-model.js";
-import { forwardOf } from "../models/forward.js";
+import { embeddingInput, forwardOf } from "../models/forward.js";
 import type { AvsModelConfig } from "../models/model-config.js";
 import { Pass, randomFeeds } from "../nn/index.js";
 import type { Runtime, Tensors } from "../runtime/runtime.js";
@@ -54,7 +54,7 @@ export async function openTrainingModel(options: TrainingModelOptions): Promise<
   const { config, modelConfig } = options;
   const model = buildAvsModel(modelConfig);
   const training = new Pass({ training: true });
-  forwardOf(model, 1, training);
+  forwardOf(model, { pass: training });
   const statistics = [...training.updates.keys()];
   const trainedKeys = (epoch: number): string[] =>
     model.specs
@@ -155,7 +155,7 @@ function trains(part: EncoderPart | undefined, { model: { visual, audio } }: Con
 
 /** Floating-point operations of the published formulas, before any rewrite. */
 function plainFlops(model: AvsModel): number {
-  const { logits } = forwardOf(model, 1, new Pass({ fused: false }));
+  const { logits } = forwardOf(model, { pass: new Pass({ fused: false }) });
   return countFlops(topologicalOrder([logits]));
 }
 
@@ -171,8 +171,10 @@ async function compileClipStep(options: StepOptions): Promise<ClipStep> {
   const pass = new Pass({ training: true, recompute: config.training.recompute });
   const labelled = labelledFrames(model.config);
   const labels = clips * labelled;
-  const outputs = forwardOf(model, clips, pass, {
-    embedded: embedder !== undefined,
+  const outputs = forwardOf(model, {
+    clips,
+    pass,
+    embedding: embedder && embeddingInput(model, clips),
     decodeEvery: frameCount / labelled,
   });
   const target = input("target", [labels, imageSize, imageSize], "u8");

@@ -50,7 +50,7 @@ test("other files, damaged and truncated ones are refused", async (t) => {
   const file = path.join(dir, "x.safetensors");
   await writeSafetensors(file, new Map([["w", f32([1], [1])]]));
   await assert.rejects(loadCheckpoint(file), /expected a checkpoint of avseg/);
-  await writeSafetensors(file, new Map(), { format: "avseg-checkpoint-1", config: "{}" });
+  await writeSafetensors(file, new Map(), { metadata: { format: "avseg-checkpoint-1", config: "{}" } });
   await assert.rejects(loadCheckpoint(file), /its config cannot be read/);
   await saveCheckpoint(file, example());
   const bytes = await readFile(file);

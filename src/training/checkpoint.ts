@@ -30,7 +30,7 @@ export interface Checkpoint extends CheckpointInfo, CheckpointTensors {}
 /** Writes a checkpoint; equal checkpoints give equal bytes. Throws `OutputError`. */
 export async function saveCheckpoint(file: string, checkpoint: Checkpoint): Promise<void> {
   const { tensors, metadata } = packCheckpoint({ ...checkpoint, model: modelConfigToJson(checkpoint.model) });
-  await writeSafetensors(file, tensors, metadata);
+  await writeSafetensors(file, tensors, { metadata });
 }
 
 /** Reads a checkpoint. Throws `CheckpointError` for anything else. */

@@ -13,7 +13,7 @@ import type { Clip } from "../datasets/clip.js";
 import { conv2d, gradients, input, parameter } from "../graph/index.js";
 import { openPredictor } from "../inference/node/open-predictor.js";
 import { buildAvsModel } from "../models/avs-model.js";
-import { forwardOf } from "../models/forward.js";
+import { embeddingInput, forwardOf } from "../models/forward.js";
 import { imagenetNormalization, normalizeFrames } from "../models/normalize-frames.js";
 import { initialState, Pass } from "../nn/index.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
@@ -171,7 +171,7 @@ test("frozen statistics: training neither uses the batch's nor touches the runni
   const own = config({ freezeBatchNorm: true });
   const model = buildAvsModel(modelFromConfig(own));
   const training = new Pass({ training: true });
-  const forward = (pass: Pass) => forwardOf(model, 1, pass, { embedded: true }).logits;
+  const forward = (pass: Pass) => forwardOf(model, { pass, embedding: embeddingInput(model, 1) }).logits;
   const [trained, still] = [forward(training), forward(new Pass())];
   assert.equal(training.updates.size, 0);
   const out = await evaluate({ trained, still }, feeds, initialState(model.specs, 1));
@@ -180,7 +180,10 @@ test("frozen statistics: training neither uses the batch's nor touches the runni
 
 test("batch statistics: the gradient of a whole model is its slope, part by part", async () => {
   const model = buildAvsModel(modelFromConfig(config({})));
-  const { logits } = forwardOf(model, 1, new Pass({ training: true }), { embedded: true });
+  const { logits } = forwardOf(model, {
+    pass: new Pass({ training: true }),
+    embedding: embeddingInput(model, 1),
+  });
   const seed = seededInput("seed", logits.shape);
   const weights = initialState(model.specs, 1);
   const trained = [...model.values].filter(

@@ -3,6 +3,7 @@
  * `Progress` (epoch, batch, step), so a run that is stopped at any moment and resumed from its last
  * checkpoint goes through the very same steps as one that was never stopped.
  */
+
 import { rm } from "node:fs/promises";
 import path from "node:path";
 import type { Config } from "../config/schema.js";
@@ -15,6 +16,7 @@ import { ensureWritableDir, removeStale } from "../node/files.js";
 import { MovingAverage } from "../optim/moving-average.js";
 import { createOptimizer, type Optimizer } from "../optim/optimizers.js";
 import { scheduleFactor } from "../optim/schedule.js";
+import type { CountedProgress } from "../progress.js";
 import type { StateDict, Tensor } from "../tensor.js";
 import { type EpochRecord, type RunProgress, startOfRun, type WeightFile } from "../weights/checkpoint.js";
 import { BatchStep } from "./batch-step.js";
@@ -64,7 +66,7 @@ export interface TrainerOptions {
     predictor: Predictor,
     options: {
       signal?: AbortSignal | undefined;
-      onProgress?: (progress: { done: number; total: number }) => void;
+      onProgress?: ((progress: CountedProgress) => void) | undefined;
     },
   ) => Promise<Readonly<Record<string, number>>>;
   /** Receives `last.safetensors`, `best.safetensors` and `metrics.jsonl`. */
@@ -88,7 +90,7 @@ export type TrainerEvent =
       readonly loss: number;
       readonly learningRate: number;
     }
-  | { readonly kind: "validation"; readonly epoch: number; readonly done: number; readonly total: number }
+  | ({ readonly kind: "validation"; readonly epoch: number } & CountedProgress)
   | { readonly kind: "epoch"; readonly record: EpochRecord; readonly best: boolean }
   | { readonly kind: "checkpoint"; readonly file: string };
 

@@ -108,7 +108,7 @@ async function open(input: Input, blob: Blob, name: string): Promise<OpenedVideo
       { hint: "Convert it to MP4 (H.264 and AAC)." },
     );
   }
-  const offsets = await timeOffsets(input, blob, video, audio);
+  const offsets = await timeOffsets(input, blob, { video, audio });
   return {
     name,
     video,

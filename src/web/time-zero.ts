@@ -15,8 +15,7 @@ export interface TimeOffsets {
 export async function timeOffsets(
   input: Input,
   file: Blob,
-  video: InputVideoTrack,
-  audio: InputAudioTrack | null,
+  { video, audio }: { readonly video: InputVideoTrack; readonly audio: InputAudioTrack | null },
 ): Promise<TimeOffsets> {
   const { IsobmffInputFormat } = await import("mediabunny");
   const videoStart = await video.getFirstTimestamp();

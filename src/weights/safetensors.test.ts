@@ -121,7 +121,7 @@ test("malformed files are refused with the file's name and the reason", async ()
 test("files are written atomically, and read whole, in part or by header", async (t) => {
   const dir = await tempDir(t);
   const file = path.join(dir, "w.safetensors");
-  await writeSafetensors(file, sample, { step: "3" });
+  await writeSafetensors(file, sample, { metadata: { step: "3" } });
   assert.deepEqual(await readFile(file), Buffer.from(encode(sample, { step: "3" })));
   assert.deepEqual(await readdir(dir), ["w.safetensors"]);
   const part = await loadSafetensors(file, { select: (key) => key.startsWith("b.") });
@@ -130,7 +130,7 @@ test("files are written atomically, and read whole, in part or by header", async
   await assert.rejects(loadSafetensors(path.join(dir, "none")), /no such file/);
   await assert.rejects(loadSafetensors(dir), CheckpointError);
   const bad = new Map([["w", f32([1e9], [1])]]);
-  await assert.rejects(writeSafetensors(file, bad, {}, { dtype: "f16" }), /too large for half/);
+  await assert.rejects(writeSafetensors(file, bad, { dtype: "f16" }), /too large for half/);
   assert.equal((await loadSafetensorsHeader(file)).entries.size, sample.size);
   await writeFile(file, "");
   await assert.rejects(loadSafetensors(file), /0 bytes are too few/);

@@ -58,7 +58,7 @@ export async function readSafetensorsHeader(source: ByteSource): Promise<Safeten
   const { __metadata__: metadata, ...described } = json;
   const entries = Object.entries(described).map(([key, value]): [string, SafetensorsEntry] => [
     key,
-    checkEntry(key, value, 8 + length, fail),
+    checkEntry(key, value, { dataStart: 8 + length, fail }),
   ]);
   entries.sort(([, a], [, b]) => a.start - b.start || a.end - b.end);
   let position = 8 + length;
@@ -176,7 +176,11 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function checkEntry(key: string, value: unknown, dataStart: number, fail: Refuse): SafetensorsEntry {
+function checkEntry(
+  key: string,
+  value: unknown,
+  { dataStart, fail }: { readonly dataStart: number; readonly fail: Refuse },
+): SafetensorsEntry {
   if (!isRecord(value)) throw fail(`tensor ${key} is not described by an object`);
   const { dtype, shape, data_offsets: offsets } = value;
   const type = typeof dtype === "string" && Object.hasOwn(typeOfName, dtype) ? typeOfName[dtype] : undefined;

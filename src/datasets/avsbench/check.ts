@@ -1,4 +1,5 @@
 /** Reads every file of a dataset and lists everything that is wrong with it, instead of stopping at the first fault. */
+
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import path from "node:path";
@@ -9,6 +10,7 @@ import { readWavFile } from "../../media/node/wav-file.js";
 import { classOfColor } from "../../media/palette.js";
 import { type ImageTensor, imageSize } from "../../media/resize.js";
 import { toMono } from "../../media/wav.js";
+import type { CountedProgress } from "../../progress.js";
 import { loadTorchTensor } from "../../weights/node/load.js";
 import type { Split, Task } from "../clip.js";
 import { mapConcurrent } from "../concurrent.js";
@@ -53,7 +55,7 @@ export interface CheckOptions {
   /** The root of AVSBench, or the task's folder. */
   readonly root: string;
   readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((progress: { readonly done: number; readonly total: number }) => void) | undefined;
+  readonly onProgress?: ((progress: CountedProgress) => void) | undefined;
 }
 
 /** Collects what is wrong with one clip, or with the table. */

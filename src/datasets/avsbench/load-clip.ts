@@ -62,7 +62,7 @@ export async function loadClip(request: ClipRequest): Promise<Clip> {
         request.task === "avss"
           ? await readClasses(maskPath, request.classCount)
           : await readBinary(maskPath);
-      checkSameSize(mask, maskPath, frame, framePath);
+      checkSameSize({ image: mask, path: maskPath }, { image: frame, path: framePath });
       masks.set(resized(mask, request, "nearest").data, labelled.indexOf(t) * maskSize * maskSize);
     };
     const [logMel] = await Promise.all([
@@ -105,11 +105,16 @@ function resized(image: ImageTensor, request: ClipRequest, filter: "bilinear" | 
   return (filter === "bilinear" ? resizeBilinear : resizeNearest)(image, side, side);
 }
 
-function checkSameSize(mask: ImageTensor, maskPath: string, frame: ImageTensor, framePath: string): void {
-  const [m, f] = [imageSize(mask), imageSize(frame)];
+interface ReadImage {
+  readonly image: ImageTensor;
+  readonly path: string;
+}
+
+function checkSameSize(mask: ReadImage, frame: ReadImage): void {
+  const [m, f] = [imageSize(mask.image), imageSize(frame.image)];
   if (m.height === f.height && m.width === f.width) return;
   throw new DatasetError(
-    `${maskPath}: the mask is ${m.width}x${m.height}, expected ${f.width}x${f.height} like its frame ${framePath}`,
+    `${mask.path}: the mask is ${m.width}x${m.height}, expected ${f.width}x${f.height} like its frame ${frame.path}`,
     { hint: "Make the mask again at the frame's size, resizing without interpolation." },
   );
 }
@@ -132,7 +137,7 @@ export async function readBinary(maskPath: string): Promise<ImageTensor> {
 
 /** A semantic label image as class indices, `u8[H,W]`. Throws `DatasetError`. */
 export async function readClasses(maskPath: string, classCount: number): Promise<ImageTensor> {
-  return classesOf(await readRgb(maskPath), maskPath, classCount, allowedForeignColors);
+  return classesOf(await readRgb(maskPath), maskPath, { classCount, allowed: allowedForeignColors });
 }
 
 /**
@@ -142,8 +147,7 @@ export async function readClasses(maskPath: string, classCount: number): Promise
 export function classesOf(
   { data, shape }: ImageTensor,
   maskPath: string,
-  classCount: number,
-  allowed = 0,
+  { classCount, allowed = 0 }: { readonly classCount: number; readonly allowed?: number | undefined },
 ): ImageTensor {
   const classes = new Uint8Array(data.length / 3);
   let foreign = 0;

@@ -56,7 +56,9 @@ export async function openDataset(options: OpenOptions): Promise<AvsDataset> {
       hint: "Lower data.frameCount.",
     });
   }
-  await mapConcurrent(files, 16, (clip) => checkPresent(folder, clip, table.source, options.audio ?? "auto"));
+  await mapConcurrent(files, 16, (clip) =>
+    checkPresent(folder, clip, { source: table.source, audio: options.audio ?? "auto" }),
+  );
   const requests = files.map(
     (clip): ClipRequest => ({
       task,
@@ -107,7 +109,7 @@ async function withSoundsOfAvss(files: readonly ClipFiles[], folder: string): Pr
   const { folder: avss, table, columns } = layouts.avss;
   const source = path.join(folder, "..", avss, table);
   if (files.some(({ sounds }) => sounds.length > 0) || !(await isFile(source))) return files;
-  const { rows } = parseTable(await readText(source), source, columns, () => {});
+  const { rows } = parseTable(await readText(source), { source, required: columns, onFault: () => {} });
   const sounds = new Map(
     rows.filter(({ values }) => values.label === "v1m").map((row) => [row.values.vid ?? "", soundsOf(row)]),
   );
@@ -134,7 +136,7 @@ export async function readTable(
   onFault?: ((fault: DatasetError) => void) | undefined,
 ): Promise<Table> {
   const source = path.join(folder, layouts[task].table);
-  return parseTable(await readText(source), source, layouts[task].columns, onFault);
+  return parseTable(await readText(source), { source, required: layouts[task].columns, onFault });
 }
 
 /** Class names by index from `label2idx.json`. Throws `DatasetError`. */
@@ -194,8 +196,7 @@ export async function readText(source: string, hint = "Check the path."): Promis
 async function checkPresent(
   folder: string,
   clip: ClipFiles,
-  source: string,
-  audio: AudioSource,
+  { source, audio }: { readonly source: string; readonly audio: AudioSource },
 ): Promise<void> {
   const missing = await missingFiles(folder, clip, audio);
   if (missing[0] === undefined) return;

@@ -12,6 +12,7 @@ import { encodeWav, readWav, toMono } from "../../media/wav.js";
 import { defaultImageSize } from "../../models/base-config.js";
 import { writeFileAtomic } from "../../node/files.js";
 import { lockBeside, withLock } from "../../node/lock.js";
+import type { CountedProgress } from "../../progress.js";
 import type { Task } from "../clip.js";
 import { mapConcurrent } from "../concurrent.js";
 import { type ClipFiles, filesOfRow, layouts } from "./layout.js";
@@ -31,9 +32,7 @@ export interface PrepareOptions {
   /** Height and width of the frames. Default: 224. AVSS frames keep the size of the video. */
   readonly imageSize?: number | undefined;
   readonly signal?: AbortSignal | undefined;
-  readonly onProgress?:
-    | ((progress: { readonly done: number; readonly total: number; readonly id: string }) => void)
-    | undefined;
+  readonly onProgress?: ((progress: CountedProgress & { readonly id: string }) => void) | undefined;
 }
 
 /** A clip that could not be prepared, and why. */
@@ -70,7 +69,7 @@ export async function prepareDataset(options: PrepareOptions): Promise<PreparedD
   const { task } = options;
   const { columns } = layouts[task];
   const text = await readText(options.table, `Give a CSV file with the columns ${columns.join(",")}.`);
-  const table = parseTable(text, options.table, columns);
+  const table = parseTable(text, { source: options.table, required: columns });
   const files = table.rows.map((row) => filesOfRow(task, row, table.source));
   const videos = await indexVideos(options.videos);
   const folder = path.join(options.root, layouts[task].folder);
@@ -104,7 +103,7 @@ async function prepareTable(
       const missing = await missingFiles(folder, clip, "wav");
       const masks = new Set(clip.masks);
       if (missing.every((file) => masks.has(file))) present++;
-      else await prepareClip(folder, clip, findVideo(videos, clip, options.videos), options);
+      else await prepareClip(clip, findVideo(videos, clip, options.videos), { ...options, folder });
       usable.add(clip);
       const lacking = missing.find((file) => masks.has(file));
       if (lacking !== undefined) missingMasks.push(path.join(folder, lacking));
@@ -162,10 +161,9 @@ function findVideo(videos: Preparation["videos"], clip: ClipFiles, root: string)
 }
 
 async function prepareClip(
-  folder: string,
   clip: ClipFiles,
   video: string,
-  { task, imageSize = defaultImageSize, signal }: PrepareOptions,
+  { folder, task, imageSize = defaultImageSize, signal }: PrepareOptions & { readonly folder: string },
 ): Promise<void> {
   const cancel = { signal };
   const info = await probeVideo(video, cancel);

@@ -14,18 +14,22 @@ export interface Table {
   readonly rows: readonly TableRow[];
 }
 
+/** What `parseTable` expects. */
+export interface TableOptions {
+  /** Names the file in messages. */
+  readonly source: string;
+  /** Columns that the table must have. */
+  readonly required: readonly string[];
+  /** Receives an error for each row that is omitted. Default: it is thrown. */
+  readonly onFault?: ((fault: DatasetError) => void) | undefined;
+}
+
 /**
  * Parses a table whose first line names the columns. Empty lines are skipped; quoted fields may contain commas,
- * line breaks and doubled quotes. `source` names the file in messages. Throws `DatasetError` for a required column that
- * is missing or repeated, and for a table without rows. A row with a wrong number of fields or a misplaced quote is
- * omitted and passed to `onFault` as an error; without `onFault` that error is thrown.
+ * line breaks and doubled quotes. Throws `DatasetError` for a required column that is missing or repeated, and for a
+ * table without rows. A row with a wrong number of fields or a misplaced quote is omitted.
  */
-export function parseTable(
-  text: string,
-  source: string,
-  required: readonly string[],
-  onFault: (fault: DatasetError) => void = raise,
-): Table {
+export function parseTable(text: string, { source, required, onFault = raise }: TableOptions): Table {
   const [header, ...records] = parseRecords(text.replace(/^\uFEFF/, ""));
   if (header?.wrongQuote !== undefined) throw quoteError(source, header.line, header.wrongQuote);
   const columns = header?.fields.map((field) => field.trim()) ?? [];
@@ -48,7 +52,8 @@ export function parseTable(
   const rows: TableRow[] = [];
   for (const { line, fields, wrongQuote } of records) {
     if (wrongQuote !== undefined) onFault(quoteError(source, line, wrongQuote));
-    else if (fields.length !== columns.length) onFault(lengthError(source, line, columns, fields));
+    else if (fields.length !== columns.length)
+      onFault(lengthError(`${source} line ${line}`, columns.length, fields.length));
     else {
       const values = Object.fromEntries(columns.map((column, i) => [column, fields[i]?.trim() ?? ""]));
       rows.push({ line, values });
@@ -67,16 +72,10 @@ function quoteError(source: string, line: number, what: string): DatasetError {
   });
 }
 
-function lengthError(
-  source: string,
-  line: number,
-  columns: readonly string[],
-  fields: readonly string[],
-): DatasetError {
-  return new DatasetError(
-    `${source} line ${line}: expected ${columns.length} fields, found ${fields.length}`,
-    { hint: "Correct the row; put a field that contains a comma in double quotes." },
-  );
+function lengthError(where: string, expected: number, found: number): DatasetError {
+  return new DatasetError(`${where}: expected ${expected} fields, found ${found}`, {
+    hint: "Correct the row; put a field that contains a comma in double quotes.",
+  });
 }
 
 /** Writes a table; fields are quoted where necessary. */

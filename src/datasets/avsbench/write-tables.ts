@@ -32,8 +32,7 @@ const columns: Readonly<Record<Task, Readonly<Record<string, (clip: ClipRow) => 
 export async function writeTables(
   folder: string,
   task: Task,
-  clips: readonly ClipRow[],
-  classes: readonly string[],
+  { clips, classes }: { readonly clips: readonly ClipRow[]; readonly classes: readonly string[] },
 ): Promise<void> {
   if (task === "avss") {
     const indices = Object.fromEntries(classes.map((name, index) => [name, index]));

@@ -13,6 +13,7 @@ import path from "node:path";
 import { DatasetError, OutputError } from "../../errors.js";
 import { defaultImageSize } from "../../models/base-config.js";
 import { lockBeside, withLock } from "../../node/lock.js";
+import type { CountedProgress } from "../../progress.js";
 import { filesOf, layouts } from "../avsbench/layout.js";
 import { type ClipRow, writeTables } from "../avsbench/write-tables.js";
 import type { Split, Task } from "../clip.js";
@@ -37,7 +38,7 @@ export interface ImportOptions extends SplitOptions {
   readonly imageSize?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called after every clip. */
-  readonly onProgress?: ((progress: { readonly done: number; readonly total: number }) => void) | undefined;
+  readonly onProgress?: ((progress: CountedProgress) => void) | undefined;
 }
 
 /** What `importDataset` wrote. */
@@ -120,7 +121,7 @@ async function importInto(folder: string, options: ImportOptions): Promise<Impor
       onProgress?.({ done: rows.length, total: planned.length });
     }
   }
-  await writeTables(folder, task, rows, [background, ...classes]);
+  await writeTables(folder, task, { clips: rows, classes: [background, ...classes] });
   const count = (split: Split): number => rows.filter((row) => row.split === split).length;
   const clips = { train: count("train"), val: count("val"), test: count("test") };
   return { folder, clips, unused: unusedFiles(source, windows) };

@@ -44,7 +44,7 @@ async function readLabels(file: string, { classes = [] }: MaskMeaning): Promise<
   const numbers = data.filter((_, i) => i % 3 === 0);
   const numbered = data.every((value, i) => value <= classes.length && value === numbers[Math.floor(i / 3)]);
   if (numbered) return { dtype: "u8", shape: shape.slice(0, 2), data: numbers };
-  return classesOf(image, file, classes.length + 1);
+  return classesOf(image, file, { classCount: classes.length + 1 });
 }
 
 /** Reads all masks, to name every bad one in a single error. Throws `DatasetError`, or the signal's reason. */

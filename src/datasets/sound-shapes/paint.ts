@@ -179,7 +179,7 @@ export function paintBackground(background: Background, size: number, unit: numb
       }
     }
   }
-  for (const stroke of background.strokes) paintStroke(out, size, unit, stroke);
+  for (const stroke of background.strokes) paintStroke(out, { size, unit }, stroke);
   return out;
 }
 
@@ -217,7 +217,11 @@ function smooth(t: number): number {
   return t * t * (3 - 2 * t);
 }
 
-function paintStroke(out: Float32Array, size: number, unit: number, stroke: Stroke): void {
+function paintStroke(
+  out: Float32Array,
+  { size, unit }: { size: number; unit: number },
+  stroke: Stroke,
+): void {
   const { x0, y0, x1, y1, halfWidth, softness, color, opacity } = stroke;
   const margin = halfWidth + softness + 1 / unit;
   const left = Math.max(0, Math.floor((Math.min(x0, x1) - margin) * unit));

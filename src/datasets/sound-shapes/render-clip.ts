@@ -41,7 +41,7 @@ export function renderClip(spec: ClipSpec): RenderedClip {
       image: frames.subarray(3 * pixels[0], 3 * pixels[1]),
       objects: visible,
     });
-    masks.set(soundingMask(plan, step, visible, maskValue), pixels[0]);
+    masks.set(soundingMask(plan, step, { visible, maskValue }), pixels[0]);
   }
   return {
     plan,
@@ -110,7 +110,7 @@ export function renderSound(
 ): Float32Array<ArrayBuffer> {
   const key = new Random(spec.seed, 0x50d2, spec.index).u32();
   const out = new Float32Array(Math.round((spec.durationSeconds ?? 0.975) * sampleRateHz));
-  for (const kind of soundKinds) addVoice(out, kind, key, () => 1);
+  for (const kind of soundKinds) addVoice(out, kind, { key, gate: () => 1 });
   return finishSound(out, key);
 }
 
@@ -123,16 +123,18 @@ function renderClipSound(plan: ClipPlan): Float32Array<ArrayBuffer> {
   plan.scene.objects.forEach((object, i) => {
     const on = plan.sounding.map((step) => step[i] === true);
     if (!on.includes(true)) return;
-    addVoice(out, object.kind, plan.key, (seconds) => {
-      const step = Math.min(plan.stepCount - 1, Math.floor(seconds / 0.98));
-      return on[step] ? 1 : 0;
-    });
+    const gate = (seconds: number) => (on[Math.min(plan.stepCount - 1, Math.floor(seconds / 0.98))] ? 1 : 0);
+    addVoice(out, object.kind, { key: plan.key, gate });
   });
   return finishSound(out, plan.key);
 }
 
 /** Adds a kind's voice at a random loudness; `gate` is evaluated every 5 ms, and the level follows it smoothly. */
-function addVoice(out: Float32Array, kind: Kind, key: number, gate: (seconds: number) => number): void {
+function addVoice(
+  out: Float32Array,
+  kind: Kind,
+  { key, gate }: { readonly key: number; readonly gate: (seconds: number) => number },
+): void {
   const random = new Random(key, 0x701ce, hashText(kind));
   const loudness = 10 ** (random.uniform(-10, 3) / 20);
   const voice = synthesize(kind, out.length, random);
@@ -159,8 +161,7 @@ function finishSound(out: Float32Array<ArrayBuffer>, key: number): Float32Array<
 function soundingMask(
   plan: ClipPlan,
   step: number,
-  visible: Uint8Array,
-  maskValue: (kind: Kind) => number,
+  { visible, maskValue }: { readonly visible: Uint8Array; readonly maskValue: (kind: Kind) => number },
 ): Uint8Array {
   const sounding = plan.sounding[step] ?? [];
   const values = [0, ...plan.scene.objects.map(({ kind }, i) => (sounding[i] ? maskValue(kind) : 0))];

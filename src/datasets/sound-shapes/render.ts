@@ -31,15 +31,16 @@ export class SceneRenderer {
     const pixels = this.#backgroundAt(seconds);
     canvas.objects.fill(0);
     this.#scene.objects.forEach((object, i) => {
-      paintObject(object, i + 1, seconds, this.#scene.durationSeconds, this.#size, pixels, canvas.objects);
+      const center = positionAt(object.path, seconds, this.#scene.durationSeconds);
+      const angle = object.angle + object.radiansPerSecond * seconds;
+      paintObject(
+        object,
+        { center, angle, size: this.#size, id: i + 1 },
+        { pixels, objects: canvas.objects },
+      );
     });
-    finish(
-      pixels,
-      this.#scene.noise,
-      new Random(noiseKey, Math.round(seconds * 1e6)),
-      canvas.image,
-      this.#size,
-    );
+    const random = new Random(noiseKey, Math.round(seconds * 1e6));
+    addNoise(pixels, canvas.image, { noise: this.#scene.noise, random, rowLength: 3 * this.#size });
   }
 
   /** The part of the background that the camera shows, with bilinear interpolation between pixels. */
@@ -69,19 +70,21 @@ export class SceneRenderer {
   }
 }
 
+/** Where an object is at one time, in a frame of `size` pixels; its pixels are marked with `id`. */
+interface Placement {
+  readonly center: readonly [x: number, y: number];
+  readonly angle: number;
+  readonly size: number;
+  readonly id: number;
+}
+
 function paintObject(
   object: SceneObject,
-  id: number,
-  seconds: number,
-  durationSeconds: number,
-  size: number,
-  pixels: Float32Array,
-  objects: Uint8Array,
+  { center: [cx, cy], angle, size, id }: Placement,
+  { pixels, objects }: { readonly pixels: Float32Array; readonly objects: Uint8Array },
 ): void {
   const { kind, paint } = object;
-  const [cx, cy] = positionAt(object.path, seconds, durationSeconds);
   const radius = object.radius * size;
-  const angle = object.angle + object.radiansPerSecond * seconds;
   const cos = Math.cos(angle) / radius;
   const sin = Math.sin(angle) / radius;
   const squeeze = Math.sqrt(object.aspect);
@@ -118,15 +121,19 @@ const noiseLength = 16381;
 let noiseTable: Float32Array | undefined;
 
 /** Adds noise and rounds to bytes. Rows read a fixed table of normal draws from random places. */
-function finish(pixels: Float32Array, noise: number, random: Random, image: Uint8Array, size: number): void {
+function addNoise(
+  pixels: Float32Array,
+  image: Uint8Array,
+  { noise, random, rowLength }: { noise: number; random: Random; rowLength: number },
+): void {
   if (noiseTable === undefined) {
     const draws = new Random(0x5011d);
     noiseTable = new Float32Array(noiseLength).map(() => draws.normal());
   }
   const table = noiseTable;
-  for (let y = 0; y < size; y++) {
+  for (let start = 0; start < pixels.length; start += rowLength) {
     let at = random.integer(noiseLength);
-    for (let i = 3 * y * size; i < 3 * (y + 1) * size; i++) {
+    for (let i = start; i < start + rowLength; i++) {
       const value = (pixels[i] as number) + noise * (table[at] as number) + 0.5;
       image[i] = Math.min(255, Math.max(0, value));
       at = at + 1 === noiseLength ? 0 : at + 1;

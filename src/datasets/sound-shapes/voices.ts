@@ -37,27 +37,21 @@ const voices: Record<Kind, Voice> = {
   disc: (out, random) => {
     const table = waveTable([1, 0.7, 0.45, 0.3, 0.2, 0.12]);
     const pitch = random.uniform(130, 270);
-    const tremolo = wobble(random, 2, 5, 0.25);
-    oscillate(
-      out,
-      table,
-      () => pitch,
-      (t) => 1 + tremolo(t),
-    );
+    const tremolo = wobble(random, [2, 5], 0.25);
+    oscillate(out, { table, frequencyHz: () => pitch, amplitude: (t) => 1 + tremolo(t) });
   },
   /** A bell: inharmonic partials, struck again and again. */
   triangle: (out, random) => {
     const pitch = random.uniform(520, 820);
     const decay = random.uniform(0.12, 0.28);
-    const strikes = rhythm(out.length, random, random.uniform(2.4, 4), 0.15);
+    const strikes = rhythm(out.length, random, { strikesPerSecond: random.uniform(2.4, 4), jitter: 0.15 });
     [1, 2.76, 5.4].forEach((ratio, i) => {
       const envelope = decays(out.length, strikes, decay / (1 + 0.6 * i));
-      oscillate(
-        out,
-        sine,
-        () => pitch * ratio,
-        (_, n) => (envelope[n] as number) * 0.75 ** i,
-      );
+      oscillate(out, {
+        table: sine,
+        frequencyHz: () => pitch * ratio,
+        amplitude: (_, n) => (envelope[n] as number) * 0.75 ** i,
+      });
     });
   },
   /** A reed: bright odd harmonics in short, even notes. */
@@ -66,12 +60,11 @@ const voices: Record<Kind, Voice> = {
     const pitch = random.uniform(230, 430);
     const tempo = random.uniform(5, 8);
     const held = random.uniform(0.45, 0.65);
-    oscillate(
-      out,
+    oscillate(out, {
       table,
-      () => pitch,
-      (t) => ((((t * tempo) % 1) + 1) % 1 < held ? 1 : 0.02),
-    );
+      frequencyHz: () => pitch,
+      amplitude: (t) => ((((t * tempo) % 1) + 1) % 1 < held ? 1 : 0.02),
+    });
     soften(out, 0.5);
   },
   /** A bird: quick rising chirps. */
@@ -82,18 +75,17 @@ const voices: Record<Kind, Voice> = {
     const length = random.uniform(0.45, 0.7);
     const offset = random.uniform();
     const place = (t: number): number => ((t * tempo + offset) % 1) / length;
-    oscillate(
-      out,
-      sine,
-      (t) => low + (high - low) * Math.min(1, place(t)),
-      (t) => (place(t) < 1 ? Math.sin(Math.PI * place(t)) : 0),
-    );
+    oscillate(out, {
+      table: sine,
+      frequencyHz: (t) => low + (high - low) * Math.min(1, place(t)),
+      amplitude: (t) => (place(t) < 1 ? Math.sin(Math.PI * place(t)) : 0),
+    });
   },
   /** A shaker: short bursts of bright noise. */
   cross: (out, random) => {
     const envelope = decays(
       out.length,
-      rhythm(out.length, random, random.uniform(4, 8), 0.1),
+      rhythm(out.length, random, { strikesPerSecond: random.uniform(4, 8), jitter: 0.1 }),
       random.uniform(0.02, 0.05),
     );
     const noise = whiteNoise(random);
@@ -107,20 +99,19 @@ const voices: Record<Kind, Voice> = {
   /** A whistle: one pure tone with vibrato. */
   ring: (out, random) => {
     const pitch = random.uniform(1100, 1900);
-    const vibrato = wobble(random, 4, 7, 0.03);
-    const swell = wobble(random, 0.5, 1.5, 0.3);
-    oscillate(
-      out,
-      sine,
-      (t) => pitch * (1 + vibrato(t)),
-      (t) => 1 + swell(t),
-    );
+    const vibrato = wobble(random, [4, 7], 0.03);
+    const swell = wobble(random, [0.5, 1.5], 0.3);
+    oscillate(out, {
+      table: sine,
+      frequencyHz: (t) => pitch * (1 + vibrato(t)),
+      amplitude: (t) => 1 + swell(t),
+    });
   },
   /** The wind: a slowly moving band of noise. */
   crescent: (out, random) => {
     const center = random.uniform(350, 650);
-    const drift = wobble(random, 0.3, 1, 0.35);
-    const gust = wobble(random, 0.4, 1.2, 0.4);
+    const drift = wobble(random, [0.3, 1], 0.35);
+    const gust = wobble(random, [0.4, 1.2], 0.4);
     const noise = whiteNoise(random);
     // A state-variable band-pass filter.
     let low = 0;
@@ -137,40 +128,33 @@ const voices: Record<Kind, Voice> = {
   heart: (out, random) => {
     const pitch = random.uniform(130, 190);
     const tempo = random.uniform(1.5, 2.3);
-    const firsts = rhythm(out.length, random, tempo, 0.05);
+    const firsts = rhythm(out.length, random, { strikesPerSecond: tempo, jitter: 0.05 });
     const gap = Math.round((0.28 / tempo) * sampleRateHz);
     const strikes = firsts.flatMap((n) => [n, n + gap]).sort((a, b) => a - b);
     const envelope = decays(out.length, strikes, random.uniform(0.05, 0.09));
-    oscillate(
-      out,
-      waveTable([1, 0.35]),
-      (_, n) => pitch * (0.8 + 0.6 * (envelope[n] as number)),
-      (_, n) => envelope[n] as number,
-    );
+    oscillate(out, {
+      table: waveTable([1, 0.35]),
+      frequencyHz: (_, n) => pitch * (0.8 + 0.6 * (envelope[n] as number)),
+      amplitude: (_, n) => envelope[n] as number,
+    });
   },
   /** A siren: a bright tone that slides up and down. */
   arrow: (out, random) => {
     const low = random.uniform(350, 500);
-    const slide = wobble(random, 1, 2, 1);
+    const slide = wobble(random, [1, 2], 1);
     const table = waveTable(Array.from({ length: 8 }, (_, i) => 1 / (i + 1)));
-    oscillate(
-      out,
-      table,
-      (t) => low * 1.8 ** (1 + slide(t)),
-      () => 1,
-    );
+    oscillate(out, { table, frequencyHz: (t) => low * 1.8 ** (1 + slide(t)), amplitude: () => 1 });
   },
   /** A cricket: a high tone, quickly and fully modulated. */
   hourglass: (out, random) => {
     const pitch = random.uniform(3200, 4800);
-    const buzz = wobble(random, 25, 40, 1);
-    const chirr = wobble(random, 1.5, 2.5, 1);
-    oscillate(
-      out,
-      sine,
-      () => pitch,
-      (t) => (1 + buzz(t)) * Math.max(0, 0.5 + chirr(t)),
-    );
+    const buzz = wobble(random, [25, 40], 1);
+    const chirr = wobble(random, [1.5, 2.5], 1);
+    oscillate(out, {
+      table: sine,
+      frequencyHz: () => pitch,
+      amplitude: (t) => (1 + buzz(t)) * Math.max(0, 0.5 + chirr(t)),
+    });
   },
 };
 
@@ -189,13 +173,15 @@ function waveTable(amplitudes: readonly number[]): Float32Array {
   return table.map((x) => x / peak);
 }
 
+interface Oscillator {
+  /** One period of the wave. */
+  readonly table: Float32Array;
+  readonly frequencyHz: (seconds: number, sample: number) => number;
+  readonly amplitude: (seconds: number, sample: number) => number;
+}
+
 /** Adds a wave of varying frequency and amplitude to `out`; both are evaluated every 16 samples. */
-function oscillate(
-  out: Float32Array,
-  table: Float32Array,
-  frequencyHz: (seconds: number, sample: number) => number,
-  amplitude: (seconds: number, sample: number) => number,
-): void {
+function oscillate(out: Float32Array, { table, frequencyHz, amplitude }: Oscillator): void {
   const block = 16;
   let phase = 0;
   let level = amplitude(0, 0);
@@ -216,14 +202,22 @@ function oscillate(
 }
 
 /** A sine of random rate and phase, between -depth and depth. */
-function wobble(random: Random, lowHz: number, highHz: number, depth: number): (seconds: number) => number {
+function wobble(
+  random: Random,
+  [lowHz, highHz]: readonly [number, number],
+  depth: number,
+): (seconds: number) => number {
   const omega = 2 * Math.PI * random.uniform(lowHz, highHz);
   const phase = random.uniform(0, 2 * Math.PI);
   return (t) => depth * Math.sin(omega * t + phase);
 }
 
 /** Sample indices of strikes at a tempo, each moved by up to `jitter` of a period. */
-function rhythm(sampleCount: number, random: Random, strikesPerSecond: number, jitter: number): number[] {
+function rhythm(
+  sampleCount: number,
+  random: Random,
+  { strikesPerSecond, jitter }: { strikesPerSecond: number; jitter: number },
+): number[] {
   const period = sampleRateHz / strikesPerSecond;
   const strikes: number[] = [];
   for (let at = -period * random.uniform(); at < sampleCount; at += period) {

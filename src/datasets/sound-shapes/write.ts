@@ -11,6 +11,7 @@ import { defaultImageSize } from "../../models/base-config.js";
 import { writeFileAtomic } from "../../node/files.js";
 import { lockBeside, withLock } from "../../node/lock.js";
 import { asOutputError } from "../../node/system-error.js";
+import type { CountedProgress } from "../../progress.js";
 import { type ClipFiles, filesOf, layouts } from "../avsbench/layout.js";
 import { type ClipRow, writeTables } from "../avsbench/write-tables.js";
 import type { Split, Task } from "../clip.js";
@@ -37,7 +38,7 @@ export interface WriteOptions {
   /** Kinds to choose from. Default: the eight of the benchmark. */
   readonly kinds?: readonly Kind[] | undefined;
   readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((progress: { readonly done: number; readonly total: number }) => void) | undefined;
+  readonly onProgress?: ((progress: CountedProgress) => void) | undefined;
 }
 
 /** What `writeSoundShapes` wrote. */
@@ -131,7 +132,7 @@ async function writePlan(plan: Plan, { task, signal, onProgress }: WriteOptions)
     await writeClipVideo(spec, file, { signal });
     advance();
   }
-  await writeTables(folder, task, rows, classNames(settings.kinds));
+  await writeTables(folder, task, { clips: rows, classes: classNames(settings.kinds) });
   await writeFileAtomic(manifest, manifestText(plan, true));
   return replaced;
 }
@@ -201,7 +202,7 @@ async function writeClip(folder: string, spec: ClipSpec): Promise<ClipRow> {
   const category = { s4: source, ms3: "", avss: subsetOf(spec.index) }[spec.task];
   const files = filesOf(spec.task, { id, category, split: spec.split });
   try {
-    await writeFiles(folder, files, spec, clip);
+    await writeFiles(folder, files, { spec, clip });
   } catch (error) {
     throw asOutputError(error, path.join(folder, path.dirname(files.wav)));
   }
@@ -212,8 +213,7 @@ async function writeClip(folder: string, spec: ClipSpec): Promise<ClipRow> {
 async function writeFiles(
   folder: string,
   files: ClipFiles,
-  spec: ClipSpec,
-  clip: RenderedClip,
+  { spec, clip }: { readonly spec: ClipSpec; readonly clip: RenderedClip },
 ): Promise<void> {
   const size = spec.imageSize;
   const pixels = size * size;

@@ -80,7 +80,7 @@ test("embeddings of earlier runs change no bit", async (t) => {
 
 test("a checkpoint's own description is used, and its malformed one refused", async (t) => {
   const file = path.join(await tempDir(t), "trained.safetensors");
-  await writeSafetensors(file, seededWeights(micro), described({ ...micro, task: "ms3" }));
+  await writeSafetensors(file, seededWeights(micro), { metadata: described({ ...micro, task: "ms3" }) });
   const predictor = await openPredictor({ checkpoint: file });
   assert.equal(predictor.config.task, "ms3");
   await predictor.close();
@@ -106,15 +106,15 @@ test("missing parameters are named, not made up, in checkpoints of every kind", 
   weights.delete("bridger.Fusers.2.vis_out.bias");
   await writeSafetensors(file, weights);
   await rejects(/1 parameters of the model are missing: bridger\.Fusers\.2\.vis_out\.bias/);
-  await writeSafetensors(file, weights, described(micro));
+  await writeSafetensors(file, weights, { metadata: described(micro) });
   await rejects(/1 parameters of the model are missing: bridger\.Fusers\.2\.vis_out\.bias/);
 
   // Encoders that nobody trained may come from the seed, of a size that a real one could have.
   const trained = [...seededWeights(micro)].filter(([key]) => /^(bridger|decoder)\.|\.lora_/.test(key));
-  await writeSafetensors(file, new Map(trained), described(micro));
+  await writeSafetensors(file, new Map(trained), { metadata: described(micro) });
   await (await openPredictor({ checkpoint: file })).close();
   const vast = { ...micro, audio: { ...micro.audio, widths: [8, 8, 8, 8, 8, 4096], hidden: 16384 } } as const;
-  await writeSafetensors(file, new Map(trained), described(vast));
+  await writeSafetensors(file, new Map(trained), { metadata: described(vast) });
   await rejects(/describes encoders of \d{9,} random values/);
 
   await assert.rejects(openPredictor({ checkpoint: path.join(dir, "none.pth") }), CheckpointError);
@@ -122,7 +122,7 @@ test("missing parameters are named, not made up, in checkpoints of every kind", 
 
 test("a configuration cannot make another model of a checkpoint's weights", async (t) => {
   const file = path.join(await tempDir(t), "trained.safetensors");
-  await writeSafetensors(file, seededWeights(micro), described(micro));
+  await writeSafetensors(file, seededWeights(micro), { metadata: described(micro) });
   const { decoder, messenger } = micro;
   const differing: [RegExp, SeavsConfig][] = [
     [/model\.decoder\.heads is 8, the configuration says 4/, { ...micro, decoder: { ...decoder, heads: 4 } }],

@@ -135,7 +135,7 @@ function classifier(scope: Scope, width: number, classes: number) {
   const second = conv(scope.at(2), { inputs: wide, outputs: narrow, kernel: 3 });
   const weight = scope.at(4).param("weight", [classes, narrow, 1, 1], xavierUniform(narrow, classes));
   return (x: Value, pass: Pass): Value => {
-    const enlarged = upsampledConv(first(x), second.weight, second.bias, enlargement, pass);
+    const enlarged = upsampledConv(first(x), { ...second, factor: enlargement }, pass);
     return conv2d(relu(enlarged), weight, undefined);
   };
 }

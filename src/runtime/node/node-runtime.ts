@@ -12,7 +12,12 @@ export function nodeRuntime(options: RuntimeOptions = {}): Runtime {
   const url = new URL("./worker.js", import.meta.url);
   return remoteRuntime(
     provider,
-    (listener) => startThread<WorkerRequest, WorkerReply>("runtime", url, { provider, threads }, listener),
+    (listener) =>
+      startThread<WorkerRequest, WorkerReply>(url, {
+        name: "runtime",
+        workerData: { provider, threads },
+        ...listener,
+      }),
     { mapsFiles: true },
   );
 }

@@ -29,7 +29,7 @@ test("floats become halves on request, in place too", async (t) => {
     ["w", f32([0.1, 1], [2])],
     ["n", { dtype: "i64", shape: [], data: BigInt64Array.of(5n) }],
   ]);
-  await writeSafetensors(file, tensors, { epoch: "3" });
+  await writeSafetensors(file, tensors, { metadata: { epoch: "3" } });
   const before = (await stat(file)).size;
   await convertWeights(file, file, { dtype: "f16" });
   assert.ok((await stat(file)).size <= before);

@@ -25,7 +25,6 @@ export async function convertWeights(
     });
   }
   const { tensors, metadata } = await loadStateDict(from, options);
-  const { signal, dtype = "f32" } = options;
-  await writeSafetensors(to, tensors, metadata, signal === undefined ? { dtype } : { dtype, signal });
+  await writeSafetensors(to, tensors, { metadata, dtype: options.dtype ?? "f32", signal: options.signal });
   return { tensors: tensors.size };
 }

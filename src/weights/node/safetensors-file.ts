@@ -24,6 +24,12 @@ export function loadSafetensorsHeader(file: string): Promise<SafetensorsHeader> 
   return withFileSource(file, readSafetensorsHeader);
 }
 
+/** Options of `writeSafetensors`. */
+export interface SafetensorsFileOptions extends SafetensorsWriteOptions {
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * Writes a safetensors file atomically, a tensor at a time; equal content gives equal bytes.
  * Throws `OutputError` when it cannot be written, and what `encodeSafetensors` throws.
@@ -31,9 +37,7 @@ export function loadSafetensorsHeader(file: string): Promise<SafetensorsHeader> 
 export function writeSafetensors(
   file: string,
   tensors: StateDict,
-  metadata: Readonly<Record<string, string>> = {},
-  { signal, ...options }: SafetensorsWriteOptions & { signal?: AbortSignal | undefined } = {},
+  { metadata = {}, signal, ...options }: SafetensorsFileOptions = {},
 ): Promise<void> {
-  const pieces = encodeSafetensors(tensors, metadata, options);
-  return writeFileAtomic(file, pieces, signal === undefined ? {} : { signal });
+  return writeFileAtomic(file, encodeSafetensors(tensors, metadata, options), { signal });
 }

@@ -4,6 +4,9 @@ import { type Shape, sizeOf, type Tensor } from "../../tensor.js";
 import { decodeTensor, ELEMENTS, type ElementType, isShape, isSize, isSizes } from "../elements.js";
 import { PickleGlobal, type PickleMachine, PickleObject, PickleSet, type PickleValue } from "./pickle.js";
 
+type StorageSource = Pick<TorchStorage, "type" | "size" | "read"> &
+  Partial<Pick<TorchStorage, "unpackedBytes">>;
+
 /** Bytes that several tensors may share. */
 export class TorchStorage extends PickleObject {
   /** Element type; `undefined` for an untyped storage, whose tensors name their own. */
@@ -15,7 +18,7 @@ export class TorchStorage extends PickleObject {
   /** Bytes that stay in memory after the first read: all of a packed storage, which is unpacked as a whole. */
   readonly unpackedBytes: number;
 
-  constructor(type: ElementType | undefined, size: number, read: TorchStorage["read"], unpackedBytes = 0) {
+  constructor({ type, size, read, unpackedBytes = 0 }: StorageSource) {
     super("storage");
     this.type = type;
     this.size = size;

@@ -128,8 +128,8 @@ async function readZip(source: ByteSource): Promise<PickleValue> {
       }
       const storage =
         data.method === "stored"
-          ? new TorchStorage(declared.type, declared.size, storedReader(source, data))
-          : new TorchStorage(declared.type, declared.size, deflatedReader(source, data), data.size);
+          ? new TorchStorage({ ...declared, read: storedReader(source, data) })
+          : new TorchStorage({ ...declared, read: deflatedReader(source, data), unpackedBytes: data.size });
       storages.set(declared.key, storage);
       return storage;
     },
@@ -198,8 +198,7 @@ function runPickles(
         const declared = storageId(id, machine);
         const { key, type, size } = declared;
         const base =
-          storages.get(key) ??
-          new TorchStorage(type, size, legacyReader(source, key, declared.count, starts));
+          storages.get(key) ?? new TorchStorage({ type, size, read: legacyReader(source, declared, starts) });
         storages.set(key, base);
         return declared.view === undefined ? base : viewOf(base, declared.view, machine);
       },
@@ -226,8 +225,7 @@ function runPickles(
 /** Reads parts of a storage, which is the number of its elements (eight bytes) and then their bytes. */
 function legacyReader(
   source: ByteSource,
-  key: string,
-  count: number,
+  { key, count }: { readonly key: string; readonly count: number },
   starts: ReadonlyMap<string, number>,
 ): TorchStorage["read"] {
   return async (offset, length) => {
@@ -250,7 +248,11 @@ function viewOf(base: TorchStorage, view: PickleValue[], machine: PickleMachine)
   const start = first * width;
   const size = count * width;
   if (start + size > base.size) throw machine.refuse("a view that exceeds its storage");
-  return new TorchStorage(base.type, size, (offset, length) => base.read(start + offset, length));
+  return new TorchStorage({
+    type: base.type,
+    size,
+    read: (offset, length) => base.read(start + offset, length),
+  });
 }
 
 /** Checks `("storage", class, key, location, elements[, view])`; the device of the tensor does not matter here. */

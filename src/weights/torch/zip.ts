@@ -48,8 +48,7 @@ export async function readZipEntries(source: ByteSource): Promise<Map<string, Zi
     const [size, packedSize, offset] = sizes64(
       view,
       [view.getUint32(at + 24, true), view.getUint32(at + 20, true), view.getUint32(at + 42, true)],
-      extra,
-      extra + extraLength,
+      [extra, extra + extraLength],
     );
     const method = view.getUint16(at + 10, true);
     const flags = view.getUint16(at + 8, true);
@@ -148,7 +147,7 @@ async function findDirectory(source: ByteSource): Promise<{ offset: number; size
 }
 
 /** Replaces each of `values` that is 0xffffffff by the next number of the zip64 extra field, which holds only these. */
-function sizes64(view: DataView, values: [number, number, number], start: number, end: number) {
+function sizes64(view: DataView, values: [number, number, number], [start, end]: readonly [number, number]) {
   for (let at = start; at + 4 <= end; at += 4 + view.getUint16(at + 2, true)) {
     if (view.getUint16(at, true) !== 1) continue;
     let field = at + 4;
