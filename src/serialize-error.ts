@@ -73,7 +73,7 @@ export function deserializeError(data: SerializedError): Error {
   if (name === "AbortError") return new DOMException(message, name);
   const Class = Object.hasOwn(classes, name) ? classes[name] : undefined;
   const error = Class
-    ? new Class(message, { hint, ...(cause && { cause }) })
+    ? new Class(message, { hint, cause })
     : Object.assign(new Error(message, cause && { cause }), { name });
   if (stack !== undefined) error.stack = stack;
   return code === undefined ? error : Object.assign(error, { code });

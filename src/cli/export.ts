@@ -122,7 +122,7 @@ async function exportCheckpoint(
     out,
     form: { clips, frames, audio },
     precision,
-    ...(options.externalData ? { externalData: true } : {}),
+    externalData: options.externalData,
     onModel: async (config) => {
       if (options.compare !== undefined) labelled.dataset = await dataOf(options.compare, split, config);
     },

@@ -67,7 +67,7 @@ async function train(task: Config["task"], file: string, options: TrainOptions):
     workDir,
     signal,
     onWarning: warn,
-    ...(options.resume ? { existing: "resume" } : options.overwrite ? { existing: "replace" } : {}),
+    existing: options.resume ? "resume" : options.overwrite ? "replace" : "refuse",
   });
   try {
     printHeader(training, config, workDir);

@@ -124,10 +124,9 @@ function configError(issue: z.core.$ZodIssue, value: unknown, source: Source): C
   const name = path.length === 0 ? "the configuration" : path.join(".");
   const given = String(valueAt(value, path));
   const guess = issue.code === "invalid_value" ? nearest(given, issue.values.map(String)) : undefined;
-  return new ConfigError(
-    `${name}: expected ${expected}, found ${found} (${where})`,
-    guess ? { hint: `Did you mean ${guess}?` } : {},
-  );
+  return new ConfigError(`${name}: expected ${expected}, found ${found} (${where})`, {
+    hint: guess && `Did you mean ${guess}?`,
+  });
 }
 
 /** The keys that the section at `path` may have. */

@@ -144,11 +144,9 @@ async function writeModel(
     ...(external ? [{ target: `${out}.data`, data: counted(filePieces(external.pieces)) }] : []),
     { target: out, data: counted(pieces) },
   ];
-  await writeFilesAtomic(files, signal === undefined ? {} : { signal });
-  return [
-    { path: out, bytes: modelBytes },
-    ...(external === undefined ? [] : [{ path: `${out}.data`, bytes: external.bytes }]),
-  ];
+  await writeFilesAtomic(files, { signal });
+  const model = { path: out, bytes: modelBytes };
+  return external ? [model, { path: `${out}.data`, bytes: external.bytes }] : [model];
 }
 
 /** The bytes of the model file `out` in pieces. Throws `OutputError` when they are more than one ONNX file holds. */

@@ -62,7 +62,7 @@ export async function clipPictures(
     metrics,
     frames,
     sound: samples ? waveform(samples) : loudness(clip.logMel, steps),
-    ...(legend.length > 0 && { legend }),
+    legend: legend.length > 0 ? legend : undefined,
   };
 }
 

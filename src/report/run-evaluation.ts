@@ -115,7 +115,7 @@ async function runLocked(options: Run, lock: Lock): Promise<Evaluation> {
 /** What decides a result, besides the clips. */
 function identityOf({ context, dataset, batchSize, seed }: Run, sound: SoundCondition) {
   const { task, split } = dataset;
-  return { context, task, split, batchSize, sound, ...(sound !== "own" && { seed: seed ?? null }) };
+  return { context, task, split, batchSize, sound, seed: sound === "own" ? undefined : (seed ?? null) };
 }
 
 function stateFile(outDir: string, sound: SoundCondition): string {

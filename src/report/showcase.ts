@@ -64,7 +64,7 @@ async function showClip(options: Parameters<typeof showcase>[0], index: number):
       ["mIoU", formatFraction(row?.miou ?? null)],
       ["F-score", formatFraction(row?.fscore ?? null)],
     ],
-    ...(dataset.task === "avss" && { classes: dataset.classes }),
+    classes: dataset.task === "avss" ? dataset.classes : undefined,
     samples,
   });
 }

@@ -82,11 +82,11 @@ async function openLocked(options: OpenTrainingOptions, lock: Lock): Promise<Tra
   signal?.throwIfAborted();
   const runtime = nodeRuntime({
     provider: config.runtime.provider,
-    ...(config.runtime.threads === null ? {} : { threads: config.runtime.threads }),
+    threads: config.runtime.threads ?? undefined,
   });
-  const workers = config.data.workers === null ? {} : { workers: config.data.workers };
-  const loader = new ClipLoader(trainSet, { seed, ...workers });
-  const valLoader = new ClipLoader(valSet, { seed, ...workers });
+  const workers = config.data.workers ?? undefined;
+  const loader = new ClipLoader(trainSet, { seed, workers });
+  const valLoader = new ClipLoader(valSet, { seed, workers });
   const close = async (): Promise<void> => {
     await Promise.all([loader.close(), valLoader.close()]);
     await runtime.close();
@@ -96,7 +96,7 @@ async function openLocked(options: OpenTrainingOptions, lock: Lock): Promise<Tra
       config,
       modelConfig: modelFromConfig(config, trainSet.classes),
       runtime,
-      ...(config.data.audioCache && { embeddings: new EmbeddingCache({ onWarning }) }),
+      embeddings: config.data.audioCache ? new EmbeddingCache({ onWarning }) : undefined,
     });
     if (resumeFrom) requireSameFiles(resumeFrom.frozen, model.frozen, runFiles(workDir).last);
     const trainer = new Trainer({

@@ -192,8 +192,8 @@ export class Trainer {
       this.#predictor = undefined;
     }
     const { history, best } = this.#progress;
-    const bestFile = best ? { bestFile: this.#files.best } : {};
-    return { history, best, lastFile: this.#files.last, ...bestFile };
+    const { last: lastFile, best: bestFile } = this.#files;
+    return { history, best, lastFile, bestFile: best ? bestFile : undefined };
   }
 
   /** Removes what a killed run left half-written and, in a new run, the checkpoints of an earlier one. */
@@ -342,15 +342,16 @@ export class Trainer {
     const averages = this.#average?.values;
     const file = this.#files[which];
     await this.#options.lock?.assertHeld();
+    const isResumable = which === "last";
     const live = averages && new Map([...changed].filter(([key]) => averages.has(key)));
-    const resumable = which === "last" ? { optimizer: this.#optimizer.state(), live } : {};
     await saveCheckpoint(file, {
       config,
       model: model.modelConfig,
       frozen: model.frozen,
       progress: this.#progress,
       parameters: new Map([...changed, ...(averages ?? [])]),
-      ...resumable,
+      optimizer: isResumable ? this.#optimizer.state() : undefined,
+      live: isResumable ? live : undefined,
     });
     if (which === "last") this.#savedAt = performance.now();
     onEvent?.({ kind: "checkpoint", file });
@@ -403,6 +404,5 @@ export function overwriteWeights(weights: StateDict, values: StateDict, file: st
 
 function optimizerConfig({ training }: Config): Parameters<typeof createOptimizer>[0] {
   const { kind, betas, eps, momentum, nesterov, weightDecay } = training.optimizer;
-  const decay = weightDecay === undefined ? {} : { weightDecay };
-  return kind === "sgd" ? { kind, momentum, nesterov, ...decay } : { kind, betas, eps, ...decay };
+  return kind === "sgd" ? { kind, momentum, nesterov, weightDecay } : { kind, betas, eps, weightDecay };
 }

@@ -32,15 +32,13 @@ export async function blobOf(file: WebFile, Failure: Failure, options: DownloadO
   if (file instanceof Blob) return file;
   if (file instanceof Uint8Array) return new Blob([file]);
   const address = nameOf(file, "");
-  const response = await fetch(file, options.signal ? { signal: options.signal } : {}).catch(
-    (cause: unknown) => {
-      options.signal?.throwIfAborted();
-      throw new Failure(`${address}: cannot be fetched`, {
-        cause,
-        hint: "Check the address; from another host it needs CORS headers.",
-      });
-    },
-  );
+  const response = await fetch(file, { signal: options.signal ?? null }).catch((cause: unknown) => {
+    options.signal?.throwIfAborted();
+    throw new Failure(`${address}: cannot be fetched`, {
+      cause,
+      hint: "Check the address; from another host it needs CORS headers.",
+    });
+  });
   if (!response.ok || response.body === null) {
     throw new Failure(`${address}: the server answered ${response.status} ${response.statusText}`, {
       hint: "Check the address.",

@@ -184,9 +184,7 @@ function inferAvsegformer(shapes: StateDictShapes, hints: InferenceHints): Avseg
       width: shapes.size("head.learnable_query.weight", 1),
       queries: shapes.size("head.learnable_query.weight"),
       generatorLayers,
-      ...(generatorLayers > 0 && {
-        generatorHidden: shapes.size("head.query_generator.layers.0.ffn.0.weight"),
-      }),
+      generatorHidden: shapes.shape("head.query_generator.layers.0.ffn.0.weight")?.[0],
       encoderLayers: layers(`${transformer}.encoder`),
       decoderLayers: layers(`${transformer}.decoder`),
       points: samples / (levels * published.heads),

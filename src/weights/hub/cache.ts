@@ -226,7 +226,7 @@ async function copyIn(source: string, part: string, { signal, onProgress }: Pull
       }
     }
     await discardPart(part);
-    await writeFileAtomic(part, pieces(), signal === undefined ? {} : { signal });
+    await writeFileAtomic(part, pieces(), { signal });
   });
 }
 

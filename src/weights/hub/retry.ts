@@ -62,7 +62,7 @@ export async function retrying<T>(
         });
       }
       const wait = Math.max(retryDelayMs * 2 ** idle, error.waitMs);
-      await sleep(wait, undefined, signal === undefined ? {} : { signal });
+      await sleep(wait, undefined, { signal });
     }
   }
 }
