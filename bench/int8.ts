@@ -72,9 +72,9 @@ async function logits(session: ort.InferenceSession): Promise<Float32Array> {
 }
 
 const sessions = { fp32: await open("fp32"), int8: await open("int8") };
-const [full, quantised] = [await logits(sessions.fp32), await logits(sessions.int8)];
+const [full, quantized] = [await logits(sessions.fp32), await logits(sessions.int8)];
 const middle = median(full);
-const flipped = full.filter((x, i) => x > middle !== (quantised[i] ?? 0) > middle);
+const flipped = full.filter((x, i) => x > middle !== (quantized[i] ?? 0) > middle);
 
 const seconds = { fp32: [] as number[], int8: [] as number[] };
 const cpuSeconds = { fp32: [] as number[], int8: [] as number[] };

@@ -45,8 +45,8 @@ class Measuring {
   }
 }
 
-/** All that a measuring process told. */
-interface Told extends Ready, End {
+/** All that a process measured. */
+interface Measured extends Ready, End {
   readonly rounds: readonly Round[];
 }
 
@@ -57,7 +57,7 @@ async function inTurns<K extends Kind>(
   kinds: readonly K[],
   clips: number,
   count: number,
-): Promise<Record<K, Told>> {
+): Promise<Record<K, Measured>> {
   process.stderr.write(`measuring ${kinds.join(" and ")}, ${clips} ${clips === 1 ? "clip" : "clips"}: `);
   const started: { kind: K; measuring: Measuring; ready: Ready; rounds: Round[] }[] = [];
   for (const kind of kinds) {
@@ -69,20 +69,20 @@ async function inTurns<K extends Kind>(
     process.stderr.write(`${i + 1} `);
   }
   process.stderr.write(`of ${count}\n`);
-  const told: Partial<Record<Kind, Told>> = {};
+  const measured: Partial<Record<Kind, Measured>> = {};
   for (const { kind, measuring, ready, rounds } of started) {
-    told[kind] = { ...ready, rounds, ...(await measuring.end()) };
+    measured[kind] = { ...ready, rounds, ...(await measuring.end()) };
   }
-  return told as Record<K, Told>;
+  return measured as Record<K, Measured>;
 }
 
-const secondsOf = ({ rounds }: Told): number[] => rounds.map(({ seconds }) => seconds);
-const ratesOf = ({ rounds }: Told): number[] => rounds.flatMap((round) => round.matmulGflops);
+const secondsOf = ({ rounds }: Measured): number[] => rounds.map(({ seconds }) => seconds);
+const ratesOf = ({ rounds }: Measured): number[] => rounds.flatMap((round) => round.matmulGflops);
 
 /** The metrics of a batch size. */
-function figuresOf({ forward, step }: Record<Kind, Told>, clips: number): Record<string, number> {
+function metricsOf({ forward, step }: Record<Kind, Measured>, clips: number): Record<string, number> {
   const [forwardSeconds, stepSeconds] = [median(secondsOf(forward)), median(secondsOf(step))];
-  const createSeconds = ({ compileSeconds, firstSeconds }: Told, seconds: number): number =>
+  const createSeconds = ({ compileSeconds, firstSeconds }: Measured, seconds: number): number =>
     compileSeconds + Math.max(0, firstSeconds - seconds);
   return {
     forwardSeconds,
@@ -110,7 +110,7 @@ function commit(): string {
 const one = await inTurns(["forward", "step"], 1, 9);
 // Apart: two processes of this size at once slow down each other's first use of memory.
 const four = { ...(await inTurns(["forward"], 4, 5)), ...(await inTurns(["step"], 4, 5)) };
-const batches = { 1: figuresOf(one, 1), 4: figuresOf(four, 4) };
+const batches = { 1: metricsOf(one, 1), 4: metricsOf(four, 4) };
 process.stderr.write("measuring int8 beside fp32 ...\n");
 const { stdout } = await promisify(execFile)(process.execPath, [script("int8.js"), "9"]);
 const int8: Int8Measurement = JSON.parse(stdout);

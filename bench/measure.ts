@@ -71,7 +71,7 @@ function randomClip(id: number): Clip {
       shape: [1, imageSize, imageSize],
       data: randomBytes([imageSize * imageSize]).data.map((v) => v & 1),
     },
-    labelled: [0],
+    labeled: [0],
     frameMask: full([frameCount], 1),
   };
 }

@@ -1,5 +1,5 @@
 /**
- * Fine-tunes a checkpoint on one's own labelled videos and says what that changed.
+ * Fine-tunes a checkpoint on one's own labeled videos and says what that changed.
  *
  *     node examples/fine-tune.mjs LABELLED_FOLDER CHECKPOINT OUT [EPOCHS]
  *

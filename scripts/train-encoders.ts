@@ -202,7 +202,7 @@ async function train(name: string, task: Task): Promise<void> {
   });
   const trained = [...trainable.keys()];
   const optimizer = createOptimizer({ kind: "adamw", weightDecay: task.weightDecay });
-  const schedule = { kind: "cosine", warmupSteps: 100, finalShare: 0.01 } as const;
+  const schedule = { kind: "cosine", warmupSteps: 100, finalFraction: 0.01 } as const;
   const progress = createProgress(`${name} encoder`, steps);
   const averageLoss = averager();
   const averageScore = averager();

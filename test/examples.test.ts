@@ -169,19 +169,19 @@ async function trained(): Promise<string> {
   }
 }
 
-test("fine-tune trains on labelled videos from a checkpoint", async () => {
-  const labelled = path.join(dir, "labelled");
+test("fine-tune trains on labeled videos from a checkpoint", async () => {
+  const labeled = path.join(dir, "labeled");
   for (let i = 0; i < 4; i++) {
     const spec: ClipSpec = { task: "ms3", split: "train", index: i, seed: 7, imageSize: size };
-    await writeClipVideo(spec, path.join(labelled, `clip${i}.mp4`));
+    await writeClipVideo(spec, path.join(labeled, `clip${i}.mp4`));
     const { masks } = renderClip(spec);
     for (let second = 0; second < 5; second++) {
       const data = masks.data.slice(second * size * size, (second + 1) * size * size).map((v) => 255 * v);
       const png = await encodePng({ dtype: "u8", shape: [size, size], data });
-      await writeFileAtomic(path.join(labelled, `clip${i}`, `${second}.png`), png);
+      await writeFileAtomic(path.join(labeled, `clip${i}`, `${second}.png`), png);
     }
   }
-  const args = [example("fine-tune.mjs"), labelled, await trained(), path.join(dir, "tuned"), "2"];
+  const args = [example("fine-tune.mjs"), labeled, await trained(), path.join(dir, "tuned"), "2"];
   const text = await run(process.execPath, args);
   assert.match(text, /^2 clips to train on, 1 to validate, 1 to test\n/);
   assert.match(text, /epoch 2: loss \d\.\d+, validation mIoU 0\.\d+/);

@@ -5,7 +5,7 @@ import type { Predictor, SegmentedFrame, SegmentOptions } from "../src/index.js"
 type Segment = (file: string, model: Predictor, options?: SegmentOptions) => AsyncIterable<SegmentedFrame>;
 
 /** A second of a video as a model sees it. */
-export interface Labelled {
+export interface Labeled {
   readonly time: number;
   readonly peak: number;
   /** Every seventh label of the mask, a character each. */
@@ -13,8 +13,8 @@ export interface Labelled {
 }
 
 /** Segments a video. */
-export async function labelsOf(segment: Segment, file: string, model: Predictor): Promise<Labelled[]> {
-  const seconds: Labelled[] = [];
+export async function labelsOf(segment: Segment, file: string, model: Predictor): Promise<Labeled[]> {
+  const seconds: Labeled[] = [];
   for await (const { mask, timeSeconds, peak } of segment(file, model, { silenceGate: false })) {
     const labels = mask.labels.filter((_, i) => i % 7 === 0);
     seconds.push({

@@ -140,7 +140,7 @@ test("videos give the same masks", { skip }, async () => {
   }
 });
 
-/** Videos whose tracks start, are cut, coded or coloured in uncommon ways, by name, and the ffmpeg that makes them. */
+/** Videos whose tracks start, are cut, coded or colored in uncommon ways, by name, and the ffmpeg that makes them. */
 const unusual: Readonly<Record<string, string>> = {
   "late-picture.mkv": "-i SHORT -itsoffset 0.5 -i SHORT -map 1:v -map 0:a -c copy",
   "late-sound.mp4": "-i SHORT -itsoffset 0.7 -i SHORT -map 0:v -map 1:a -c copy",
@@ -159,7 +159,7 @@ const unusual: Readonly<Record<string, string>> = {
   "turned.mp4": "-i SHORT -c copy -metadata:s:v rotate=90",
   "bt709.mp4": "-i SHORT -c copy -bsf:v h264_metadata=matrix_coefficients=1",
   "ten-bits.mp4": "-i SHORT -pix_fmt yuv420p10le -c:v libx264 -preset ultrafast -c:a copy",
-  "full-colour.mp4": "-i SHORT -pix_fmt yuv444p -c:v libx264 -preset ultrafast -c:a copy",
+  "full-color.mp4": "-i SHORT -pix_fmt yuv444p -c:v libx264 -preset ultrafast -c:a copy",
 };
 
 async function makeVideos(): Promise<void> {

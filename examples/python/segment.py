@@ -43,10 +43,10 @@ def main(model: str, video: str) -> None:
         real = len(window)
         # The last window repeats its last frame; its sound ends in silence.
         window = np.concatenate([window, np.repeat(window[-1:], steps - real, 0)])
-        heard = np.zeros((1, steps * rate), np.float32)
+        samples = np.zeros((1, steps * rate), np.float32)
         part = sound[start * rate : (start + real) * rate]
-        heard[0, : len(part)] = part
-        feeds = {"frames": window, "sound": heard}
+        samples[0, : len(part)] = part
+        feeds = {"frames": window, "sound": samples}
         if any(i.name == "frameMask" for i in session.get_inputs()):
             feeds["frameMask"] = (np.arange(steps) < real).astype(np.float32)
         (probabilities,) = session.run(["probabilities"], feeds)

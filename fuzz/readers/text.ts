@@ -71,7 +71,7 @@ function clipOf({ id, category }: ClipFiles): Clip {
     frames: { dtype: "u8", shape: [1, 2, 2, 3], data: new Uint8Array(12) },
     logMel: full([1, 1, 96, 64]),
     masks: mask,
-    labelled: [0],
+    labeled: [0],
     frameMask: one,
   };
 }

@@ -78,7 +78,7 @@ async function demo(video: string | undefined, { out }: { out: string }): Promis
         title: "avseg demo",
         lead:
           "A Messenger Block after each stage of a small frozen PVTv2, and a light decoder, trained from scratch " +
-          `on ${counts.train} generated clips with one labelled frame each. Several objects are in view; one sounds.`,
+          `on ${counts.train} generated clips with one labeled frame each. Several objects are in view; one sounds.`,
         tiles: [
           ...results.slice(1).map(({ result: { summary } }) => ({
             label: "mIoU, sounds swapped",

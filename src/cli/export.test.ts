@@ -12,7 +12,7 @@ import { writeSafetensors } from "../weights/node/safetensors-file.js";
 
 const dir = await tempDir({ after });
 const checkpoint = path.join(dir, "tiny.safetensors");
-// A decoder wide enough to be quantised.
+// A decoder wide enough to be quantized.
 const config = { ...tinyS4, decoder: { ...tinyS4.decoder, convDim: 128 } };
 const metadata = { format: "avseg-checkpoint-1", model: modelConfigToJson(config) };
 await writeSafetensors(checkpoint, seededWeights(config), { metadata });

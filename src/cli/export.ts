@@ -1,4 +1,4 @@
-/** `avseg export`: a checkpoint as one ONNX file, and what its precision costs on labelled data. */
+/** `avseg export`: a checkpoint as one ONNX file, and what its precision costs on labeled data. */
 import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import path from "node:path";
@@ -52,7 +52,7 @@ export function exportCommand(): Command {
         .default("fp32"),
     )
     .addOption(
-      new Option("--frames <form>", "u8: RGB bytes [N,H,W,3]; f32: normalised planes [N,3,H,W]")
+      new Option("--frames <form>", "u8: RGB bytes [N,H,W,3]; f32: normalized planes [N,3,H,W]")
         .choices(framesForms)
         .default("u8"),
     )
@@ -111,7 +111,7 @@ async function exportCheckpoint(
   const chosen = await requiredModel({ ...options, checkpoint: givenCheckpoint });
   const signal = interruptSignal("Nothing half-written was left.");
   let progress: ReturnType<typeof createProgress> | undefined;
-  const labelled: { dataset?: AvsDataset | undefined } = {};
+  const labeled: { dataset?: AvsDataset | undefined } = {};
   const exported = await exportModel({
     checkpoint: chosen.checkpoint,
     hints: chosen.hints,
@@ -124,7 +124,7 @@ async function exportCheckpoint(
     precision,
     externalData: options.externalData,
     onModel: async (config) => {
-      if (options.compare !== undefined) labelled.dataset = await dataOf(options.compare, split, config);
+      if (options.compare !== undefined) labeled.dataset = await dataOf(options.compare, split, config);
     },
     onProgress: ({ stage, done, total }) => {
       if (stage !== "writing") return;
@@ -135,7 +135,7 @@ async function exportCheckpoint(
   });
   progress?.done();
   print(describeExport(exported));
-  const { dataset } = labelled;
+  const { dataset } = labeled;
   if (dataset === undefined) return;
 
   const counting = createProgress(`comparing on ${split}`, dataset.entries.length, { unit: "clips" });

@@ -80,7 +80,7 @@ export function createProgress(
     const counts = forms.find(fits) ?? forms.at(-1) ?? "";
     const cells = Math.min(barCells.max, width - stringWidth(joined([label, "[]", counts])));
     if (!stream.isTTY || share === undefined || cells < barCells.min) {
-      return labelled(label, counts, width);
+      return labeled(label, counts, width);
     }
     return joined([label, bar(share, cells), counts]);
   };
@@ -105,7 +105,7 @@ export function createProgress(
       if (ended) return;
       ended = true;
       const took = `done in ${formatDuration((now() - start) / 1000)}`;
-      draw((width) => labelled(label, joined([took, note && oneLine(note)]), width));
+      draw((width) => labeled(label, joined([took, note && oneLine(note)]), width));
       if (stream.isTTY) stream.write("\n");
     },
   };
@@ -162,7 +162,7 @@ function joined(parts: readonly (string | number | false | undefined)[]): string
 }
 
 /** A label and counts in at most `width` cells: the label is cut first. */
-function labelled(label: string, counts: string, width: number): string {
+function labeled(label: string, counts: string, width: number): string {
   const room = Math.max(fewestLabelCells, width - stringWidth(counts) - 2);
   return clip(joined([clip(label, room), counts]), width);
 }

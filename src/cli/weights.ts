@@ -169,7 +169,7 @@ function report({ path: file, bytes, sha256, checkedAgainst, fromCache, source }
 }
 
 /** Reports a model that was pulled, and what it needs. */
-export function reportModel({ model, file, needs, description }: PulledModel): void {
+function reportModel({ model, file, needs, description }: PulledModel): void {
   report(file);
   print([`  ${description}`, `  license: ${describeLicenses(model)}`]);
   for (const need of needs) report(need);

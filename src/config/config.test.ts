@@ -95,6 +95,11 @@ test("SelM has the published sizes of its task and encoder, and its section belo
   );
 });
 
+test("a key of an earlier version is read under its present name", () => {
+  const { schedule } = read("task: s4\ntraining: {schedule: {kind: cosine, finalShare: 0.25}}").training;
+  assert.deepEqual(schedule, { kind: "cosine", warmupSteps: 0, finalFraction: 0.25 });
+});
+
 test("keys that do not go together are refused", () => {
   assert.match(
     message("task: s4\nmodel: {visual: {kind: pvt-v2}}"),

@@ -65,7 +65,7 @@ const training = section({
   schedule: section({
     kind: oneOf(["constant", "cosine"]).default("constant"),
     warmupSteps: countFromZero.default(0),
-    finalShare: fraction.default(0),
+    finalFraction: fraction.default(0),
   }).prefault({}),
   losses,
   /** Batches per step: their gradients are summed, as if `data.batchSize` were as many times larger. */
@@ -167,7 +167,7 @@ export function withRecipe(raw: unknown): unknown {
     sections: _,
     ...training
   } = systemOf(kind).recipe(task, visual);
-  const trained = under(raw.training, training);
+  const trained = under(renamed(raw.training), training);
   return {
     ...raw,
     model: isSection(model)
@@ -183,6 +183,15 @@ export function withRecipe(raw: unknown): unknown {
         ? { ...trained, optimizer: under(trained.optimizer, optimizer) }
         : trained,
   };
+}
+
+/** The training section of an earlier version, with the present names of its keys. */
+function renamed(training: unknown): unknown {
+  if (!isSection(training) || !isSection(training.schedule) || !("finalShare" in training.schedule)) {
+    return training;
+  }
+  const { finalShare: finalFraction, ...schedule } = training.schedule;
+  return { ...training, schedule: { ...schedule, finalFraction } };
 }
 
 /** The sections of all systems whose published settings differ from the schema's, completed with them. */

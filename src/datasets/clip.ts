@@ -18,10 +18,10 @@ export interface Clip {
   readonly frames: TensorOf<"u8">;
   /** VGGish examples, one per step, `f32[T,1,96,64]`. */
   readonly logMel: TensorOf<"f32">;
-  /** Ground truth of the frames in `labelled`, `u8[M,S,S]` (S: the model's mask size): 0 or 1, or a class index (AVSS). */
+  /** Ground truth of the frames in `labeled`, `u8[M,S,S]` (S: the model's mask size): 0 or 1, or a class index (AVSS). */
   readonly masks: TensorOf<"u8">;
   /** Indices of the frames that have ground truth, ascending: `[0]` in S4 training, else `0..T-1`. */
-  readonly labelled: readonly number[];
+  readonly labeled: readonly number[];
   /** 1 for a real frame, 0 for one added by padding (AVSS), `f32[T]`. */
   readonly frameMask: TensorOf<"f32">;
 }

@@ -10,7 +10,7 @@ import { contourFscore } from "./contour-fscore.js";
 export const BETA_SQUARED = 0.3;
 
 /** Number of thresholds of the published F-score. */
-export const THRESHOLD_COUNT = 255;
+const THRESHOLD_COUNT = 255;
 
 /**
  * The published thresholds, `linspace(0, 1 - 1e-10, 255)` in single precision (where the end is 1),

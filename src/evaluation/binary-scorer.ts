@@ -71,7 +71,7 @@ export class BinaryScorer implements ClipScorer<BinaryScorerState> {
     const category = this.#category(clip.category);
     category.clips++;
     for (let t = 0; t < frames; t++) {
-      const m = clip.labelled.indexOf(t);
+      const m = clip.labeled.indexOf(t);
       if (m < 0) continue;
       const score = scoreBinaryFrame({
         probabilities: probabilities.data.subarray(t * pixels, (t + 1) * pixels),

@@ -24,7 +24,7 @@ export function contourFscore(predicted: Uint8Array, truth: Uint8Array, width: n
   return precision + recall === 0 ? 0 : (2 * precision * recall) / (precision + recall);
 }
 
-/** Flat indices of the pixels that differ from their right, lower or lower right neighbour. */
+/** Flat indices of the pixels that differ from their right, lower or lower right neighbor. */
 function outline(mask: Uint8Array, width: number, height: number): number[] {
   const found: number[] = [];
   for (let y = 0; y < height; y++) {

@@ -30,12 +30,12 @@ function makeClip(
     frames: { dtype: "u8", shape: [STEPS, side, side, 3], data: bytes(STEPS * side * side * 3, 256) },
     logMel: f32(new Float32Array(STEPS * 96 * 64), [STEPS, 1, 96, 64]),
     masks: { dtype: "u8", shape: [STEPS, side, side], data: masks },
-    labelled: [0, 1],
+    labeled: [0, 1],
     frameMask: f32(frameMask, [STEPS]),
   };
 }
 
-/** Predicts from the frames' colours: red for the binary tasks, some mix per class otherwise. */
+/** Predicts from the frames' colors: red for the binary tasks, some mix per class otherwise. */
 function makePredictor(classes: number, log: number[] = [], clipsPerRun = 4): Predictor {
   return {
     frameCount: STEPS,
@@ -197,7 +197,7 @@ test("avss: a padded frame without ground truth is background", async () => {
   padded.masks.data.fill(0, side * side);
   const short: Clip = {
     ...padded,
-    labelled: [0],
+    labeled: [0],
     masks: { dtype: "u8", shape: [1, side, side], data: padded.masks.data.slice(0, side * side) },
   };
   const run = (clip: Clip) =>

@@ -13,7 +13,7 @@ const semanticHeight = 240;
 
 /**
  * A function for `evaluate`'s `onMasks` that writes `<outDir>/pred_masks/<category>/<clip>/<clip>_<0-based
- * frame>.png` (no category folder in MS3): 0 and 255 in the binary tasks; in AVSS the palette's colours,
+ * frame>.png` (no category folder in MS3): 0 and 255 in the binary tasks; in AVSS the palette's colors,
  * 360x240, padded frames left out. Throws `OutputError` when a file cannot be written or a clip's name leads
  * out of the folder.
  */
@@ -37,6 +37,6 @@ export function maskWriter(outDir: string, task: Task): (clip: Clip, masks: Tens
   };
 }
 
-/** Resized by nearest neighbour, and before it is coloured: a blend of two colours would be that of a third class. */
+/** Resized by nearest neighbor, and before it is colored: a blend of two colors would be that of a third class. */
 const semanticSize = (labels: ImageTensor): ImageTensor =>
   resizeNearest(labels, semanticHeight, semanticWidth);

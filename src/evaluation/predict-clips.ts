@@ -61,7 +61,7 @@ function checkClip(clip: Clip, { frameCount, imageSize, maskSize, classes }: Pre
   };
   require("frames", clip.frames, [frameCount, imageSize, imageSize, 3]);
   require("log-mels", clip.logMel, [frameCount, 1, 96, 64]);
-  require("masks", clip.masks, [clip.labelled.length, maskSize, maskSize]);
+  require("masks", clip.masks, [clip.labeled.length, maskSize, maskSize]);
   require("the frame mask", clip.frameMask, [frameCount]);
   const labels = Math.max(2, classes.length);
   const largest = clip.masks.data.reduce((max, k) => Math.max(max, k), 0);

@@ -70,7 +70,7 @@ export class SemanticScorer implements ClipScorer<SemanticScorerState> {
     for (let t = 0; t < frames; t++) {
       const predicted = masks.data.subarray(t * pixels, (t + 1) * pixels);
       const padded = clip.frameMask.data[t] === 0;
-      const m = clip.labelled.indexOf(t);
+      const m = clip.labeled.indexOf(t);
       if (m < 0 && !padded) continue;
       const truth = m < 0 ? new Uint8Array(pixels) : clip.masks.data.subarray(m * pixels, (m + 1) * pixels);
       const counts = countClasses(predicted, truth, this.#names.length);

@@ -19,7 +19,7 @@ function fakeDataset(task: Task, categories: readonly string[]): AvsDataset {
       frames: { dtype: "u8", shape: [1, 1, 1, 3], data: new Uint8Array(3) },
       logMel: full([1, 1, 96, 64], i),
       masks: { dtype: "u8", shape: [1, 1, 1], data: new Uint8Array(1) },
-      labelled: [0],
+      labeled: [0],
       frameMask: f32([1], [1]),
     }),
     loadWaveform: async (i) => Float32Array.of(i),

@@ -29,7 +29,7 @@ function namesakes(count: number): AvsDataset {
       },
       logMel: seededInput(`mel ${index}`, [frameCount, 1, 96, 64], 3),
       masks: { dtype: "u8", shape: [frameCount, imageSize, imageSize], data: new Uint8Array(pixels) },
-      labelled: steps,
+      labeled: steps,
       frameMask: { dtype: "f32", shape: [frameCount], data: new Float32Array(frameCount).fill(1) },
     }),
   };

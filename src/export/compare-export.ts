@@ -1,4 +1,4 @@
-/** What a precision costs and gains: an exported form against the full model, clip by clip, on labelled data. */
+/** What a precision costs and gains: an exported form against the full model, clip by clip, on labeled data. */
 import type { AvsDataset } from "../datasets/clip.js";
 import { toClipBatch } from "../datasets/clip-batch.js";
 import { ClipLoader } from "../datasets/loader.js";

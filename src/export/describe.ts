@@ -45,7 +45,7 @@ export function modelMetadata(description: ModelDescription): Readonly<Record<st
     frames_per_clip: String(config.frameCount),
     image_size: String(config.imageSize),
     frames: form.frames,
-    normalisation: JSON.stringify({
+    normalization: JSON.stringify({
       inside: form.frames === "u8",
       scale: 1 / 255,
       ...frameNormalization(config.visual),

@@ -7,7 +7,7 @@ import type { AvsModelConfig } from "../models/model-config.js";
 import { Pass } from "../nn/index.js";
 import { logMelOf, samplesOf } from "./audio-frontend.js";
 
-/** `u8`: RGB bytes `u8[N,H,W,3]`. `f32`: normalised planes `f32[N,3,H,W]`. N = clips * T. */
+/** `u8`: RGB bytes `u8[N,H,W,3]`. `f32`: normalized planes `f32[N,3,H,W]`. N = clips * T. */
 export const framesForms = ["u8", "f32"] as const;
 /** How frames are given. */
 export type FramesForm = (typeof framesForms)[number];

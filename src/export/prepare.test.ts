@@ -24,12 +24,14 @@ import { foldedGraph, foldWeights } from "./fold-weights.js";
 import { type ExportForm, exportOutputs } from "./form.js";
 import { maxInt8Weight } from "./int8-weights.js";
 import { type Precision, prepareExport } from "./prepare.js";
-import { type StoredGraph, weightBytes } from "./stored-graph.js";
+import type { StoredGraph } from "./stored-graph.js";
 
 const runtime = nodeRuntime({ threads: 1 });
 after(() => runtime.close());
 
 const tiny = { tinyS4, tinyAvss, tinyResNet, tinyTpavi, tinyAvsegformer };
+const weightBytes = ({ weights }: StoredGraph) =>
+  [...weights.values()].reduce((n, { data }) => n + data.byteLength, 0);
 const plainForm: ExportForm = { clips: 1, frames: "u8", audio: "log-mel" };
 
 function feedsOf(config: AvsModelConfig, { clips }: ExportForm): Tensors {

@@ -72,8 +72,3 @@ function neededNodes(nodes: readonly OnnxNode[], { outputs }: OnnxGraph): OnnxNo
     })
     .reverse();
 }
-
-/** Bytes of all weights. */
-export function weightBytes({ weights }: StoredGraph): number {
-  return [...weights.values()].reduce((n, { data }) => n + data.byteLength, 0);
-}

@@ -25,7 +25,7 @@ const MEL_HIGH_HZ = 7500;
 const LOG_OFFSET = 0.01;
 
 /** Fewest 16 kHz samples that make one example: 0.975 s. */
-export const SAMPLES_OF_ONE_EXAMPLE = (EXAMPLE_FRAMES - 1) * HOP + WINDOW;
+const SAMPLES_OF_ONE_EXAMPLE = (EXAMPLE_FRAMES - 1) * HOP + WINDOW;
 /** The value of every cell of an example of digital silence. */
 export const SILENT_LOG_MEL = Math.log(LOG_OFFSET);
 

@@ -9,21 +9,21 @@ const FILTER_SIZE = 32;
 const CUTOFF = 0.97;
 const KAISER_BETA = 9;
 
-/** Weights of `taps` samples, the one at or before the output's time at index `centre`, by phase of the output. */
+/** Weights of `taps` samples, the one at or before the output's time at index `center`, by phase of the output. */
 interface FilterBank {
   readonly taps: number;
-  readonly centre: number;
+  readonly center: number;
   readonly phases: readonly Float64Array[];
 }
 
 function filterBank(fromHz: number, toHz: number): FilterBank {
   const factor = Math.min(1, (CUTOFF * toHz) / fromHz);
   const taps = 2 * Math.ceil(FILTER_SIZE / factor / 2);
-  const centre = Math.floor((taps - 1) / 2);
+  const center = Math.floor((taps - 1) / 2);
   const count = toHz / greatestCommonDivisor(fromHz, toHz);
   const phases = Array.from({ length: count }, (_, phase) => {
     const weights = Float64Array.from({ length: taps }, (_, i) => {
-      const x = Math.PI * (i - centre - phase / count) * factor;
+      const x = Math.PI * (i - center - phase / count) * factor;
       const w = (2 * x) / (factor * taps * Math.PI);
       const sinc = x === 0 ? 1 : Math.sin(x) / x;
       return sinc * besselI0(KAISER_BETA * Math.sqrt(Math.max(0, 1 - w * w)));
@@ -31,7 +31,7 @@ function filterBank(fromHz: number, toHz: number): FilterBank {
     const total = weights.reduce((sum, w) => sum + w, 0);
     return weights.map((w) => w / total);
   });
-  return { taps, centre, phases };
+  return { taps, center, phases };
 }
 
 /**
@@ -47,7 +47,7 @@ export async function* resampleStream(
     yield* pieces;
     return;
   }
-  const { taps, centre, phases } = filterBank(fromHz, toHz);
+  const { taps, center, phases } = filterBank(fromHz, toHz);
   const step = fromHz / greatestCommonDivisor(fromHz, toHz);
   /** The samples that later outputs need; the next output reads `taps` from `at` on, with the weights of `phase`. */
   let samples: Float32Array = new Float32Array(0);
@@ -89,24 +89,24 @@ export async function* resampleStream(
     const head = samples;
     samples = new Float32Array(0);
     append(
-      Float32Array.from({ length: centre }, (_, i) => head[Math.min(centre - i, head.length - 1)]!),
+      Float32Array.from({ length: center }, (_, i) => head[Math.min(center - i, head.length - 1)]!),
       head,
     );
   };
 
   for await (const piece of pieces) {
-    const atStart = taken <= centre;
+    const atStart = taken <= center;
     taken += piece.length;
     append(piece);
-    if (taken <= centre) continue;
+    if (taken <= center) continue;
     if (atStart) mirrorStart();
     const out = converted(Number.POSITIVE_INFINITY);
     if (out.length > 0) yield out;
   }
   if (taken === 0) return;
-  if (taken <= centre) mirrorStart();
+  if (taken <= center) mirrorStart();
   const last = samples;
-  append(Float32Array.from({ length: taps - centre }, (_, i) => last[Math.max(0, last.length - 1 - i)]!));
+  append(Float32Array.from({ length: taps - center }, (_, i) => last[Math.max(0, last.length - 1 - i)]!));
   const out = converted(Math.floor((taken * toHz) / fromHz) - given);
   if (out.length > 0) yield out;
 }

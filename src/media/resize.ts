@@ -27,7 +27,7 @@ interface FilterBank {
 const PRECISION_BITS = 22;
 const HALF = 1 << (PRECISION_BITS - 1);
 
-/** Triangle filter from `inSize` to `outSize` samples, half-pixel centres, rounded to fixed point. */
+/** Triangle filter from `inSize` to `outSize` samples, half-pixel centers, rounded to fixed point. */
 function triangleBank(inSize: number, outSize: number): FilterBank {
   const scale = inSize / outSize;
   const support = Math.max(scale, 1);
@@ -36,12 +36,12 @@ function triangleBank(inSize: number, outSize: number): FilterBank {
   const weights = new Int32Array(outSize * taps);
   const row = new Float64Array(taps);
   for (let o = 0; o < outSize; o++) {
-    const centre = (o + 0.5) * scale;
-    const from = Math.max(0, Math.trunc(centre - support + 0.5));
-    const count = Math.min(inSize, Math.trunc(centre + support + 0.5)) - from;
+    const center = (o + 0.5) * scale;
+    const from = Math.max(0, Math.trunc(center - support + 0.5));
+    const count = Math.min(inSize, Math.trunc(center + support + 0.5)) - from;
     let total = 0;
     for (let i = 0; i < count; i++) {
-      const w = Math.max(0, 1 - Math.abs((i + from - centre + 0.5) / support));
+      const w = Math.max(0, 1 - Math.abs((i + from - center + 0.5) / support));
       row[i] = w;
       total += w;
     }
@@ -131,7 +131,7 @@ export function resizeBilinear(image: ImageTensor, height: number, width: number
   return reshaped(image, [height, width], data === image.data ? data.slice() : data);
 }
 
-/** The input sample nearest to each output sample's centre. */
+/** The input sample nearest to each output sample's center. */
 function nearestIndex(inSize: number, outSize: number): Int32Array {
   const step = inSize / outSize;
   const index = new Int32Array(outSize);
@@ -144,7 +144,7 @@ function nearestIndex(inSize: number, outSize: number): Int32Array {
   return index;
 }
 
-/** Nearest-neighbour resize, as Pillow's `resize((width, height), NEAREST)`: for masks and labels. */
+/** Nearest-neighbor resize, as Pillow's `resize((width, height), NEAREST)`: for masks and labels. */
 export function resizeNearest(image: ImageTensor, height: number, width: number): ImageTensor {
   checkTarget("resizeNearest", height, width);
   const size = imageSize(image);

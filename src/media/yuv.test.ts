@@ -15,7 +15,7 @@ const filled = (shape: readonly number[], ...pixel: readonly number[]) =>
     Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => pixel[i % pixel.length] ?? 0),
   );
 
-test("colours survive the way through every matrix, range and layout", () => {
+test("colors survive the way through every matrix, range and layout", () => {
   // Red's and blue's share of luma, from the standards: ITU-R BT.709, BT.601, BT.2020.
   const shares = {
     bt709: [0.2126, 0.0722],
@@ -23,12 +23,12 @@ test("colours survive the way through every matrix, range and layout", () => {
     bt470bg: [0.299, 0.114],
     "bt2020-ncl": [0.2627, 0.0593],
   } as const;
-  const colours = Array.from({ length: 20 }, (_, i) =>
-    seededUniform(`colour ${i}`, 3).map((u) => 127.5 * (1 + u)),
+  const colors = Array.from({ length: 20 }, (_, i) =>
+    seededUniform(`color ${i}`, 3).map((u) => 127.5 * (1 + u)),
   );
   for (const [matrix, [kr, kb]] of Object.entries(shares)) {
     assert.ok(isYuvMatrix(matrix));
-    for (const [r = 0, g = 0, b = 0] of colours) {
+    for (const [r = 0, g = 0, b = 0] of colors) {
       const y = kr * r + (1 - kr - kb) * g + kb * b;
       const [u, v] = [(b - y) / (1 - kb) / 2, (r - y) / (1 - kr) / 2];
       for (const fullRange of [true, false]) {
@@ -55,10 +55,10 @@ test("planes are scaled from their own size", () => {
     [9, 16],
     seededUniform("luma", 9 * 16).map((u) => 127.5 * (1 + u)),
   );
-  const grey = filled([5, 8], 128);
-  const picture = rgbOfYuv({ luma: noise, chroma: [grey, grey], matrix: "bt709", fullRange: true }, 4, 7);
+  const gray = filled([5, 8], 128);
+  const picture = rgbOfYuv({ luma: noise, chroma: [gray, gray], matrix: "bt709", fullRange: true }, 4, 7);
   const expected = [...resizeBilinear(noise, 4, 7).data].flatMap((level) => [level, level, level]);
   assert.deepEqual([...picture.data], expected);
-  const frame = { luma: noise, chroma: [grey], matrix: "bt709", fullRange: true } as const;
+  const frame = { luma: noise, chroma: [gray], matrix: "bt709", fullRange: true } as const;
   assert.throws(() => rgbOfYuv(frame, 4, 7), /planes of Y, U and V/);
 });

@@ -43,7 +43,7 @@ for (const { channels, pixels, frames, clips } of cases) {
       const outputs = Object.fromEntries(names.flatMap((name, i) => (grads[i] ? [[name, grads[i]]] : [])));
       const results = await evaluate({ audio_out: out.audio, visual_out: out.visual, ...outputs }, feeds);
       for (const [key, result] of Object.entries(results)) {
-        // The plain form loses digits where scores hardly differ between keys; the default centres the keys.
+        // The plain form loses digits where scores hardly differ between keys; the default centers the keys.
         const tolerance = key.startsWith("grad") ? (fused ? 1e-4 : 2e-4) : 1e-5;
         ref.assertClose(result, key, tolerance);
       }

@@ -40,7 +40,7 @@ import { imagenetNormalization } from "./normalize-frames.js";
 import { countLayers, type StateDictShapes } from "./state-dict-shapes.js";
 
 /** Sizes of a PVTv2, with the values that all published sizes share as defaults. */
-export const pvtSchema = section({
+const pvtSchema = section({
   kind: z.literal("pvt-v2"),
   /** Channels of the stages. */
   dims: perStage(4096),

@@ -20,7 +20,7 @@ import { imagenetNormalization } from "./normalize-frames.js";
 import type { StateDictShapes } from "./state-dict-shapes.js";
 
 /** Settings of a ResNet-50, with the published values as defaults. */
-export const resnetSchema = section({
+const resnetSchema = section({
   kind: z.literal("resnet50"),
   /** Use and keep the running statistics in training (published: batch statistics). */
   freezeBatchNorm: flag.default(false),

@@ -26,7 +26,7 @@ import { audioWidth, vggish } from "./vggish.js";
 import { stageDims, type VisualConfig, visualEncoder } from "./visual-encoder.js";
 
 /** A model of this system; its frame count is a multiple of `messenger.frames`. */
-export const seavsSchema = section({
+const seavsSchema = section({
   kind: z.literal("seavs"),
   ...baseShape,
   messenger: messengerSchema.prefault({}),

@@ -55,7 +55,7 @@ import { audioWidth, vggish } from "./vggish.js";
 import { encodeFrames, stageDims, type VisualConfig, visualEncoder } from "./visual-encoder.js";
 
 /** Settings of TPAVI, with the published values as defaults. */
-export const tpaviSettingsSchema = section({
+const tpaviSettingsSchema = section({
   /** Channels of the context modules and the decoder, an even number. */
   channels: count(4096).default(256),
   /** Stages, counted from 0, that have a block. */

@@ -103,8 +103,8 @@ function postprocessor(scope: Scope): (x: Value) => Value {
   const vectors = scope.buffer("pca_eigen_vectors", [audioWidth, audioWidth], ones);
   const means = scope.buffer("pca_means", [audioWidth, 1], zeros);
   return (x) => {
-    const centred = sub(x, reshape(means, [1, audioWidth]));
-    const rotated = clip(matmul(centred, vectors, { transB: true }), -2, 2);
+    const centered = sub(x, reshape(means, [1, audioWidth]));
+    const rotated = clip(matmul(centered, vectors, { transB: true }), -2, 2);
     return round(mul(add(rotated, 2), 255 / 4));
   };
 }

@@ -78,7 +78,7 @@ test("initial values depend on seed and key, and have the spread asked for", () 
   assert.ok(bound <= 0.1 && bound > 0.099, `bound ${bound}`);
 });
 
-test("dropout masks: rate, independence of neighbours, a function of seed and step", async () => {
+test("dropout masks: rate, independence of neighbors, a function of seed and step", async () => {
   const [rows, columns, rate] = [500, 128, 0.1];
   const pass = new Pass({ training: true });
   const mask = dropoutMask("a.drop", [rows, columns], rate, pass);
@@ -112,8 +112,8 @@ test("dropout masks: rate, independence of neighbours, a function of seed and st
   const [nextStep] = await draw(1, 1);
   const [nextSeed] = await draw(2, 0);
   for (const [what, value] of [
-    ["neighbour in the row", together(first, first, 1)],
-    ["neighbour in the column", together(first, first, columns)],
+    ["neighbor in the row", together(first, first, 1)],
+    ["neighbor in the column", together(first, first, columns)],
     ["other site", together(first, second, 0)],
     ["other step", together(first, nextStep, 0)],
     ["other seed", together(first, nextSeed, 0)],

@@ -114,7 +114,7 @@ test("the state of another optimizer is refused", () => {
 
 test("schedules: constant, and warm-up then cosine", () => {
   assert.equal(scheduleFactor({ kind: "constant" }, 5, 10), 1);
-  const cosine = { kind: "cosine", warmupSteps: 2, finalShare: 0.1 } as const;
+  const cosine = { kind: "cosine", warmupSteps: 2, finalFraction: 0.1 } as const;
   near(
     [0, 1, 2, 6, 10].map((step) => scheduleFactor(cosine, step, 10)),
     [0.5, 1, 1, 0.55, 0.1],

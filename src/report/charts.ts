@@ -1,4 +1,4 @@
-/** Charts as inline SVG; colours come from the page's style, so that they follow its light or dark theme. */
+/** Charts as inline SVG; colors come from the page's style, so that they follow its light or dark theme. */
 import { at } from "../arrays.js";
 import { type Html, html } from "./html.js";
 import {
@@ -107,7 +107,7 @@ function path(points: readonly Point[], px: (x: number) => number, py: (y: numbe
   return points.map(([x, y], i) => `${i === 0 ? "M" : "L"}${r(px(x))},${r(py(y))}`).join("");
 }
 
-/** Averages runs of neighbouring points so that at most `maxPoints` are left; the last one is kept. */
+/** Averages runs of neighboring points so that at most `maxPoints` are left; the last one is kept. */
 function thin(points: readonly Point[]): readonly Point[] {
   if (points.length <= maxPoints) return points;
   const run = Math.ceil(points.length / maxPoints);
@@ -119,7 +119,7 @@ function thin(points: readonly Point[]): readonly Point[] {
   return thinned;
 }
 
-/** Mean over a window of a tenth of the points, centred, smaller at the ends. */
+/** Mean over a window of a tenth of the points, centered, smaller at the ends. */
 function movingAverage(points: ReportSeries["points"]): readonly Point[] {
   const reach = Math.max(1, Math.round(points.length / 20));
   return points.map(([x], i) => {

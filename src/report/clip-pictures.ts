@@ -20,7 +20,7 @@ const jpegQuality = 82;
 /** Options of `clipPictures`. */
 export interface ClipPictureOptions {
   readonly metrics: ReportClip["metrics"];
-  /** Class names by index (AVSS): every class has its colour, and a legend names them. */
+  /** Class names by index (AVSS): every class has its color, and a legend names them. */
   readonly classes?: readonly string[] | undefined;
   /** Mono samples of the whole clip; without them the loudness is taken from the log-mel. */
   readonly samples?: Float32Array | undefined;
@@ -46,7 +46,7 @@ export async function clipPictures(
   const frames = await Promise.all(
     steps.map(async (t) => {
       const frame = slice(clip.frames, t);
-      const m = clip.labelled.indexOf(t);
+      const m = clip.labeled.indexOf(t);
       const truth = m < 0 ? undefined : await picture(frame, slice(clip.masks, m), truthColor);
       const prediction = await picture(frame, slice(masks, t), predictionColor);
       return { seconds: t + 1, prediction, truth };
@@ -78,7 +78,7 @@ export function loudness(logMel: TensorOf<"f32">, steps: readonly number[]): Rep
       return Math.max(0, sum / bands - 0.0101); // the log-mel of silence is log(0.01)
     }),
   );
-  return { envelope: normalised(levels), source: "loudness, from the log-mel" };
+  return { envelope: normalized(levels), source: "loudness, from the log-mel" };
 }
 
 /** Peaks of mono samples in about 500 stretches, over their maximum. */
@@ -88,10 +88,10 @@ export function waveform(samples: Float32Array): ReportSound {
   for (let i = 0; i < samples.length; i += run) {
     peaks.push(samples.subarray(i, i + run).reduce((peak, v) => Math.max(peak, Math.abs(v)), 0));
   }
-  return { envelope: normalised(peaks), source: "waveform" };
+  return { envelope: normalized(peaks), source: "waveform" };
 }
 
-function normalised(levels: readonly number[]): number[] {
+function normalized(levels: readonly number[]): number[] {
   const loudest = levels.reduce((max, v) => Math.max(max, v), 0);
   return levels.map((v) => (loudest === 0 ? 0 : Math.round((v / loudest) * 1000) / 1000));
 }
@@ -113,8 +113,8 @@ async function overlayAddress(
   const scale = Math.max(1, Math.ceil(minSide / Math.min(height, width)));
   const size = { width: width * scale, height: height * scale };
   const outline = Math.max(1, Math.round((2 * Math.min(size.height, size.width)) / 224));
-  const labelled = imageSize(labels);
-  const fits = labelled.height === size.height && labelled.width === size.width;
+  const labeled = imageSize(labels);
+  const fits = labeled.height === size.height && labeled.width === size.width;
   const enlarged = fits ? labels : resizeNearest(labels, size.height, size.width);
   const { data } = paintLabels(enlarged, { colorOf, dim: backgroundDim, outline });
   const jpeg = await sharp(frame.data, { raw: { width, height, channels: 3 } })

@@ -62,7 +62,7 @@ export function trainingCharts(options: {
 }
 
 /** Bars that compare mIoU with several kinds of sound. */
-export function soundsChart(rows: readonly RobustnessRow[]): ReportBars {
+function soundsChart(rows: readonly RobustnessRow[]): ReportBars {
   const fall = fallOf(rows, "swapped") ?? fallOf(rows, "other-class");
   const sentence =
     fall === undefined
@@ -83,7 +83,7 @@ export function soundsChart(rows: readonly RobustnessRow[]): ReportBars {
 }
 
 /** The same as a table. */
-export function soundsTable(rows: readonly RobustnessRow[]): ReportTable {
+function soundsTable(rows: readonly RobustnessRow[]): ReportTable {
   return {
     title: "By sound",
     note: "Ground truth is that of the clips' own sound: with any other, lower is better. FPR is the false-positive rate of AVSBench-Robust, the fraction of a frame's pixels that are marked; with the own sound it is the size of the masks.",

@@ -27,7 +27,7 @@ function makeClip(index: number, id = `clip-${index}`): Clip {
     frames: { dtype: "u8", shape: [2, side, side, 3], data: new Uint8Array(side * side * 6).fill(index) },
     logMel: f32(new Float32Array(2 * 96 * 64), [2, 1, 96, 64]),
     masks: { dtype: "u8", shape: [2, side, side], data: masks },
-    labelled: [0, 1],
+    labeled: [0, 1],
     frameMask: f32([1, 1], [2]),
   };
 }
@@ -103,7 +103,7 @@ test("binary masks are PNG files of 0 and 255, named from frame 0", async (t) =>
   );
 });
 
-test("semantic masks have the palette's colours at 360x240, and no padded frames", async (t) => {
+test("semantic masks have the palette's colors at 360x240, and no padded frames", async (t) => {
   const dir = await tempDir(t);
   const clip: Clip = { ...makeClip(0), category: "v2", frameMask: f32([1, 0], [2]) };
   const masks = new Uint8Array(2 * side * side).fill(70, 0, side * 4);

@@ -76,7 +76,7 @@ function picture(address: string | undefined, alt: string): Html {
 }
 
 function hexColor(color: string): string {
-  if (!/^#[0-9a-f]{6}$/i.test(color)) throw new RangeError(`report: expected a colour #rrggbb, got ${color}`);
+  if (!/^#[0-9a-f]{6}$/i.test(color)) throw new RangeError(`report: expected a color #rrggbb, got ${color}`);
   return color;
 }
 

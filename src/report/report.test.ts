@@ -96,7 +96,7 @@ test("the page refers to nothing outside itself and has no scripts", () => {
   assert.match(page, /Content-Security-Policy/);
 });
 
-test("pictures and colours that are not what they should be are refused", () => {
+test("pictures and colors that are not what they should be are refused", () => {
   const clip = {
     id: "c",
     category: "",
@@ -106,8 +106,8 @@ test("pictures and colours that are not what they should be are refused", () => 
   const gallery = (c: Report["galleries"][number]["clips"][number]) =>
     makeReport({ galleries: [{ title: "g", clips: [c] }] });
   assert.throws(() => renderReport(gallery(clip)), /expected a picture/);
-  const coloured = { ...clip, frames: [], legend: [{ name: "n", color: "red;background:url(x)" }] };
-  assert.throws(() => renderReport(gallery(coloured)), /expected a colour/);
+  const colored = { ...clip, frames: [], legend: [{ name: "n", color: "red;background:url(x)" }] };
+  assert.throws(() => renderReport(gallery(colored)), /expected a color/);
 });
 
 test("curves without a finite point say so; others have no broken coordinates", () => {
@@ -161,7 +161,7 @@ test("a clip's pictures leave out padded frames and name the classes seen", asyn
     category: "v1s",
     frames,
     masks: { dtype: "u8" as const, shape: [1, 16, 16], data: new Uint8Array(256).fill(1) },
-    labelled: [0],
+    labeled: [0],
     logMel: full([3, 1, 96, 64]),
     frameMask: f32([1, 1, 0], [3]),
   };

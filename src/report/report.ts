@@ -49,13 +49,13 @@ export interface ReportClip {
   /** One per second. */
   readonly frames: readonly {
     readonly seconds: number;
-    /** The frame with its ground truth; absent where the frame is not labelled. */
+    /** The frame with its ground truth; absent where the frame is not labeled. */
     readonly truth?: string | undefined;
     /** The frame with the predicted mask. */
     readonly prediction: string;
   }[];
   readonly sound?: ReportSound | undefined;
-  /** Colours of the classes seen in the pictures, `#rrggbb` (AVSS). */
+  /** Colors of the classes seen in the pictures, `#rrggbb` (AVSS). */
   readonly legend?: readonly { readonly name: string; readonly color: string }[] | undefined;
 }
 

@@ -42,7 +42,7 @@ export async function showcase(options: {
   };
   const { best, typical, worst } = pickShowcase(result, count);
   const truth =
-    dataset.task === "avss" ? "every class in its colour" : "ground truth in teal, prediction in orange";
+    dataset.task === "avss" ? "every class in its color" : "ground truth in teal, prediction in orange";
   return [
     { title: "Best clips", note: `By mIoU; ${truth}.`, clips: await pictures(best) },
     { title: "Typical clips", note: "From the middle of the ranking.", clips: await pictures(typical) },

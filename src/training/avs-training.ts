@@ -22,7 +22,7 @@ import type { Runtime, Tensors } from "../runtime/runtime.js";
 import { f32, type StateDict, sizeOf, type TensorOf } from "../tensor.js";
 import { WeightStore } from "../weights/weight-store.js";
 import type { ClipStep } from "./batch-step.js";
-import { labelledFrames } from "./counted-frames.js";
+import { labeledFrames } from "./counted-frames.js";
 import { countFlops } from "./flops.js";
 import { lossOf } from "./losses.js";
 import { startingWeights } from "./starting-weights.js";
@@ -118,7 +118,7 @@ class OpenedTrainingModel implements AvsTrainingModel {
 
   compileStep(clips: number, epoch: number): Promise<ClipStep> {
     const trained = new Set(this.trainedKeys(epoch));
-    return this.#withFrozen(() =>
+    return this.#openWithFrozenWeights(() =>
       compileClipStep({ ...this.#parts, clips, trained, embedder: this.#embedder }),
     );
   }
@@ -127,10 +127,10 @@ class OpenedTrainingModel implements AvsTrainingModel {
     const { model, store, runtime } = this.#parts;
     const embedder = this.#embedder;
     const embed = embedder && ((logMel: TensorOf<"f32">) => embedder.embed(logMel));
-    return this.#withFrozen(() => modelPredictor({ model, store, runtime, embed }));
+    return this.#openWithFrozenWeights(() => modelPredictor({ model, store, runtime, embed }));
   }
 
-  async #withFrozen<T>(open: () => Promise<T>): Promise<T> {
+  async #openWithFrozenWeights<T>(open: () => Promise<T>): Promise<T> {
     try {
       await this.#embedder?.open();
       return await open();
@@ -169,13 +169,13 @@ async function compileClipStep(options: StepOptions): Promise<ClipStep> {
   const { config, model, runtime, store, clips, trained, embedder } = options;
   const { frameCount, imageSize } = model.config;
   const pass = new Pass({ training: true, recompute: config.training.recompute });
-  const labelled = labelledFrames(model.config);
-  const labels = clips * labelled;
+  const labeled = labeledFrames(model.config);
+  const labels = clips * labeled;
   const outputs = forwardOf(model, {
     clips,
     pass,
     embedding: embedder && embeddingInput(model, clips),
-    decodeEvery: frameCount / labelled,
+    decodeEvery: frameCount / labeled,
   });
   const target = input("target", [labels, imageSize, imageSize], "u8");
   const fractions = { frames: input("fraction.clips", []), counted: input("fraction.counted", []) };
@@ -196,7 +196,7 @@ async function compileClipStep(options: StepOptions): Promise<ClipStep> {
         frames: batch.frames,
         frameMask: batch.frameMask,
         ...(embedder ? { embedding: await embedder.embed(batch.logMel) } : { logMel: batch.logMel }),
-        ...labelFeeds(group, labelled, imageSize),
+        ...labelFeeds(group, labeled, imageSize),
         "fraction.clips": f32([part.clips], []),
         "fraction.counted": f32([part.counted], []),
         ...randomFeeds(pass.sites, { seed: config.training.seed, step: number }, { first, count: clips }),
@@ -213,7 +213,7 @@ function labelFeeds(clips: readonly Clip[], frames: number, imageSize: number): 
   const target = new Uint8Array(clips.length * frames * pixels);
   const counts = new Float32Array(clips.length * frames);
   for (const [i, clip] of clips.entries()) {
-    for (const [m, frame] of clip.labelled.entries()) {
+    for (const [m, frame] of clip.labeled.entries()) {
       if (frame >= frames) continue;
       const at = i * frames + frame;
       target.set(clip.masks.data.subarray(m * pixels, (m + 1) * pixels), at * pixels);

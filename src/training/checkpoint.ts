@@ -1,5 +1,5 @@
 /** Checkpoints of a run on disk, written atomically: a file is the old checkpoint or the new one, never a part. */
-import { type Config, configSchema } from "../config/schema.js";
+import { type Config, configSchema, withRecipe } from "../config/schema.js";
 import { CheckpointError } from "../errors.js";
 import { findWeightFile } from "../inference/node/model-files.js";
 import { type AvsModelConfig, modelConfigFromJson, modelConfigToJson } from "../models/model-config.js";
@@ -56,7 +56,7 @@ function infoOf(metadata: Metadata, file: string): CheckpointInfo {
       hint: "Give the configuration that these weights belong to, or a file written by `avseg train`.",
     });
   }
-  const config = configSchema.safeParse(header.config);
+  const config = configSchema.safeParse(withRecipe(header.config));
   if (config.success) {
     const { frozen, progress } = header;
     return { config: config.data, model: modelConfigFromJson(header.model ?? "", file), frozen, progress };

@@ -58,7 +58,7 @@ export interface BatchFractions {
   readonly counted: Value;
 }
 
-/** The total that is minimised and the losses it is made of, unweighted, all scalars `f32[]`. */
+/** The total that is minimized and the losses it is made of, unweighted, all scalars `f32[]`. */
 export interface LossValues {
   readonly total: Value;
   readonly parts: ReadonlyMap<keyof LossWeights, Value>;
@@ -70,12 +70,12 @@ function pixelCrossEntropy(logits: Value, target: Value): Value {
 }
 
 /** Binary cross-entropy, mean over pixels. Shapes as in `diceLoss`. */
-export function bceLoss(logits: Value, target: Value): Value {
+function bceLoss(logits: Value, target: Value): Value {
   return mean(pixelCrossEntropy(logits, target));
 }
 
 /** Focal loss (Lin et al. 2017) with alpha 0.25, gamma 2, mean over pixels. Shapes as in `diceLoss`. */
-export function focalLoss(logits: Value, target: Value): Value {
+function focalLoss(logits: Value, target: Value): Value {
   const p = sigmoid(logits);
   const miss = add(p, mul(target, sub(1, mul(p, 2)))); // 1 - p where y = 1, p where y = 0
   const alpha = sub(0.75, mul(target, 0.5));

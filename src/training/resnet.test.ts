@@ -59,7 +59,7 @@ function clip(index: number): Clip {
     frames: noise("frames", [5, side, side, 3], (u) => 127.5 * (1 + u)),
     logMel: seededInput(`log-mel ${index}`, [5, 1, 96, 64], 3),
     masks: noise("masks", [5, side, side], (u) => (u > 0.3 ? 1 : 0)),
-    labelled: [0, 1, 2, 3, 4],
+    labeled: [0, 1, 2, 3, 4],
     frameMask: full([5], 1),
   };
 }

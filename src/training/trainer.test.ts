@@ -46,7 +46,7 @@ function clip(index: number): Clip {
     },
     logMel: full([1, 1, 96, 64]),
     masks: { dtype: "u8", shape: [1, 1, 1], data: Uint8Array.of(random.integer(2)) },
-    labelled: [0],
+    labeled: [0],
     frameMask: full([1], 1),
   };
 }

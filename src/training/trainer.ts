@@ -387,7 +387,7 @@ function requireFinite(key: string, tensor: Tensor): void {
 }
 
 /** Copies `values` over the weights of the same keys. Throws `CheckpointError` for a key or shape that does not fit. */
-export function overwriteWeights(weights: StateDict, values: StateDict, file: string): void {
+function overwriteWeights(weights: StateDict, values: StateDict, file: string): void {
   for (const [key, value] of values) {
     const own = weights.get(key);
     if (!own || own.dtype !== value.dtype || own.shape.join() !== value.shape.join()) {

@@ -68,13 +68,13 @@ interface Sizes {
   readonly frames: string;
   readonly n: number;
   readonly real: number;
-  readonly labelled: number;
+  readonly labeled: number;
 }
 
-const five: Sizes = { frames: "frames", n: 5, real: 5, labelled: 5 };
-const ten: Sizes = { frames: "frames", n: 10, real: 7, labelled: 5 };
-const two: Sizes = { frames: "frames5", n: 2, real: 2, labelled: 2 };
-const three: Sizes = { frames: "frames5", n: 3, real: 2, labelled: 1 };
+const five: Sizes = { frames: "frames", n: 5, real: 5, labeled: 5 };
+const ten: Sizes = { frames: "frames", n: 10, real: 7, labeled: 5 };
+const two: Sizes = { frames: "frames5", n: 2, real: 2, labeled: 2 };
+const three: Sizes = { frames: "frames5", n: 3, real: 2, labeled: 1 };
 const cases = [
   { family: "tpavi", name: "ms3", system: tpavi, sizes: five },
   { family: "tpavi", name: "ms3_vv", system: tpavi, sizes: five },
@@ -94,7 +94,7 @@ for (const { family, name, system, sizes } of cases) {
       frames: seededInput(sizes.frames, [n, 3, side, side], 2),
       embedding: { ...embedding, data: embedding.data.map((v) => v + 1) },
       frameMask: flags(n, sizes.real),
-      counts: flags(n, sizes.labelled),
+      counts: flags(n, sizes.labeled),
       target: { dtype: "u8", shape: [n, side, side], data: target },
     } as const;
     const pass = new Pass({ training: true });

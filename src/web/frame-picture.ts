@@ -7,7 +7,7 @@ import { rgbOf } from "../segment/segment-frames.js";
 
 /**
  * The frame upright at `side` x `side`, `u8[side,side,3]`. Its planes are read where they lie and scaled as ffmpeg does
- * it; `matrix` names the colours of the track, or is `undefined` where the file does not.
+ * it; `matrix` names the colors of the track, or is `undefined` where the file does not.
  */
 export async function framePicture(
   sample: VideoSample,

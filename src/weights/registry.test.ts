@@ -7,7 +7,7 @@ import { Scope } from "../nn/scope.js";
 import { sizeOf } from "../tensor.js";
 import { PUBLISHED_MODELS, type PublishedModel, publishedWeights } from "./registry.js";
 
-test("every size of PVTv2 has the tensors by which its file is recognised, and no other size has them", () => {
+test("every size of PVTv2 has the tensors by which its file is recognized, and no other size has them", () => {
   const names = Object.keys(pvtSizes) as PvtName[];
   const shapes = names.map((name) => {
     const scope = new Scope();

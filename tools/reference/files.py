@@ -79,7 +79,7 @@ def images(out):
         mask.save(folder / f"{name}_mask.png")
         results[f"{name}_bilinear"] = np.asarray(image.resize((side, side), Image.BILINEAR))
         results[f"{name}_mask_nearest"] = np.asarray(mask.resize((side, side), Image.NEAREST))
-        # The shorter side to 224, then the centre.
+        # The shorter side to 224, then the center.
         width, height = (int(w * side / h), side) if w > h else (side, int(h * side / w))
         x, y = int(round((width - side) / 2)), int(round((height - side) / 2))
         square = (x, y, x + side, y + side)

@@ -53,7 +53,7 @@ export interface ClipFiles {
 const splits: readonly string[] = ["train", "val", "test"] satisfies Split[];
 
 /** Frames of the clips of each AVSS subset. */
-export const subsetFrames: Readonly<Record<string, number>> = { v1s: 5, v1m: 5, v2: 10 };
+const subsetFrames: Readonly<Record<string, number>> = { v1s: 5, v1m: 5, v2: 10 };
 
 /** The files of every row. Throws `DatasetError` for a row with an invalid name, split or subset. */
 export function filesOfTable(task: Task, table: Table): ClipFiles[] {

@@ -49,8 +49,8 @@ export async function loadClip(request: ClipRequest): Promise<Clip> {
     const count = Math.min(frameCount, files.frames.length);
     const frames = new Uint8Array(frameCount * side * side * 3);
     for (let i = 3 * count * side * side; i < frames.length; i++) frames[i] = paddingColor[i % 3] as number;
-    const labelled = Array.from({ length: count }, (_, t) => t).filter((t) => files.masks[t] !== undefined);
-    const masks = new Uint8Array(labelled.length * maskSize * maskSize);
+    const labeled = Array.from({ length: count }, (_, t) => t).filter((t) => files.masks[t] !== undefined);
+    const masks = new Uint8Array(labeled.length * maskSize * maskSize);
     const loadStep = async (t: number): Promise<void> => {
       const framePath = path.join(request.folder, files.frames[t] as string);
       const frame = await readRgb(framePath);
@@ -63,7 +63,7 @@ export async function loadClip(request: ClipRequest): Promise<Clip> {
           ? await readClasses(maskPath, request.classCount)
           : await readBinary(maskPath);
       checkSameSize({ image: mask, path: maskPath }, { image: frame, path: framePath });
-      masks.set(resized(mask, request, "nearest").data, labelled.indexOf(t) * maskSize * maskSize);
+      masks.set(resized(mask, request, "nearest").data, labeled.indexOf(t) * maskSize * maskSize);
     };
     const [logMel] = await Promise.all([
       loadLogMel(request),
@@ -75,8 +75,8 @@ export async function loadClip(request: ClipRequest): Promise<Clip> {
       category: files.category,
       frames: { dtype: "u8", shape: [frameCount, side, side, 3], data: frames },
       logMel,
-      masks: { dtype: "u8", shape: [labelled.length, maskSize, maskSize], data: masks },
-      labelled,
+      masks: { dtype: "u8", shape: [labeled.length, maskSize, maskSize], data: masks },
+      labeled,
       frameMask: { dtype: "f32", shape: [frameCount], data: frameMask },
     };
   } catch (error) {

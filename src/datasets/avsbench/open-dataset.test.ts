@@ -41,7 +41,7 @@ test("S4: five frames, the mask of the first in training and of all in testing",
   assert.equal(clip.category, "dog_barking");
   assert.deepEqual(clip.frames.shape, [5, 224, 224, 3]);
   assert.deepEqual(clip.logMel.shape, [5, 1, 96, 64]);
-  assert.deepEqual(clip.labelled, [0]);
+  assert.deepEqual(clip.labeled, [0]);
   assert.deepEqual([...new Set(clip.masks.data)].sort(), [0, 1]);
   const own = path.join(root, "Single-source");
   const large = await openDataset({ task: "s4", root: own, split: "test", imageSize: 64, maskSize: 32 });
@@ -70,19 +70,19 @@ test("S4: the pickle is preferred, and the WAV file gives the same log-mels", as
 
 test("MS3: masks of all five frames in every split", async () => {
   const train = await openDataset({ task: "ms3", root, split: "train", imageSize: 64 });
-  assert.deepEqual((await train.load(0)).labelled, [0, 1, 2, 3, 4]);
+  assert.deepEqual((await train.load(0)).labeled, [0, 1, 2, 3, 4]);
   assert.equal((await train.load(0)).category, "");
 });
 
-test("AVSS: padded to ten, classes from the colours, crop in training", async () => {
+test("AVSS: padded to ten, classes from the colors, crop in training", async () => {
   const train = await openDataset({ task: "avss", root, split: "train", imageSize: 224 });
   assert.equal(train.classes.length, 71);
   assert.equal(train.classes[0], "background");
   const single = await train.load(0);
-  assert.deepEqual(single.labelled, [0]);
+  assert.deepEqual(single.labeled, [0]);
   assert.deepEqual([...single.frameMask.data], [1, 1, 1, 1, 1, 0, 0, 0, 0, 0]);
   assert.ok(single.logMel.data.subarray(5 * 6144).every((x) => x === 0));
-  assert.deepEqual((await train.load(1)).labelled, [0, 1, 2, 3, 4]);
+  assert.deepEqual((await train.load(1)).labeled, [0, 1, 2, 3, 4]);
   const val = await openDataset({ task: "avss", root, split: "val", imageSize: 224 });
   const long = await val.load(0);
   assert.deepEqual(long.masks.shape, [10, 224, 224]);
@@ -175,7 +175,7 @@ test("errors of damaged files name the clip, the file and the fault", async (t) 
   assert.equal((await dataset.load(0)).id, id);
 });
 
-test("colours of no class: a few count as background, many are an error", async (t) => {
+test("colors of no class: a few count as background, many are an error", async (t) => {
   const dir = await tempDir(t);
   const file = path.join(dir, "label.png");
   const label = async (foreign: number) => {

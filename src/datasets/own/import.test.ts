@@ -19,8 +19,8 @@ import { importDataset } from "./import.js";
 const size = 64;
 const spec = (index: number): ClipSpec => ({ task: "ms3", split: "train", index, seed: 2, imageSize: size });
 
-/** A folder of `count` labelled videos of five seconds. */
-async function labelled(t: TestContext, count: number): Promise<{ source: string; root: string }> {
+/** A folder of `count` labeled videos of five seconds. */
+async function labeled(t: TestContext, count: number): Promise<{ source: string; root: string }> {
   const dir = await tempDir(t);
   const source = path.join(dir, "own");
   for (let i = 0; i < count; i++) {
@@ -38,7 +38,7 @@ async function labelled(t: TestContext, count: number): Promise<{ source: string
 }
 
 test("videos with masks become a dataset whose splits share no video", async (t) => {
-  const { source, root } = await labelled(t, 4);
+  const { source, root } = await labeled(t, 4);
   const { clips, folder, unused } = await importDataset({ task: "ms3", source, root, imageSize: size });
   assert.deepEqual(clips, { train: 2, val: 1, test: 1 });
   assert.deepEqual(unused, []);
@@ -58,7 +58,7 @@ test("videos with masks become a dataset whose splits share no video", async (t)
 });
 
 test("S4: one mask is enough to train on, and the folder is the category", async (t) => {
-  const { source, root } = await labelled(t, 2);
+  const { source, root } = await labeled(t, 2);
   for (const second of [1, 2, 3, 4]) await rm(path.join(source, "my video 0", `mask_${second}.png`));
   for (const name of ["my video 0.mp4", "my video 0", "my video 1.mp4", "my video 1"]) {
     await mkdir(path.join(source, "shapes"), { recursive: true });
@@ -70,8 +70,8 @@ test("S4: one mask is enough to train on, and the folder is the category", async
   assert.deepEqual([...new Set(train.entries.map((entry) => entry.category))], ["shapes"]);
 });
 
-test("AVSS: masks name classes by number or by colour", async (t) => {
-  const { source, root } = await labelled(t, 3);
+test("AVSS: masks name classes by number or by color", async (t) => {
+  const { source, root } = await labeled(t, 3);
   const classes = ["disc", "star"];
   /** Masks of video `i` with the class `label` where something sounds. */
   const relabel = async (i: number, picture: (labels: Labels) => ImageTensor, label = 2): Promise<void> => {
@@ -119,7 +119,7 @@ test("AVSS: masks name classes by number or by colour", async (t) => {
 });
 
 test("unused files are listed with the reason", async (t) => {
-  const { source, root } = await labelled(t, 3);
+  const { source, root } = await labeled(t, 3);
   const move = (from: string, to: string) => rename(path.join(source, from), path.join(source, to));
   await rm(path.join(source, "my video 0", "mask_2.png"));
   await move("my video 1.mp4", "other.mp4");
@@ -137,7 +137,7 @@ test("unused files are listed with the reason", async (t) => {
 });
 
 test("errors of an import name the reason", async (t) => {
-  const { source, root } = await labelled(t, 1);
+  const { source, root } = await labeled(t, 1);
   const masks = path.join(source, "my video 0");
   const rejects = async (...parts: string[]): Promise<void> => {
     await assert.rejects(importDataset({ task: "ms3", source, root }), (error: unknown) => {
@@ -162,7 +162,7 @@ test("errors of an import name the reason", async (t) => {
 });
 
 test("two imports into one root at a time: the second is refused", async (t) => {
-  const { source, root } = await labelled(t, 1);
+  const { source, root } = await labeled(t, 1);
   const options = { task: "ms3", source, root, imageSize: size } as const;
   const second: Promise<unknown>[] = [];
   await importDataset({

@@ -1,11 +1,11 @@
 /**
- * Imports one's own labelled videos as a dataset in AVSBench's layout. The source has a simple form:
+ * Imports one's own labeled videos as a dataset in AVSBench's layout. The source has a simple form:
  *
  *     clips/kitchen.mp4          a video of any length
  *     clips/kitchen/0.png ...    masks: the number in the name is the second whose last frame is marked
  *
  * Masks have the video's displayed size. They are 255 where something sounds and 0 elsewhere; for AVSS they hold the
- * number of the class that sounds, or its colour. Videos may lie in subfolders; for S4 the subfolder is the category.
+ * number of the class that sounds, or its color. Videos may lie in subfolders; for S4 the subfolder is the category.
  */
 
 import { readdir, rm } from "node:fs/promises";

@@ -36,7 +36,7 @@ export async function readMask({ file, info }: MaskFile, meaning: MaskMeaning): 
 
 /**
  * A semantic mask as class indices, `u8[H,W]`. A gray image whose values are all class numbers holds those; any other
- * image holds the classes' colours, which are those of PASCAL VOC, as many annotation tools write them.
+ * image holds the classes' colors, which are those of PASCAL VOC, as many annotation tools write them.
  */
 async function readLabels(file: string, { classes = [] }: MaskMeaning): Promise<ImageTensor> {
   const image = await readRgb(file);

@@ -1,4 +1,4 @@
-/** Finds labelled videos in a folder, and the five-second windows of them that can become clips. */
+/** Finds labeled videos in a folder, and the five-second windows of them that can become clips. */
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { DatasetError } from "../../errors.js";
@@ -10,7 +10,7 @@ import type { Task } from "../clip.js";
 export const clipSteps = 5;
 
 /** A video with its mask files by second. */
-export interface LabelledVideo {
+export interface LabeledVideo {
   readonly info: VideoInfo;
   /** Unique, and safe in paths and tables. */
   readonly name: string;
@@ -25,12 +25,12 @@ export interface VideoFolder {
   /** Paths of all its files, sorted. */
   readonly files: readonly string[];
   /** The videos that have masks, in the order of their paths. */
-  readonly videos: readonly LabelledVideo[];
+  readonly videos: readonly LabeledVideo[];
 }
 
 /** Five seconds of a video that become a clip. */
 export interface ClipWindow {
-  readonly video: LabelledVideo;
+  readonly video: LabeledVideo;
   /** The first second. */
   readonly start: number;
   /** Whether all five seconds have masks. */
@@ -49,7 +49,7 @@ const picturePattern = /\.(png|jpe?g)$/i;
 const videoPattern = /\.(mp4|m4v|mov|mkv|webm|avi|mpg|mpeg)$/i;
 
 /**
- * Lists a folder and reads the headers of its labelled videos. Throws `DatasetError` when there are none, when one has
+ * Lists a folder and reads the headers of its labeled videos. Throws `DatasetError` when there are none, when one has
  * no sound, or when two masks claim the same second; `MediaError` for a video that cannot be read.
  */
 export async function scanFolder(folder: string, signal?: AbortSignal): Promise<VideoFolder> {
@@ -63,7 +63,7 @@ export async function scanFolder(folder: string, signal?: AbortSignal): Promise<
     .map((entry) => path.join(entry.parentPath, entry.name))
     .sort();
   const found = files.filter((file) => videoPattern.test(file));
-  const videos: LabelledVideo[] = [];
+  const videos: LabeledVideo[] = [];
   const names = new Set<string>();
   for (const file of found) {
     signal?.throwIfAborted();
@@ -127,7 +127,7 @@ export function masksOf({ video, start }: Pick<ClipWindow, "video" | "start">): 
 }
 
 /** The windows of a video: they do not overlap, and start as early as masks allow. Only S4 takes incomplete ones. */
-export function cutWindows(video: LabelledVideo, task: Task): ClipWindow[] {
+export function cutWindows(video: LabeledVideo, task: Task): ClipWindow[] {
   const windows: ClipWindow[] = [];
   const duration = video.info.durationSeconds ?? Number.POSITIVE_INFINITY;
   let from = 0;
@@ -145,10 +145,10 @@ export function cutWindows(video: LabelledVideo, task: Task): ClipWindow[] {
 export function unusedFiles(folder: VideoFolder, windows: readonly ClipWindow[]): UnusedFiles[] {
   const used = new Set(windows.flatMap(masksOf));
   const masks = new Set(folder.videos.flatMap((video) => [...video.masks.values()]));
-  const labelled = new Set(folder.videos.map(({ info }) => info.path));
+  const labeled = new Set(folder.videos.map(({ info }) => info.path));
   const maskFolders = new Set(folder.files.filter((file) => videoPattern.test(file)).map(maskFolderOf));
   const reasonOf = (file: string): string | undefined => {
-    if (videoPattern.test(file)) return labelled.has(file) ? undefined : "as they have no masks";
+    if (videoPattern.test(file)) return labeled.has(file) ? undefined : "as they have no masks";
     if (!picturePattern.test(file) || used.has(file)) return undefined;
     if (masks.has(file)) return "as no clip of five seconds takes them";
     return maskFolders.has(path.dirname(file))

@@ -1,4 +1,4 @@
-/** Divides the clips of labelled videos into training, validation and test clips. */
+/** Divides the clips of labeled videos into training, validation and test clips. */
 import { hashText, Random } from "../../random.js";
 import type { Split } from "../clip.js";
 import type { ClipWindow } from "./scan.js";

@@ -10,7 +10,7 @@ import { encodeWav } from "../../media/wav.js";
 import { writeFileAtomic } from "../../node/files.js";
 import type { ClipFiles } from "../avsbench/layout.js";
 import { type MaskMeaning, readMask } from "./masks.js";
-import { type ClipWindow, clipSteps, type LabelledVideo } from "./scan.js";
+import { type ClipWindow, clipSteps, type LabeledVideo } from "./scan.js";
 
 /** A clip to write: where it comes from, and the files that it becomes. */
 export interface PlannedClip {
@@ -32,7 +32,7 @@ export interface WriteClipsOptions extends MaskMeaning {
  * ends before its masks, `MediaError` when it cannot be decoded, `OutputError`, and the signal's reason.
  */
 export async function writeClips(
-  video: LabelledVideo,
+  video: LabeledVideo,
   clips: readonly PlannedClip[],
   options: WriteClipsOptions,
 ): Promise<void> {
@@ -47,7 +47,7 @@ function endOf(clips: readonly PlannedClip[]): number {
 }
 
 async function writePictures(
-  { info, masks }: LabelledVideo,
+  { info, masks }: LabeledVideo,
   clips: readonly PlannedClip[],
   { folder, imageSize: side, signal, ...meaning }: WriteClipsOptions,
 ): Promise<void> {
@@ -77,7 +77,7 @@ async function writePictures(
 }
 
 async function writeSounds(
-  { info }: LabelledVideo,
+  { info }: LabeledVideo,
   clips: readonly PlannedClip[],
   { folder, signal }: WriteClipsOptions,
 ): Promise<void> {

@@ -95,7 +95,7 @@ test("the frames of the steps are frames of the video", () => {
   }
 });
 
-test("labelled frames show their kinds", () => {
+test("labeled frames show their kinds", () => {
   for (let index = 0; index < 10; index++) {
     const frame = renderFrame({ seed: 3, index, imageSize: 64 });
     const seen = new Set(frame.labels.data);

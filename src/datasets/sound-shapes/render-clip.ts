@@ -69,7 +69,7 @@ export function* renderVideoFrames(spec: ClipSpec): Generator<Uint8Array<ArrayBu
 }
 
 /** A picture with a label for every pixel, to train a visual encoder on. */
-export interface LabelledFrame {
+export interface LabeledFrame {
   /** `u8[H,W,3]` */
   readonly image: TensorOf<"u8">;
   /** 0 for the background, otherwise 1 + the index of the kind among the kinds to choose from; `u8[H,W]`. */
@@ -84,7 +84,7 @@ export function renderFrame(spec: {
   readonly imageSize: number;
   /** Kinds to choose from. Default: the eight of the benchmark. */
   readonly kinds?: readonly Kind[] | undefined;
-}): LabelledFrame {
+}): LabeledFrame {
   const random = new Random(spec.seed, 0xf2a3e, spec.index);
   const size = spec.imageSize;
   const scene = drawScene(random, drawKinds(random, spec.kinds ?? kinds), 1);

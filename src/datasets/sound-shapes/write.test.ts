@@ -33,7 +33,7 @@ for (const task of ["s4", "ms3", "avss"] satisfies Task[]) {
       );
       assert.ok(worst <= (task === "avss" ? 40 : 0), `frames differ by ${worst}`);
       const onlyFirst = split === "train" && task !== "ms3";
-      assert.equal(clip.labelled.length, onlyFirst ? 1 : steps);
+      assert.equal(clip.labeled.length, onlyFirst ? 1 : steps);
       assert.deepEqual(clip.masks.data, made.masks.data.slice(0, clip.masks.data.length));
       const heard = logMelExamples(
         made.samples.map((x) => Math.round(x * 32768) / 32768),
@@ -114,7 +114,7 @@ test("a video has the frames of the steps at their times, and the sound of the c
   const size = 64 * 64 * 3;
   let steps = 0;
   for await (const { index, rgb } of readFrames(info)) {
-    // Nearer to its own step's frame than to the neighbours': compression blurs, a second moves things.
+    // Nearer to its own step's frame than to the neighbors': compression blurs, a second moves things.
     const distance = (step: number): number => {
       const frame = made.frames.data.subarray(step * size, (step + 1) * size);
       return rgb.reduce((sum, v, i) => sum + Math.abs(v - (frame[i] as number)), 0) / size;

@@ -138,7 +138,7 @@ async function writePlan(plan: Plan, { task, signal, onProgress }: WriteOptions)
 }
 
 /** The name of a clip in the table: its split and its index, which makes names unique. */
-export function clipName(spec: ClipSpec): string {
+function clipName(spec: ClipSpec): string {
   return `shapes_${spec.split}_${String(spec.index).padStart(5, "0")}`;
 }
 

@@ -39,7 +39,7 @@ test("16-bit gray is clipped to 255, as Pillow does", async (t) => {
   const file = path.join(await tempDir(t), "deep.png");
   const values = Uint16Array.of(0, 7, 255, 300, 65535);
   await sharp(values, { raw: { width: 5, height: 1, channels: 1 } })
-    .toColourspace("grey16")
+    .toColorspace("grey16")
     .png()
     .toFile(file);
   assert.deepEqual([...(await readGray(file)).data], [0, 7, 255, 255, 255]);
@@ -73,7 +73,7 @@ test("what is no image is refused by name", async (t) => {
     .toBuffer();
   await refused("truncated.jpg", jpeg.subarray(0, jpeg.length / 2), /cannot be decoded/);
   const cmyk = await sharp(noise, { raw: { width: 64, height: 64, channels: 3 } })
-    .toColourspace("cmyk")
+    .toColorspace("cmyk")
     .jpeg()
     .toBuffer();
   await refused("cmyk.jpg", cmyk, /CMYK, expected RGB or gray/);

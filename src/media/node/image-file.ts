@@ -36,7 +36,7 @@ export async function readRgb(path: string): Promise<ImageTensor> {
       throw new Error("it is CMYK, expected RGB or gray");
     const { data, info } = await image
       .removeAlpha()
-      .toColourspace("srgb")
+      .toColorspace("srgb")
       .raw()
       .toBuffer({ resolveWithObject: true });
     if (info.channels !== 3) throw new Error(`decoded to ${info.channels} channels, expected 3`);
@@ -58,15 +58,15 @@ function isJpeg(bytes: Buffer): boolean {
 
 /** True for a PNG of 16-bit gray, by its header. */
 function isDeepGray(bytes: Buffer): boolean {
-  const [depth, colourType] = [bytes[24], bytes[25]];
-  return !isJpeg(bytes) && depth === 16 && (colourType === 0 || colourType === 4);
+  const [depth, colorType] = [bytes[24], bytes[25]];
+  return !isJpeg(bytes) && depth === 16 && (colorType === 0 || colorType === 4);
 }
 
 /** 16-bit gray clipped to 255, as Pillow does: taking the high byte would make 255 of a mask black. */
 async function readDeepGray(image: Sharp): Promise<ImageTensor> {
   const { data, info } = await image
     .removeAlpha()
-    .toColourspace("grey16")
+    .toColorspace("grey16")
     .raw({ depth: "ushort" })
     .toBuffer({ resolveWithObject: true });
   const gray = new Uint16Array(Uint8Array.from(data).buffer);
@@ -118,6 +118,6 @@ export async function encodePng(
   }
   const encoder = sharp(image.data, { raw: { width, height, channels }, limitInputPixels: MAX_IMAGE_PIXELS });
   return channels === 1
-    ? encoder.toColourspace("b-w").png({ compressionLevel }).toBuffer()
+    ? encoder.toColorspace("b-w").png({ compressionLevel }).toBuffer()
     : encoder.png({ compressionLevel }).toBuffer();
 }

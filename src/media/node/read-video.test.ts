@@ -45,8 +45,8 @@ test("a step's frame is the last of its second, at constant and variable rates",
       frames.map((f) => f.index),
       [0, 1, 2],
     );
-    const colours = frames.map(({ rgb }) => [...rgb.subarray(0, 3)].map((c) => (c > 128 ? 1 : 0)).join(""));
-    assert.deepEqual(colours, ["010", "010", "001"], file);
+    const colors = frames.map(({ rgb }) => [...rgb.subarray(0, 3)].map((c) => (c > 128 ? 1 : 0)).join(""));
+    assert.deepEqual(colors, ["010", "010", "001"], file);
     assert.equal(frames[0]?.timeSeconds, 15 / 16);
     assert.ok(frames[2]!.coveredSeconds > 0.25 && frames[2]!.coveredSeconds < 1);
   }

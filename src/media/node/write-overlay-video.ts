@@ -36,7 +36,7 @@ function overlayFilter(info: VideoInfo, rate: string): string {
   ].join(";");
 }
 
-/** The source's colour description, which filters lose; that of RGB sources would not fit the YUV written. */
+/** The source's color description, which filters lose; that of RGB sources would not fit the YUV written. */
 function colorTags({ color }: VideoInfo): string[] {
   const tags = {
     "-colorspace": color.space,

@@ -28,7 +28,7 @@ import { queryGenerator } from "./query-generator.js";
 import { transformer } from "./transformer.js";
 
 /** Settings of AVSegFormer, with the published values as defaults. */
-export const avsegformerSettingsSchema = section({
+const avsegformerSettingsSchema = section({
   /** Channels of tokens, queries and maps; a multiple of `heads` and `groups`. */
   width: count(4096).default(256),
   /** Heads of every attention. */
@@ -108,9 +108,8 @@ function buildAvsegformer(config: AvsegformerConfig): AvsModel {
     const mask = config.task === "avss" ? frameMask && decoded(frameMask) : undefined; // only AVSS pads clips
     const kept = (x: Value): Value => (mask === undefined ? x : mul(x, reshape(mask, [dim(x, 0), 1, 1, 1])));
 
-    const heard = audioProjection(decoded(embedding)); // [N,C]
-    const batch = dim(heard, 0);
-    const audio = reshape(heard, [batch, 1, width]);
+    const projected = audioProjection(decoded(embedding)); // [N,C]
+    const audio = reshape(projected, [dim(projected, 0), 1, width]);
     const stages = encode(frames, decoded, pass).map((map, i) => {
       const project = enter[i];
       if (project === undefined) throw new RangeError(`avsegformer: no projection of stage ${i}`);
@@ -120,7 +119,7 @@ function buildAvsegformer(config: AvsegformerConfig): AvsModel {
     if (finest === undefined) throw new RangeError("avsegformer: no stages");
 
     const grids = coarser.map(toTokens);
-    const { memory, queries: asked } = transform(
+    const { memory, queries: results } = transform(
       {
         queries: add(generate(audio, pass), learned), // [N,Q,C]
         tokens: concat(
@@ -143,7 +142,7 @@ function buildAvsegformer(config: AvsegformerConfig): AvsModel {
     const { height, width: columns } = first;
     const encoded = slice(memory, [{ axis: 1, start: 0, end: height * columns }]);
     const feature = mix(join(finest, toMap({ tokens: encoded, height, width: columns })), audio, pass);
-    return { logits: kept(decode(asked, feature, pass)), maskFeature: kept(feature) };
+    return { logits: kept(decode(results, feature, pass)), maskFeature: kept(feature) };
   };
   return {
     config,

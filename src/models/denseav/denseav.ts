@@ -3,7 +3,7 @@
  * language", CVPR 2024; code and weights `mhamilton723/DenseAV-sound`, MIT). State-dict keys as published.
  *
  * A frame becomes a grid of vectors, a sound a sequence of vectors in the same space; their inner products are a heat map of
- * rows, columns and time. Nothing was labelled in training: any sound in any video gives one.
+ * rows, columns and time. Nothing was labeled in training: any sound in any video gives one.
  *
  * B sounds, N frames, D channels of the common space.
  */

@@ -30,7 +30,7 @@ import { fusionBlock } from "./fusion.js";
 import { bidirectionalGates } from "./gates.js";
 
 /** Settings of SelM, with the published values as defaults. */
-export const selmSettingsSchema = section({
+const selmSettingsSchema = section({
   /** Side of the logits. */
   maskSize: count(4096).default(224),
   /** Channels of audio, tokens and maps; a multiple of `groups` and 16. */

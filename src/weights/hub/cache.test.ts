@@ -23,7 +23,7 @@ function weightFile(shapes: readonly Shape[]): Buffer {
   return Buffer.concat([...encodeSafetensors(new Map(tensors))]);
 }
 
-/** The depthwise convolutions by which PVTv2-B0 and B1 are recognised, in a file of some 600 KB. */
+/** The depthwise convolutions by which PVTv2-B0 and B1 are recognized, in a file of some 600 KB. */
 const marks = [640, 640, 1280, 1280].map((hidden) => [hidden, 1, 3, 3]);
 const content = weightFile([[128, 1024], ...marks]);
 const sha256 = createHash("sha256").update(content).digest("hex");

@@ -59,7 +59,7 @@ export async function readPage(url: string, chunks: AsyncIterable<Uint8Array>): 
 }
 
 /** Parses a page. */
-export async function parsePage(url: string, html: string): Promise<Page> {
+async function parsePage(url: string, html: string): Promise<Page> {
   const { Parser } = await import("htmlparser2"); // hardly any command needs it
   const forms: Form[] = [];
   const links: string[] = [];
