@@ -23,14 +23,14 @@ function halves(): Float32Array<ArrayBuffer> {
 export function widenHalf(bits: Uint16Array): Float32Array<ArrayBuffer> {
   const table = halves();
   const out = new Float32Array(bits.length);
-  for (let i = 0; i < bits.length; i++) out[i] = table[bits[i] as number] as number;
+  for (let i = 0; i < bits.length; i++) out[i] = table[bits[i]!]!;
   return out;
 }
 
 /** Widens bfloat16, given by its bits, to floats; exact. */
 export function widenBfloat16(bits: Uint16Array): Float32Array<ArrayBuffer> {
   const out = new Uint32Array(bits.length);
-  for (let i = 0; i < bits.length; i++) out[i] = (bits[i] as number) << 16;
+  for (let i = 0; i < bits.length; i++) out[i] = bits[i]! << 16;
   return new Float32Array(out.buffer);
 }
 
@@ -38,7 +38,7 @@ export function widenBfloat16(bits: Uint16Array): Float32Array<ArrayBuffer> {
 export function narrowToHalf(values: Float32Array): Uint16Array<ArrayBuffer> {
   const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
   const out = new Uint16Array(values.length);
-  for (let i = 0; i < words.length; i++) out[i] = halfBits(words[i] as number);
+  for (let i = 0; i < words.length; i++) out[i] = halfBits(words[i]!);
   return out;
 }
 

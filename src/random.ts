@@ -2,6 +2,7 @@
  * Randomness as a counter: every draw is a pure function of integers (seed, step, site, index),
  * so a resumed run draws what an uninterrupted one would have drawn.
  */
+import { at } from "./arrays.js";
 
 /** The 32-bit finaliser of MurmurHash3: a bijection that mixes all bits. */
 function mix(h: number): number {
@@ -82,8 +83,8 @@ export class Random {
     const order = Array.from({ length: n }, (_, i) => i);
     for (let i = n - 1; i > 0; i--) {
       const j = this.integer(i + 1);
-      const a = order[i] as number;
-      order[i] = order[j] as number;
+      const a = at(order, i);
+      order[i] = at(order, j);
       order[j] = a;
     }
     return order;

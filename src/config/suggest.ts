@@ -1,4 +1,5 @@
 /** Spelling suggestions. */
+import { at } from "../arrays.js";
 
 /** The candidate nearest to `word`; `undefined` when more than a third of the letters differ from every one. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
@@ -20,10 +21,10 @@ function editDistance(a: string, b: string): number {
   for (let i = 1; i <= a.length; i++) {
     const row = [i];
     for (let j = 1; j <= b.length; j++) {
-      const replaced = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      row.push(Math.min(replaced, (previous[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1));
+      const replaced = at(previous, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      row.push(Math.min(replaced, at(previous, j) + 1, at(row, j - 1) + 1));
     }
     previous = row;
   }
-  return previous[b.length] ?? 0;
+  return at(previous, b.length);
 }

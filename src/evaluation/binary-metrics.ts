@@ -2,8 +2,9 @@
  * Metrics of the binary tasks (S4, MS3): the IoU and F-score of AVSBench's published evaluation, frame by
  * frame, and the tally that averages them over a batch, a clip, a category or a whole dataset.
  */
+
 import * as z from "zod";
-import { at } from "../arrays.js";
+import { at, f32At, f64At } from "../arrays.js";
 import { contourFscore } from "./contour-fscore.js";
 
 /** Weight of precision against recall in every F-score of this field. */
@@ -80,15 +81,15 @@ export function scoreBinaryFrame({ probabilities, mask, truth, width }: BinaryFr
   let actual = 0;
   let hits = 0;
   for (let i = 0; i < pixels; i++) {
-    const probability = probabilities[i]!;
+    const probability = f32At(probabilities, i);
     const sounds = truth[i] === 0 ? 0 : 1;
     const marked = mask[i] === 0 ? 0 : 1;
     predicted += marked;
     actual += sounds;
     hits += marked & sounds;
     const t = highestThresholdReached(probability);
-    reachedBy[t]! += 1;
-    objectReachedBy[t]! += sounds;
+    reachedBy[t] = f64At(reachedBy, t) + 1;
+    objectReachedBy[t] = f64At(objectReachedBy, t) + sounds;
   }
   const union = predicted + actual - hits;
   const hasObject = actual > 0;
@@ -119,8 +120,8 @@ function fscoreCurve(reachedBy: Float64Array, objectReachedBy: Float64Array, act
   let predicted = 0;
   let hits = 0;
   for (let t = THRESHOLD_COUNT - 1; t >= 0; t--) {
-    predicted += at(reachedBy, t);
-    hits += at(objectReachedBy, t);
+    predicted += f64At(reachedBy, t);
+    hits += f64At(objectReachedBy, t);
     curve[t] = fscoreOfCounts(hits, predicted, actual);
   }
   return curve;
@@ -188,7 +189,7 @@ export class BinaryTally {
     this.#framesWithObject++;
     this.#fscoreAtHalf += score.fscoreAtHalf ?? 0;
     for (let t = 0; t < THRESHOLD_COUNT; t++) {
-      this.#fscores[t]! += score.fscores[t]!;
+      this.#fscores[t] = f64At(this.#fscores, t) + at(score.fscores, t);
     }
   }
 
@@ -239,7 +240,7 @@ export class BinaryTally {
   get best(): { readonly fscore: number; readonly threshold: number } {
     let best = 0;
     for (let t = 1; t < THRESHOLD_COUNT; t++) {
-      if (at(this.#fscores, t) > at(this.#fscores, best)) best = t;
+      if (f64At(this.#fscores, t) > at(this.#fscores, best)) best = t;
     }
     return {
       fscore: mean(at(this.#fscores, best), this.#framesWithObject),

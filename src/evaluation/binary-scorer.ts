@@ -51,15 +51,16 @@ export class BinaryScorer implements ClipScorer<BinaryScorerState> {
   /** Continues from a saved state, or starts empty. */
   constructor(task: Exclude<Task, "avss">, state?: BinaryScorerState) {
     this.#task = task;
-    this.#batches = state?.batches ?? 0;
-    this.#miouOverBatches = state?.miouOverBatches ?? 0;
-    this.#fscoreOverBatches = state?.fscoreOverBatches ?? 0;
-    this.#markedOverBatches = state?.markedOverBatches ?? 0;
     this.#overall = new BinaryTally(state?.overall);
-    for (const { category, clips, tally } of state?.categories ?? []) {
+    this.#clips = [...(state?.clips ?? [])];
+    if (state === undefined) return;
+    this.#batches = state.batches;
+    this.#miouOverBatches = state.miouOverBatches;
+    this.#fscoreOverBatches = state.fscoreOverBatches;
+    this.#markedOverBatches = state.markedOverBatches;
+    for (const { category, clips, tally } of state.categories) {
       this.#categories.set(category, { clips, tally: new BinaryTally(tally) });
     }
-    this.#clips = [...(state?.clips ?? [])];
   }
 
   /** Scores one clip of the current batch. */

@@ -3,8 +3,9 @@
  * (as published): IoU and F-score of each frame and class, averaged over the frames in which the class
  * occurs; and *pooled* (as later papers report): pixels of the whole dataset counted together, per class.
  */
+
 import * as z from "zod";
-import { at } from "../arrays.js";
+import { at, f64At, u8At } from "../arrays.js";
 import { fscoreOfCounts } from "./binary-metrics.js";
 
 /** Pixels of one frame by class, each `f64[K]`. */
@@ -19,29 +20,35 @@ export interface ClassCounts {
 
 /**
  * Counts one frame's pixels by class.
- * @param predicted `u8[H*W]` of class indices below `classCount`.
+ * @param prediction `u8[H*W]` of class indices below `classCount`.
  * @param truth `u8[H*W]`, likewise. Throws `RangeError` on a class that is out of range.
  */
-export function countClasses(predicted: Uint8Array, truth: Uint8Array, classCount: number): ClassCounts {
-  if (predicted.length !== truth.length) {
-    throw new RangeError(`semantic metrics: ${predicted.length} predicted pixels, ${truth.length} true ones`);
+export function countClasses(prediction: Uint8Array, truth: Uint8Array, classCount: number): ClassCounts {
+  if (prediction.length !== truth.length) {
+    throw new RangeError(
+      `semantic metrics: ${prediction.length} predicted pixels, ${truth.length} true ones`,
+    );
   }
-  const counts = {
-    hits: new Float64Array(classCount),
-    predicted: new Float64Array(classCount),
-    actual: new Float64Array(classCount),
-  };
+  const pairs = new Uint32Array(classCount * classCount); // by true and by predicted class
   for (let i = 0; i < truth.length; i++) {
-    const p = at(predicted, i);
-    const t = at(truth, i);
+    const p = u8At(prediction, i);
+    const t = u8At(truth, i);
     if (p >= classCount || t >= classCount) {
       throw new RangeError(`semantic metrics: class ${Math.max(p, t)}, expected less than ${classCount}`);
     }
-    counts.predicted[p]! += 1;
-    counts.actual[t]! += 1;
-    if (p === t) counts.hits[t]! += 1;
+    pairs[t * classCount + p]! += 1;
   }
-  return counts;
+  const rows = Array.from({ length: classCount }, (_, t) =>
+    pairs.subarray(t * classCount, (t + 1) * classCount),
+  );
+  const predicted = new Float64Array(classCount);
+  for (const row of rows)
+    for (let p = 0; p < classCount; p++) predicted[p] = f64At(predicted, p) + at(row, p);
+  return {
+    hits: Float64Array.from(rows, (row, t) => at(row, t)),
+    predicted,
+    actual: Float64Array.from(rows, (row) => row.reduce((sum, count) => sum + count, 0)),
+  };
 }
 
 /** The sums that a `ClassTally` keeps for every class. */
@@ -102,16 +109,17 @@ export class ClassTally {
       if (state !== undefined) values.set(state[name]);
       return values;
     };
-    this.#frames = state?.frames ?? 0;
-    this.#marked = state?.marked ?? 0;
-    this.#markedOutside = state?.markedOutside ?? 0;
-    this.#framesWithOutside = state?.framesWithOutside ?? 0;
     this.iouSum = filled("iouSum");
     this.fscoreSum = filled("fscoreSum");
     this.framesOf = filled("framesOf");
     this.#hits = filled("hits");
     this.#predicted = filled("predicted");
     this.#actual = filled("actual");
+    if (state === undefined) return;
+    this.#frames = state.frames;
+    this.#marked = state.marked;
+    this.#markedOutside = state.markedOutside;
+    this.#framesWithOutside = state.framesWithOutside;
   }
 
   /** Frames added. */
@@ -133,12 +141,12 @@ export class ClassTally {
       const [h, p, a] = [at(hits, k), at(predicted, k), at(actual, k)];
       const union = p + a - h;
       if (union === 0) continue;
-      this.iouSum[k]! += h / union;
-      this.fscoreSum[k]! += fscoreOfCounts(h, p, a);
-      this.framesOf[k]! += 1;
-      this.#hits[k]! += h;
-      this.#predicted[k]! += p;
-      this.#actual[k]! += a;
+      this.iouSum[k] = f64At(this.iouSum, k) + h / union;
+      this.fscoreSum[k] = f64At(this.fscoreSum, k) + fscoreOfCounts(h, p, a);
+      this.framesOf[k] = f64At(this.framesOf, k) + 1;
+      this.#hits[k] = f64At(this.#hits, k) + h;
+      this.#predicted[k] = f64At(this.#predicted, k) + p;
+      this.#actual[k] = f64At(this.#actual, k) + a;
     }
   }
 

@@ -3,6 +3,7 @@
  * not. In the manner of AVSBench-Robust (Li et al. 2025), whose negative sounds are silence, noise and sounds of things
  * that are not in view.
  */
+import { at } from "../arrays.js";
 import type { AvsDataset, Clip, Task } from "../datasets/clip.js";
 import { DatasetError } from "../errors.js";
 import { fitExamples, SILENT_LOG_MEL, VGGISH_RATE_HZ } from "../media/log-mel.js";
@@ -104,10 +105,10 @@ export function swapPartners(
   const step = options.differ ? largest : 1;
   const partners = new Array<number>(order.length);
   for (const [k, i] of order.entries()) {
-    let j = order[(k + step) % order.length] as number;
+    let j = at(order, (k + step) % order.length);
     // Only in a category that has more than half of the clips: any clip of another one.
     for (let next = k + 1; options.differ && categories[j] === categories[i]; next++) {
-      j = order[next % order.length] as number;
+      j = at(order, next % order.length);
     }
     partners[i] = j;
   }

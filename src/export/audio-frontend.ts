@@ -1,4 +1,5 @@
 /** VGGish's log-mel front end as part of a graph: the transform of `media/log-mel.ts` in ordinary operators. */
+import { at } from "../arrays.js";
 import {
   add,
   cast,
@@ -45,11 +46,7 @@ export function logMelOf(sound: Value, examples: number): Value {
   const framed = reshape(concat(parts, 2), [batch * frames, window.length]);
 
   const wave = (f: (angle: number) => number) =>
-    matrix(
-      window.length,
-      fftSize / 2 + 1,
-      (n, bin) => (window[n] ?? 0) * f((2 * Math.PI * n * bin) / fftSize),
-    );
+    matrix(window.length, fftSize / 2 + 1, (n, bin) => at(window, n) * f((2 * Math.PI * n * bin) / fftSize));
   const real = matmul(framed, wave(Math.cos)); // [B*F,257]
   const imaginary = matmul(framed, wave(Math.sin));
   const magnitude = sqrt(add(mul(real, real), mul(imaginary, imaginary)));

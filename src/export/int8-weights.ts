@@ -5,6 +5,7 @@
  * in 32 bits (x86 before VNNI) sum pairs of them in 16 bits first, and saturate. With weights of at most 64 in magnitude
  * a pair is at most 2 * 255 * 64 = 32640 in magnitude, which 16 bits hold (-32768..32767), whichever two are paired.
  */
+import { f32At } from "../arrays.js";
 import { CheckpointError } from "../errors.js";
 
 /** Largest magnitude of a quantized weight: 2 * 255 * 64 = 32640 is below 2^15, 2 * 255 * 65 = 33150 is not. */
@@ -43,7 +44,7 @@ export function quantizeRows(w: Float32Array, outputs: number, { name }: { name:
       // The scale is rounded, so that the largest weight can come out a little above the limit.
       values[i * outputs + o] = Math.max(
         -maxInt8Weight,
-        Math.min(maxInt8Weight, Math.round(row[i]! / scale)),
+        Math.min(maxInt8Weight, Math.round(f32At(row, i) / scale)),
       );
     }
   }
@@ -61,7 +62,7 @@ export function channelsInnermost(
   for (let o = 0; o < outputs; o++) {
     for (let c = 0; c < channels; c++) {
       for (let k = 0; k < positions; k++) {
-        out[(o * positions + k) * channels + c] = kernel[(o * channels + c) * positions + k]!;
+        out[(o * positions + k) * channels + c] = f32At(kernel, (o * channels + c) * positions + k);
       }
     }
   }

@@ -1,4 +1,5 @@
 /** From logits to probabilities and to the masks that evaluation, segmentation, reports and comparisons of exports show. */
+import { f32At } from "../arrays.js";
 import { sizeOf, type TensorOf } from "../tensor.js";
 
 /** What a model predicts for some frames. */
@@ -85,14 +86,20 @@ function withBackground(logits: Float32Array): Float32Array[] {
 /** Probabilities of the planes' classes at each pixel. */
 function softmax(logits: readonly Float32Array[]): Float32Array[] {
   const planes = logits.map((plane) => plane.slice());
-  const pixels = logits[0]?.length ?? 0;
-  const largest = new Float32Array(pixels).fill(Number.NEGATIVE_INFINITY);
+  const [first = new Float32Array()] = planes;
+  const pixels = first.length;
+  const largest = first.slice();
   const total = new Float32Array(pixels);
-  for (const plane of planes) for (let i = 0; i < pixels; i++) largest[i] = Math.max(largest[i]!, plane[i]!);
+  for (const plane of planes)
+    for (let i = 0; i < pixels; i++) largest[i] = Math.max(f32At(largest, i), f32At(plane, i));
   for (const plane of planes) {
-    for (let i = 0; i < pixels; i++) total[i]! += plane[i] = Math.exp(plane[i]! - largest[i]!);
+    for (let i = 0; i < pixels; i++) {
+      const power = Math.exp(f32At(plane, i) - f32At(largest, i));
+      plane[i] = power;
+      total[i] = f32At(total, i) + power;
+    }
   }
-  for (const plane of planes) for (let i = 0; i < pixels; i++) plane[i]! /= total[i]!;
+  for (const plane of planes) for (let i = 0; i < pixels; i++) plane[i] = f32At(plane, i) / f32At(total, i);
   return planes;
 }
 

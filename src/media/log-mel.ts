@@ -5,6 +5,7 @@
  */
 
 import FFT from "fft.js";
+import { at } from "../arrays.js";
 import type { TensorOf } from "../tensor.js";
 import { resample } from "./resample.js";
 import type { Samples } from "./wav.js";
@@ -99,7 +100,7 @@ export function logMelExamples(samples: Samples, sampleRateHz: number): TensorOf
     for (let n = 0; n < WINDOW; n++) input[n] = sound[frame * HOP + n]! * hann[n]!;
     fft.realTransform(spectrum, input);
     for (let bin = 0; bin < BINS; bin++) {
-      magnitude[bin] = Math.hypot(spectrum[2 * bin]!, spectrum[2 * bin + 1]!);
+      magnitude[bin] = Math.hypot(at(spectrum, 2 * bin), at(spectrum, 2 * bin + 1));
     }
     for (const [band, { first, weights }] of bands.entries()) {
       let energy = 0;

@@ -2,6 +2,7 @@
  * Sample-rate conversion of a stream in bounded memory, with the filter that ffmpeg's `aresample` has by default, so
  * that sound decoded elsewhere becomes what Node hears: a sinc under a Kaiser window, 32 samples of the lower rate wide.
  */
+import { f32At, f64At } from "../arrays.js";
 import { besselI0, greatestCommonDivisor } from "./resample.js";
 
 const FILTER_SIZE = 32;
@@ -65,7 +66,7 @@ export async function* resampleStream(
     for (let k = 0; k < out.length; k++) {
       const weights = phases[phase]!;
       let sum = 0;
-      for (let i = 0; i < taps; i++) sum += weights[i]! * samples[at + i]!;
+      for (let i = 0; i < taps; i++) sum += f64At(weights, i) * f32At(samples, at + i);
       out[k] = sum;
       phase += step;
       at += Math.floor(phase / phases.length);
@@ -89,7 +90,7 @@ export async function* resampleStream(
     const head = samples;
     samples = new Float32Array(0);
     append(
-      Float32Array.from({ length: center }, (_, i) => head[Math.min(center - i, head.length - 1)]!),
+      Float32Array.from({ length: center }, (_, i) => f32At(head, Math.min(center - i, head.length - 1))),
       head,
     );
   };
@@ -106,7 +107,9 @@ export async function* resampleStream(
   if (taken === 0) return;
   if (taken <= center) mirrorStart();
   const last = samples;
-  append(Float32Array.from({ length: taps - center }, (_, i) => last[Math.max(0, last.length - 1 - i)]!));
+  append(
+    Float32Array.from({ length: taps - center }, (_, i) => f32At(last, Math.max(0, last.length - 1 - i))),
+  );
   const out = converted(Math.floor((taken * toHz) / fromHz) - given);
   if (out.length > 0) yield out;
 }

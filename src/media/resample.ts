@@ -2,6 +2,7 @@
  * Sample-rate conversion equal to resampy 0.4.2's `kaiser_best` filter (Smith, "Digital Audio Resampling"):
  * a windowed sinc, tabulated at 8192 points per zero crossing, interpolated linearly. The published front end uses it.
  */
+import { f64At } from "../arrays.js";
 import type { Samples } from "./wav.js";
 
 /** The filter: 50 zero crossings, a Kaiser window, and a cut-off a little under the Nyquist frequency. */
@@ -57,9 +58,9 @@ function wing(start: number, scale: number): Float64Array {
   const step = Math.trunc(scale * TABLE_POINTS);
   const weights = new Float64Array(Math.floor((table.length - offset) / step));
   for (let i = 0; i < weights.length; i++) {
-    const at = offset + i * step;
-    const value = table[at]!;
-    weights[i] = scale * (value + eta * ((table[at + 1] ?? value) - value));
+    const index = offset + i * step;
+    const value = f64At(table, index);
+    weights[i] = scale * (value + eta * ((table[index + 1] ?? value) - value));
   }
   return weights;
 }

@@ -3,6 +3,7 @@
  * system. Bilinear is antialiased (the triangle widens when shrinking) and works in 8 bits: 22-bit fixed-point
  * weights, columns first, a rounded 8-bit image between the two passes. All images are `u8[H,W]` or `u8[H,W,C]`.
  */
+import { f64At, i32At, u8At } from "../arrays.js";
 import { describe, type TensorOf } from "../tensor.js";
 
 /** An 8-bit image, `u8[H,W]` (one channel) or `u8[H,W,C]`. */
@@ -47,7 +48,7 @@ function triangleBank(inSize: number, outSize: number): FilterBank {
     }
     first[o] = from;
     for (let i = 0; i < count; i++) {
-      weights[o * taps + i] = Math.trunc(0.5 + (row[i]! / total) * 2 ** PRECISION_BITS);
+      weights[o * taps + i] = Math.trunc(0.5 + (f64At(row, i) / total) * 2 ** PRECISION_BITS);
     }
   }
   return { taps, first, weights };
@@ -67,10 +68,10 @@ function resampleAxis(
   // Weights are positive and sum to one, give or take rounding: only the top can overflow.
   for (let n = 0; n < outer; n++) {
     for (let o = 0; o < outSize; o++) {
-      const from = (n * inSize + first[o]!) * inner;
+      const from = (n * inSize + i32At(first, o)) * inner;
       const to = (n * outSize + o) * inner;
       const weight = o * taps;
-      const count = Math.min(taps, inSize - first[o]!);
+      const count = Math.min(taps, inSize - i32At(first, o));
       if (inner <= 4) {
         // Columns: the few channels of a pixel, one after the other.
         for (let c = 0; c < inner; c++) {
@@ -82,11 +83,11 @@ function resampleAxis(
       }
       sums.fill(HALF);
       for (let i = 0, at = from; i < count; i++, at += inner) {
-        const w = weights[weight + i]!;
+        const w = i32At(weights, weight + i);
         if (w === 0) continue;
         for (let c = 0; c < inner; c++) sums[c]! += data[at + c]! * w;
       }
-      for (let c = 0; c < inner; c++) out[to + c] = Math.min(255, sums[c]! >> PRECISION_BITS);
+      for (let c = 0; c < inner; c++) out[to + c] = Math.min(255, i32At(sums, c) >> PRECISION_BITS);
     }
   }
   return out;
@@ -154,9 +155,9 @@ export function resizeNearest(image: ImageTensor, height: number, width: number)
   const out = new Uint8Array(height * width * channels);
   let to = 0;
   for (let y = 0; y < height; y++) {
-    const row = rows[y]! * size.width;
+    const row = i32At(rows, y) * size.width;
     for (let x = 0; x < width; x++) {
-      const from = (row + columns[x]!) * channels;
+      const from = (row + i32At(columns, x)) * channels;
       for (let c = 0; c < channels; c++) out[to++] = image.data[from + c]!;
     }
   }
@@ -211,7 +212,7 @@ export function rotate(image: ImageTensor, degrees: number): ImageTensor {
   for (let y = 0; y < outHeight; y++) {
     for (let x = 0; x < outWidth; x++) {
       const from = (first + y * down + x * right) * channels;
-      for (let c = 0; c < channels; c++) out[to++] = image.data[from + c]!;
+      for (let c = 0; c < channels; c++) out[to++] = u8At(image.data, from + c);
     }
   }
   return reshaped(image, [outHeight, outWidth], out);

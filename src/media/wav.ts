@@ -1,4 +1,5 @@
 /** WAV files: PCM of 8, 16, 24, 32 bits and floats are read, 16-bit PCM is written. Bytes in, samples out. */
+import { f32At } from "../arrays.js";
 import { MediaError } from "../errors.js";
 
 /** Sound as samples in [-1, 1], one array per channel, all of one length. */
@@ -126,7 +127,7 @@ export function toMono({ channels }: Sound): Samples {
   if (others.length === 0) return first;
   return Float64Array.from(first, (sample, i) => {
     let sum = sample;
-    for (const channel of others) sum += channel[i]!;
+    for (const channel of others) sum += f32At(channel, i);
     return sum / channels.length;
   });
 }
@@ -155,7 +156,7 @@ export function encodeWav({ sampleRateHz, channels }: Sound): Uint8Array<ArrayBu
   view.setUint32(40, length * blockBytes, true);
   for (const [c, samples] of channels.entries()) {
     for (let i = 0; i < length; i++) {
-      const level = Math.max(-32768, Math.min(32767, Math.round(samples[i]! * 32768)));
+      const level = Math.max(-32768, Math.min(32767, Math.round(f32At(samples, i) * 32768)));
       view.setInt16(44 + i * blockBytes + c * 2, level, true);
     }
   }

@@ -1,4 +1,5 @@
 /** Frames as video decoders give them, in planes of luma and chroma, to RGB pictures of the size a model takes. */
+import { u8At } from "../arrays.js";
 import { type ImageTensor, imageSize, resizeBilinear } from "./resize.js";
 
 /** Luma weights of red and blue by the name of the matrix, as WebCodecs calls them. */
@@ -48,8 +49,8 @@ export function rgbOfYuv(
   const greenOfV = (redOfV * red) / green;
   const rgb = new Uint8ClampedArray(height * width * 3);
   for (let i = 0, to = 0; to < rgb.length; i++, to += 3) {
-    const level = (y[i]! - black) * lumaGain;
-    const [du, dv] = [u[i]! - 128, v[i]! - 128];
+    const level = (u8At(y, i) - black) * lumaGain;
+    const [du, dv] = [u8At(u, i) - 128, u8At(v, i) - 128];
     rgb[to] = level + redOfV * dv;
     rgb[to + 1] = level - greenOfU * du - greenOfV * dv;
     rgb[to + 2] = level + blueOfU * du;
@@ -63,7 +64,7 @@ function channelsOf(image: ImageTensor): Uint8Array[] {
   if (channels === 1) return [image.data];
   return Array.from({ length: channels }, (_, c) => {
     const plane = new Uint8Array(height * width);
-    for (let i = 0; i < plane.length; i++) plane[i] = image.data[i * channels + c]!;
+    for (let i = 0; i < plane.length; i++) plane[i] = u8At(image.data, i * channels + c);
     return plane;
   });
 }

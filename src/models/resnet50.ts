@@ -3,7 +3,9 @@
  * stride is in the 3x3 convolution, as in torchvision, BSD-3-Clause), the other published visual encoder.
  * Its last two stages exist twice in checkpoints; the second copies are unused, as published.
  */
+
 import * as z from "zod";
+import { at } from "../arrays.js";
 import { flag, section } from "../fields.js";
 
 import { add, maxPool2d, relu } from "../graph/index.js";
@@ -65,9 +67,9 @@ function bottleneck(
 }
 
 function makeStage(scope: Scope, index: number, config: ResNetConfig): MapLayer {
-  const outputs = resnetDims[index] ?? 0;
+  const outputs = at(resnetDims, index);
   const inputs = resnetDims[index - 1] ?? 64;
-  const blocks = Array.from({ length: depths[index] ?? 0 }, (_, k) =>
+  const blocks = Array.from({ length: at(depths, index) }, (_, k) =>
     recomputed(
       bottleneck(
         scope.at(k),

@@ -32,15 +32,15 @@ function clip(index: number, { task, classes }: AvsModelConfig): Clip {
     data: Uint8Array.from(seededUniform(`${name} ${index}`, sizeOf(shape)), value),
   });
   const all = Array.from({ length: frameCount }, (_, t) => t);
-  const labelled = task === "s4" ? [0] : task === "ms3" ? all : all.slice(0, 1 + ((index * 3) % frameCount));
+  const labeled = task === "s4" ? [0] : task === "ms3" ? all : all.slice(0, 1 + ((index * 3) % frameCount));
   const labels = Math.max(2, classes.length);
   return {
     id: `clip${index}`,
     category: "",
     frames: bytes("frames", [frameCount, side, side, 3], (u) => 127.5 * (1 + u)),
     logMel: seededInput(`log-mel ${index}`, [frameCount, 1, 96, 64], 3),
-    masks: bytes("masks", [labelled.length, side, side], (u) => Math.floor(((u + 1) / 2) * labels)),
-    labelled,
+    masks: bytes("masks", [labeled.length, side, side], (u) => Math.floor(((u + 1) / 2) * labels)),
+    labeled,
     frameMask: f32(
       all.map((t) => (task === "avss" && t >= 7 ? 0 : 1)),
       [frameCount],

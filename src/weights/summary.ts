@@ -24,7 +24,7 @@ export interface WeightSummary extends WeightTotals {
 export function summarizeWeights(listing: WeightListing, { depth = 1 } = {}): WeightSummary {
   const types = new Map<ElementType, WeightTotals>();
   const groups = new Map<string, WeightTotals>();
-  let total: WeightTotals = { tensors: 0, elements: 0, bytes: 0 };
+  let total = nothing;
   for (const [key, info] of listing.tensors) {
     const parts = key.split(".");
     const group = parts.slice(0, Math.min(depth, Math.max(1, parts.length - 1))).join(".");
@@ -35,10 +35,12 @@ export function summarizeWeights(listing: WeightListing, { depth = 1 } = {}): We
   return { format: listing.format, metadata: listing.metadata, types, groups, ...total };
 }
 
-function plus(totals: WeightTotals | undefined, info: TensorInfo): WeightTotals {
+const nothing: WeightTotals = { tensors: 0, elements: 0, bytes: 0 };
+
+function plus({ tensors, elements, bytes } = nothing, info: TensorInfo): WeightTotals {
   return {
-    tensors: (totals?.tensors ?? 0) + 1,
-    elements: (totals?.elements ?? 0) + sizeOf(info.shape),
-    bytes: (totals?.bytes ?? 0) + storedBytes(info),
+    tensors: tensors + 1,
+    elements: elements + sizeOf(info.shape),
+    bytes: bytes + storedBytes(info),
   };
 }

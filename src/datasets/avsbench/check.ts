@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import path from "node:path";
+import { u8At } from "../../arrays.js";
 import { AvsegError } from "../../errors.js";
 import { exampleCount, VGGISH_RATE_HZ } from "../../media/log-mel.js";
 import { readGray, readRgb } from "../../media/node/image-file.js";
@@ -230,7 +231,7 @@ function foreignColors({ data }: ImageTensor, classCount: number): string | unde
   let pixels = 0;
   let example = "";
   for (let i = 0; i < data.length; i += 3) {
-    const [r, g, b] = [data[i]!, data[i + 1]!, data[i + 2]!];
+    const [r, g, b] = [u8At(data, i), u8At(data, i + 1), u8At(data, i + 2)];
     if (classOfColor(r, g, b) < classCount) continue;
     if (pixels++ === 0) example = `(${r}, ${g}, ${b})`;
   }

@@ -1,6 +1,8 @@
 /** Decodes one clip in AVSBench's layout: frames and masks resized as published, sound as log-mels. */
+
 import { access } from "node:fs/promises";
 import path from "node:path";
+import { at, u8At } from "../../arrays.js";
 import { AvsegError, DatasetError } from "../../errors.js";
 import { fitExamples, logMelExamples } from "../../media/log-mel.js";
 import { readGray, readRgb } from "../../media/node/image-file.js";
@@ -48,7 +50,7 @@ export async function loadClip(request: ClipRequest): Promise<Clip> {
     const { files, frameCount, imageSize: side, maskSize } = request;
     const count = Math.min(frameCount, files.frames.length);
     const frames = new Uint8Array(frameCount * side * side * 3);
-    for (let i = 3 * count * side * side; i < frames.length; i++) frames[i] = paddingColor[i % 3] as number;
+    for (let i = 3 * count * side * side; i < frames.length; i++) frames[i] = at(paddingColor, i % 3);
     const labeled = Array.from({ length: count }, (_, t) => t).filter((t) => files.masks[t] !== undefined);
     const masks = new Uint8Array(labeled.length * maskSize * maskSize);
     const loadStep = async (t: number): Promise<void> => {
@@ -153,7 +155,7 @@ export function classesOf(
   let foreign = 0;
   let example = "";
   for (let i = 0; i < classes.length; i++) {
-    const [r, g, b] = [data[3 * i] as number, data[3 * i + 1] as number, data[3 * i + 2] as number];
+    const [r, g, b] = [u8At(data, 3 * i), u8At(data, 3 * i + 1), u8At(data, 3 * i + 2)];
     if ((r | g | b) === 0) continue;
     const index = classOfColor(r, g, b);
     if (index < classCount) classes[i] = index;

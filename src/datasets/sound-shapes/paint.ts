@@ -1,4 +1,5 @@
 /** Colors and textures of SoundShapes, in units of the frame's side so that all image sizes look alike. */
+import { at, f32At } from "../../arrays.js";
 import type { Random } from "../../random.js";
 
 /** Red, green and blue, 0..255. */
@@ -159,23 +160,23 @@ export function paintBackground(background: Background, size: number, unit: numb
   const out = new Float32Array(size * size * 3);
   const [a, b, c] = background.colors;
   const [coarse, middle, fine] = background.lattices.map((lattice, i) =>
-    stretch(lattice, latticeCells[i] as number, size),
+    stretch(lattice, at(latticeCells, i), size),
   ) as [Float32Array, Float32Array, Float32Array];
   const { dx, dy, strength } = background.stripes;
   for (let y = 0; y < size; y++) {
     for (let x = 0; x < size; x++) {
       const i = y * size + x;
-      const grain = latticeWeights[2] * (fine[i] as number);
+      const grain = latticeWeights[2] * f32At(fine, i);
       const u = contrasted(
-        latticeWeights[0] * (coarse[i] as number) + latticeWeights[1] * (middle[i] as number) + grain,
+        latticeWeights[0] * f32At(coarse, i) + latticeWeights[1] * f32At(middle, i) + grain,
       );
       // The same lattices, mirrored and weighted differently, serve as a second noise field.
       const j = (size - 1 - x) * size + y;
-      const v = contrasted(0.4 * (coarse[j] as number) + 0.45 * (middle[j] as number) + grain);
+      const v = contrasted(0.4 * f32At(coarse, j) + 0.45 * f32At(middle, j) + grain);
       const stripe = strength === 0 ? 0 : strength * Math.sin((dx * x + dy * y) / unit);
       for (let channel = 0; channel < 3; channel++) {
-        const ab = (a[channel] as number) + u * ((b[channel] as number) - (a[channel] as number));
-        out[3 * i + channel] = ab + v * ((c[channel] as number) - ab) + stripe;
+        const ab = at(a, channel) + u * (at(b, channel) - at(a, channel));
+        out[3 * i + channel] = ab + v * (at(c, channel) - ab) + stripe;
       }
     }
   }
@@ -205,8 +206,8 @@ function stretch(lattice: Float32Array, cells: number, size: number): Float32Arr
       const column = Math.floor(u);
       const fx = smooth(u - column);
       const k = row * width + column;
-      const top = (lattice[k] as number) * (1 - fx) + (lattice[k + 1] as number) * fx;
-      const bottom = (lattice[k + width] as number) * (1 - fx) + (lattice[k + width + 1] as number) * fx;
+      const top = f32At(lattice, k) * (1 - fx) + f32At(lattice, k + 1) * fx;
+      const bottom = f32At(lattice, k + width) * (1 - fx) + f32At(lattice, k + width + 1) * fx;
       out[y * size + x] = top + fy * (bottom - top);
     }
   }
@@ -244,8 +245,8 @@ function paintStroke(
       if (alpha <= 0) continue;
       const i = 3 * (y * size + x);
       for (let channel = 0; channel < 3; channel++) {
-        const under = out[i + channel] as number;
-        out[i + channel] = under + alpha * ((color[channel] as number) - under);
+        const under = f32At(out, i + channel);
+        out[i + channel] = under + alpha * (at(color, channel) - under);
       }
     }
   }

@@ -1,4 +1,5 @@
 /** SoundShapes clips in memory: pixels, masks and sound of a `ClipSpec`. */
+import { at, f32At, u8At } from "../../arrays.js";
 import { hashText, Random } from "../../random.js";
 import type { TensorOf } from "../../tensor.js";
 import { type Kind, kinds, labelOf } from "./kinds.js";
@@ -92,7 +93,7 @@ export function renderFrame(spec: {
   const labels = new Uint8Array(size * size);
   new SceneRenderer(scene, size).render(random.uniform(), random.u32(), { image, objects: labels });
   const labelOfObject = [0, ...scene.objects.map(({ kind }) => labelOf(kind, spec.kinds))];
-  for (let i = 0; i < labels.length; i++) labels[i] = labelOfObject[labels[i] as number] as number;
+  for (let i = 0; i < labels.length; i++) labels[i] = at(labelOfObject, u8At(labels, i));
   return {
     image: { dtype: "u8", shape: [size, size, 3], data: image },
     labels: { dtype: "u8", shape: [size, size], data: labels },
@@ -145,7 +146,7 @@ function addVoice(
     const end = Math.min(out.length, start + block);
     for (let i = start; i < end; i++) {
       level += 0.01 * (target - level);
-      out[i]! += loudness * level * (voice[i] as number);
+      out[i] = f32At(out, i) + loudness * level * f32At(voice, i);
     }
   }
 }
@@ -165,5 +166,5 @@ function soundingMask(
 ): Uint8Array {
   const sounding = plan.sounding[step] ?? [];
   const values = [0, ...plan.scene.objects.map(({ kind }, i) => (sounding[i] ? maskValue(kind) : 0))];
-  return visible.map((id) => values[id] as number);
+  return visible.map((id) => at(values, id));
 }

@@ -1,4 +1,5 @@
 /** Pixels of a SoundShapes scene at one time. */
+import { at, f32At } from "../../arrays.js";
 import { Random } from "../../random.js";
 import { outlineReach, signedDistance } from "./kinds.js";
 import { backgroundExtent, paintBackground, patternAt } from "./paint.js";
@@ -60,9 +61,8 @@ export class SceneRenderer {
       let from = (Math.floor(top) + y) * stride + 3 * Math.floor(left);
       const end = 3 * (y + 1) * size;
       for (let to = 3 * y * size; to < end; to++, from++) {
-        const upper = (source[from] as number) * (1 - fx) + (source[from + 3] as number) * fx;
-        const lower =
-          (source[from + stride] as number) * (1 - fx) + (source[from + stride + 3] as number) * fx;
+        const upper = f32At(source, from) * (1 - fx) + f32At(source, from + 3) * fx;
+        const lower = f32At(source, from + stride) * (1 - fx) + f32At(source, from + stride + 3) * fx;
         out[to] = upper + fy * (lower - upper);
       }
     }
@@ -107,9 +107,9 @@ function paintObject(
       const fraction = patternAt(paint, u, v);
       const light = distance > -0.14 ? paint.rim : 1;
       for (let channel = 0; channel < 3; channel++) {
-        const first = paint.first[channel] as number;
-        const color = light * (first + fraction * ((paint.second[channel] as number) - first));
-        const under = pixels[3 * i + channel] as number;
+        const first = at(paint.first, channel);
+        const color = light * (first + fraction * (at(paint.second, channel) - first));
+        const under = f32At(pixels, 3 * i + channel);
         pixels[3 * i + channel] = under + alpha * (color - under);
       }
     }
@@ -134,7 +134,7 @@ function addNoise(
   for (let start = 0; start < pixels.length; start += rowLength) {
     let at = random.integer(noiseLength);
     for (let i = start; i < start + rowLength; i++) {
-      const value = (pixels[i] as number) + noise * (table[at] as number) + 0.5;
+      const value = f32At(pixels, i) + noise * f32At(table, at) + 0.5;
       image[i] = Math.min(255, Math.max(0, value));
       at = at + 1 === noiseLength ? 0 : at + 1;
     }

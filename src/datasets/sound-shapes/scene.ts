@@ -1,4 +1,5 @@
 /** Objects of a SoundShapes scene and their motion: drawn once from a random key, evaluated at any time. */
+import { at } from "../../arrays.js";
 import type { Random } from "../../random.js";
 import type { Kind } from "./kinds.js";
 import { type Background, drawBackground, drawPaint, type Paint } from "./paint.js";
@@ -119,7 +120,7 @@ function worstOverlap(paths: readonly Path[], radii: readonly number[], duration
     points.forEach(([x, y], i) => {
       for (let j = 0; j < i; j++) {
         const [u, v] = points[j] as [number, number];
-        const [a, b] = [radii[i] as number, radii[j] as number];
+        const [a, b] = [at(radii, i), at(radii, j)];
         worst = Math.max(worst, (a + b - Math.hypot(x - u, y - v)) / (2 * Math.min(a, b)));
       }
     });

@@ -2,6 +2,7 @@
  * The sounds of the kinds. Each kind has its own timbre and rhythm; pitch, tempo, loudness and envelope vary, so that
  * no single band or level identifies a kind.
  */
+import { f32At } from "../../arrays.js";
 import { Random } from "../../random.js";
 import type { Kind } from "./kinds.js";
 
@@ -28,7 +29,7 @@ export function addNoiseFloor(out: Float32Array, level: number, random: Random):
   for (let i = 0; i < out.length; i++) {
     const white = noise();
     low += 0.2 * (white - low);
-    out[i]! += level * (0.7 * white + 2 * low);
+    out[i] = f32At(out, i) + level * (0.7 * white + 2 * low);
   }
 }
 
@@ -50,7 +51,7 @@ const voices: Record<Kind, Voice> = {
       oscillate(out, {
         table: sine,
         frequencyHz: () => pitch * ratio,
-        amplitude: (_, n) => (envelope[n] as number) * 0.75 ** i,
+        amplitude: (_, n) => f32At(envelope, n) * 0.75 ** i,
       });
     });
   },
@@ -93,7 +94,7 @@ const voices: Record<Kind, Voice> = {
     for (let i = 0; i < out.length; i++) {
       const white = noise();
       low += 0.5 * (white - low);
-      out[i] = (white - low) * (envelope[i] as number);
+      out[i] = (white - low) * f32At(envelope, i);
     }
   },
   /** A whistle: one pure tone with vibrato. */
@@ -134,8 +135,8 @@ const voices: Record<Kind, Voice> = {
     const envelope = decays(out.length, strikes, random.uniform(0.05, 0.09));
     oscillate(out, {
       table: waveTable([1, 0.35]),
-      frequencyHz: (_, n) => pitch * (0.8 + 0.6 * (envelope[n] as number)),
-      amplitude: (_, n) => envelope[n] as number,
+      frequencyHz: (_, n) => pitch * (0.8 + 0.6 * f32At(envelope, n)),
+      amplitude: (_, n) => f32At(envelope, n),
     });
   },
   /** A siren: a bright tone that slides up and down. */
@@ -166,7 +167,7 @@ function waveTable(amplitudes: readonly number[]): Float32Array {
   const table = new Float32Array(tableSize + 1);
   amplitudes.forEach((amplitude, h) => {
     for (let i = 0; i <= tableSize; i++) {
-      table[i]! += amplitude * Math.sin((2 * Math.PI * (h + 1) * i) / tableSize);
+      table[i] = f32At(table, i) + amplitude * Math.sin((2 * Math.PI * (h + 1) * i) / tableSize);
     }
   });
   const peak = table.reduce((max, x) => Math.max(max, Math.abs(x)), 0);
@@ -191,9 +192,9 @@ function oscillate(out: Float32Array, { table, frequencyHz, amplitude }: Oscilla
     const slope = (amplitude(end / sampleRateHz, Math.min(end, out.length - 1)) - level) / (end - start);
     for (let i = start; i < end; i++) {
       const index = phase | 0;
-      const a = table[index] as number;
-      const value = a + (phase - index) * ((table[index + 1] as number) - a);
-      out[i]! += level * value;
+      const a = f32At(table, index);
+      const value = a + (phase - index) * (f32At(table, index + 1) - a);
+      out[i] = f32At(out, i) + level * value;
       level += slope;
       phase += step;
       if (phase >= tableSize) phase -= tableSize;
@@ -255,7 +256,7 @@ function decays(sampleCount: number, strikes: readonly number[], decaySeconds: n
 function soften(out: Float32Array, weight: number): void {
   let low = 0;
   for (let i = 0; i < out.length; i++) {
-    low += weight * ((out[i] as number) - low);
+    low += weight * (f32At(out, i) - low);
     out[i] = low;
   }
 }
@@ -274,6 +275,6 @@ function whiteNoise(random: Random): () => number {
   let at = random.integer(noiseLength);
   return () => {
     at = at + 1 === noiseLength ? 0 : at + 1;
-    return table[at] as number;
+    return f32At(table, at);
   };
 }

@@ -1,4 +1,5 @@
 /** Ops that move elements without computing: reshape, transpose, expand, slice, pad, concat. */
+import { at } from "../../arrays.js";
 import { type Shape, sizeOf } from "../../tensor.js";
 import { defineOp } from "../define-op.js";
 import { broadcastShapes, dim, dimOf, normalAxis, sameShape } from "../shapes.js";
@@ -153,14 +154,14 @@ export interface AxisPadding {
 const padOp = defineOp<readonly [Value], { before: readonly number[]; after: readonly number[] }>({
   name: "Pad",
   shape: ([x], { before, after }) => {
-    const shape = x.shape.map((d, i) => d + (before[i] ?? 0) + (after[i] ?? 0));
+    const shape = x.shape.map((d, i) => d + at(before, i) + at(after, i));
     if (shape.some((d) => d < 1)) throw new RangeError(`Pad: nothing remains of [${x.shape}]`);
     return shape;
   },
   grad: ({ g, attrs: { before, after } }) => [
     pad(
       g,
-      before.map((b, axis) => ({ axis, before: -b, after: -(after[axis] ?? 0) })),
+      before.map((b, axis) => ({ axis, before: -b, after: -at(after, axis) })),
     ),
   ],
   onnx: (e, [x], { before, after }) => e.op("Pad", [x, e.ints([...before, ...after])]),

@@ -1,4 +1,5 @@
 /** Resizing of the last two axes, with the coordinates of PyTorch. */
+import { f32At } from "../../arrays.js";
 import { defineOp } from "../define-op.js";
 import { dim, shape4 } from "../shapes.js";
 import type { Value } from "../value.js";
@@ -103,8 +104,8 @@ export function cubicMatrix({ from, to, scale = to / from }: CubicAxis): Value {
     const position = (i + 0.5) / scale - 0.5;
     const first = Math.floor(position) - 1;
     for (let tap = 0; tap < 4; tap++) {
-      const at = i * from + Math.min(Math.max(first + tap, 0), from - 1);
-      data[at]! += cubicWeight(position - first - tap);
+      const index = i * from + Math.min(Math.max(first + tap, 0), from - 1);
+      data[index] = f32At(data, index) + cubicWeight(position - first - tap);
     }
   }
   return constant({ dtype: "f32", shape: [to, from], data });
@@ -128,8 +129,8 @@ export function interpolation(mode: ResizeMode, from: number, to: number): Value
     const low = Math.min(Math.floor(position), from - 1);
     const high = Math.min(low + 1, from - 1);
     const fraction = position - low;
-    data[i * from + low] = (data[i * from + low] ?? 0) + 1 - fraction;
-    data[i * from + high] = (data[i * from + high] ?? 0) + fraction;
+    data[i * from + low] = f32At(data, i * from + low) + 1 - fraction;
+    data[i * from + high] = f32At(data, i * from + high) + fraction;
   }
   return constant({ dtype: "f32", shape: [to, from], data });
 }

@@ -1,5 +1,7 @@
 /** PNG and JPEG files, read and written with sharp (libvips). Decoded pixels agree with Pillow's. */
+
 import sharp, { type Sharp } from "sharp";
+import { u8At } from "../../arrays.js";
 import { MediaError } from "../../errors.js";
 import { type ImageTensor, imageSize } from "../resize.js";
 import { readInput } from "./input-file.js";
@@ -84,7 +86,7 @@ export async function readGray(path: string): Promise<ImageTensor> {
   const { shape, data } = await readRgb(path);
   const luma = new Uint8Array(data.length / 3);
   for (let i = 0, at = 0; i < luma.length; i++, at += 3) {
-    luma[i] = (data[at]! * 19595 + data[at + 1]! * 38470 + data[at + 2]! * 7471 + 32768) >> 16;
+    luma[i] = (u8At(data, at) * 19595 + u8At(data, at + 1) * 38470 + u8At(data, at + 2) * 7471 + 32768) >> 16;
   }
   return { dtype: "u8", shape: shape.slice(0, 2), data: luma };
 }

@@ -10,6 +10,7 @@
  *
  * B clips of T seconds, N = B*T frames, L patches, K heads, D channels, S steps of the sound.
  */
+import { f32At } from "../../arrays.js";
 import {
   cast,
   constant,
@@ -57,7 +58,7 @@ function blurMatrix(steps: number): Float32Array<ArrayBuffer> {
   for (let i = 0; i < steps; i++) {
     for (const [k, weight] of kernel.entries()) {
       const j = Math.min(Math.max(i + k - 1, 0), steps - 1);
-      rows[i * steps + j]! += weight / total;
+      rows[i * steps + j] = f32At(rows, i * steps + j) + weight / total;
     }
   }
   return rows;
@@ -78,7 +79,9 @@ export function secondsOfSteps(seconds: number, steps: number): Value {
     const [start, end] = [second * perSecond, (second + 1) * perSecond];
     for (let step = Math.floor(start); step < Math.min(end, steps); step++) {
       const fraction = (Math.min(step + 1, end) - Math.max(step, start)) / perSecond;
-      for (let j = 0; j < steps; j++) rows.data[second * steps + j]! += fraction * blur[step * steps + j]!;
+      for (let j = 0; j < steps; j++)
+        rows.data[second * steps + j] =
+          f32At(rows.data, second * steps + j) + fraction * f32At(blur, step * steps + j);
     }
   }
   return constant(rows);
