@@ -110,6 +110,11 @@ function ensureBuild() {
   run("npx", ["--no-install", "tsc", "--incremental", "--tsBuildInfoFile", "dist/.tsbuildinfo"]);
 }
 
+/** Builds the studio, the app of `avseg studio`, from what was compiled. */
+export function ensureStudio() {
+  run("npm", ["run", "--silent", "studio:build"]);
+}
+
 /** Makes everything ready; quick when it already is. */
 export function setUp() {
   ensurePackages();

@@ -7,7 +7,7 @@ import path from "node:path";
 import { finished } from "node:stream/promises";
 import { run } from "node:test";
 import { dot, tap } from "node:test/reporters";
-import { ensureChromium, ensureQemu, ensureRedis, ensureVenv, root, setUp } from "./setup.mjs";
+import { ensureChromium, ensureQemu, ensureRedis, ensureStudio, ensureVenv, root, setUp } from "./setup.mjs";
 import { skipTable } from "./skips.mjs";
 
 setUp();
@@ -27,6 +27,7 @@ if (files.length === 0) {
 if (files.some((name) => path.basename(name).startsWith("web"))) await ensureChromium();
 if (files.some((name) => path.basename(name) === "examples.test.ts")) ensureVenv();
 if (files.some((name) => path.basename(name) === "int8.test.ts")) ensureQemu();
+if (files.some((name) => path.basename(name) === "web-studio.test.ts")) ensureStudio();
 if (files.some((name) => path.basename(name).startsWith("archive"))) ensureRedis();
 
 const events = run({

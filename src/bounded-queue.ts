@@ -57,3 +57,25 @@ export class BoundedQueue<T> implements AsyncIterable<T> {
     }
   }
 }
+
+/** The items of `source`, with the next one being made while one is used. Leaving early ends `source`. */
+export async function* readAhead<T>(
+  source: AsyncGenerator<T, void, undefined>,
+): AsyncGenerator<T, void, undefined> {
+  const request = () => {
+    const item = source.next();
+    item.catch(() => undefined); // thrown when it is awaited
+    return item;
+  };
+  let next = request();
+  try {
+    for (;;) {
+      const item = await next;
+      if (item.done) return;
+      next = request();
+      yield item.value;
+    }
+  } finally {
+    await Promise.allSettled([next, source.return()]);
+  }
+}

@@ -29,6 +29,7 @@ const layers = [
   "segment",
   "archive",
   "export",
+  "studio",
   "web",
   "engine",
   "entries",

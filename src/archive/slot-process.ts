@@ -72,7 +72,7 @@ async function segment(request: SlotRequest): Promise<SlotResult> {
     });
   }
   let reported = Number.NEGATIVE_INFINITY;
-  const { steps, soundingSteps } = await writeSegmentation(video, predictor, {
+  const { seconds: steps, soundingSeconds: soundingSteps } = await writeSegmentation(video, predictor, {
     outDir: folder,
     overlay: plan.overlay,
     silenceGate: plan.silenceGate,

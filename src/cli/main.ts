@@ -10,6 +10,7 @@ import { exportCommand } from "./export.js";
 import { modelsCommand } from "./models.js";
 import { runProgram } from "./run.js";
 import { segmentCommand } from "./segment.js";
+import { studioCommand } from "./studio.js";
 import { trainCommand } from "./train.js";
 import { weightsCommand } from "./weights.js";
 
@@ -29,6 +30,7 @@ const program = new Command("avseg")
   .addCommand(evalCommand())
   .addCommand(exportCommand())
   .addCommand(segmentCommand())
+  .addCommand(studioCommand())
   .addCommand(archiveCommand())
   .addCommand(dataCommand())
   .addCommand(modelsCommand())

@@ -3,14 +3,18 @@ import path from "node:path";
 import { Command, Option } from "commander";
 import { findWeightFile } from "../inference/node/model-files.js";
 import { openPredictor } from "../inference/node/open-predictor.js";
-import type { LoadedPredictor } from "../inference/predictor.js";
+import type { LoadedPredictor, Predictor } from "../inference/predictor.js";
+import { type Look, looks } from "../media/node/overlay-encoder.js";
+import { MAX_RATE } from "../media/step-times.js";
 import type { RuntimeOptions } from "../runtime/runtime.js";
+import { measureRun, segmentationCost } from "../segment/cost.js";
 import { DEMO_MODEL, DEMO_MODEL_DESCRIPTION } from "../segment/node/demo-model.js";
 import { describeModel } from "../segment/node/describe-model.js";
 import { type SegmentationSummary, writeSegmentation } from "../segment/node/write-segmentation.js";
 import { audioEncoderOption, modelOptions } from "./configured-model.js";
+import { integer } from "./options.js";
 import { print } from "./print.js";
-import { createProgress, type ProgressDisplay } from "./progress.js";
+import { createProgress, formatDuration, type ProgressDisplay } from "./progress.js";
 import {
   type ChosenModel,
   chosenModel,
@@ -25,6 +29,10 @@ interface Options extends ModelChoice {
   readonly audioEncoder?: string | undefined;
   readonly out: string;
   readonly overlay: boolean;
+  readonly look: Look;
+  readonly rate: number;
+  readonly everyFrame?: boolean | undefined;
+  readonly refine: boolean;
   readonly silenceGate: boolean;
   readonly provider: NonNullable<RuntimeOptions["provider"]>;
   readonly verbose?: boolean | undefined;
@@ -47,6 +55,20 @@ export function segmentCommand(): Command {
     )
     .addOption(audioEncoderOption())
     .option("--out <dir>", "folder for the results, one below it per video", "segments")
+    .option(
+      "--rate <n>",
+      `masks per second, 1 to ${MAX_RATE}, each predicted by the model: the cost is proportional`,
+      integer(1, MAX_RATE),
+      1,
+    )
+    .option(
+      "--every-frame",
+      "write a mask for every frame: those between predictions are moved with the picture",
+    )
+    .option("--no-refine", "leave the edges of masks as the model predicts them, not fitted to the picture's")
+    .addOption(
+      new Option("--look <name>", "how the overlay shows what sounds").choices(looks).default(looks[0]),
+    )
     .option("--no-overlay", "write masks and segments.json only")
     .option("--no-silence-gate", "keep what the model predicts for silent seconds (no sample above -60 dBFS)")
     .addOption(
@@ -57,6 +79,7 @@ export function segmentCommand(): Command {
       `
 Examples:
   avseg segment holiday.mp4 --model seavs-s4
+  avseg segment holiday.mp4 --rate 4 --look spotlight
   avseg segment *.mp4 --checkpoint S4_pvt.pth --out results`,
     )
     .action(segmentAll);
@@ -108,19 +131,22 @@ async function openDescribed(
 async function segmentOne(
   video: string,
   predictor: LoadedPredictor,
-  options: Pick<Options, "overlay" | "silenceGate"> & {
+  options: Pick<Options, "overlay" | "look" | "rate" | "everyFrame" | "refine" | "silenceGate"> & {
     outDir: string;
     description: string;
     signal: AbortSignal;
   },
 ): Promise<SegmentationSummary> {
   let progress: ProgressDisplay | undefined;
+  const { description: modelDescription, ...settings } = options;
+  const secondsPerRun = options.rate > 1 ? await measureRun(predictor) : undefined;
   const summary = await writeSegmentation(video, predictor, {
-    outDir: options.outDir,
-    overlay: options.overlay,
-    silenceGate: options.silenceGate,
-    modelDescription: options.description,
-    signal: options.signal,
+    ...settings,
+    modelDescription,
+    onStart: ({ durationSeconds }) => {
+      if (secondsPerRun === undefined || durationSeconds === undefined) return;
+      print(`${video}: ${describeCost(durationSeconds, predictor, { rate: options.rate, secondsPerRun })}`);
+    },
     onProgress: ({ done, total }) => {
       progress ??= createProgress(path.basename(video), total && Math.ceil(total), { unit: "s of video" });
       progress.update(Math.round(done * 10) / 10);
@@ -143,15 +169,27 @@ export function uniqueNames(videos: readonly string[]): string[] {
   });
 }
 
+/** What more than one mask per second costs. */
+export function describeCost(
+  durationSeconds: number,
+  model: Pick<Predictor, "frameCount">,
+  { rate, secondsPerRun }: { readonly rate: number; readonly secondsPerRun: number },
+): string {
+  const { predictions, runs } = segmentationCost(durationSeconds, model, rate);
+  const usual = segmentationCost(durationSeconds, model).runs;
+  const time = formatDuration(runs * secondsPerRun);
+  return `${predictions} predicted masks, ${runs} runs of the model instead of ${usual}, about ${time} of model time`;
+}
+
 /** What was found in a video, what the user should know of it, and where the files are. */
 export function describeSegments(
   video: string,
-  { outDir, steps, soundingSteps, notes }: SegmentationSummary,
+  { outDir, seconds, soundingSeconds, notes }: SegmentationSummary,
   overlay: boolean,
 ): string[] {
   const made = overlay ? "overlay.mp4, masks/ and segments.json" : "masks/ and segments.json";
   return [
-    `${video}: something sounds in ${soundingSteps} of ${steps} seconds`,
+    `${video}: something sounds in ${soundingSeconds} of ${seconds} seconds`,
     ...notes.map((note) => `  note: ${note}`),
     `  ${made} in ${outDir}`,
   ];

@@ -14,19 +14,24 @@ export interface Labels {
  * `semantic` is false, white for every label but 0, `u8[H,W]`.
  */
 export function labelPicture({ shape, data }: Labels, semantic: boolean): ImageTensor {
-  if (!semantic)
-    return { dtype: "u8", shape, data: Uint8Array.from(data, (label) => (label === 0 ? 0 : 255)) };
+  if (!semantic) {
+    const white = new Uint8Array(data.length);
+    for (let i = 0; i < white.length; i++) white[i] = data[i] === 0 ? 0 : 255;
+    return { dtype: "u8", shape, data: white };
+  }
   const rgb = new Uint8Array(data.length * 3);
-  const colors = new Map<number, Color>();
-  for (let i = 0; i < data.length; i++) {
+  let current = 0;
+  let color = colorOfClass(current);
+  for (let i = 0, j = 0; i < data.length; i++, j += 3) {
     const label = data[i]!;
     if (label === 0) continue;
-    let color = colors.get(label);
-    if (color === undefined) {
+    if (label !== current) {
+      current = label;
       color = colorOfClass(label);
-      colors.set(label, color);
     }
-    rgb.set(color, 3 * i);
+    rgb[j] = color[0];
+    rgb[j + 1] = color[1];
+    rgb[j + 2] = color[2];
   }
   return { dtype: "u8", shape: [...shape, 3], data: rgb };
 }

@@ -1,4 +1,5 @@
 /** Video files as the rest of avseg sees them: what a file holds, and the frames that a model looks at. */
+import type { ImageTensor } from "./resize.js";
 import type { StepTime } from "./step-times.js";
 
 /** One audio track of a video file. */
@@ -38,6 +39,8 @@ export interface VideoInfo {
     readonly space: string | undefined;
     readonly primaries: string | undefined;
     readonly transfer: string | undefined;
+    /** `tv` or `pc`. */
+    readonly range: string | undefined;
   };
   /** Average frame rate. */
   readonly frameRate: FrameRate;
@@ -53,8 +56,23 @@ export interface Cancellable {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Size of a frame in pixels. */
+export interface FrameSize {
+  readonly width: number;
+  readonly height: number;
+}
+
 /** The frame of one step. */
 export interface StepFrame extends StepTime {
-  /** RGB, `u8[H,W,3]` row-major. */
+  /** RGB at the model's size, `u8[H,W,3]` row-major. */
   readonly rgb: Uint8Array<ArrayBuffer>;
+  /** The same frame larger, RGB, to which edges of masks are fitted. */
+  readonly guide?: ImageTensor | undefined;
+}
+
+/** A picture that is on screen at a time. */
+export interface PictureFrame {
+  readonly timeSeconds: number;
+  /** RGB, `u8[H,W,3]`. */
+  readonly image: ImageTensor;
 }

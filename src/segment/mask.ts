@@ -2,7 +2,7 @@
 import { labelPicture, type PaintOptions, paintLabels } from "../media/painting.js";
 import { type Color, colorOfClass, SOUNDING_COLOR } from "../media/palette.js";
 import type { ImageTensor } from "../media/resize.js";
-import { type ProbabilityMap, upsample } from "./probability-map.js";
+import { type Marks, type ProbabilityMap, upsample } from "./probability-map.js";
 
 /** A rectangle in pixels: left, top, width, height. */
 export type Box = readonly [left: number, top: number, width: number, height: number];
@@ -54,10 +54,12 @@ export interface MaskOptions {
   readonly height: number;
   /** The model's classes. */
   readonly classes: readonly string[];
+  /** What is marked, where that was worked out apart from the map. Default: as the map's probabilities say. */
+  readonly marks?: Marks | undefined;
 }
 
 /** Upsamples a map and decides: a pixel belongs to its likeliest class. */
-export function maskOf(map: ProbabilityMap, { width, height, classes }: MaskOptions): Mask {
+export function maskOf(map: ProbabilityMap, { width, height, classes, marks }: MaskOptions): Mask {
   const names = labelNames(classes);
   const labels = new Uint16Array(width * height);
   const tallies = new Map<number, Tally>();
@@ -65,12 +67,11 @@ export function maskOf(map: ProbabilityMap, { width, height, classes }: MaskOpti
     tallies.set(index, { area: 0, sum: 0, left: width, top: height, right: -1, bottom: -1 });
   }
   if (map.activeClasses.length > 0) {
-    for (const { y, labels: row, foreground, background } of upsample(map, width, height)) {
+    for (const { y, labels: row, confidence, fraction } of upsample(map, { width, height }, marks)) {
       let tally: Tally | undefined;
       let current = 0;
       for (let x = 0; x < width; x++) {
-        const p = foreground[x]!;
-        if (p <= background[x]!) continue;
+        if (fraction[x]! <= 0.5) continue;
         const label = row[x]!;
         labels[y * width + x] = label;
         if (label !== current || !tally) {
@@ -78,7 +79,7 @@ export function maskOf(map: ProbabilityMap, { width, height, classes }: MaskOpti
           tally = tallies.get(label)!;
         }
         tally.area++;
-        tally.sum += p;
+        tally.sum += confidence[x]!;
         tally.left = Math.min(tally.left, x);
         tally.right = Math.max(tally.right, x);
         tally.top = Math.min(tally.top, y);

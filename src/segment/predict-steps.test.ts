@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { ClipBatch, Predictor } from "../inference/predictor.js";
 import { SILENT_LOG_MEL } from "../media/log-mel.js";
+import { fullStep } from "../media/step-times.js";
 import type { StepFrame } from "../media/video.js";
 import type { TensorOf } from "../tensor.js";
 import { predictSteps, type Step } from "./predict-steps.js";
@@ -34,7 +35,7 @@ async function* frames(count: number, coveredLast = 1): AsyncGenerator<StepFrame
   for (let index = 0; index < count; index++) {
     const rgb = new Uint8Array(side * side * 3).fill(index % 2 ? 255 : 0);
     const coveredSeconds = index === count - 1 ? coveredLast : 1;
-    yield { index, timeSeconds: index + 15 / 16, coveredSeconds, rgb };
+    yield { ...fullStep(index), coveredSeconds, rgb };
   }
 }
 

@@ -1,5 +1,6 @@
 /** Class probabilities of one frame at the model's resolution: their blend in time, and their way to pixels. */
 import type { ProbabilityMap } from "../inference/masks.js";
+import type { FrameSize } from "../media/video.js";
 
 export { type ProbabilityMap, probabilitiesOf } from "../inference/masks.js";
 
@@ -19,14 +20,23 @@ export function blend(a: ProbabilityMap, b: ProbabilityMap, weight: number): Pro
   return { width: a.width, height: a.height, probabilities, activeClasses };
 }
 
+/** How clearly pixels are marked, at a resolution of its own. */
+export interface Marks {
+  readonly width: number;
+  readonly height: number;
+  /** `u8[height*width]`: marked above 127.5, where the likeliest active class and the background are equally likely. */
+  readonly levels: Uint8ClampedArray;
+}
+
 /** One row of an upsampled map; the arrays are reused from row to row. */
 export interface UpsampledRow {
   readonly y: number;
   /** The likeliest active class of each pixel; 0 where no class is active. */
   readonly labels: Uint16Array;
   /** Its probability. */
-  readonly foreground: Float32Array;
-  readonly background: Float32Array;
+  readonly confidence: Float32Array;
+  /** How clearly it is marked: marked above 1/2. */
+  readonly fraction: Float32Array;
 }
 
 /** Where output samples fall between input samples: bilinear, half-pixel centers, clamped at the edges. */
@@ -43,48 +53,67 @@ function positions(inSize: number, outSize: number) {
   return { low, high, weight };
 }
 
-/** Upsamples a map to `width` x `height` (bilinear), row by row. */
-export function* upsample(
-  map: ProbabilityMap,
-  width: number,
-  height: number,
-): Generator<UpsampledRow, void, undefined> {
-  const columns = positions(map.width, width);
-  const rows = positions(map.height, height);
-  const line = new Float32Array(map.width);
-  const labels = new Uint16Array(width);
-  const foreground = new Float32Array(width);
-  const background = new Float32Array(width);
-  const candidate = new Float32Array(width);
-
-  const upsampleRow = (plane: Float32Array, y: number, out: Float32Array) => {
-    const upper = rows.low[y]! * map.width;
-    const lower = rows.high[y]! * map.width;
+/** Makes rows of planes at another size, bilinear. */
+function rowUpsampler(
+  from: FrameSize,
+  to: FrameSize,
+): (plane: Float32Array | Uint8ClampedArray, y: number, out: Float32Array) => void {
+  const { low, high, weight } = positions(from.width, to.width);
+  const rows = positions(from.height, to.height);
+  const line = new Float32Array(from.width);
+  return (plane, y, out) => {
+    const upper = rows.low[y]! * from.width;
+    const lower = rows.high[y]! * from.width;
     const down = rows.weight[y]!;
     for (let x = 0; x < line.length; x++) {
       line[x] = plane[upper + x]! + down * (plane[lower + x]! - plane[upper + x]!);
     }
-    const { low, high, weight } = columns;
     for (let x = 0; x < out.length; x++) {
       const left = line[low[x]!]!;
       out[x] = left + weight[x]! * (line[high[x]!]! - left);
     }
   };
+}
 
+/** Upsamples a map to `size` (bilinear), row by row. `marks`, if given, decide what is marked instead of the map. */
+export function* upsample(
+  map: ProbabilityMap,
+  size: FrameSize,
+  marks?: Marks,
+): Generator<UpsampledRow, void, undefined> {
+  const { width, height } = size;
+  const rowOfMap = rowUpsampler(map, size);
+  const rowOfMarks = marks && rowUpsampler(marks, size);
+  const labels = new Uint16Array(width);
+  const confidence = new Float32Array(width);
+  const fraction = new Float32Array(width);
+  const candidate = new Float32Array(width);
   const [first = 0, ...others] = map.activeClasses;
+  const binary = map.probabilities.size === 2;
+  labels.fill(first);
   for (let y = 0; y < height; y++) {
-    upsampleRow(map.probabilities.get(0)!, y, background);
-    labels.fill(first);
-    if (first === 0) foreground.fill(0);
-    else upsampleRow(map.probabilities.get(first)!, y, foreground);
-    for (const c of others) {
-      upsampleRow(map.probabilities.get(c)!, y, candidate);
-      for (let x = 0; x < width; x++) {
-        if (candidate[x]! <= foreground[x]!) continue;
-        foreground[x] = candidate[x]!;
-        labels[x] = c;
+    if (marks) {
+      rowOfMarks?.(marks.levels, y, fraction);
+      for (let x = 0; x < width; x++) fraction[x]! /= 255;
+    }
+    if (binary && marks) {
+      confidence.set(fraction);
+    } else if (first !== 0) {
+      rowOfMap(map.probabilities.get(first)!, y, confidence);
+      if (others.length > 0) labels.fill(first);
+      for (const c of others) {
+        rowOfMap(map.probabilities.get(c)!, y, candidate);
+        for (let x = 0; x < width; x++) {
+          if (candidate[x]! <= confidence[x]!) continue;
+          confidence[x] = candidate[x]!;
+          labels[x] = c;
+        }
       }
     }
-    yield { y, labels, foreground, background };
+    if (!marks) {
+      rowOfMap(map.probabilities.get(0)!, y, fraction);
+      for (let x = 0; x < width; x++) fraction[x] = 0.5 + (confidence[x]! - fraction[x]!) / 2;
+    }
+    yield { y, labels, confidence, fraction };
   }
 }

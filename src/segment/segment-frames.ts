@@ -3,16 +3,23 @@ import type { Predictor } from "../inference/predictor.js";
 import { VGGISH_RATE_HZ } from "../media/log-mel.js";
 import { resample } from "../media/resample.js";
 import { type ImageTensor, imageSize, resizeBilinear } from "../media/resize.js";
-import { fullStep } from "../media/step-times.js";
+import { fullStep, SAMPLES_PER_STEP, timed } from "../media/step-times.js";
 import type { StepFrame } from "../media/video.js";
 import { type Sound, toMono } from "../media/wav.js";
-import { nextTask, type SegmentedFrame, type SegmentOptions, segmentStream } from "./step-stream.js";
+import { guideSize } from "./grid.js";
+import {
+  nextTask,
+  type SegmentedFrame,
+  type SegmentOptions,
+  type StepStream,
+  segmentStream,
+} from "./step-stream.js";
 
 /** Pictures and sound in memory. */
 export interface FramesInput {
   /**
-   * One picture per second, `u8[H,W,3]` RGB or `u8[H,W,4]` RGBA (alpha is ignored), all of one size. AVSBench takes
-   * the last picture of each second.
+   * Pictures, `u8[H,W,3]` RGB or `u8[H,W,4]` RGBA (alpha is ignored), all of one size: `rate` per second (option, default 1).
+   * AVSBench takes the last picture of each second.
    */
   readonly frames: Iterable<ImageTensor> | AsyncIterable<ImageTensor>;
   /** Sound from the first picture's second on; without it the sound is silent. */
@@ -44,24 +51,43 @@ export async function* segmentFrames(
   model: Predictor,
   options: SegmentOptions = {},
 ): AsyncGenerator<SegmentedFrame, void, undefined> {
+  const { rate = 1, refine = true } = options;
   let size = { width: 0, height: 0 };
-  async function* steps(): AsyncGenerator<StepFrame, void, undefined> {
-    let index = 0;
+  let index = 0;
+  async function* images(): AsyncGenerator<Pick<StepFrame, "rgb" | "guide">, void, undefined> {
     for await (const image of frames) {
       const { width, height } = imageSize(image);
       if (index === 0) size = { width, height };
       if (width !== size.width || height !== size.height) {
         throw new RangeError(`frames[${index}]: ${width}x${height}, expected ${size.width}x${size.height}`);
       }
-      const scaled = resizeBilinear(rgbOf(image, `frames[${index}]`), model.imageSize, model.imageSize);
-      yield { ...fullStep(index), rgb: scaled.data };
+      const rgb = rgbOf(image, `frames[${index}]`);
+      const scaled = resizeBilinear(rgb, model.imageSize, model.imageSize);
+      const guide = guideSize(size);
+      yield {
+        rgb: scaled.data,
+        guide: refine ? resizeBilinear(rgb, guide.height, guide.width) : undefined,
+      };
       index++;
       await nextTask();
     }
   }
+  async function* steps(): AsyncGenerator<StepFrame, void, undefined> {
+    const samples = async () => Math.floor(fullStep(index - 1, rate).timeSeconds * SAMPLES_PER_STEP) + 1;
+    for await (const [time, frame] of timed(images(), { rate, samples })) yield { ...time, ...frame };
+  }
   async function* sound(): AsyncGenerator<Float32Array<ArrayBuffer>, void, undefined> {
     if (audio) yield Float32Array.from(resample(toMono(audio), audio.sampleRateHz, VGGISH_RATE_HZ));
   }
-  const stream = { frames: steps(), sound: sound(), size: () => size, totalSeconds: undefined };
+  const [stepFrames, samples] = [steps(), sound()];
+  const stream: StepStream = {
+    frames: stepFrames,
+    sound: samples,
+    size: () => size,
+    totalSeconds: undefined,
+    close: async () => {
+      await Promise.allSettled([stepFrames.return(), samples.return()]);
+    },
+  };
   yield* segmentStream(stream, model, options);
 }

@@ -2,20 +2,28 @@
 import type { VideoSample } from "mediabunny";
 import { MediaError } from "../errors.js";
 import { type ImageTensor, resizeBilinear, rotate } from "../media/resize.js";
+import type { FrameSize } from "../media/video.js";
 import { isYuvMatrix, rgbOfYuv, type YuvFrame } from "../media/yuv.js";
 import { rgbOf } from "../segment/segment-frames.js";
 
 /**
- * The frame upright at `side` x `side`, `u8[side,side,3]`. Its planes are read where they lie and scaled as ffmpeg does
+ * The frame upright at each of `sizes`, `u8[height,width,3]`. Its planes are read where they lie and scaled as ffmpeg does
  * it; `matrix` names the colors of the track, or is `undefined` where the file does not.
  */
-export async function framePicture(
+export async function framePictures(
   sample: VideoSample,
   matrix: string | undefined,
-  side: number,
-): Promise<ImageTensor> {
+  sizes: readonly FrameSize[],
+): Promise<ImageTensor[]> {
   const yuv = sample.flip ? undefined : await planesOf(sample, matrix);
-  return yuv ? rotate(rgbOfYuv(yuv, side, side), sample.rotation) : resizeBilinear(drawn(sample), side, side);
+  if (!yuv) {
+    const picture = drawn(sample);
+    return sizes.map(({ width, height }) => resizeBilinear(picture, height, width));
+  }
+  const lies = sample.rotation % 180 !== 0;
+  return sizes.map(({ width, height }) =>
+    rotate(lies ? rgbOfYuv(yuv, width, height) : rgbOfYuv(yuv, height, width), sample.rotation),
+  );
 }
 
 /** The planes in 8 bits; `undefined` for frames that are not made of luma and chroma. */

@@ -7,15 +7,18 @@ import { MediaError } from "../errors.js";
 import type { Predictor } from "../inference/predictor.js";
 import { VGGISH_RATE_HZ } from "../media/log-mel.js";
 import { resampleStream } from "../media/resample-stream.js";
-import { stepTimes } from "../media/step-times.js";
-import type { StepFrame } from "../media/video.js";
+import type { ImageTensor } from "../media/resize.js";
+import { checkRate, stepTimes } from "../media/step-times.js";
+import type { FrameSize, PictureFrame, StepFrame } from "../media/video.js";
+import { guideSize } from "../segment/grid.js";
 import {
+  type PictureStream,
   type SegmentedFrame,
   type SegmentOptions,
   type StepStream,
   segmentStream,
 } from "../segment/step-stream.js";
-import { framePicture } from "./frame-picture.js";
+import { framePictures } from "./frame-picture.js";
 import { type TimeOffsets, timeOffsets } from "./time-zero.js";
 import { blobOf, nameOf, type WebFile } from "./web-file.js";
 
@@ -26,7 +29,7 @@ const gapToleranceSeconds = 0.1;
 const unplayable = "Check that it plays; if not, convert it to MP4 (H.264 and AAC).";
 
 /**
- * Segments a video file, one frame per second, at its displayed size. Throws `MediaError` when it cannot be fetched, is
+ * Segments a video file, one frame per second unless the options say otherwise, at its displayed size. Throws `MediaError` when it cannot be fetched, is
  * not a video or the browser cannot decode it, and the signal's reason when aborted.
  */
 export async function* segmentVideo(
@@ -35,7 +38,8 @@ export async function* segmentVideo(
   options: SegmentOptions = {},
 ): AsyncGenerator<SegmentedFrame, void, undefined> {
   const { ALL_FORMATS, BlobSource, HLS, Input } = await import("mediabunny");
-  const { signal } = options;
+  const { signal, rate = 1 } = options;
+  checkRate(rate);
   const name = nameOf(file, "video");
   const blob = await blobOf(file, MediaError, { signal });
   // Playlists name other files.
@@ -46,11 +50,19 @@ export async function* segmentVideo(
       throw asMediaError(cause, name, signal);
     });
     signal?.throwIfAborted();
+    const reading = { ...options, imageSize: model.imageSize };
+    const frames = readable(framesOf(opened, reading), name, signal);
+    const sound = readable(soundOf(opened), name, signal);
+    const pictures = options.everyFrame ? await picturesOf(opened, reading, name) : undefined;
     const stream: StepStream = {
-      frames: readable(framesOf(opened, model.imageSize, signal), name, signal),
-      sound: readable(soundOf(opened), name, signal),
+      frames,
+      sound,
+      pictures,
       size: () => opened.size,
       totalSeconds: opened.durationSeconds,
+      close: async () => {
+        await Promise.allSettled([frames.return(), sound.return(), pictures?.frames.return()]);
+      },
     };
     yield* segmentStream(stream, model, options);
   } finally {
@@ -119,33 +131,72 @@ async function open(input: Input, blob: Blob, name: string): Promise<OpenedVideo
   };
 }
 
-/** The frame of every step: the last one at or before its time. */
-async function* framesOf(
-  { name, video, durationSeconds, offsets }: OpenedVideo,
-  side: number,
+/** How frames are read. */
+interface Reading extends SegmentOptions {
+  /** Side of the model's frames in pixels. */
+  readonly imageSize: number;
+}
+
+/** The frames at the given times, each the last one at or before its time, at some sizes. */
+async function* framesAt(
+  { video, offsets }: OpenedVideo,
+  times: readonly number[],
+  sizes: readonly FrameSize[],
   signal: AbortSignal | undefined,
-): AsyncGenerator<StepFrame, void, undefined> {
+): AsyncGenerator<ImageTensor[], void, undefined> {
   const { VideoSampleSink } = await import("mediabunny");
-  const times = stepTimes(durationSeconds);
   const first = await video.getFirstTimestamp();
   // A video that starts late shows its first frame until then.
-  const sought = times.map(({ timeSeconds }) => Math.max(timeSeconds - offsets.video, first));
+  const sought = times.map((time) => Math.max(time - offsets.video, first));
   const { matrix } = await video.getColorSpace();
-  let index = 0;
   for await (const sample of new VideoSampleSink(video).samplesAtTimestamps(sought)) {
-    if (!sample) break; // a truncated file ends here
+    if (!sample) return; // a truncated file ends here
     try {
       signal?.throwIfAborted();
-      const { data } = await framePicture(sample, matrix ?? undefined, side);
-      yield { ...times[index]!, rgb: data };
+      yield await framePictures(sample, matrix ?? undefined, sizes);
     } finally {
       sample.close();
     }
-    index++;
+  }
+}
+
+/** The frame of every step. */
+async function* framesOf(
+  opened: OpenedVideo,
+  { imageSize, rate, refine = true, signal }: Reading,
+): AsyncGenerator<StepFrame, void, undefined> {
+  const times = stepTimes(opened.durationSeconds, rate);
+  const guide = guideSize(opened.size);
+  const sizes = [{ width: imageSize, height: imageSize }, ...(refine ? [guide] : [])];
+  let index = 0;
+  const seconds = times.map(({ timeSeconds }) => timeSeconds);
+  for await (const [frame, larger] of framesAt(opened, seconds, sizes, signal)) {
+    const time = times[index++];
+    if (frame && time) yield { ...time, rgb: frame.data, guide: larger };
   }
   if (index === 0) {
-    throw new MediaError(`${name}: not one frame could be decoded`, { hint: unplayable });
+    throw new MediaError(`${opened.name}: not one frame could be decoded`, { hint: unplayable });
   }
+}
+
+/** Pictures at the video's average rate. */
+async function picturesOf(opened: OpenedVideo, { signal }: Reading, name: string): Promise<PictureStream> {
+  const { averagePacketRate } = await opened.video.computePacketStats(100);
+  const perSecond = Math.min(60, Math.max(5, averagePacketRate));
+  const count = Math.max(1, Math.ceil(opened.durationSeconds * perSecond - 1e-6));
+  const times = Array.from({ length: count }, (_, i) => i / perSecond);
+  const guide = guideSize(opened.size);
+  async function* pictures(): AsyncGenerator<PictureFrame, void, undefined> {
+    let index = 0;
+    for await (const [image] of framesAt(opened, times, [guide], signal)) {
+      const timeSeconds = times[index++];
+      if (image && timeSeconds !== undefined) yield { timeSeconds, image };
+    }
+  }
+  return {
+    rate: { numerator: perSecond, denominator: 1 },
+    frames: readable(pictures(), name, signal),
+  };
 }
 
 /** 16 kHz mono (mean of channels) from time zero; gaps are silent, what lies before zero is dropped. */

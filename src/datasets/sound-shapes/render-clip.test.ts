@@ -90,7 +90,8 @@ test("the frames of the steps are frames of the video", () => {
       const seconds = index / framesPerSecond;
       assert.ok(seconds < step + 1 && seconds + 1 / framesPerSecond >= step + 1 - 1e-9);
       const size = 48 * 48 * 3;
-      assert.deepEqual(video[index], clip.frames.data.slice(step * size, (step + 1) * size));
+      assert.deepEqual(video[index]?.image, clip.frames.data.slice(step * size, (step + 1) * size));
+      assert.deepEqual(video[index]?.mask, clip.masks.data.slice((step * size) / 3, ((step + 1) * size) / 3));
     }
   }
 });

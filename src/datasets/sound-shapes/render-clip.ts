@@ -34,7 +34,7 @@ export function renderClip(spec: ClipSpec): RenderedClip {
   const objects = new Uint8Array(stepCount * size * size);
   const masks = new Uint8Array(stepCount * size * size);
   const renderer = new SceneRenderer(plan.scene, size);
-  const maskValue = (kind: Kind): number => (spec.task === "avss" ? labelOf(kind, spec.kinds) : 1);
+  const maskValue = maskValueOf(spec);
   for (let step = 0; step < stepCount; step++) {
     const pixels = [step * size * size, (step + 1) * size * size] as const;
     const visible = objects.subarray(...pixels);
@@ -55,18 +55,39 @@ export function renderClip(spec: ClipSpec): RenderedClip {
   };
 }
 
-/** All frames of the clip as a video, in order, `u8[H,W,3]` each. Every frame is a new array. */
-export function* renderVideoFrames(spec: ClipSpec): Generator<Uint8Array<ArrayBuffer>> {
+/** One frame of a clip as a video. */
+export interface VideoFrame {
+  /** When the frame is shown. */
+  readonly timeSeconds: number;
+  /** RGB, `u8[H,W,3]`. */
+  readonly image: Uint8Array<ArrayBuffer>;
+  /** Ground truth, the objects that sound in the frame's second: as in `RenderedClip.masks`; `u8[H,W]`. */
+  readonly mask: Uint8Array<ArrayBuffer>;
+}
+
+/** All frames of the clip as a video, in order, with ground truth for each. Every frame has new arrays. */
+export function* renderVideoFrames(spec: ClipSpec): Generator<VideoFrame> {
   const plan = planClip(spec);
   const size = spec.imageSize;
   const renderer = new SceneRenderer(plan.scene, size);
   const objects = new Uint8Array(size * size);
+  const maskValue = maskValueOf(spec);
   const frameCount = Math.round(plan.stepCount * plan.framesPerSecond);
   for (let i = 0; i < frameCount; i++) {
+    const timeSeconds = i / plan.framesPerSecond;
     const image = new Uint8Array(size * size * 3);
-    renderer.render(i / plan.framesPerSecond, plan.key, { image, objects });
-    yield image;
+    renderer.render(timeSeconds, plan.key, { image, objects });
+    yield {
+      timeSeconds,
+      image,
+      mask: soundingMask(plan, Math.floor(timeSeconds), { visible: objects, maskValue }),
+    };
   }
+}
+
+/** The value of an object's pixels in masks, by its kind. */
+function maskValueOf(spec: ClipSpec): (kind: Kind) => number {
+  return (kind) => (spec.task === "avss" ? labelOf(kind, spec.kinds) : 1);
 }
 
 /** A picture with a label for every pixel, to train a visual encoder on. */
@@ -163,8 +184,8 @@ function soundingMask(
   plan: ClipPlan,
   step: number,
   { visible, maskValue }: { readonly visible: Uint8Array; readonly maskValue: (kind: Kind) => number },
-): Uint8Array {
+): Uint8Array<ArrayBuffer> {
   const sounding = plan.sounding[step] ?? [];
   const values = [0, ...plan.scene.objects.map(({ kind }, i) => (sounding[i] ? maskValue(kind) : 0))];
-  return visible.map((id) => at(values, id));
+  return Uint8Array.from(visible, (id) => at(values, id));
 }

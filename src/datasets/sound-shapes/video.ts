@@ -38,8 +38,8 @@ export async function writeClipVideo(
     ];
     const tool = startTool("ffmpeg", args, { source: wav, output: target, signal });
     try {
-      for (const frame of renderVideoFrames(spec)) {
-        if (!(await tool.write(frame))) break;
+      for (const { image } of renderVideoFrames(spec)) {
+        if (!(await tool.write(image))) break;
       }
       await tool.finished();
     } finally {

@@ -2,12 +2,13 @@
  * Runs the system's `ffmpeg` and `ffprobe` on untrusted files: no shell, no network, no playlists that name other
  * files, a bound on the time without progress, and failures as one-line `MediaError`s.
  */
-import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { stat } from "node:fs/promises";
 import path from "node:path";
-import type { Readable } from "node:stream";
+import { Readable, Writable } from "node:stream";
 import { MediaError, OutputError } from "../../errors.js";
 import type { Cancellable } from "../video.js";
+import { OutputPipes } from "./output-pipes.js";
 
 /** Containers that hold their own media. Playlists (HLS, DASH, concat) and image lists are not among them. */
 const CONTAINERS = [
@@ -32,11 +33,18 @@ export function inputArguments(file: string): string[] {
 
 /** A running tool. Every wait ends: with data, with the tool's end, on abort, or when the tool stalls. */
 export interface MediaTool {
-  /** Pieces of standard output; returning early stops the tool. Throws when the tool fails. */
-  output(): AsyncGenerator<Buffer, void, undefined>;
-  /** Writes to standard input. False when the tool reads no further: then await `finished`. */
-  write(bytes: Uint8Array): Promise<boolean>;
-  /** Closes standard input and waits for the end. Throws when the tool failed. */
+  /**
+   * Pieces of what the tool writes to a file descriptor. Default: standard output. Throws when the tool fails. When all
+   * its outputs have been read or left early, the tool is stopped.
+   */
+  output(fd?: number): AsyncGenerator<Buffer, void, undefined>;
+  /** Writes to an input. Default: standard input. False when the tool reads no further: then await `finished`. */
+  write(bytes: Uint8Array, fd?: number): Promise<boolean>;
+  /** Closes an input. Default: standard input. */
+  endInput(fd?: number): void;
+  /** An input, for another tool to write to; see `ToolOptions.pipes`. */
+  input(fd: number): Writable;
+  /** Closes all inputs and waits for the end. Throws when the tool failed. */
   finished(): Promise<void>;
   /** Kills the tool and waits until it is gone. */
   stop(): Promise<void>;
@@ -50,6 +58,11 @@ export interface ToolOptions extends Cancellable {
   readonly output?: string | undefined;
   /** Longest time without progress, in seconds; detected after twice that time at most. Default: 60. */
   readonly stallSeconds?: number | undefined;
+  /**
+   * Further file descriptors, from 3 on: whether the tool reads or writes each. A stream is the input of another tool,
+   * which this tool then writes to without a detour; it is closed here.
+   */
+  readonly pipes?: readonly ("reads" | "writes" | Writable)[] | undefined;
 }
 
 /** One line of ffmpeg's messages: the first and the last, without addresses and repeats of the path. */
@@ -93,7 +106,10 @@ function failure(tool: string, code: number | null, stderr: string, options: Too
 
 /** A started process. Its promise never rejects. */
 interface Running {
-  readonly child: ChildProcessWithoutNullStreams;
+  readonly child: ChildProcess;
+  /** The ends of its pipes here, by file descriptor. */
+  readonly inputs: ReadonlyMap<number, Writable>;
+  readonly outputs: ReadonlyMap<number, Readable>;
   /** Fulfilled once it is gone, however it ended. */
   readonly gone: Promise<void>;
   /** Why it failed or was killed; `undefined` otherwise. */
@@ -103,7 +119,17 @@ interface Running {
 }
 
 function launch(tool: string, args: readonly string[], options: ToolOptions): Running {
-  const child = spawn(tool, args, { stdio: ["pipe", "pipe", "pipe"] });
+  const pipes = options.pipes ?? [];
+  const shared = pipes.map((pipe) => (pipe instanceof Writable ? pipe : ("pipe" as const)));
+  const child = spawn(tool, args, { stdio: ["pipe", "pipe", "pipe", ...shared] });
+  for (const pipe of shared) if (pipe instanceof Writable) pipe.destroy();
+  const inputs = new Map<number, Writable>();
+  const outputs = new Map<number, Readable>();
+  for (const [i, direction] of (["reads", "writes", "errors", ...pipes] as const).entries()) {
+    const stream = child.stdio[i];
+    if (direction === "reads" && stream instanceof Writable) inputs.set(i, stream);
+    if (direction === "writes" && stream instanceof Readable) outputs.set(i, stream);
+  }
   const stderr = keptText(child.stderr);
   let error: Error | undefined;
   const kill = (reason?: Error) => {
@@ -126,13 +152,13 @@ function launch(tool: string, args: readonly string[], options: ToolOptions): Ru
       resolve();
     });
   }).finally(() => options.signal?.removeEventListener("abort", onAbort));
-  return { child, gone, error: () => error, kill };
+  return { child, inputs, outputs, gone, error: () => error, kill };
 }
 
 /** Collects the head and the tail of a stream of messages: the first error and the last. */
-function keptText(stream: Readable): () => string {
+function keptText(stream: Readable | null): () => string {
   let text = "";
-  stream.setEncoding("utf8").on("data", (piece: string) => {
+  stream?.setEncoding("utf8").on("data", (piece: string) => {
     text = text.length < STDERR_KEPT ? text + piece : text.slice(0, STDERR_KEPT / 2) + piece.slice(-2048);
   });
   return () => text;
@@ -157,17 +183,20 @@ function stall(tool: string, options: ToolOptions): MediaError {
 /** Size and modification time of the output file: while they change, there is progress. */
 async function writtenSoFar({ output }: ToolOptions): Promise<string> {
   const status = output === undefined ? undefined : await stat(output).catch(() => undefined);
-  return `${status?.size} ${status?.mtimeMs}`;
+  return status ? `${status.size} ${status.mtimeMs}` : noFile;
 }
+
+const noFile = "no file";
 
 /** Waits for `event`; calls `onStall` once a whole stall limit passes in which the output file does not change. */
 async function watched<T>(event: Promise<T>, options: ToolOptions, onStall: () => void): Promise<T> {
   let waiting = true;
-  let before = writtenSoFar(options);
+  // Waits are many and short: the file is looked at only when one takes long.
+  let before = options.output === undefined ? noFile : undefined;
   const timer = setInterval(
     async () => {
-      const now = writtenSoFar(options);
-      const stalled = (await before) === (await now);
+      const now = await writtenSoFar(options);
+      const stalled = before === now;
       before = now;
       if (stalled && waiting) onStall();
     },
@@ -190,8 +219,10 @@ export function startTool(
   options.signal?.throwIfAborted();
   const common = tool === "ffmpeg" ? ["-nostdin", "-hide_banner"] : ["-hide_banner"];
   const running = launch(tool, [...common, "-v", "error", ...args], options);
-  const { child, gone } = running;
+  const { inputs, outputs, gone } = running;
+  const pipes = new OutputPipes(outputs);
   const within = <T>(event: Promise<T>) => watched(event, options, () => running.kill(stall(tool, options)));
+  const writers = new Map([...inputs].map(([fd, stream]) => [fd, inputWriter(stream, running, within)]));
   const conclude = async (): Promise<void> => {
     await within(gone);
     const error = running.error();
@@ -199,47 +230,63 @@ export function startTool(
   };
   const stop = async (): Promise<void> => {
     running.kill();
-    child.stdout.destroy(); // unread output would keep the tool's end from being noticed
+    pipes.destroy(); // unread output would keep the tool's end from being noticed
     await gone;
   };
+  const open = new Set(outputs.keys());
   return {
-    async *output() {
-      const chunks = child.stdout[Symbol.asyncIterator]();
+    async *output(fd = 1) {
       try {
         for (;;) {
-          const next = await within(chunks.next());
-          if (next.done) break;
-          yield next.value as Buffer;
+          const chunk = pipes.take(fd) ?? (await within(pipes.next(fd)));
+          if (chunk === undefined) break;
+          yield chunk;
         }
-        await conclude();
+        // The other pipes are read meanwhile, or the tool could not end.
+        await pipes.readDuring(conclude());
       } finally {
-        await stop();
+        open.delete(fd);
+        pipes.discard(fd);
+        if (open.size === 0) await stop();
       }
     },
-    write: inputWriter(running, within),
+    async write(bytes, fd = 0) {
+      const writer = writers.get(fd);
+      if (!writer) throw new RangeError(`input ${fd}: the tool does not read it`);
+      return writer(bytes);
+    },
+    endInput(fd = 0) {
+      inputs.get(fd)?.end();
+    },
+    input(fd) {
+      const stream = inputs.get(fd);
+      if (!stream) throw new RangeError(`input ${fd}: the tool does not read it`);
+      return stream;
+    },
     async finished() {
-      child.stdin.end();
-      child.stdout.resume();
+      for (const input of inputs.values()) input.end();
+      pipes.drain();
       await conclude();
     },
     stop,
   };
 }
 
-/** `MediaTool.write` on a process; `within` bounds its waits. */
+/** A function that writes to a pipe and waits while it is full, within bounds; false when nobody reads any further. */
 function inputWriter(
+  stream: Writable,
   { child, gone, error }: Running,
   within: (event: Promise<void>) => Promise<void>,
-): MediaTool["write"] {
+): (bytes: Uint8Array) => Promise<boolean> {
   let wake: (() => void) | undefined;
-  child.stdin
-    .on("error", () => {}) // A tool that has read enough closes its end: then `write` returns false.
+  stream
+    .on("error", () => {}) // A tool that has read enough closes its end: then writing returns false.
     .on("drain", () => wake?.())
     .on("close", () => wake?.());
-  const reads = () => !child.stdin.destroyed && child.exitCode === null && !error();
+  const reads = () => !stream.destroyed && child.exitCode === null && !error();
   return async (bytes) => {
     if (!reads()) return false;
-    if (child.stdin.write(bytes)) return true;
+    if (stream.write(bytes)) return true;
     const drained = new Promise<void>((resolve) => {
       wake = resolve;
     });

@@ -20,6 +20,7 @@ const streamSchema = z.object({
   color_space: z.string().optional(),
   color_primaries: z.string().optional(),
   color_transfer: z.string().optional(),
+  color_range: z.string().optional(),
   start_time: z.coerce.number().optional(),
   sample_rate: z.coerce.number().default(0),
   channels: z.number().default(0),
@@ -132,7 +133,12 @@ export async function probeVideo(file: string, { signal }: Cancellable = {}): Pr
     height,
     rotationDegrees,
     pixelAspectRatio,
-    color: { space: video.color_space, primaries: video.color_primaries, transfer: video.color_transfer },
+    color: {
+      space: video.color_space,
+      primaries: video.color_primaries,
+      transfer: video.color_transfer,
+      range: video.color_range,
+    },
     frameRate: fraction(video.avg_frame_rate) ??
       fraction(video.r_frame_rate) ?? { numerator: 25, denominator: 1 },
     startSeconds: Math.max(0, (video.start_time ?? 0) - (report.format.start_time ?? 0)),

@@ -1,11 +1,14 @@
 /** What sounds in a video file, frame by frame, in Node. */
 import type { Predictor } from "../../inference/predictor.js";
 import { probeVideo } from "../../media/node/probe-video.js";
+import { checkRate } from "../../media/step-times.js";
+import { guideSize } from "../grid.js";
 import { type SegmentedFrame, type SegmentOptions, segmentStream } from "../step-stream.js";
 import { openVideoSteps } from "./open-video-steps.js";
 
 /**
- * Segments a video file of any length and format that ffmpeg reads, one frame per second, at its displayed size.
+ * Segments a video file of any length and format that ffmpeg reads, one frame per second unless the options say otherwise,
+ * at its displayed size.
  * Memory does not grow with the length; leaving the loop early stops the decoders. Throws `MediaError` when the file
  * cannot be decoded or ffmpeg is missing, and the signal's reason when aborted.
  *
@@ -20,6 +23,11 @@ export async function* segmentVideo(
   model: Predictor,
   options: SegmentOptions = {},
 ): AsyncGenerator<SegmentedFrame, void, undefined> {
-  const info = await probeVideo(file, options);
-  yield* segmentStream(openVideoSteps(info, model.imageSize, options), model, options);
+  const { rate = 1, refine, everyFrame, signal } = options;
+  checkRate(rate);
+  const info = await probeVideo(file, { signal });
+  const { imageSize } = model;
+  const pictures = everyFrame ? guideSize(info) : undefined;
+  const stream = openVideoSteps(info, { imageSize, rate, refine, pictures, signal });
+  yield* segmentStream(stream, model, options);
 }

@@ -7,12 +7,14 @@ import { type Box, labelNames, overlayColor, unionOf } from "../mask.js";
 import { SILENCE_DBFS } from "../silence.js";
 import type { SegmentedFrame } from "../step-stream.js";
 
-/** One step in `segments.json`. Pixels are those of the video as displayed. */
+/** One mask in `segments.json`. Pixels are those of the video as displayed. */
 export interface FrameRecord {
   readonly index: number;
-  /** When the frame that the model saw is on screen, in seconds; the step is the second `index`. */
+  /** In seconds: the mask is that of the last frame at or before this time. */
   readonly time: number;
-  /** Whether the second is silent: its sound never exceeds -60 dBFS. */
+  /** Whether the model predicted the mask from this frame, or it was moved here along the picture's motion. */
+  readonly kind: SegmentedFrame["kind"];
+  /** Whether the frame's second of sound is silent: it never exceeds -60 dBFS. */
   readonly silent: boolean;
   /** File of the mask, relative to `segments.json`. */
   readonly mask: string;
@@ -38,12 +40,16 @@ export interface FrameRecord {
 const rounded = (x: number) => Math.round(x * 1e4) / 1e4;
 
 /** The record of a frame whose mask lies in `file`. */
-export function recordOf({ index, timeSeconds, silent, mask }: SegmentedFrame, file: string): FrameRecord {
+export function recordOf(
+  { index, timeSeconds, kind, silent, mask }: SegmentedFrame,
+  file: string,
+): FrameRecord {
   const pixels = mask.width * mask.height;
   const all = unionOf(mask.regions);
   return {
     index,
     time: rounded(timeSeconds),
+    kind,
     silent,
     mask: file,
     area: all?.area ?? 0,
@@ -61,20 +67,29 @@ export function recordOf({ index, timeSeconds, silent, mask }: SegmentedFrame, f
   };
 }
 
-/** How silent seconds were treated, for `notesOf` and `segmentsJson`. */
-export interface SilenceOptions {
-  /** Whether their masks are empty. */
+/** How masks were made, for `notesOf` and `segmentsJson`. */
+export interface MaskSettings {
+  /** Masks per second that the model predicted. */
+  readonly rate: number;
+  readonly everyFrame: boolean;
+  readonly refine: boolean;
   readonly silenceGate: boolean;
+}
+
+/** The number of seconds in which some of `records` lie. */
+export function secondsOf(records: readonly FrameRecord[]): number {
+  return new Set(records.map(({ time }) => Math.floor(time))).size;
 }
 
 /** A note about silent seconds; `undefined` where there are none. */
 function silenceNote(info: VideoInfo, records: readonly FrameRecord[], gate: boolean): string | undefined {
-  const silent = records.filter((record) => record.silent).length;
+  const silent = secondsOf(records.filter((record) => record.silent));
   if (silent === 0) return undefined;
-  const all = silent === records.length;
+  const total = secondsOf(records);
+  const all = silent === total;
   const which = !info.audioTrack
     ? "The video has no sound"
-    : `${all ? "All" : `${silent} of ${records.length}`} seconds are silent (no sample above ${SILENCE_DBFS} dBFS)`;
+    : `${all ? "All" : `${silent} of ${total}`} seconds are silent (no sample above ${SILENCE_DBFS} dBFS)`;
   if (gate) return `${which}: ${all ? "all masks" : "their masks"} are empty.`;
   return `${which}, and the silence gate is off: ${all ? "the masks" : "their masks"} say little.`;
 }
@@ -83,7 +98,7 @@ function silenceNote(info: VideoInfo, records: readonly FrameRecord[], gate: boo
 export function notesOf(
   info: VideoInfo,
   records: readonly FrameRecord[],
-  { silenceGate }: SilenceOptions,
+  { silenceGate }: Pick<MaskSettings, "silenceGate">,
 ): string[] {
   const notes: string[] = [];
   const track = info.audioTrack;
@@ -106,7 +121,8 @@ export function notesOf(
 }
 
 /** What `segmentsJson` is made of. */
-export interface SegmentsDocument extends SilenceOptions {
+export interface SegmentsDocument {
+  readonly settings: MaskSettings;
   readonly info: VideoInfo;
   readonly model: Predictor;
   readonly modelDescription: string | undefined;
@@ -117,7 +133,7 @@ export interface SegmentsDocument extends SilenceOptions {
 }
 
 /** The text of `segments.json`. */
-export function segmentsJson({ info, model, ...document }: SegmentsDocument): string {
+export function segmentsJson({ info, model, settings, ...document }: SegmentsDocument): string {
   const { path: file, audioTrack, audioTracks, durationSeconds = null, frameRate, ...source } = info;
   const content = {
     format: "avseg-segments",
@@ -136,7 +152,12 @@ export function segmentsJson({ info, model, ...document }: SegmentsDocument): st
       stepsPerWindow: model.frameCount,
       imageSize: model.imageSize,
     },
-    silenceGate: { enabled: document.silenceGate, thresholdDbfs: SILENCE_DBFS },
+    masks: {
+      perSecond: settings.rate,
+      everyFrame: settings.everyFrame,
+      refined: settings.refine,
+    },
+    silenceGate: { enabled: settings.silenceGate, thresholdDbfs: SILENCE_DBFS },
     notes: document.notes,
     overlay: document.overlay ?? null,
     frames: document.records,

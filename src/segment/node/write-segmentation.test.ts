@@ -9,6 +9,7 @@ import { tempDir } from "../../../test/temp-dir.js";
 import { LockedError, MediaError, OutputError } from "../../errors.js";
 import type { Predictor } from "../../inference/predictor.js";
 import { readGray, readRgb } from "../../media/node/image-file.js";
+import { looks } from "../../media/node/overlay-encoder.js";
 import { probeVideo } from "../../media/node/probe-video.js";
 import { readFrames } from "../../media/node/read-video.js";
 import { lockInside, withLock } from "../../node/lock.js";
@@ -51,7 +52,9 @@ interface Report {
   notes: string[];
   model: { description: string };
   silenceGate: { enabled: boolean; thresholdDbfs: number };
+  masks: { perSecond: number; everyFrame: boolean; refined: boolean };
   frames: {
+    kind: string;
     silent: boolean;
     time: number;
     mask: string;
@@ -78,7 +81,7 @@ test("masks, report and overlay of a video of odd size with sound", async (t) =>
     modelDescription: "a test",
     onProgress: (progress) => done.push(progress.done),
   });
-  assert.deepEqual([summary.steps, summary.soundingSteps, summary.notes], [3, 3, []]);
+  assert.deepEqual([summary.seconds, summary.soundingSeconds, summary.notes], [3, 3, []]);
   assert.deepEqual(done.slice(0, 2), [1, 2]);
   assert.deepEqual((await readdir(outDir)).sort(), ["masks", "overlay.mp4", "segments.json"]);
 
@@ -106,6 +109,73 @@ test("masks, report and overlay of a video of odd size with sound", async (t) =>
   }
 });
 
+/** Black, with a white box that moves right by 100 pixels a second. */
+function makeMoving(file: string, extra = "", seconds = 2): string {
+  const inputs = `color=black:s=320x180:r=20:d=${seconds}[b];color=white:s=60x60:r=20:d=${seconds}[w]`;
+  const picture = `${inputs};[b][w]overlay=x=20+100*t:y=60,format=yuv420p`;
+  return makeMedia(
+    file,
+    `-f lavfi -i ${picture} -f lavfi -i sine=d=${seconds} ${extra} -c:v libx264 -c:a aac`,
+  );
+}
+
+test("several masks per second, a mask for every frame, and which of them are predicted", async (t) => {
+  const dir = await tempDir(t);
+  const outDir = path.join(dir, "out");
+  const video = makeMoving(path.join(dir, "v.mp4"));
+  /** A mask at a time is that of the last frame at or before it. */
+  const left = (time: number) => 20 + (100 * Math.floor(time * 20 + 1e-6)) / 20;
+  const predicted = await writeSegmentation(video, brightness(), { outDir, rate: 8, overlay: false });
+  assert.deepEqual([predicted.masks, predicted.seconds, predicted.soundingSeconds], [16, 2, 2]);
+  const report = await reportOf(outDir);
+  assert.deepEqual(report.masks, { perSecond: 8, everyFrame: false, refined: true });
+  for (const { time, kind, box } of report.frames) {
+    assert.equal(kind, "predicted");
+    near(box, [left(time), 60, 60, 60], `at ${time}`);
+  }
+
+  const every = await writeSegmentation(video, brightness(), {
+    outDir,
+    rate: 2,
+    everyFrame: true,
+    refine: false,
+  });
+  assert.equal(every.masks, 40);
+  const { frames, masks } = await reportOf(outDir);
+  assert.deepEqual(masks, { perSecond: 2, everyFrame: true, refined: false });
+  assert.equal((await readdir(path.join(outDir, "masks"))).length, 40);
+  // The frames at 7/16 and 15/16 of each second: 8, 18, 28, 38.
+  assert.deepEqual(
+    frames.flatMap(({ kind }, i) => (kind === "predicted" ? [i] : [])),
+    [8, 18, 28, 38],
+  );
+  for (const [i, { time, box }] of frames.entries()) {
+    assert.equal(time, i / 20);
+    const at = box ? box[0]! + box[2]! / 2 : Number.NaN;
+    assert.ok(Math.abs(at - 30 - left(time)) < 14, `at ${time}: ${box}`);
+  }
+});
+
+test("every look shows what moves and sounds, where it is", async (t) => {
+  const dir = await tempDir(t);
+  const video = makeMoving(path.join(dir, "v.mp4"), "-g 5", 1);
+  for (const look of looks) {
+    const outDir = path.join(dir, look);
+    await writeSegmentation(video, brightness(), { outDir, look });
+    const overlay = await probeVideo(path.join(outDir, "overlay.mp4"));
+    assert.deepEqual([overlay.width, overlay.height, overlay.audioTrack?.codec], [320, 180, "aac"], look);
+    for await (const { rgb } of readFrames(overlay)) {
+      const at = (x: number, y: number) => [...rgb.subarray(3 * (y * 320 + x), 3 * (y * 320 + x + 1))];
+      // In the last frame the box reaches from 115 to 175.
+      const [r = 0, g = 0] = at(145, 90);
+      const tinted = r - g > 40;
+      assert.equal(tinted, look === "overlay", `${look}: inside ${at(145, 90)}`);
+      assert.ok(r > 200, `${look}: inside ${at(145, 90)}`);
+      assert.ok(Math.max(...at(40, 90)) < 40, `${look}: outside ${at(40, 90)}`);
+    }
+  }
+});
+
 test("silent seconds have empty masks and say so, unless the gate is off", async (t) => {
   const dir = await tempDir(t);
   const outDir = path.join(dir, "out");
@@ -113,7 +183,7 @@ test("silent seconds have empty masks and say so, unless the gate is off", async
   const sound = "aevalsrc='sin(880*PI*t)*(6e-4*between(t,1,2)+0.1*gte(t,2))':d=3";
   const video = makeVideo(path.join(dir, "v.mp4"), `-f lavfi -i ${sound} -c:a aac -b:a 128k`, 3);
   const gated = await writeSegmentation(video, brightness(), { outDir, overlay: false });
-  assert.deepEqual([gated.steps, gated.soundingSteps], [3, 1]);
+  assert.deepEqual([gated.seconds, gated.soundingSeconds], [3, 1]);
   const note = "2 of 3 seconds are silent (no sample above -60 dBFS): their masks are empty.";
   assert.deepEqual(gated.notes, [note]);
   const report = await reportOf(outDir);
@@ -131,7 +201,7 @@ test("silent seconds have empty masks and say so, unless the gate is off", async
   assert.ok(mask.data.every((value) => value === 0));
 
   const open = await writeSegmentation(video, brightness(), { outDir, overlay: false, silenceGate: false });
-  assert.equal(open.soundingSteps, 3);
+  assert.equal(open.soundingSeconds, 3);
   assert.match(
     open.notes.join(),
     /^2 of 3 seconds are silent .* the silence gate is off: their masks say little\.$/,
@@ -150,7 +220,7 @@ test("a rotated video without sound: displayed pixels, and a note about the sile
     overlay: false,
     silenceGate: false,
   });
-  assert.equal(summary.steps, 1);
+  assert.equal(summary.masks, 1);
   assert.match(
     summary.notes.join(),
     /^The video has no sound, and the silence gate is off: the masks say little\.$/,

@@ -2,18 +2,29 @@
 import { existsSync } from "node:fs";
 import { mkdir, rename, rm } from "node:fs/promises";
 import path from "node:path";
+import { BoundedQueue } from "../../bounded-queue.js";
 import { MediaError } from "../../errors.js";
 import type { Predictor } from "../../inference/predictor.js";
+import type { Look } from "../../media/node/overlay-encoder.js";
 import { probeVideo } from "../../media/node/probe-video.js";
+import { checkRate } from "../../media/step-times.js";
 import type { VideoInfo } from "../../media/video.js";
 import { removeStale, temporaryPath, writeFileAtomic } from "../../node/files.js";
 import { type Lock, lockInside, withLock } from "../../node/lock.js";
 import { asOutputError } from "../../node/system-error.js";
-import { type SegmentedFrame, type SegmentOptions, segmentStream } from "../step-stream.js";
-import { maskToPng } from "./mask-png.js";
+import { guideSize, layerSize } from "../grid.js";
+import {
+  type GatedStep,
+  gatedSteps,
+  MaskMaker,
+  type SegmentOptions,
+  type StepStream,
+} from "../step-stream.js";
+import { trackMasks } from "../track.js";
+import { MaskFiles } from "./mask-files.js";
 import { openVideoSteps } from "./open-video-steps.js";
-import { OverlayWriter } from "./overlay-writer.js";
-import { type FrameRecord, notesOf, recordOf, segmentsJson } from "./segments-json.js";
+import { fitsInMemory, OverlayWriter } from "./overlay-writer.js";
+import { notesOf, secondsOf, segmentsJson } from "./segments-json.js";
 
 /** Options of `writeSegmentation`. */
 export interface WriteSegmentationOptions extends SegmentOptions {
@@ -23,16 +34,21 @@ export interface WriteSegmentationOptions extends SegmentOptions {
   readonly modelDescription?: string | undefined;
   /** Whether to write `overlay.mp4`. Default: true. */
   readonly overlay?: boolean | undefined;
+  /** Called once the video is known, before the model starts. */
+  readonly onStart?: ((info: VideoInfo) => void) | undefined;
+  /** How the overlay shows what sounds. Default: `overlay`, a translucent color. */
+  readonly look?: Look | undefined;
 }
 
 /** What `writeSegmentation` found and wrote. */
 export interface SegmentationSummary {
   readonly outDir: string;
   readonly info: VideoInfo;
-  /** One-second steps. */
-  readonly steps: number;
-  /** Steps in which something sounds. */
-  readonly soundingSteps: number;
+  /** Masks written. */
+  readonly masks: number;
+  /** Seconds that have masks, and those in which something sounds. */
+  readonly seconds: number;
+  readonly soundingSeconds: number;
   /** What the user should know: silence, several tracks, a file that ends early. */
   readonly notes: readonly string[];
 }
@@ -40,18 +56,6 @@ export interface SegmentationSummary {
 const overlayFile = "overlay.mp4";
 const documentFile = "segments.json";
 const maskFolder = "masks";
-
-/** Writes the mask of a frame below `dir`, and returns its record. */
-async function writeStep(
-  frame: SegmentedFrame,
-  dir: string,
-  { signal }: SegmentOptions,
-): Promise<FrameRecord> {
-  const file = `${maskFolder}/${String(frame.index).padStart(6, "0")}.png`;
-  const png = await maskToPng(frame.mask);
-  await writeFileAtomic(path.join(dir, file), png, { signal });
-  return recordOf(frame, file);
-}
 
 /** Moves finished results from `from` into `outDir` in place of earlier ones; the JSON goes last. */
 async function publish(from: string, outDir: string): Promise<void> {
@@ -63,14 +67,14 @@ async function publish(from: string, outDir: string): Promise<void> {
 }
 
 /**
- * Segments what sounds in a video of any length, size and rotation into a folder: `masks/000000.png` for every second,
- * at the displayed size; `segments.json`; and `overlay.mp4` with the original sound and timestamps, the masks blended
- * between the seconds. Memory does not grow with the length. Nothing is left behind on failure or abort, and what
- * killed processes left in the folder is removed. Throws `MediaError` (the video), `LockedError` when another
+ * Segments what sounds in a video of any length, size and rotation into a folder: `masks/000000.png` and on, at
+ * the displayed size; `segments.json`; and `overlay.mp4` with the original sound and timestamps, in which masks follow the
+ * picture. Decoding, the model, painting and encoding run at the same time; memory does not grow with the length. Nothing
+ * is left behind on failure or abort, and what killed processes left in the folder is removed. Throws `MediaError` (the video), `LockedError` when another
  * process writes into the folder, `OutputError` when it cannot be written, and the signal's reason.
  *
  * ```ts
- * const { soundingSteps, steps } = await writeSegmentation("street.mp4", model, { outDir: "street" });
+ * const { soundingSeconds, seconds } = await writeSegmentation("street.mp4", model, { outDir: "street" });
  * ```
  */
 export async function writeSegmentation(
@@ -78,8 +82,10 @@ export async function writeSegmentation(
   model: Predictor,
   options: WriteSegmentationOptions,
 ): Promise<SegmentationSummary> {
-  const { outDir, signal } = options;
+  const { outDir, signal, rate = 1 } = options;
+  checkRate(rate);
   const info = await probeVideo(video, { signal });
+  options.onStart?.(info);
   const otherwise = "choose another folder with --out";
   return withLock(lockInside(outDir), { what: outDir, task: "avseg segment", otherwise }, (lock) =>
     writeLocked(info, model, { ...options, lock }),
@@ -91,51 +97,117 @@ async function writeLocked(
   model: Predictor,
   { lock, ...options }: WriteSegmentationOptions & { readonly lock: Lock },
 ): Promise<SegmentationSummary> {
-  const { outDir, signal, modelDescription, silenceGate = true } = options;
+  const { outDir, signal, modelDescription, overlay: wantsOverlay = true, look = "overlay" } = options;
+  const { rate = 1, everyFrame = false, refine = true, silenceGate = true } = options;
+  const settings = { rate, everyFrame, refine, silenceGate };
   await removeStale(outDir);
   const partial = temporaryPath(outDir);
   // Whatever fails first stops the rest: the decoders, the model and the encoder.
   const stop = new AbortController();
   const cancel = { signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal };
+  const masks = new MaskFiles(partial, maskFolder, cancel);
   let overlay: OverlayWriter | undefined;
+  let stream: StepStream | undefined;
   try {
     await mkdir(path.join(partial, maskFolder), { recursive: true });
-    if (options.overlay !== false) {
+    const pictures = everyFrame ? guideSize(info) : wantsOverlay ? layerSize(info) : undefined;
+    if (wantsOverlay && pictures) {
       const output = path.join(partial, overlayFile);
-      overlay = new OverlayWriter(info, { output, classes: model.classes, ...cancel });
+      const copies = fitsInMemory(info, model.frameCount);
+      overlay = await OverlayWriter.start(info, model, { output, look, layer: pictures, copies, ...cancel });
     }
-    const records: FrameRecord[] = [];
-    const stream = openVideoSteps(info, model.imageSize, cancel);
-    for await (const frame of segmentStream(stream, model, { ...options, ...cancel })) {
-      records.push(await writeStep(frame, partial, cancel));
-      await overlay?.add(frame);
-    }
+    const { imageSize } = model;
+    const copiesTo = overlay?.frames;
+    stream = openVideoSteps(info, { imageSize, rate, refine, pictures, copiesTo, ...cancel });
+    const work = { stream, model, masks, overlay, stop, options: { ...options, ...cancel } };
+    await (everyFrame ? writeEveryFrame(work) : writeSteps(work));
+    await masks.finish();
+    const { records } = masks;
     if (records.length === 0) {
       throw new MediaError(`${info.path}: not one frame could be decoded`, {
         hint: "Check that it plays in a video player; if not, download or convert it again.",
       });
     }
     await overlay?.finish();
-    const notes = notesOf(info, records, { silenceGate });
-    const json = segmentsJson({
-      info,
-      model,
-      modelDescription,
-      silenceGate,
-      overlay: overlay && overlayFile,
-      records,
-      notes,
-    });
+    const notes = notesOf(info, records, settings);
+    const files = { overlay: overlay && overlayFile };
+    const json = segmentsJson({ info, model, modelDescription, settings, ...files, records, notes });
     await writeFileAtomic(path.join(partial, documentFile), json, cancel);
     await lock.assertHeld();
     await publish(partial, outDir);
-    const soundingSteps = records.filter((r) => r.area > 0).length;
-    return { outDir, info, steps: records.length, soundingSteps, notes };
+    const soundingSeconds = secondsOf(records.filter((r) => r.area > 0));
+    return { outDir, info, masks: records.length, seconds: secondsOf(records), soundingSeconds, notes };
   } catch (error) {
-    throw asOutputError(error, outDir);
+    throw asOutputError(await causeOf(error, overlay), outDir);
   } finally {
     stop.abort();
-    await overlay?.ended();
+    await Promise.allSettled([overlay?.stop(), stream?.close(), masks.finish()]);
     await rm(partial, { recursive: true, force: true }).catch(() => undefined);
+  }
+}
+
+/** Why a segmentation failed: where its encoder did, the reader that writes to it fails as well. */
+async function causeOf(error: unknown, overlay: OverlayWriter | undefined): Promise<unknown> {
+  if (!overlay || !(error instanceof MediaError && /Broken pipe/i.test(error.message))) return error;
+  return overlay.finish().then(
+    () => error,
+    (cause: unknown) => cause,
+  );
+}
+
+/** What the loops over frames work with. */
+interface Work {
+  readonly stream: StepStream;
+  readonly model: Predictor;
+  readonly masks: MaskFiles;
+  readonly overlay: OverlayWriter | undefined;
+  /** Stops everything. */
+  readonly stop: AbortController;
+  readonly options: SegmentOptions;
+}
+
+/** Writes the masks of the model's steps, while the overlay follows with those of all pictures. */
+async function writeSteps({ stream, model, masks, overlay, stop, options }: Work): Promise<void> {
+  const maker = new MaskMaker(stream, model, options);
+  const tracked = new BoundedQueue<GatedStep>(model.frameCount * (options.rate ?? 1));
+  const drawing = overlay ? drawOverlay(tracked, overlay, { stream, model, options }) : Promise.resolve();
+  drawing.catch((error: unknown) => stop.abort(error));
+  for await (const step of gatedSteps(stream, model, options)) {
+    await masks.write(maker.stepFrame(step));
+    if (overlay) await tracked.push(step);
+    options.onProgress?.({ done: step.startSeconds + step.coveredSeconds, total: stream.totalSeconds });
+  }
+  tracked.end();
+  await drawing;
+}
+
+/** Gives the overlay the masks of all pictures. */
+async function drawOverlay(
+  steps: AsyncIterable<GatedStep>,
+  overlay: OverlayWriter,
+  { stream, model, options }: Pick<Work, "stream" | "model" | "options">,
+): Promise<void> {
+  const maker = new MaskMaker(stream, model, options);
+  const { pictures } = stream;
+  if (!pictures) return;
+  const tracking = { rate: pictures.rate, onGrid: options.refine ?? true };
+  for await (const { probabilities, image, grid } of trackMasks(steps, pictures.frames, tracking)) {
+    if (!(await overlay.add(probabilities, maker.marks(probabilities, image, grid)))) return;
+  }
+}
+
+/** Writes the masks of all pictures, and the overlay with them. */
+async function writeEveryFrame({ stream, model, masks, overlay, options }: Work): Promise<void> {
+  const maker = new MaskMaker(stream, model, options);
+  const { pictures } = stream;
+  if (!pictures) return;
+  const steps = gatedSteps(stream, model, options);
+  let drawing = overlay !== undefined;
+  const tracking = { rate: pictures.rate, onGrid: options.refine ?? true };
+  for await (const picture of trackMasks(steps, pictures.frames, tracking)) {
+    const marks = maker.marks(picture.probabilities, picture.image, picture.grid);
+    await masks.write(maker.pictureFrame(picture, marks));
+    if (drawing && overlay) drawing = await overlay.add(picture.probabilities, marks);
+    options.onProgress?.({ done: picture.timeSeconds, total: stream.totalSeconds });
   }
 }

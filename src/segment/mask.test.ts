@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { TensorOf } from "../tensor.js";
 import { maskOf, maskPicture, paintMask, unionOf } from "./mask.js";
-import { layerSize, overlayLayers } from "./overlay-layers.js";
 import { blend, probabilitiesOf } from "./probability-map.js";
 
 /** Logits `f32[1,K,H,W]` of rows of numbers, one table per class. */
@@ -73,24 +72,18 @@ test("masks as pictures: a layer for every task, and label images", () => {
   const semantic = maskOf(map, { ...options, classes: ["background", "dog", "cat"] });
   assert.deepEqual([...maskPicture(semantic).data.subarray(0, 9)], [128, 0, 0, 0, 0, 0, 0, 128, 0]);
   assert.deepEqual([...paintMask(semantic, { fill: 1, outline: 0 }).data.subarray(8, 12)], [0, 128, 0, 255]);
-  assert.deepEqual(layerSize(1920, 1080), { width: 960, height: 540 });
-  assert.deepEqual(layerSize(321, 241), { width: 321, height: 241 });
 });
 
-test("probabilities are blended linearly in time, and the last layer is the last step's", async () => {
+test("maps are blended linearly", () => {
   const half = blend(quarter(false), quarter(true), 0.25);
   assert.ok(Math.abs(half.probabilities.get(1)![0]! - 0.75) < 1e-3);
   assert.ok(Math.abs(half.probabilities.get(1)![15]! - 0.25) < 1e-3);
+});
 
-  async function* frames() {
-    for (const index of [0, 1, 2]) yield { timeSeconds: index + 0.5, probabilities: quarter(index === 1) };
-  }
-  const options = { width: 4, height: 4, rate: { numerator: 4, denominator: 1 }, classes: ["sounding"] };
-  const shown: string[] = [];
-  for await (const rgba of overlayLayers(frames(), options)) {
-    shown.push(`${rgba[3] ? "upper" : ""}${rgba[63] ? "lower" : ""}`);
-  }
-  // Quarter seconds from 0: the first step up to 1.0, the second up to 2.0 (at equal odds nothing), then the third.
-  const expected = ["upper", "upper", "upper", "upper", "", "lower", "lower", "lower", "", "upper", "upper"];
-  assert.deepEqual(shown, expected);
+test("marks decide what is marked, and the map which class it is", () => {
+  const map = probabilitiesOf(logits([[0, 0, 0, 0]], [[9, 9, -9, -9]], [[-9, -9, 9, 9]]), 0);
+  const levels = Uint8ClampedArray.of(0, 255, 255, 0, 0, 230, 50, 0);
+  const marks = { width: 4, height: 2, levels };
+  const mask = maskOf(map, { width: 4, height: 2, classes: ["background", "dog", "cat"], marks });
+  assert.deepEqual([...mask.labels], [0, 1, 2, 0, 0, 1, 0, 0]);
 });

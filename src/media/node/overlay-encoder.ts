@@ -1,0 +1,174 @@
+/** Writing a video again with layers of masks over its frames, by the system's ffmpeg. */
+import type { Writable } from "node:stream";
+import type { Cancellable, FrameRate, FrameSize, VideoInfo } from "../video.js";
+import { inputArguments, type MediaTool, startTool } from "./media-tool.js";
+import { alongside, displayFilters, paddedSize, plausibleTimes } from "./read-video.js";
+
+/** How what sounds is shown. */
+export type Look = (typeof looks)[number];
+
+/** All looks: the default first. */
+export const looks = ["overlay", "outline", "spotlight", "blur", "gray"] as const;
+
+/** What an encoder writes. */
+export interface OverlayEncoderOptions extends Cancellable {
+  /** File to write (MP4). */
+  readonly output: string;
+  readonly look: Look;
+  /** Size and number per second of the layers, from time zero on. */
+  readonly layers: FrameSize & { readonly rate: FrameRate };
+  /** Whether the frames come through `frames`. Otherwise the encoder decodes the file itself. */
+  readonly copies: boolean;
+}
+
+/** File descriptors of the encoder's inputs. */
+const frameInput = 0;
+const layerInput = 3;
+
+/** Alpha of a layer's pixels by how far inside the mask they lie: 128 is its edge, 255 its inside. */
+const opaque = 255;
+/** The fill, and the brighter band along the edge, both with soft ends. */
+const band =
+  "if(lt(val,118),0,if(lt(val,138),(val-118)*11.75,if(lt(val,205),235,if(lt(val,225),235-(val-205)*FALL,INSIDE))))";
+const alpha = (inside: number) =>
+  band.replace("FALL", String((235 - inside) / 20)).replace("INSIDE", String(inside));
+/** One inside, zero outside, with a soft edge. */
+const inside = `clip((val-118)*12.75,0,${opaque})`;
+
+/** Filters from `[main]` (4:2:0) and `[layers]` (RGBA) to `[out]`, for frames of a size. */
+function lookGraph(look: Look, { width, height }: FrameSize): string {
+  const scaled = `scale=${width}:${height}:flags=fast_bilinear`;
+  const over = "overlay=format=yuv420:eof_action=repeat[out]";
+  const laid = (lut: string) => `[layers]format=yuva420p,${scaled},lutyuv=${lut}[layer];[main][layer]${over}`;
+  /** The sharp, colored frame inside the mask over a changed one. */
+  const overChanged = (change: string) =>
+    `[main]split[kept][rest];[rest]${change}[changed];` +
+    `[layers]alphaextract,${scaled},lut=y='${inside}'[mask];[kept][mask]alphamerge[layer];[changed][layer]${over}`;
+  switch (look) {
+    case "overlay":
+      return laid(`a='${alpha(107)}'`);
+    case "outline":
+      return laid(`a='${alpha(0)}'`);
+    case "spotlight":
+      return laid(`y=16:u=128:v=128:a='clip((138-val)*9,0,175)'`);
+    case "blur":
+      return overChanged(`avgblur=${Math.max(2, Math.round(Math.max(width, height) / 60))}`);
+    case "gray":
+      return overChanged("lutyuv=u=128:v=128");
+  }
+}
+
+/** The source's color description, which filters lose; that of RGB sources would not fit the YUV written. */
+function colorTags({ color }: VideoInfo): string[] {
+  const tags = {
+    "-colorspace": color.space,
+    "-color_primaries": color.primaries,
+    "-color_trc": color.transfer,
+  };
+  if (color.space === "gbr" || color.space === "rgb") return [];
+  return Object.entries(tags).flatMap(([option, value]) =>
+    value && /^[a-z0-9-]+$/.test(value) && value !== "reserved" ? [option, value] : [],
+  );
+}
+
+/** Keeps each frame's own time, without repeats to a constant rate; ffmpeg renamed the option in 5.1. */
+async function keepTimestamps(options: Cancellable & { source: string }): Promise<string[]> {
+  let report = "";
+  for await (const piece of startTool("ffmpeg", ["-version"], options).output()) report += piece.toString();
+  const [, major, minor] = /version n?(\d+)\.(\d+)/.exec(report) ?? [];
+  const old = major !== undefined && Number(major) + Number(minor) / 10 < 5.05;
+  return [old ? "-vsync" : "-fps_mode", "vfr"];
+}
+
+function encoderArguments(
+  info: VideoInfo,
+  options: OverlayEncoderOptions,
+  timestamps: readonly string[],
+): string[] {
+  const { layers, copies, look, output } = options;
+  const rate = `${layers.rate.numerator}/${layers.rate.denominator}`;
+  const track = info.audioTrack;
+  // Timestamps of a NUT file count from its first frame, which the source may show late.
+  const frames = copies
+    ? [
+        // Frames wait here until their layers come; how many is up to the reader.
+        ...["-protocol_whitelist", "pipe", "-thread_queue_size", "8192"],
+        ...["-f", "nut", "-itsoffset", String(info.startSeconds), "-i", `pipe:${frameInput}`],
+      ]
+    : inputArguments(info.path);
+  const main = copies
+    ? "[0:v]null[main]"
+    : `[0:${info.stream}]${[...plausibleTimes(info, "select"), ...displayFilters(info)].join(",")}[main]`;
+  const soundInput = copies ? 2 : 0;
+  // AAC is copied as it is; other codecs do not play from an MP4 everywhere.
+  const codec = track?.codec === "aac" ? "copy" : "aac";
+  const sound = track ? ["-map", `${soundInput}:${track.stream}`, "-c:a", codec] : [];
+  return [
+    ...frames,
+    ...["-protocol_whitelist", "pipe", "-f", "rawvideo", "-pix_fmt", "rgba"],
+    // Opening an input takes a frame of it: one is there already, see `start`.
+    ...["-probesize", "32", "-analyzeduration", "0"],
+    ...["-video_size", `${layers.width}x${layers.height}`, "-framerate", rate, "-i", `pipe:${layerInput}`],
+    ...(copies && track ? inputArguments(info.path) : []),
+    "-filter_complex",
+    // Without the one in front, and half a layer early, so that rounded timestamps never find the layer before theirs.
+    `${main};[1:v]setpts=PTS-1.5/(${rate})/TB[layers];${lookGraph(look, paddedSize(info))}`,
+    ...["-map", "[out]", ...sound],
+    ...["-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-pix_fmt", "yuv420p", "-color_range", "tv"],
+    ...colorTags(info),
+    // A fine time base keeps the timestamps of variable frame rates.
+    ...[...timestamps, "-enc_time_base:v", "1:90000", "-video_track_timescale", "90000"],
+    ...["-movflags", "+faststart", "-f", "mp4", "-y", `file:${output}`],
+    ...(copies && track ? alongside(info, info.stream, soundInput) : []),
+  ];
+}
+
+/** Encodes a video with the source's frames, timestamps and sound, and layers over the frames. */
+export class OverlayEncoder {
+  readonly #tool: MediaTool;
+
+  private constructor(tool: MediaTool) {
+    this.#tool = tool;
+  }
+
+  /** Starts the encoder for a probed source. */
+  static async start(info: VideoInfo, options: OverlayEncoderOptions): Promise<OverlayEncoder> {
+    const { signal, output } = options;
+    const timestamps = await keepTimestamps({ source: info.path, signal });
+    const args = encoderArguments(info, options, timestamps);
+    const tool = startTool("ffmpeg", args, { source: info.path, output, signal, pipes: ["reads"] });
+    // ffmpeg opens all its inputs before it reads on from any. The reader fills the input of frames, which must not stop
+    // it before the first real layer: that takes the reader's frames.
+    const { width, height } = options.layers;
+    tool.write(new Uint8Array(width * height * 4), layerInput).catch(() => undefined);
+    return new OverlayEncoder(tool);
+  }
+
+  /**
+   * Writes one layer: straight-alpha RGBA, `u8[height,width,4]`, whose alpha is 255 inside of masks, 0 outside and 128 at
+   * their edge. Layers are stretched over the frame; the last one stays. False when the encoder reads no further.
+   */
+  writeLayer(layer: Uint8Array): Promise<boolean> {
+    return this.#tool.write(layer, layerInput);
+  }
+
+  /** Where the frames go, for `VideoReader`. */
+  get frames(): Writable {
+    return this.#tool.input(frameInput);
+  }
+
+  /** No more layers come. */
+  endLayers(): void {
+    this.#tool.endInput(layerInput);
+  }
+
+  /** Waits until the video is written. Throws why the encoder failed. */
+  finish(): Promise<void> {
+    return this.#tool.finished();
+  }
+
+  /** Stops the encoder and waits until it is gone. */
+  stop(): Promise<void> {
+    return this.#tool.stop();
+  }
+}

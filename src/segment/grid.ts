@@ -1,0 +1,197 @@
+/**
+ * The coarse square grid on which motion and edges are worked out. A frame of any shape is stretched over it; guides, the
+ * larger pictures beside it, have a whole number of pixels per cell.
+ */
+import { type ImageTensor, imageSize } from "../media/resize.js";
+import type { FrameSize } from "../media/video.js";
+
+/** Cells per row and column. Finer grids measured no better, for edges and for motion. */
+export const GRID = 32;
+const cells = GRID * GRID;
+/** A guide's longer side, at most: as a fraction of the frame's, and in pixels. */
+interface GuideLimits {
+  readonly fraction: number;
+  readonly pixels: number;
+}
+
+/** For masks that are written; at 448x448 larger ones measured no better. */
+const maskGuide: GuideLimits = { fraction: 0.43, pixels: 480 };
+/** For the layers of an overlay, one per picture. */
+const layerGuide: GuideLimits = { fraction: 0.29, pixels: 320 };
+
+function guideWithin({ width, height }: FrameSize, { fraction, pixels }: GuideLimits): FrameSize {
+  const scale = Math.min(fraction, pixels / Math.max(width, height));
+  const fitted = (side: number) => GRID * Math.max(1, Math.round((side * scale) / GRID));
+  return { width: fitted(width), height: fitted(height) };
+}
+
+/** Size of the guide of masks for frames of a size. */
+export function guideSize(frame: FrameSize): FrameSize {
+  return guideWithin(frame, maskGuide);
+}
+
+/** Size of the guide of an overlay's layers for frames of a size. */
+export function layerSize(frame: FrameSize): FrameSize {
+  return guideWithin(frame, layerGuide);
+}
+
+/** A picture on the grid, row by row. */
+export interface GridPicture {
+  /** Red, green and blue, 0 to 1. */
+  readonly rgb: readonly [Float32Array, Float32Array, Float32Array];
+  /** 0 to 255. */
+  readonly luma: Float32Array;
+}
+
+/** The mean colors of a guide's cells. Throws `RangeError` for other sizes than `guideSize` gives. */
+export function gridPicture(guide: ImageTensor): GridPicture {
+  const { width, height, channels } = imageSize(guide);
+  if (channels !== 3 || width % GRID !== 0 || height % GRID !== 0) {
+    throw new RangeError(
+      `guide: expected u8[H,W,3] with sides that are multiples of ${GRID}, got ${guide.shape}`,
+    );
+  }
+  const across = width / GRID;
+  const down = height / GRID;
+  const sums = [new Float32Array(cells), new Float32Array(cells), new Float32Array(cells)] as const;
+  const [red, green, blue] = sums;
+  const { data } = guide;
+  let at = 0;
+  for (let y = 0; y < height; y++) {
+    const row = Math.floor(y / down) * GRID;
+    for (let cell = row; cell < row + GRID; cell++) {
+      let r = 0;
+      let g = 0;
+      let b = 0;
+      for (let x = 0; x < across; x++, at += 3) {
+        r += data[at]!;
+        g += data[at + 1]!;
+        b += data[at + 2]!;
+      }
+      red[cell]! += r;
+      green[cell]! += g;
+      blue[cell]! += b;
+    }
+  }
+  const luma = new Float32Array(cells);
+  const pixels = across * down;
+  for (let i = 0; i < cells; i++) {
+    luma[i] = (0.299 * red[i]! + 0.587 * green[i]! + 0.114 * blue[i]!) / pixels;
+    red[i]! /= 255 * pixels;
+    green[i]! /= 255 * pixels;
+    blue[i]! /= 255 * pixels;
+  }
+  return { rgb: sums, luma };
+}
+
+/** Means over (2 radius + 1)^2 cells around every cell; beyond the border the border's values repeat. */
+export class BoxFilter {
+  readonly #radius: number;
+  readonly #rows = new Float32Array(cells);
+  /** For every position along an axis, the one that enters the window after it and the one that leaves. */
+  readonly #entering: Int32Array;
+  readonly #leaving: Int32Array;
+
+  constructor(radius: number) {
+    this.#radius = radius;
+    this.#entering = Int32Array.from({ length: GRID }, (_, i) => Math.min(GRID - 1, i + radius + 1));
+    this.#leaving = Int32Array.from({ length: GRID }, (_, i) => Math.max(0, i - radius));
+  }
+
+  /** Writes the means of `plane` into `out`, which may be `plane` itself. */
+  mean(plane: Float32Array, out: Float32Array): Float32Array {
+    const rows = this.#rows;
+    const [entering, leaving] = [this.#entering, this.#leaving];
+    for (let y = 0; y < cells; y += GRID) {
+      let sum = this.#radius * plane[y]!;
+      for (let x = 0; x <= this.#radius; x++) sum += plane[y + x]!;
+      for (let x = 0; x < GRID; x++) {
+        rows[y + x] = sum;
+        sum += plane[y + entering[x]!]! - plane[y + leaving[x]!]!;
+      }
+    }
+    return this.#columns(out);
+  }
+
+  /** Writes the means of the products of two planes into `out`. */
+  meanOfProduct(a: Float32Array, b: Float32Array, out: Float32Array): Float32Array {
+    const rows = this.#rows;
+    const [entering, leaving] = [this.#entering, this.#leaving];
+    for (let y = 0; y < cells; y += GRID) {
+      let sum = this.#radius * a[y]! * b[y]!;
+      for (let x = 0; x <= this.#radius; x++) sum += a[y + x]! * b[y + x]!;
+      for (let x = 0; x < GRID; x++) {
+        rows[y + x] = sum;
+        const i = y + entering[x]!;
+        const j = y + leaving[x]!;
+        sum += a[i]! * b[i]! - a[j]! * b[j]!;
+      }
+    }
+    return this.#columns(out);
+  }
+
+  /** Means of columns of `#rows`; a row of cells at a time, as they lie in memory. */
+  #columns(out: Float32Array): Float32Array {
+    const rows = this.#rows;
+    const radius = this.#radius;
+    const scale = 1 / (2 * radius + 1) ** 2;
+    const sums = new Float32Array(GRID);
+    for (let x = 0; x < GRID; x++) {
+      let sum = radius * rows[x]!;
+      for (let y = 0; y <= radius; y++) sum += rows[y * GRID + x]!;
+      sums[x] = sum;
+    }
+    for (let y = 0; y < GRID; y++) {
+      const enter = this.#entering[y]! * GRID;
+      const leave = this.#leaving[y]! * GRID;
+      for (let x = 0, i = y * GRID; x < GRID; x++, i++) {
+        out[i] = scale * sums[x]!;
+        sums[x]! += rows[enter + x]! - rows[leave + x]!;
+      }
+    }
+    return out;
+  }
+}
+
+/** A plane of `width` x `height` on the grid: means over its cells, or, for smaller planes, bilinear values. */
+export function toGrid(plane: Float32Array, width: number, height: number): Float32Array {
+  if (width === GRID && height === GRID) return plane;
+  const columns = axisWeights(width);
+  const rows = axisWeights(height);
+  const narrow = new Float32Array(height * GRID);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < GRID; x++) {
+      let sum = 0;
+      for (const [i, weight] of columns[x]!) sum += weight * plane[y * width + i]!;
+      narrow[y * GRID + x] = sum;
+    }
+  }
+  const out = new Float32Array(cells);
+  for (let y = 0; y < GRID; y++) {
+    for (const [i, weight] of rows[y]!) {
+      for (let x = 0; x < GRID; x++) out[y * GRID + x]! += weight * narrow[i * GRID + x]!;
+    }
+  }
+  return out;
+}
+
+/** For every cell along an axis, the samples that it covers and their weights, which sum to one. */
+function axisWeights(size: number): [index: number, weight: number][][] {
+  const step = size / GRID;
+  return Array.from({ length: GRID }, (_, cell) => {
+    if (step < 1) {
+      const at = Math.min(size - 1, Math.max(0, (cell + 0.5) * step - 0.5));
+      const low = Math.floor(at);
+      return [
+        [low, 1 - (at - low)],
+        [Math.min(size - 1, low + 1), at - low],
+      ];
+    }
+    const [from, to] = [cell * step, (cell + 1) * step];
+    const covered: [number, number][] = [];
+    for (let i = Math.floor(from); i < Math.min(size, Math.ceil(to - 1e-9)); i++) {
+      covered.push([i, (Math.min(to, i + 1) - Math.max(from, i)) / step]);
+    }
+    return covered;
+  });
+}

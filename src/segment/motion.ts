@@ -1,0 +1,168 @@
+/** The motion between two pictures on the grid (Lucas and Kanade, 1981), and planes that are moved along it. */
+import type { FrameSize } from "../media/video.js";
+import { BoxFilter, GRID } from "./grid.js";
+
+const cells = GRID * GRID;
+/** Radius of the windows whose motion is found as one, in cells. */
+const windowRadius = 2;
+const iterations = 3;
+/** Holds flat windows still: added to the means of squared gradients of 8-bit luma. */
+const damping = 8;
+/** Two pictures whose luma differs by this much on average after motion belong to two shots. */
+const cutDifference = 24;
+
+/** Where the content of every cell of one picture lies in another: at (x + u, y + v), in cells. */
+export interface Flow {
+  readonly u: Float32Array;
+  readonly v: Float32Array;
+}
+
+/** Samples a grid between its cells; beyond the border the border's values repeat. */
+function sample(grid: Float32Array, x: number, y: number): number {
+  const cx = x < 0 ? 0 : x > GRID - 1 ? GRID - 1 : x;
+  const cy = y < 0 ? 0 : y > GRID - 1 ? GRID - 1 : y;
+  const left = cx | 0;
+  const top = cy | 0;
+  const right = left < GRID - 1 ? 1 : 0;
+  const fx = cx - left;
+  const fy = cy - top;
+  const i = top * GRID + left;
+  const j = top < GRID - 1 ? i + GRID : i;
+  const upper = grid[i]! + fx * (grid[i + right]! - grid[i]!);
+  const lower = grid[j]! + fx * (grid[j + right]! - grid[j]!);
+  return upper + fy * (lower - upper);
+}
+
+/** Finds motion; keeps its working memory from call to call. */
+export class FlowEstimator {
+  readonly #box = new BoxFilter(windowRadius);
+  readonly #planes = Array.from({ length: 7 }, () => new Float32Array(cells));
+
+  /** The flow from picture `from` to picture `to`, given by their luma; `undefined` across a cut. */
+  flow(from: Float32Array, to: Float32Array): Flow | undefined {
+    const [gx, gy, xx, yy, xy, bx, by] = this.#planes as [
+      Float32Array,
+      Float32Array,
+      Float32Array,
+      Float32Array,
+      Float32Array,
+      Float32Array,
+      Float32Array,
+    ];
+    for (let y = 0, i = 0; y < GRID; y++) {
+      const up = y > 0 ? GRID : 0;
+      const down = y < GRID - 1 ? GRID : 0;
+      for (let x = 0; x < GRID; x++, i++) {
+        const dx = 0.5 * (from[i + (x < GRID - 1 ? 1 : 0)]! - from[i - (x > 0 ? 1 : 0)]!);
+        const dy = 0.5 * (from[i + down]! - from[i - up]!);
+        gx[i] = dx;
+        gy[i] = dy;
+      }
+    }
+    this.#box.meanOfProduct(gx, gx, xx);
+    this.#box.meanOfProduct(gy, gy, yy);
+    this.#box.meanOfProduct(gx, gy, xy);
+    const u = new Float32Array(cells);
+    const v = new Float32Array(cells);
+    for (let k = 0; k < iterations; k++) {
+      for (let y = 0, i = 0; y < GRID; y++) {
+        for (let x = 0; x < GRID; x++, i++) {
+          const change = sample(to, x + u[i]!, y + v[i]!) - from[i]!;
+          bx[i] = change * gx[i]!;
+          by[i] = change * gy[i]!;
+        }
+      }
+      this.#box.mean(bx, bx);
+      this.#box.mean(by, by);
+      for (let i = 0; i < cells; i++) {
+        const a = xx[i]! + damping;
+        const b = xy[i]!;
+        const c = yy[i]! + damping;
+        const determinant = a * c - b * b;
+        u[i]! -= (c * bx[i]! - b * by[i]!) / determinant;
+        v[i]! -= (a * by[i]! - b * bx[i]!) / determinant;
+      }
+    }
+    return meanDifference(from, to, { u, v }) > cutDifference ? undefined : { u, v };
+  }
+}
+
+function meanDifference(from: Float32Array, to: Float32Array, { u, v }: Flow): number {
+  let sum = 0;
+  for (let y = 0, i = 0; y < GRID; y++) {
+    for (let x = 0; x < GRID; x++, i++) sum += Math.abs(sample(to, x + u[i]!, y + v[i]!) - from[i]!);
+  }
+  return sum / cells;
+}
+
+/** The flow back, near enough for the small motion between two pictures. */
+export function reversed({ u, v }: Flow): Flow {
+  return { u: u.map((x) => -x), v: v.map((y) => -y) };
+}
+
+/** The flow of `first`, and from where it leads that of `second`. */
+export function composed(first: Flow, second: Flow): Flow {
+  const u = new Float32Array(cells);
+  const v = new Float32Array(cells);
+  for (let y = 0, i = 0; y < GRID; y++) {
+    for (let x = 0; x < GRID; x++, i++) {
+      const toX = x + first.u[i]!;
+      const toY = y + first.v[i]!;
+      u[i] = first.u[i]! + sample(second.u, toX, toY);
+      v[i] = first.v[i]! + sample(second.v, toX, toY);
+    }
+  }
+  return { u, v };
+}
+
+/** A plane that lies over the picture to which `flow` leads. */
+export interface MovingPlane {
+  readonly plane: Float32Array;
+  readonly flow: Flow;
+}
+
+/**
+ * Planes of one size as they lie over the picture from which their flows lead, bilinear: `(1 - weight) a + weight b`.
+ * Without `b` it is `a` alone.
+ */
+export function moved(
+  a: MovingPlane,
+  { width, height }: FrameSize,
+  b?: MovingPlane,
+  weight = 0,
+): Float32Array {
+  const out = new Float32Array(width * height);
+  moveInto(out, a, { width, height }, b ? 1 - weight : 1);
+  if (b) moveInto(out, b, { width, height }, weight);
+  return out;
+}
+
+/** Adds a moved plane, times `weight`. */
+function moveInto(
+  out: Float32Array,
+  { plane, flow: { u, v } }: MovingPlane,
+  { width, height }: FrameSize,
+  weight: number,
+): void {
+  const [right, bottom] = [width - 1, height - 1];
+  const [across, down] = [width / GRID, height / GRID];
+  const onGrid = width === GRID && height === GRID;
+  for (let y = 0, i = 0; y < height; y++) {
+    const gridY = (y + 0.5) / down - 0.5;
+    for (let x = 0; x < width; x++, i++) {
+      const gridX = (x + 0.5) / across - 0.5;
+      const toX = x + across * (onGrid ? u[i]! : sample(u, gridX, gridY));
+      const toY = y + down * (onGrid ? v[i]! : sample(v, gridX, gridY));
+      const cx = toX < 0 ? 0 : toX > right ? right : toX;
+      const cy = toY < 0 ? 0 : toY > bottom ? bottom : toY;
+      const left = cx | 0;
+      const top = cy | 0;
+      const j = top * width + left;
+      const k = top < bottom ? j + width : j;
+      const next = left < right ? 1 : 0;
+      const upper = plane[j]! + (cx - left) * (plane[j + next]! - plane[j]!);
+      const lower = plane[k]! + (cx - left) * (plane[k + next]! - plane[k]!);
+      out[i]! += weight * (upper + (cy - top) * (lower - upper));
+    }
+  }
+}

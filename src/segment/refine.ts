@@ -1,0 +1,205 @@
+/**
+ * Edges of masks fitted to those of the picture: the fast guided filter (He and Sun, 2015, arXiv:1505.00996) with a color
+ * guide (He, Sun and Tang, "Guided Image Filtering", PAMI 2013, section 3.5). In a window of the grid a mask is an affine
+ * function of the colors, found by least squares; the functions are then applied to the guide's pixels. Two windows are
+ * used: a wide one, and for what is small a narrow one, because a wide window would lose it.
+ */
+import { type ImageTensor, imageSize } from "../media/resize.js";
+import { BoxFilter, GRID, type GridPicture, gridPicture, toGrid } from "./grid.js";
+import type { Marks, ProbabilityMap } from "./probability-map.js";
+
+const cells = GRID * GRID;
+/** Radius of the windows in cells. */
+const wide = 2;
+const narrow = 1;
+/** Variance of colors (0 to 1) below which a window is flat. */
+const flatness = 1e-3;
+/** How much of a wide window what is marked fills somewhere near, from which on the narrow one does not count, and does. */
+const narrowBelow = 0.4;
+const wideAbove = 0.7;
+/** Means below this are taken for none. */
+const nothing = 0.02;
+/** How far "near" is, in cells. */
+const reach = 3;
+
+/** Affine functions of red, green and blue, one per cell: three slopes and an offset. */
+type Functions = readonly [Float32Array, Float32Array, Float32Array, Float32Array];
+
+/** Fits functions in windows of one size. The planes that it returns are overwritten by the next fit. */
+class WindowFit {
+  readonly #box: BoxFilter;
+  readonly #planes = Array.from({ length: 13 }, () => new Float32Array(cells));
+
+  constructor(radius: number) {
+    this.#box = new BoxFilter(radius);
+  }
+
+  /** The means of a plane. */
+  mean(plane: Float32Array): Float32Array {
+    return this.#box.mean(plane, this.#planes[0]!);
+  }
+
+  /** The functions of the picture's colors that come nearest to `plane`. */
+  fit({ rgb: [red, green, blue] }: GridPicture, plane: Float32Array): Functions {
+    const box = this.#box;
+    const mp = this.mean(plane);
+    const mr = box.mean(red, this.#planes[1]!);
+    const mg = box.mean(green, this.#planes[2]!);
+    const mb = box.mean(blue, this.#planes[3]!);
+    const rr = box.meanOfProduct(red, red, this.#planes[4]!);
+    const rg = box.meanOfProduct(red, green, this.#planes[5]!);
+    const rb = box.meanOfProduct(red, blue, this.#planes[6]!);
+    const gg = box.meanOfProduct(green, green, this.#planes[7]!);
+    const gb = box.meanOfProduct(green, blue, this.#planes[8]!);
+    const bb = box.meanOfProduct(blue, blue, this.#planes[9]!);
+    const rp = box.meanOfProduct(red, plane, this.#planes[10]!);
+    const gp = box.meanOfProduct(green, plane, this.#planes[11]!);
+    const bp = box.meanOfProduct(blue, plane, this.#planes[12]!);
+    for (let i = 0; i < cells; i++) {
+      const r = mr[i]!;
+      const g = mg[i]!;
+      const b = mb[i]!;
+      const p = mp[i]!;
+      // The symmetric matrix of covariances, and its inverse by cofactors.
+      const xx = rr[i]! - r * r + flatness;
+      const xy = rg[i]! - r * g;
+      const xz = rb[i]! - r * b;
+      const yy = gg[i]! - g * g + flatness;
+      const yz = gb[i]! - g * b;
+      const zz = bb[i]! - b * b + flatness;
+      const cxx = yy * zz - yz * yz;
+      const cxy = xz * yz - xy * zz;
+      const cxz = xy * yz - xz * yy;
+      const scale = 1 / (xx * cxx + xy * cxy + xz * cxz);
+      const x = (rp[i]! - r * p) * scale;
+      const y = (gp[i]! - g * p) * scale;
+      const z = (bp[i]! - b * p) * scale;
+      const cyz = xy * xz - xx * yz;
+      const slopeR = cxx * x + cxy * y + cxz * z;
+      const slopeG = cxy * x + (xx * zz - xz * xz) * y + cyz * z;
+      const slopeB = cxz * x + cyz * y + (xx * yy - xy * xy) * z;
+      rp[i] = slopeR;
+      gp[i] = slopeG;
+      bp[i] = slopeB;
+      mp[i] = p - slopeR * r - slopeG * g - slopeB * b;
+    }
+    return [box.mean(rp, rp), box.mean(gp, gp), box.mean(bp, bp), box.mean(mp, mp)];
+  }
+}
+
+/** The largest value within `reach` cells of every cell. */
+function largestNear(plane: Float32Array): Float32Array {
+  const pass = (source: Float32Array, stride: number, across: number) => {
+    const out = new Float32Array(cells);
+    for (let line = 0; line < GRID; line++) {
+      for (let k = 0; k < GRID; k++) {
+        let largest = Number.NEGATIVE_INFINITY;
+        const end = Math.min(GRID - 1, k + reach);
+        for (let j = Math.max(0, k - reach); j <= end; j++) {
+          const value = source[line * across + j * stride]!;
+          if (value > largest) largest = value;
+        }
+        out[line * across + k * stride] = largest;
+      }
+    }
+    return out;
+  };
+  return pass(pass(plane, 1, GRID), GRID, 1);
+}
+
+/** Fits edges of masks to pictures; keeps its working memory from call to call. */
+export class EdgeRefiner {
+  readonly #wide = new WindowFit(wide);
+  readonly #narrow = new WindowFit(narrow);
+
+  /**
+   * The marks of a map at the size of `guide` (RGB, of `guideSize`): what is marked ends where the guide's objects do.
+   * `grid` is `gridPicture(guide)`, for callers that have it.
+   */
+  refine(map: ProbabilityMap, guide: ImageTensor, grid: GridPicture = gridPicture(guide)): Marks {
+    const { width, height } = imageSize(guide);
+    if (map.activeClasses.length === 0) {
+      return { width, height, levels: new Uint8ClampedArray(width * height) };
+    }
+    const functions = this.#functions(toGrid(markedFraction(map), map.width, map.height), grid);
+    return { width, height, levels: applied(functions, guide) };
+  }
+
+  #functions(plane: Float32Array, grid: GridPicture): Functions {
+    const mean = this.#wide.mean(plane);
+    const marked = largestNear(mean);
+    const unmarked = largestNear(mean.map((p) => 1 - p));
+    const narrowWeight = marked.map((most, i) => {
+      const weight = (wideAbove - Math.min(most, unmarked[i]!)) / (wideAbove - narrowBelow);
+      return Math.min(1, Math.max(0, weight));
+    });
+    const functions = this.#wide.fit(grid, plane);
+    // Far from what is marked both windows give nothing.
+    if (!narrowWeight.some((weight, i) => weight > 0 && marked[i]! > nothing)) return functions;
+    const fine = this.#narrow.fit(grid, plane);
+    for (let k = 0; k < 4; k++) {
+      const [target, source] = [functions[k]!, fine[k]!];
+      for (let i = 0; i < cells; i++) target[i]! += narrowWeight[i]! * (source[i]! - target[i]!);
+    }
+    return functions;
+  }
+}
+
+/** 255 times the functions, interpolated between cells, of the guide's colors. */
+function applied([slopeR, slopeG, slopeB, offset]: Functions, guide: ImageTensor): Uint8ClampedArray {
+  const { width, height } = imageSize(guide);
+  const { data } = guide;
+  const out = new Uint8ClampedArray(width * height);
+  /** One row of functions, with the first and the last cell repeated: red, green, blue and offset of each. */
+  const line = new Float32Array(4 * (GRID + 2));
+  const cell = width / GRID;
+  for (let y = 0, i = 0, j = 0; y < height; y++) {
+    const at = Math.min(GRID - 1, Math.max(0, ((y + 0.5) * GRID) / height - 0.5));
+    const upper = Math.floor(at) * GRID;
+    const lower = Math.min(GRID - 1, Math.floor(at) + 1) * GRID;
+    const down = at - Math.floor(at);
+    for (let x = 0, k = 4; x < GRID; x++, k += 4) {
+      const u = upper + x;
+      const l = lower + x;
+      line[k] = slopeR[u]! + down * (slopeR[l]! - slopeR[u]!);
+      line[k + 1] = slopeG[u]! + down * (slopeG[l]! - slopeG[u]!);
+      line[k + 2] = slopeB[u]! + down * (slopeB[l]! - slopeB[u]!);
+      line[k + 3] = 255 * (offset[u]! + down * (offset[l]! - offset[u]!));
+    }
+    line.copyWithin(0, 4, 8);
+    line.copyWithin(4 * (GRID + 1), 4 * GRID, 4 * (GRID + 1));
+    // From the center of one cell to that of the next the functions change by constant steps.
+    for (let k = 0, x = 0; k <= 4 * GRID; k += 4) {
+      const end = Math.min(width, Math.ceil((k / 4 + 0.5) * cell - 0.5));
+      const stepR = (line[k + 4]! - line[k]!) / cell;
+      const stepG = (line[k + 5]! - line[k + 1]!) / cell;
+      const stepB = (line[k + 6]! - line[k + 2]!) / cell;
+      const stepO = (line[k + 7]! - line[k + 3]!) / cell;
+      const steps = x + 0.5 - (k / 4 - 0.5) * cell;
+      let r = line[k]! + steps * stepR;
+      let g = line[k + 1]! + steps * stepG;
+      let b = line[k + 2]! + steps * stepB;
+      let o = line[k + 3]! + steps * stepO;
+      for (; x < end; x++, i++, j += 3) {
+        out[i] = r * data[j]! + g * data[j + 1]! + b * data[j + 2]! + o;
+        r += stepR;
+        g += stepG;
+        b += stepB;
+        o += stepO;
+      }
+    }
+  }
+  return out;
+}
+
+/** The marks of a map at its own resolution. */
+function markedFraction({ probabilities, activeClasses }: ProbabilityMap): Float32Array {
+  const background = probabilities.get(0)!;
+  const out = new Float32Array(background.length);
+  for (const index of activeClasses) {
+    const plane = probabilities.get(index)!;
+    for (let i = 0; i < out.length; i++) out[i] = Math.max(out[i]!, plane[i]!);
+  }
+  for (let i = 0; i < out.length; i++) out[i] = 0.5 + (out[i]! - background[i]!) / 2;
+  return out;
+}

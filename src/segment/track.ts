@@ -1,0 +1,209 @@
+/** Masks for every picture of a video: the model's masks, moved with the picture from step to step. */
+import type { ImageTensor } from "../media/resize.js";
+import type { FrameRate, PictureFrame } from "../media/video.js";
+import { GRID, type GridPicture, gridPicture, toGrid } from "./grid.js";
+import { composed, type Flow, FlowEstimator, type MovingPlane, moved, reversed } from "./motion.js";
+import type { ProbabilityMap } from "./probability-map.js";
+
+/** What is tracked: probabilities that hold at a time. */
+export interface Anchor {
+  readonly timeSeconds: number;
+  /** Where the sound begins that the probabilities go with. */
+  readonly startSeconds: number;
+  readonly probabilities: ProbabilityMap;
+}
+
+/** A picture and what is marked in it. */
+export interface TrackedPicture<T extends Anchor> {
+  /** Number of the picture, from 0 on. */
+  readonly index: number;
+  readonly timeSeconds: number;
+  readonly image: ImageTensor;
+  readonly grid: GridPicture;
+  readonly probabilities: ProbabilityMap;
+  /** The nearest step. */
+  readonly anchor: T;
+  /** Whether the step was predicted from this very picture. */
+  readonly predicted: boolean;
+}
+
+/** A picture on its way through the tracker. */
+interface Picture {
+  readonly index: number;
+  readonly timeSeconds: number;
+  readonly image: ImageTensor;
+  readonly grid: GridPicture;
+  /** From this picture to the one before it; `undefined` for the first one and across a cut. */
+  readonly back: Flow | undefined;
+}
+
+/** A map and the flow from the picture at hand to the one that it lies over. */
+interface Moving {
+  readonly map: ProbabilityMap;
+  readonly flow: Flow;
+}
+
+/** The blend of one or two maps, moved to the picture at hand: of the classes that are active in either. */
+function arrived(a: Moving, b?: Moving, weight = 0): ProbabilityMap {
+  const active = [...new Set([...a.map.activeClasses, ...(b?.map.activeClasses ?? [])])];
+  if (active.length === 0) return a.map;
+  const plane = ({ map, flow }: Moving, index: number): MovingPlane => {
+    const probabilities = map.probabilities.get(index);
+    if (!probabilities) throw new RangeError(`track: the map lacks class ${index}`);
+    return { plane: probabilities, flow };
+  };
+  const blended = (index: number) => moved(plane(a, index), a.map, b && plane(b, index), weight);
+  const probabilities = new Map(active.map((index) => [index, blended(index)] as const));
+  // Of two classes one is what the other leaves.
+  const [only] = active;
+  const binary = a.map.probabilities.size === 2 && only !== undefined;
+  probabilities.set(0, binary ? probabilities.get(only)!.map((p) => 1 - p) : blended(0));
+  return { width: a.map.width, height: a.map.height, probabilities, activeClasses: active };
+}
+
+/** Whether two maps mark much the same: more than half of what either marks is marked in both. */
+function agree(a: ProbabilityMap, b: ProbabilityMap): boolean {
+  const [outsideA, outsideB] = [a.probabilities.get(0), b.probabilities.get(0)];
+  if (!outsideA || !outsideB) return false;
+  let both = 0;
+  let either = 0;
+  for (let i = 0; i < outsideA.length; i++) {
+    const [inA, inB] = [outsideA[i]! < 0.5, outsideB[i]! < 0.5];
+    if (inA && inB) both++;
+    if (inA || inB) either++;
+  }
+  return 2 * both >= either;
+}
+
+/** Reads pictures one by one and finds their motion. */
+class PictureReader {
+  readonly #pictures: AsyncIterator<PictureFrame, void, undefined>;
+  readonly #motion = new FlowEstimator();
+  #previous: Float32Array | undefined;
+  #index = 0;
+
+  constructor(pictures: AsyncIterator<PictureFrame, void, undefined>) {
+    this.#pictures = pictures;
+  }
+
+  /** The number of the next picture. */
+  get index(): number {
+    return this.#index;
+  }
+
+  async next(): Promise<Picture | undefined> {
+    const next = await this.#pictures.next();
+    if (next.done) return undefined;
+    const { image, timeSeconds } = next.value;
+    const grid = gridPicture(image);
+    const back = this.#previous && this.#motion.flow(grid.luma, this.#previous);
+    this.#previous = grid.luma;
+    return { index: this.#index++, timeSeconds, image, grid, back };
+  }
+}
+
+/** A step, and its map as it is moved. */
+interface Held<T> {
+  readonly step: T;
+  readonly map: ProbabilityMap;
+}
+
+/** A map of two classes on the grid, which is all that the refinement of edges looks at. */
+function coarse(map: ProbabilityMap): ProbabilityMap {
+  if (map.probabilities.size !== 2 || map.activeClasses.length === 0) return map;
+  const planes = [...map.probabilities].map(
+    ([index, plane]) => [index, toGrid(plane, map.width, map.height)] as const,
+  );
+  return { width: GRID, height: GRID, probabilities: new Map(planes), activeClasses: map.activeClasses };
+}
+
+/** Options of `trackMasks`. */
+export interface TrackOptions {
+  /** Pictures per second. */
+  readonly rate: FrameRate;
+  /** Whether maps of two classes are moved on the grid, for callers that refine their edges afterwards. */
+  readonly onGrid: boolean;
+}
+
+/**
+ * Marks every picture: those between two steps with the masks of both, each moved along the picture's motion and blended by
+ * their distance in time. Where the two go with different sound and mark different things, a picture has the mask of its
+ * own second. Those before the first step and after the last with that one's. Across a cut nothing is moved:
+ * a picture then takes the mask of the step in its own shot, or, where there is none, of the nearest step. Steps are
+ * asked for as pictures need them. Memory holds the pictures between two steps.
+ */
+export async function* trackMasks<T extends Anchor>(
+  steps: AsyncIterable<T>,
+  pictures: AsyncIterator<PictureFrame, void, undefined>,
+  { rate, onGrid }: TrackOptions,
+): AsyncGenerator<TrackedPicture<T>, void, undefined> {
+  const reader = new PictureReader(pictures);
+  let before: Held<T> | undefined;
+  for await (const step of steps) {
+    const after = { step, map: onGrid ? coarse(step.probabilities) : step.probabilities };
+    const target = Math.floor((step.timeSeconds * rate.numerator) / rate.denominator + 1e-6);
+    const between: Picture[] = [];
+    while (reader.index <= target) {
+      const picture = await reader.next();
+      if (!picture) break;
+      between.push(picture);
+    }
+    yield* marked(before, between, after);
+    before = after;
+  }
+  if (!before) return;
+  let toBefore: Flow | undefined;
+  for (let first = true; ; first = false) {
+    const picture = await reader.next();
+    if (!picture) return;
+    const { back, ...rest } = picture;
+    toBefore = first ? back : back && toBefore && composed(back, toBefore);
+    const { map, step: anchor } = before;
+    const probabilities = toBefore ? arrived({ map, flow: toBefore }) : map;
+    yield { ...rest, probabilities, anchor, predicted: false };
+  }
+}
+
+/** The pictures after the step `before`, the last of which is that of the step `after`. */
+function* marked<T extends Anchor>(
+  before: Held<T> | undefined,
+  pictures: readonly Picture[],
+  after: Held<T>,
+): Generator<TrackedPicture<T>, void, undefined> {
+  const count = pictures.length;
+  // From each picture to the last one, along the pictures between.
+  const ahead: (Flow | undefined)[] = new Array(count).fill(undefined);
+  for (let k = count - 2; k >= 0; k--) {
+    const back = pictures[k + 1]?.back;
+    const next = back && reversed(back);
+    const rest = ahead[k + 1];
+    ahead[k] = next && (k === count - 2 ? next : rest && composed(next, rest));
+  }
+  const flows: (Flow | undefined)[] = [];
+  let toBefore: Flow | undefined;
+  for (const [k, { back }] of pictures.entries()) {
+    toBefore = k === 0 ? back : back && toBefore && composed(back, toBefore);
+    flows.push(toBefore);
+  }
+  // Where the sound changed between the steps, a picture is marked by the sound of its own second alone.
+  const changed =
+    before !== undefined &&
+    before.step.startSeconds !== after.step.startSeconds &&
+    !(toBefore && agree(arrived({ map: before.map, flow: toBefore }), after.map));
+  for (const [k, { back: _, ...picture }] of pictures.entries()) {
+    if (k === count - 1) {
+      yield { ...picture, probabilities: after.step.probabilities, anchor: after.step, predicted: true };
+      return;
+    }
+    const weight = (k + 1) / count;
+    const early = changed ? picture.timeSeconds < after.step.startSeconds : weight < 0.5;
+    const nearest = before && early ? before : after;
+    const [toBefore, toAfter] = [flows[k], ahead[k]];
+    const old = before && toBefore && { map: before.map, flow: toBefore };
+    const coming = toAfter && { map: after.map, flow: toAfter };
+    const pair = changed && old && coming ? [early ? old : coming] : [old ?? coming, old && coming];
+    const [first, second] = pair;
+    const probabilities = first ? arrived(first, second, weight) : nearest.map;
+    yield { ...picture, probabilities, anchor: nearest.step, predicted: false };
+  }
+}

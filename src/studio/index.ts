@@ -1,0 +1,11 @@
+/**
+ * avseg/studio, what the app `avseg studio` and its local server agree on: segmented seconds in few bytes, and the
+ * messages between the two. It needs neither Node nor a browser.
+ * @module avseg/studio
+ */
+export type { ProbabilityMap } from "../segment/probability-map.js";
+export { addPlane, classesOf, type PackedMap, type PlaneTerm, packMap } from "./packed-map.js";
+export * from "./protocol.js";
+export { labelsOf, type Runs, runsOf } from "./runs.js";
+export { type Step, stepOf } from "./step.js";
+export { withSound } from "./swapped-sound.js";

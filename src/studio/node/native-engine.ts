@@ -1,0 +1,109 @@
+/** Segmenting by this computer's own runtime and ffmpeg, for the app. */
+import { findWeightFile } from "../../inference/node/model-files.js";
+import { openPredictor } from "../../inference/node/open-predictor.js";
+import type { LoadedPredictor } from "../../inference/predictor.js";
+import { VGGISH_RATE_HZ } from "../../media/log-mel.js";
+import { probeVideo } from "../../media/node/probe-video.js";
+import { readMonoSound } from "../../media/node/read-video.js";
+import type { RuntimeOptions } from "../../runtime/runtime.js";
+import { DEMO_MODEL } from "../../segment/node/demo-model.js";
+import { segmentVideo } from "../../segment/node/segment-video.js";
+import { type ModelFacts, type SegmentLine, toWire } from "../protocol.js";
+import { stepOf } from "../step.js";
+import { withSound } from "../swapped-sound.js";
+import { RequestError } from "./requests.js";
+
+/** What to segment: paths of files. */
+export interface NativeSegmentOptions {
+  readonly video: string;
+  /** A path, or what stands for it. */
+  readonly sound: { readonly kind: "own" | "silence" } | { readonly kind: "file"; readonly path: string };
+  readonly endSeconds?: number | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** Another sound is read up to this length. */
+const maxSoundSeconds = 600;
+
+/** One model at a time, and one video at a time. */
+export class NativeEngine {
+  readonly #provider: NonNullable<RuntimeOptions["provider"]>;
+  #model: Promise<LoadedPredictor> | undefined;
+  #busy = false;
+
+  constructor(provider: NonNullable<RuntimeOptions["provider"]>) {
+    this.#provider = provider;
+  }
+
+  /** Opens a checkpoint in place of the present one. Default: the small model. Throws `CheckpointError`. */
+  async open(checkpoint: string = DEMO_MODEL): Promise<ModelFacts> {
+    if (this.#busy) throw new RequestError(409, "a video is being segmented", "Stop it first.");
+    await this.close();
+    const runtime = { provider: this.#provider };
+    this.#model = findWeightFile(checkpoint).then((file) => openPredictor({ checkpoint: file, runtime }));
+    try {
+      const { config, classes, imageSize, frameCount, trainedOn } = await this.#model;
+      return {
+        task: config.task,
+        classes: [...classes],
+        imageSize,
+        frameCount,
+        trainedOn: trainedOn?.data,
+        runsOn: `this computer, ${this.#provider === "cpu" ? "CPU" : this.#provider}`,
+      };
+    } catch (error) {
+      this.#model = undefined;
+      throw error;
+    }
+  }
+
+  /** Segments a video; every line is one message of the protocol. Throws `RequestError` while another is at work. */
+  async *segment(options: NativeSegmentOptions): AsyncGenerator<SegmentLine, void, undefined> {
+    if (this.#busy) throw new RequestError(429, "another video is being segmented", "Stop it first.");
+    if (!this.#model) await this.open();
+    this.#busy = true;
+    try {
+      const model = await this.#model;
+      if (!model) throw new RequestError(409, "no model is open", "Choose a model.");
+      const { sound, signal, endSeconds = Number.POSITIVE_INFINITY } = options;
+      const samples = sound.kind === "file" ? await soundOf(sound.path, signal) : new Float32Array(0);
+      const predictor = sound.kind === "own" ? model : withSound(model, samples);
+      const { durationSeconds } = await probeVideo(options.video, { signal });
+      const total = durationSeconds && Math.min(durationSeconds, endSeconds);
+      for await (const frame of segmentVideo(options.video, predictor, {
+        signal,
+        silenceGate: sound.kind === "own",
+      })) {
+        if (frame.timeSeconds > endSeconds) break;
+        yield { kind: "step", step: toWire(stepOf(frame)) };
+        yield { kind: "progress", done: Math.min(frame.timeSeconds + 1 / 16, endSeconds), total };
+      }
+      yield { kind: "done" };
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  /** Frees the model. */
+  async close(): Promise<void> {
+    const model = await this.#model?.catch(() => undefined);
+    this.#model = undefined;
+    await model?.close();
+  }
+}
+
+/** 16 kHz mono of any file with sound and picture. */
+async function soundOf(file: string, signal: AbortSignal): Promise<Float32Array> {
+  const info = await probeVideo(file, { signal });
+  if (!info.audioTrack)
+    throw new RequestError(400, "the other file has no sound", "Choose a file with sound.");
+  const samples = new Float32Array(maxSoundSeconds * VGGISH_RATE_HZ);
+  let at = 0;
+  for await (const piece of readMonoSound(info, { sampleRateHz: VGGISH_RATE_HZ, signal })) {
+    const part = piece.subarray(0, samples.length - at);
+    samples.set(part, at);
+    at += part.length;
+    if (at === samples.length) break;
+  }
+  return samples.subarray(0, at);
+}

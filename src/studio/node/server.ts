@@ -1,0 +1,190 @@
+/**
+ * The local server of the app. It listens on 127.0.0.1 only, answers requests of its own page that carry the token of
+ * its address, and reads no file but the app's, those that were opened, and the training runs of one folder.
+ */
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { AvsegError } from "../../errors.js";
+import type { RuntimeOptions } from "../../runtime/runtime.js";
+import { openRequestSchema, type SegmentLine, type Session, segmentRequestSchema } from "../protocol.js";
+import { answerFile, appFiles } from "./app-files.js";
+import { FileStore } from "./file-store.js";
+import { NativeEngine } from "./native-engine.js";
+import { answerJson, checkOrigin, checkToken, commonHeaders, RequestError, readJson } from "./requests.js";
+import { findRun, listRuns, logOf, reportOf } from "./runs.js";
+
+/** How the server is started. */
+export interface StudioOptions {
+  /** Videos to open at once. */
+  readonly files?: readonly string[] | undefined;
+  /** Folder of training runs. Default: `work_dir`. */
+  readonly runs?: string | undefined;
+  /** Default: a free one. */
+  readonly port?: number | undefined;
+  readonly provider?: RuntimeOptions["provider"] | undefined;
+}
+
+/** A running server. */
+export interface StudioServer {
+  /** Where the app is, with its token. */
+  readonly address: string;
+  close(): Promise<void>;
+}
+
+/** What requests are answered from. */
+interface Studio {
+  readonly files: FileStore;
+  readonly engine: NativeEngine;
+  readonly runsFolder: string;
+}
+
+/** Starts the server. Throws `AvsegError` where the app is not built, a file is missing or the port is in use. */
+export async function startStudio(options: StudioOptions = {}): Promise<StudioServer> {
+  const { files = [], runs = "work_dir", port = 0, provider = "cpu" } = options;
+  const app = appFiles();
+  const studio = { files: await FileStore.open(files), engine: new NativeEngine(provider), runsFolder: runs };
+  const token = randomBytes(24).toString("base64url");
+  let actualPort = port;
+  const server = createServer(async (request, response) => {
+    try {
+      checkOrigin(request, actualPort);
+      const { pathname, searchParams } = new URL(request.url ?? "/", "http://127.0.0.1");
+      if (pathname.startsWith("/api/")) {
+        checkToken(request, token);
+        await answerApi({ request, response, pathname, searchParams }, studio);
+      } else {
+        const file = request.method === "GET" ? app.get(pathname) : undefined;
+        if (file === undefined) throw new RequestError(404, "there is no such address");
+        await answerFile(response, file);
+      }
+    } catch (error) {
+      answerFailure(response, error);
+    }
+  });
+  // A page that is closed in the middle of a request is no failure.
+  server.on("clientError", (_, socket) => socket.destroy());
+  try {
+    server.listen(port, "127.0.0.1");
+    await once(server, "listening");
+  } catch (cause) {
+    await studio.files.close();
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new AvsegError(`studio: cannot listen on port ${port}: ${reason}`, {
+      cause,
+      hint: "Choose another port with --port.",
+    });
+  }
+  const address = server.address();
+  actualPort = typeof address === "object" && address ? address.port : port;
+  return {
+    address: `http://127.0.0.1:${actualPort}/#token=${token}`,
+    close: async () => {
+      server.close();
+      server.closeAllConnections();
+      await studio.engine.close();
+      await studio.files.close();
+    },
+  };
+}
+
+/** One request for data. */
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly pathname: string;
+  readonly searchParams: URLSearchParams;
+}
+
+async function answerApi(exchange: Exchange, studio: Studio): Promise<void> {
+  const { request, response, pathname, searchParams } = exchange;
+  const [, , kind = "", id = "", part = ""] = pathname.split("/");
+  switch (`${request.method} ${kind}${id ? "/:id" : ""}${part ? `/${part}` : ""}`) {
+    case "GET session": {
+      const runs = (await listRuns(studio.runsFolder)).map(({ folder: _, ...run }) => run);
+      return answerJson(response, 200, { files: studio.files.list(), runs } satisfies Session);
+    }
+    case "GET files/:id":
+      return answerFile(response, studio.files.pathOf(id));
+    case "POST files": {
+      const length = Number(request.headers["content-length"] ?? Number.NaN);
+      const file = await studio.files.upload(searchParams.get("name") ?? "file", request, length);
+      return answerJson(response, 200, file);
+    }
+    case "POST model": {
+      const chosen = await readJson(request, openRequestSchema);
+      return answerJson(response, 200, await studio.engine.open(await checkpointOf(chosen, studio)));
+    }
+    case "POST segment":
+      return answerSegment(exchange, studio);
+    case "GET runs/:id/log":
+      return answerJson(response, 200, await logOf(await findRun(studio.runsFolder, id)));
+    case "GET runs/:id/report": {
+      const html = await reportOf(await findRun(studio.runsFolder, id));
+      response.writeHead(200, { ...commonHeaders, "Content-Type": "text/html; charset=utf-8" });
+      response.end(html);
+      return;
+    }
+    default:
+      throw new RequestError(404, "there is no such address");
+  }
+}
+
+async function checkpointOf(
+  chosen: ReturnType<typeof openRequestSchema.parse>,
+  { files, runsFolder }: Studio,
+): Promise<string | undefined> {
+  if (chosen.kind === "small") return undefined;
+  if (chosen.kind === "files") return files.pathOf(chosen.files[0] ?? "");
+  const run = await findRun(runsFolder, chosen.run);
+  if (!run.hasCheckpoint)
+    throw new RequestError(404, "this run has no checkpoint yet", "Wait for its first epoch.");
+  return `${run.folder}/best.safetensors`;
+}
+
+/** Answers line by line as seconds are found; a closed page stops the work. */
+async function answerSegment({ request, response }: Exchange, { files, engine }: Studio): Promise<void> {
+  const { file, sound, endSeconds } = await readJson(request, segmentRequestSchema);
+  const stop = new AbortController();
+  response.on("close", () => stop.abort(new DOMException("the page was closed", "AbortError")));
+  const lines = engine.segment({
+    video: files.pathOf(file),
+    sound: sound.kind === "file" ? { kind: "file", path: files.pathOf(sound.file) } : sound,
+    endSeconds,
+    signal: stop.signal,
+  });
+  const write = async (line: SegmentLine): Promise<void> => {
+    if (!response.headersSent) {
+      response.writeHead(200, { ...commonHeaders, "Content-Type": "application/x-ndjson" });
+    }
+    if (!response.write(`${JSON.stringify(line)}\n`)) await once(response, "drain", { signal: stop.signal });
+  };
+  try {
+    for await (const line of lines) await write(line);
+  } catch (error) {
+    if (stop.signal.aborted) return;
+    if (!response.headersSent) throw error;
+    const { error: message, hint } = describe(error).body;
+    await write({ kind: "failed", error: message, hint });
+  }
+  response.end();
+}
+
+function describe(error: unknown): { status: number; body: { error: string; hint?: string | undefined } } {
+  if (error instanceof AvsegError) {
+    const status = error instanceof RequestError ? error.status : 422;
+    return { status, body: { error: error.message, hint: error.hint } };
+  }
+  return { status: 500, body: { error: error instanceof Error ? error.message : String(error) } };
+}
+
+function answerFailure(response: ServerResponse, error: unknown): void {
+  if (response.headersSent || response.destroyed) {
+    response.destroy();
+    return;
+  }
+  const { status, body } = describe(error);
+  // The rest of a refused upload is not read.
+  response.setHeader("Connection", "close");
+  answerJson(response, status, body);
+}

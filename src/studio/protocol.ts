@@ -1,0 +1,154 @@
+/** The messages between the app and its local server. Both sides check what they receive. */
+import * as z from "zod";
+import { fromBase64, toBase64 } from "./base64.js";
+import type { Step } from "./step.js";
+
+/** The header in which the app sends the token of its address. */
+export const TOKEN_HEADER = "x-avseg-token";
+
+/** A file that the server has: given on the command line, or uploaded. */
+export const serverFileSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  bytes: z.number(),
+});
+/** A file that the server has. */
+export type ServerFile = z.infer<typeof serverFileSchema>;
+
+/** A training run below the folder of runs. */
+export const runSchema = z.object({
+  id: z.string(),
+  /** Its folder, relative to that of all runs. */
+  name: z.string(),
+  modified: z.number(),
+  epochs: z.number(),
+  best: z.number().optional(),
+  hasCheckpoint: z.boolean(),
+  hasReport: z.boolean(),
+});
+/** A training run. */
+export type RunSummary = z.infer<typeof runSchema>;
+
+/** What is known of an opened model. */
+export const modelFactsSchema = z.object({
+  task: z.string(),
+  classes: z.array(z.string()),
+  imageSize: z.number(),
+  frameCount: z.number(),
+  trainedOn: z.string().optional(),
+  /** What runs it: `WebGPU`, `WASM, 2 threads`, `this computer, CPU`. */
+  runsOn: z.string(),
+});
+/** What is known of an opened model. */
+export type ModelFacts = z.infer<typeof modelFactsSchema>;
+
+/** What the server has for the app. */
+export const sessionSchema = z.object({
+  files: z.array(serverFileSchema),
+  runs: z.array(runSchema),
+});
+/** What the server has for the app. */
+export type Session = z.infer<typeof sessionSchema>;
+
+/** Which sound goes with the picture; a file is one that the server has. */
+export const soundSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("own") }),
+  z.object({ kind: z.literal("silence") }),
+  z.object({ kind: z.literal("file"), file: z.string() }),
+]);
+
+/** A request to segment a file that the server has. */
+export const segmentRequestSchema = z.object({
+  file: z.string(),
+  sound: soundSchema,
+  endSeconds: z.number().positive().optional(),
+});
+/** A request to segment. */
+export type ServerSegmentRequest = z.infer<typeof segmentRequestSchema>;
+
+/** A request to open a model: the small one, a run's best checkpoint, or files that were uploaded. */
+export const openRequestSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("small") }),
+  z.object({ kind: z.literal("run"), run: z.string() }),
+  z.object({ kind: z.literal("files"), files: z.array(z.string()).min(1).max(5) }),
+]);
+/** A request to open a model. */
+export type OpenRequest = z.infer<typeof openRequestSchema>;
+
+/** Why a request failed and what to do. */
+export const failureSchema = z.object({ error: z.string(), hint: z.string().optional() });
+
+const regionSchema = z.object({
+  index: z.number(),
+  label: z.string(),
+  area: z.number(),
+  box: z.tuple([z.number(), z.number(), z.number(), z.number()]),
+  confidence: z.number(),
+});
+
+/** A `Step` as JSON; bytes are in base64. */
+export const wireStepSchema = z.object({
+  index: z.number(),
+  timeSeconds: z.number(),
+  peak: z.number(),
+  silent: z.boolean(),
+  map: z.object({
+    width: z.number(),
+    height: z.number(),
+    planes: z.array(z.tuple([z.number(), z.string()])),
+  }),
+  mask: z.object({
+    width: z.number(),
+    height: z.number(),
+    runs: z.string(),
+    regions: z.array(regionSchema),
+  }),
+});
+/** A `Step` as JSON. */
+export type WireStep = z.infer<typeof wireStepSchema>;
+
+/** One line of the answer to a request to segment. */
+export const segmentLineSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("step"), step: wireStepSchema }),
+  z.object({ kind: z.literal("progress"), done: z.number(), total: z.number().optional() }),
+  z.object({ kind: z.literal("failed"), error: z.string(), hint: z.string().optional() }),
+  z.object({ kind: z.literal("done") }),
+]);
+/** One line of the answer to a request to segment. */
+export type SegmentLine = z.infer<typeof segmentLineSchema>;
+
+/** A step for the wire. */
+export function toWire({ map, mask, ...step }: Step): WireStep {
+  const planes = [...map.planes].map(([index, bytes]): [number, string] => [index, toBase64(bytes)]);
+  const { runs, regions, ...size } = mask;
+  return {
+    ...step,
+    map: { width: map.width, height: map.height, planes },
+    mask: {
+      ...size,
+      runs: toBase64(new Uint8Array(runs.buffer)),
+      regions: regions.map(({ box: [left, top, width, height], ...region }) => ({
+        ...region,
+        box: [left, top, width, height],
+      })),
+    },
+  };
+}
+
+/** A step from the wire. Throws `RangeError` where planes have another size than the map. */
+export function fromWire({ map, mask, ...step }: WireStep): Step {
+  const planes = map.planes.map(([index, text]) => {
+    const plane = fromBase64(text);
+    if (plane.length !== map.width * map.height) {
+      throw new RangeError(
+        `step ${step.index}: a plane of ${plane.length} bytes, expected ${map.width}x${map.height}`,
+      );
+    }
+    return [index, plane] as const;
+  });
+  return {
+    ...step,
+    map: { width: map.width, height: map.height, planes: new Map(planes) },
+    mask: { ...mask, runs: new Uint32Array(fromBase64(mask.runs).buffer) },
+  };
+}

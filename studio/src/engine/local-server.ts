@@ -1,0 +1,72 @@
+/** The local server of `avseg studio`, where the app was started by it. */
+import {
+  failureSchema,
+  type RunSummary,
+  type ServerFile,
+  type Session,
+  serverFileSchema,
+  sessionSchema,
+  TOKEN_HEADER,
+} from "avseg/studio";
+import { EngineError } from "./messages";
+
+const tokenKey = "avseg-studio-token";
+
+/** Takes the token out of the address, so that it is neither bookmarked nor shown. */
+function takeToken(): string | undefined {
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (token !== null) {
+    sessionStorage.setItem(tokenKey, token);
+    history.replaceState(null, "", location.pathname + location.search);
+  }
+  return sessionStorage.getItem(tokenKey) ?? undefined;
+}
+
+const token = takeToken();
+
+/** Whether there may be a local server: only its address has a token. */
+export const hasServer = token !== undefined;
+
+/** Sends a request. Throws `EngineError` with the server's reason. */
+export async function ask(path: string, init: RequestInit = {}): Promise<Response> {
+  const response = await fetch(new URL(`api/${path}`, document.baseURI), {
+    ...init,
+    headers: { [TOKEN_HEADER]: token ?? "" },
+  }).catch((error: unknown) => {
+    init.signal?.throwIfAborted();
+    throw new EngineError({
+      message: `The local server does not answer (${error instanceof Error ? error.message : String(error)})`,
+      hint: "Start `avseg studio` again.",
+    });
+  });
+  if (response.ok) return response;
+  const failure = failureSchema.safeParse(await response.json().catch(() => undefined));
+  throw new EngineError({
+    message: failure.success ? failure.data.error : `The local server answered ${response.status}`,
+    hint: failure.success ? failure.data.hint : undefined,
+  });
+}
+
+/** Sends JSON. */
+export function post(path: string, body: unknown, signal?: AbortSignal): Promise<Response> {
+  return ask(path, { method: "POST", body: JSON.stringify(body), signal: signal ?? null });
+}
+
+/** What the server has. */
+export async function session(): Promise<Session> {
+  return sessionSchema.parse(await (await ask("session")).json());
+}
+
+/** The content of a file that was given on the command line. */
+export async function fetchFile({ id, name }: ServerFile): Promise<File> {
+  return new File([await (await ask(`files/${id}`)).blob()], name);
+}
+
+/** Sends a file to the server. */
+export async function upload(file: File): Promise<string> {
+  const response = await ask(`files?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file });
+  return serverFileSchema.parse(await response.json()).id;
+}
+
+/** A training run, as the session lists it. */
+export type Run = RunSummary;

@@ -1,0 +1,37 @@
+/** Reads media files in a worker of their own, so that neither the page nor the model waits for them. */
+
+import type { PicturesRequest } from "../engine/messages";
+import { WorkerClient } from "../engine/worker-client";
+import type { VideoFacts } from "./probe";
+import type { Peaks } from "./waveform";
+
+const worker = new WorkerClient();
+
+/** What a file holds. Throws a sentence that says what is wrong with it and what to do. */
+export async function factsOf(file: File): Promise<VideoFacts> {
+  for await (const answer of worker.ask({ kind: "probe", file }, {})) {
+    if (answer.kind === "facts") return answer.facts;
+  }
+  throw new Error(`${file.name}: nothing was read`);
+}
+
+/** The pictures of a file, as they are decoded. */
+export async function* picturesOf(
+  request: PicturesRequest,
+  signal?: AbortSignal,
+): AsyncGenerator<{ readonly index: number; readonly picture: ImageBitmap }, void, undefined> {
+  for await (const answer of worker.ask({ kind: "pictures", ...request }, { signal })) {
+    if (answer.kind === "picture") yield answer;
+  }
+}
+
+/** The peaks of a file's sound, again and again as more of it is read. */
+export async function* peaksOf(
+  file: Blob,
+  durationSeconds: number,
+  signal: AbortSignal,
+): AsyncGenerator<Peaks, void, undefined> {
+  for await (const answer of worker.ask({ kind: "peaks", file, durationSeconds }, { signal })) {
+    if (answer.kind === "peaks") yield answer.peaks;
+  }
+}

@@ -1,0 +1,52 @@
+/** The opened videos as a strip. */
+import { bytes, clock } from "../format";
+import { Bitmap } from "../parts/bitmap";
+import { FileButton, IconButton } from "../parts/controls";
+import { Icon } from "../parts/icon";
+import { addFiles, type Item, items, remove, select, selected } from "../state/library";
+
+/** The strip. */
+export function LibraryStrip() {
+  return (
+    <nav class="library" aria-label="Videos">
+      <FileButton accept="video/*,.mkv,.mov,.ts" multiple primary onFiles={addFiles}>
+        <Icon name="add" /> Add videos
+      </FileButton>
+      <ul>
+        {items.value.map((item) => (
+          <Entry key={item.id} item={item} />
+        ))}
+      </ul>
+      <p class="note">or drop them anywhere. Nothing leaves this computer.</p>
+    </nav>
+  );
+}
+
+function Entry({ item }: { item: Item }) {
+  const facts = item.facts.value;
+  const { status, count } = item.result;
+  const state = {
+    idle: "",
+    running: `${count.value} s found`,
+    done: "done",
+    canceled: "stopped",
+    failed: "failed",
+  };
+  return (
+    <li>
+      <button type="button" class="entry" aria-current={selected.value === item} onClick={() => select(item)}>
+        <Bitmap picture={item.thumbnail.value} />
+        <span class="entry-name">{item.name}</span>
+        <span class="entry-facts">
+          {item.problem.value
+            ? "cannot be opened"
+            : facts
+              ? `${clock(facts.durationSeconds)} · ${bytes(facts.bytes)}`
+              : "reading"}
+          {state[status.value] && ` · ${state[status.value]}`}
+        </span>
+      </button>
+      <IconButton icon="close" label={`Close ${item.name}`} onClick={() => remove(item)} />
+    </li>
+  );
+}

@@ -1,0 +1,93 @@
+/** Choosing a model. */
+import { bytes } from "../format";
+import { Choice, FileButton, Problem } from "../parts/controls";
+import { Modal } from "../parts/modal";
+import { badge, chooseEngine, engineId, model, openModel, smallModelName } from "../state/engine";
+import { server } from "../state/server";
+import { dialog } from "../state/settings";
+
+/** Files that can be models, for the file chooser. */
+export const modelFiles = ".onnx,.data,.safetensors,.pth,.pt";
+
+/** Whether a dropped file is a model and not a video. */
+export function isModelFile({ name }: File): boolean {
+  return /\.(onnx|data|safetensors|pth|pt)$/i.test(name);
+}
+
+/** Opens model files that the user gave; the model itself is the one that is not an encoder. */
+export function openModelFiles(files: readonly File[]): Promise<void> {
+  const isPart = ({ name }: File): boolean => /\.data$|vggish|pvt_v2|resnet50-/i.test(name);
+  const sorted = [...files].sort((a, b) => Number(isPart(a)) - Number(isPart(b)));
+  return openModel({ kind: "files", files: sorted }, sorted[0]?.name ?? "model");
+}
+
+/** The dialog. */
+export function ModelDialog() {
+  const facts = model.facts.value;
+  const failure = model.failure.value;
+  const runs = (server.value?.runs ?? []).filter(({ hasCheckpoint }) => hasCheckpoint).slice(0, 8);
+  return (
+    <Modal title="Model">
+      <p class="lead">
+        {facts
+          ? `${model.name.value} is open: ${facts.task.toUpperCase()}, frames of ${facts.imageSize} × ${facts.imageSize}, ` +
+            `${facts.classes.length > 1 ? `${facts.classes.length} classes` : "one class"}. ${badge.value}.`
+          : badge.value}
+      </p>
+      {facts && !globalThis.crossOriginIsolated && (
+        <p class="note">
+          This page is not cross-origin isolated, so that WASM runs on one thread. Serve it with the headers
+          Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp.
+        </p>
+      )}
+      {failure && <Problem {...failure} />}
+      {server.value && (
+        <Choice
+          label="Runs on"
+          options={[
+            { id: "tab", label: "This tab" },
+            { id: "native", label: "This computer" },
+          ]}
+          value={engineId.value}
+          onChange={chooseEngine}
+        />
+      )}
+      <div class="stack">
+        <button
+          type="button"
+          class="button"
+          disabled={model.loading.value}
+          onClick={() => openModel({ kind: "small" }, smallModelName)}
+        >
+          {smallModelName}, {bytes(15.8e6)}, Apache-2.0
+        </button>
+        <p class="note">
+          Knows generated shapes with generated sounds, and no real objects. It shows how all of this works.
+        </p>
+        <FileButton accept={modelFiles} multiple onFiles={openModelFiles}>
+          Open a model file …
+        </FileButton>
+        <p class="note">
+          An ONNX file of <code>avseg export</code> (with its <code>.data</code> file, if it has one), or a
+          checkpoint of
+          <code> avseg train</code> with the encoders it was trained on. You can also drop the files anywhere.
+        </p>
+        {runs.length > 0 && <h2 class="group">Training runs of this computer</h2>}
+        {runs.map(({ id, name, best }) => (
+          <button
+            key={id}
+            type="button"
+            class="button"
+            onClick={() => openModel({ kind: "run", run: id }, name)}
+          >
+            {name}
+            {best !== undefined && `, mIoU ${best.toFixed(3)}`}
+          </button>
+        ))}
+      </div>
+      <button type="button" class="button primary" onClick={() => (dialog.value = undefined)}>
+        Close
+      </button>
+    </Modal>
+  );
+}

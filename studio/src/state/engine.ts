@@ -1,0 +1,111 @@
+/** The engine of the page, the opened model, and work with both. */
+
+import { batch, computed, signal } from "@preact/signals";
+import type { ModelFacts } from "avseg/studio";
+import { type Failure, failureOf, type ModelSource, type SoundChoice } from "../engine/messages";
+import { NativeEngine } from "../engine/native-engine";
+import { TabEngine } from "../engine/tab-engine";
+import type { Item } from "./library";
+import type { Result } from "./result";
+
+/** Runs models in the tab. */
+export const tabEngine = new TabEngine(new URL("model/", document.baseURI).href);
+
+const nativeEngine = new NativeEngine();
+
+/** What runs models: this tab, or this computer through the local server. */
+export const engineId = signal<"tab" | "native">("tab");
+
+/** The name of the model that is part of the app. */
+export const smallModelName = "Small model (SoundShapes)";
+
+/** How the model is. */
+export const model = {
+  name: signal(smallModelName),
+  facts: signal<ModelFacts | undefined>(undefined),
+  loading: signal(false),
+  /** Bytes read so far. */
+  loaded: signal(0),
+  failure: signal<Failure | undefined>(undefined),
+};
+
+/** Seconds of video per second of the latest work. */
+export const speed = signal(0);
+
+/** What the badge says. */
+export const badge = computed(() => {
+  const facts = model.facts.value;
+  if (model.loading.value) return `loading ${(model.loaded.value / 1e6).toFixed(0)} MB`;
+  if (!facts) return "no model";
+  return speed.value > 0 ? `${facts.runsOn} · ${speed.value.toFixed(1)}× real time` : facts.runsOn;
+});
+
+/** Label names by index, as masks have them. */
+export const labelNames = computed(() => {
+  const classes = model.facts.value?.classes ?? [];
+  return classes.length > 1 ? classes : ["background", "sounding"];
+});
+
+let opening: Promise<void> = Promise.resolve();
+let opened: { readonly source: ModelSource; readonly name: string } | undefined;
+
+/** Runs the same model on the other engine. */
+export function chooseEngine(id: "tab" | "native"): Promise<void> {
+  engineId.value = id;
+  return openModel(opened?.source ?? { kind: "small" }, opened?.name ?? smallModelName);
+}
+
+/** Opens a model in place of the present one. */
+export function openModel(source: ModelSource, name: string): Promise<void> {
+  opened = { source, name };
+  if (source.kind === "run") engineId.value = "native";
+  opening = opening.then(async () => {
+    batch(() => {
+      model.loading.value = true;
+      model.loaded.value = 0;
+      model.failure.value = undefined;
+      model.facts.value = undefined;
+      speed.value = 0;
+    });
+    try {
+      const onProgress = (done: number): void => {
+        model.loaded.value = done;
+      };
+      const engine = engineId.value === "tab" ? tabEngine : nativeEngine;
+      const facts = await engine.open(source, { onProgress });
+      batch(() => {
+        model.facts.value = facts;
+        model.name.value = name;
+      });
+    } catch (error) {
+      model.failure.value = failureOf(error);
+    } finally {
+      model.loading.value = false;
+    }
+  });
+  return opening;
+}
+
+/** Which part of a video is segmented, and with which sound. */
+export interface SegmentChoice {
+  readonly sound: SoundChoice;
+  readonly endSeconds?: number | undefined;
+}
+
+/** Segments a video into `result`. */
+export async function segment(
+  item: Item,
+  result: Result,
+  { sound, endSeconds }: SegmentChoice,
+): Promise<void> {
+  await opening;
+  const facts = item.facts.value;
+  if (!facts || !model.facts.value) return;
+  const total = Math.min(facts.durationSeconds, endSeconds ?? Number.POSITIVE_INFINITY);
+  const engine = engineId.value === "tab" ? tabEngine : nativeEngine;
+  await result.run((work) => engine.segment({ file: item.file, name: item.name, sound, endSeconds }, work), {
+    madeBy: model.name.value,
+    totalSeconds: total,
+  });
+  if (result.speed.value > 0) speed.value = result.speed.value;
+}

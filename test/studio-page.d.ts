@@ -1,0 +1,9 @@
+/** What the studio's page has for its tests. */
+interface Window {
+  /** `studio/src/state/inspect.ts` */
+  readonly avsegStudio?: { labels(): number[][]; status(which: "result" | "other"): string };
+  /** axe-core, where a test has put it in. */
+  readonly axe: {
+    run(context: Document): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }>;
+  };
+}

@@ -1,0 +1,64 @@
+/** The studio in headless Chromium, on its local server. */
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { type StudioOptions, type StudioServer, startStudio } from "../src/studio/node/server.js";
+import { browserPath } from "./browser.js";
+import { root } from "./support.js";
+
+/** Why the studio's tests cannot run; false where they can. */
+export const skipStudio =
+  (browserPath === undefined && "Chromium is not installed") ||
+  (!existsSync(path.join(root, "dist", "studio", "index.html")) &&
+    "the app is not built (npm run studio:build)");
+
+/** An opened studio. */
+export interface OpenStudio {
+  readonly server: StudioServer;
+  readonly browser: Browser;
+  readonly page: Page;
+  /** Addresses that the page asked, other than the server's. */
+  readonly foreign: readonly string[];
+  /** Errors that the page did not catch. */
+  readonly errors: readonly string[];
+  close(): Promise<void>;
+}
+
+/** Starts the server and opens its app. `args` are more switches of Chromium; `query` goes into the address. */
+export async function openStudio(
+  options: StudioOptions = {},
+  { args = [], query = "" }: { args?: readonly string[]; query?: string } = {},
+): Promise<OpenStudio> {
+  const server = await startStudio(options);
+  const browser = await chromium.launch({
+    executablePath: browserPath ?? "",
+    args: [
+      "--no-sandbox",
+      "--disable-background-networking",
+      "--autoplay-policy=no-user-gesture-required",
+      ...args,
+    ],
+  });
+  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  const foreign: string[] = [];
+  const errors: string[] = [];
+  const address = new URL(server.address);
+  address.search = query;
+  page.on("request", (request) => {
+    const { origin, protocol } = new URL(request.url());
+    if (protocol.startsWith("http") && origin !== address.origin) foreign.push(request.url());
+  });
+  page.on("pageerror", (error) => errors.push(error.message));
+  await page.goto(address.href);
+  return {
+    server,
+    browser,
+    page,
+    foreign,
+    errors,
+    close: async () => {
+      await browser.close();
+      await server.close();
+    },
+  };
+}
