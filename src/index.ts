@@ -50,6 +50,7 @@ export { openDataset } from "./datasets/avsbench/open-dataset.js";
 export { prepareDataset } from "./datasets/avsbench/prepare.js";
 export type { AvsDataset, Clip, Split } from "./datasets/clip.js";
 export { importDataset } from "./datasets/own/import.js";
+export { writeShards } from "./datasets/shards/write.js";
 export { writeSoundShapes } from "./datasets/sound-shapes/write.js";
 
 // Training

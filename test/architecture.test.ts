@@ -60,6 +60,7 @@ const nodePackages = new Set([
   "onnxruntime-node",
   "undici",
   "htmlparser2",
+  "tar",
   "bullmq",
   "ioredis",
   "prom-client",

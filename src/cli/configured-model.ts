@@ -3,7 +3,7 @@ import { Option } from "commander";
 import { loadConfig } from "../config/load.js";
 import { modelFromConfig } from "../config/model-from-config.js";
 import type { Config } from "../config/schema.js";
-import { readClassNames, taskFolder } from "../datasets/avsbench/open-dataset.js";
+import { datasetClasses } from "../datasets/avsbench/open-dataset.js";
 import type { LoadModelOptions } from "../inference/load-model.js";
 
 /** The model and its encoder files. Throws `ConfigError`, and `DatasetError` where AVSS's classes cannot be read. */
@@ -12,7 +12,7 @@ export async function configuredModel(
 ): Promise<Pick<LoadModelOptions, "config" | "encoders">> {
   const { task, data } = config;
   const { visual, audio } = config.model;
-  const classes = task === "avss" ? await readClassNames(await taskFolder(task, data.root)) : undefined;
+  const classes = task === "avss" ? await datasetClasses(task, data.root) : undefined;
   return {
     config: modelFromConfig(config, classes),
     encoders: { visual: visual.weights, audio: audio.weights, pca: audio.pca },

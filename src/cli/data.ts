@@ -1,4 +1,4 @@
-/** `avseg data`: generate, prepare and check datasets. `data-import.ts` imports them. */
+/** `avseg data`: generate, prepare and check datasets. `data-import.ts` imports them, `data-shard.ts` packs them. */
 
 import { Argument, Command, InvalidArgumentError } from "commander";
 import { checkDataset, type DatasetIssue, type DatasetReport } from "../datasets/avsbench/check.js";
@@ -9,6 +9,7 @@ import { writeSoundShapes } from "../datasets/sound-shapes/write.js";
 import { DatasetError } from "../errors.js";
 import { defaultImageSize } from "../models/base-config.js";
 import { importCommand } from "./data-import.js";
+import { shardCommand } from "./data-shard.js";
 import { integer } from "./options.js";
 import { print, printJson } from "./print.js";
 import { createProgress } from "./progress.js";
@@ -17,7 +18,7 @@ import { interruptSignal } from "./run.js";
 /** Builds the command. */
 export function dataCommand(): Command {
   return new Command("data")
-    .description("generate, prepare, import and check datasets")
+    .description("generate, prepare, import, pack and check datasets")
     .addHelpText(
       "after",
       `
@@ -29,7 +30,8 @@ Examples:
     .addCommand(synthCommand())
     .addCommand(checkCommand())
     .addCommand(prepareCommand())
-    .addCommand(importCommand());
+    .addCommand(importCommand())
+    .addCommand(shardCommand());
 }
 
 const task = (...choices: Task[]): Argument =>

@@ -6,6 +6,7 @@ import { at, u8At } from "../../arrays.js";
 import { AvsegError, DatasetError } from "../../errors.js";
 import { fitExamples, logMelExamples } from "../../media/log-mel.js";
 import { readGray, readRgb } from "../../media/node/image-file.js";
+import { type InputFile, inputName } from "../../media/node/input-file.js";
 import { readWavFile } from "../../media/node/wav-file.js";
 import { classOfColor } from "../../media/palette.js";
 import {
@@ -17,8 +18,12 @@ import {
 } from "../../media/resize.js";
 import { toMono } from "../../media/wav.js";
 import { describe, type TensorOf } from "../../tensor.js";
+import { bytesSource } from "../../weights/byte-source.js";
 import { loadTorchTensor } from "../../weights/node/load.js";
+import { readTorchTensor } from "../../weights/torch/state-dict.js";
 import type { Clip, Task } from "../clip.js";
+import { type ShardRange, shardParts } from "../shards/format.js";
+import { readShardClip } from "../shards/read.js";
 import type { ClipFiles } from "./layout.js";
 
 /** Source of a clip's log-mels: the pickle if there is one, else the WAV file (`auto`); or only one of them. */
@@ -36,6 +41,8 @@ export interface ClipRequest {
   /** Number of classes, background included; AVSS only. */
   readonly classCount: number;
   readonly audio: AudioSource;
+  /** Where the clip's files lie, if not in the folder. */
+  readonly shard?: ShardRange | undefined;
 }
 
 /** The color of padding frames: the one that normalization maps closest to zero. */
@@ -48,27 +55,26 @@ const allowedForeignColors = 0.05;
 export async function loadClip(request: ClipRequest): Promise<Clip> {
   try {
     const { files, frameCount, imageSize: side, maskSize } = request;
+    const store = await openClipFiles(request);
     const count = Math.min(frameCount, files.frames.length);
     const frames = new Uint8Array(frameCount * side * side * 3);
     for (let i = 3 * count * side * side; i < frames.length; i++) frames[i] = at(paddingColor, i % 3);
     const labeled = Array.from({ length: count }, (_, t) => t).filter((t) => files.masks[t] !== undefined);
     const masks = new Uint8Array(labeled.length * maskSize * maskSize);
     const loadStep = async (t: number): Promise<void> => {
-      const framePath = path.join(request.folder, files.frames[t] as string);
-      const frame = await readRgb(framePath);
+      const frameFile = store.at(files.frames[t] as string);
+      const frame = await readRgb(frameFile);
       frames.set(resized(frame, request, "bilinear").data, t * side * side * 3);
       const maskFile = files.masks[t];
       if (maskFile === undefined) return;
-      const maskPath = path.join(request.folder, maskFile);
+      const labels = store.at(maskFile);
       const mask =
-        request.task === "avss"
-          ? await readClasses(maskPath, request.classCount)
-          : await readBinary(maskPath);
-      checkSameSize({ image: mask, path: maskPath }, { image: frame, path: framePath });
+        request.task === "avss" ? await readClasses(labels, request.classCount) : await readBinary(labels);
+      checkSameSize({ image: mask, path: inputName(labels) }, { image: frame, path: inputName(frameFile) });
       masks.set(resized(mask, request, "nearest").data, labeled.indexOf(t) * maskSize * maskSize);
     };
     const [logMel] = await Promise.all([
-      loadLogMel(request),
+      loadLogMel(request, store),
       ...Array.from({ length: count }, (_, t) => loadStep(t)),
     ]);
     const frameMask = Float32Array.from({ length: frameCount }, (_, t) => (t < count ? 1 : 0));
@@ -122,8 +128,9 @@ function checkSameSize(mask: ReadImage, frame: ReadImage): void {
 }
 
 /** A binary mask, `u8[H,W]` of 0 and 1: pixels of 128 and above are 1. Throws `DatasetError`. */
-export async function readBinary(maskPath: string): Promise<ImageTensor> {
-  const gray = await readGray(maskPath);
+export async function readBinary(file: InputFile): Promise<ImageTensor> {
+  const maskPath = inputName(file);
+  const gray = await readGray(file);
   let brightest = 0;
   const data = gray.data.map((value) => {
     brightest = Math.max(brightest, value);
@@ -138,8 +145,8 @@ export async function readBinary(maskPath: string): Promise<ImageTensor> {
 }
 
 /** A semantic label image as class indices, `u8[H,W]`. Throws `DatasetError`. */
-export async function readClasses(maskPath: string, classCount: number): Promise<ImageTensor> {
-  return classesOf(await readRgb(maskPath), maskPath, { classCount, allowed: allowedForeignColors });
+export async function readClasses(file: InputFile, classCount: number): Promise<ImageTensor> {
+  return classesOf(await readRgb(file), inputName(file), { classCount, allowed: allowedForeignColors });
 }
 
 /**
@@ -176,18 +183,18 @@ export function classesOf(
 }
 
 /** The clip's log-mels, `f32[T,1,96,64]`. */
-async function loadLogMel(request: ClipRequest): Promise<TensorOf<"f32">> {
+async function loadLogMel(request: ClipRequest, store: ClipStore): Promise<TensorOf<"f32">> {
   const { task, folder, files, frameCount, audio } = request;
   if (audio !== "wav" && files.pickle !== undefined) {
-    const file = path.join(folder, files.pickle);
-    if (audio === "pkl" || (await exists(file))) return fitted(await readPickle(file), frameCount, false);
+    if (audio === "pkl" || (await store.has(files.pickle))) {
+      return fitted(await readPickle(store.at(files.pickle)), frameCount, false);
+    }
   } else if (audio === "pkl") {
     throw new DatasetError(`${folder}: ${task} has no log-mel files, only sound`, {
       hint: "Set data.audio to wav or auto.",
     });
   }
-  const wavPath = path.join(folder, files.wav);
-  const sound = await readWavFile(wavPath);
+  const sound = await readWavFile(store.at(files.wav));
   // One second more than the examples span: later samples have no effect.
   const mono = toMono(sound).slice(0, (frameCount + 1) * sound.sampleRateHz);
   if (task !== "avss") return fitExamples(mono, sound.sampleRateHz, frameCount);
@@ -196,9 +203,10 @@ async function loadLogMel(request: ClipRequest): Promise<TensorOf<"f32">> {
 
 /** A clip's sound, mono and as long as its frames; `undefined` without a readable WAV file. */
 export async function loadWaveform(request: ClipRequest): Promise<Float32Array | undefined> {
-  const { folder, files, frameCount } = request;
+  const { files, frameCount } = request;
   try {
-    const sound = await readWavFile(path.join(folder, files.wav));
+    const store = await openClipFiles(request);
+    const sound = await readWavFile(store.at(files.wav));
     const seconds = Math.min(frameCount, files.frames.length);
     return Float32Array.from(toMono(sound).subarray(0, Math.round(seconds * sound.sampleRateHz)));
   } catch {
@@ -206,8 +214,12 @@ export async function loadWaveform(request: ClipRequest): Promise<Float32Array |
   }
 }
 
-async function readPickle(file: string): Promise<TensorOf<"f32">> {
-  const tensor = await loadTorchTensor(file);
+async function readPickle(input: InputFile): Promise<TensorOf<"f32">> {
+  const file = inputName(input);
+  const tensor =
+    typeof input === "string"
+      ? await loadTorchTensor(input)
+      : await readTorchTensor(bytesSource(file, input.bytes));
   const [count = 0, ...rest] = tensor.shape;
   if (tensor.dtype !== "f32" || count < 1 || rest.join() !== "1,96,64") {
     throw new DatasetError(`${file}: expected log-mels f32[N,1,96,64], found ${describe(tensor)}`, {
@@ -230,9 +242,35 @@ function fitted(logMel: TensorOf<"f32">, count: number, zeros: boolean): TensorO
   return { dtype: "f32", shape: [count, ...example], data };
 }
 
-async function exists(file: string): Promise<boolean> {
-  return access(file).then(
-    () => true,
-    () => false,
-  );
+/** The files of one clip by their names in the layout. */
+interface ClipStore {
+  at(name: string): InputFile;
+  has(name: string): Promise<boolean>;
+}
+
+/** The files of a clip: in the folder, or read at once from a shard. Throws `DatasetError` for a damaged shard. */
+async function openClipFiles({ folder, files, shard }: ClipRequest): Promise<ClipStore> {
+  if (shard === undefined) {
+    return {
+      at: (name) => path.join(folder, name),
+      has: (name) =>
+        access(path.join(folder, name)).then(
+          () => true,
+          () => false,
+        ),
+    };
+  }
+  const parts = shardParts(files);
+  const found = await readShardClip(shard);
+  const bytesOf = (name: string): Uint8Array | undefined => found.get(parts.get(name) ?? "");
+  return {
+    at: (name) => {
+      const bytes = bytesOf(name);
+      if (bytes !== undefined) return { name: `${shard.source}: ${name}`, bytes };
+      throw new DatasetError(`${shard.source}: ${name} is missing`, {
+        hint: "Make the shards again with `avseg data shard`.",
+      });
+    },
+    has: async (name) => bytesOf(name) !== undefined,
+  };
 }

@@ -6,6 +6,7 @@ import { DatasetError, listSome } from "../../errors.js";
 import { readFailure } from "../../node/system-error.js";
 import type { AvsDataset, Split, Task } from "../clip.js";
 import { mapConcurrent } from "../concurrent.js";
+import { classesOf, findShards, openShards } from "../shards/open.js";
 import { type ClipFiles, filesOfTable, labelFile, layouts, soundsOf } from "./layout.js";
 import { type AudioSource, type ClipRequest, loadClip, loadWaveform } from "./load-clip.js";
 import { parseTable, type Table } from "./table.js";
@@ -13,7 +14,7 @@ import { parseTable, type Table } from "./table.js";
 /** Options of `openDataset`. */
 export interface OpenOptions {
   readonly task: Task;
-  /** The root of AVSBench, or the folder of the task. */
+  /** The root of AVSBench, or the folder of the task; or the folder or address of the same in shards. */
   readonly root: string;
   readonly split: Split;
   /** Height and width to which frames are resized. */
@@ -24,6 +25,13 @@ export interface OpenOptions {
   readonly audio?: AudioSource | undefined;
   /** Steps per clip, T. Default: as published, 5, for AVSS 10. */
   readonly frameCount?: number | undefined;
+  /**
+   * The clips of one of `ranks` processes, numbered from 0: those of every `ranks`-th shard, so that no two processes read
+   * the same shard, or in a folder every `ranks`-th clip. Default: all clips.
+   */
+  readonly rank?: number | undefined;
+  /** Default: 1. */
+  readonly ranks?: number | undefined;
   /** Called with what a user should know although the split can be used. */
   readonly onWarning?: ((message: string) => void) | undefined;
 }
@@ -37,14 +45,17 @@ export interface OpenOptions {
  * const { frames, masks } = await dataset.load(0);
  */
 export async function openDataset(options: OpenOptions): Promise<AvsDataset> {
-  const { task, split } = options;
-  const folder = await taskFolder(task, options.root);
-  const table = await readTable(task, folder);
-  const rows = filesOfTable(task, table).filter((clip) => clip.split === split);
-  const unique = withoutRepeats(rows, (message) => options.onWarning?.(`${table.source}: ${message}`));
-  const files = task === "ms3" ? await withSoundsOfAvss(unique, folder) : unique;
+  const { task, split, rank = 0, ranks = 1 } = options;
+  if (!Number.isInteger(rank) || !Number.isInteger(ranks) || rank < 0 || rank >= ranks) {
+    throw new RangeError(`dataset: rank ${rank} of ${ranks}`);
+  }
+  const shards = await findShards(task, options.root);
+  if (shards !== undefined) return openShards(shards, options);
+  const { folder, source, files: all } = await listClips(options);
+  const files = all.filter((_, i) => i % ranks === rank);
   if (files.length === 0) {
-    throw new DatasetError(`${table.source}: no row has the split "${split}"`, {
+    const found = all.length === 0 ? "no row has" : `fewer rows than ${ranks}, the number of ranks, have`;
+    throw new DatasetError(`${source}: ${found} the split "${split}"`, {
       hint: "Choose another split, or add its clips to the table.",
     });
   }
@@ -56,9 +67,6 @@ export async function openDataset(options: OpenOptions): Promise<AvsDataset> {
       hint: "Lower data.frameCount.",
     });
   }
-  await mapConcurrent(files, 16, (clip) =>
-    checkPresent(folder, clip, { source: table.source, audio: options.audio ?? "auto" }),
-  );
   const requests = files.map(
     (clip): ClipRequest => ({
       task,
@@ -85,6 +93,40 @@ export async function openDataset(options: OpenOptions): Promise<AvsDataset> {
     load: async (index, decode = loadClip) => decode(requestOf(index)),
     loadWaveform: async (index) => loadWaveform(requestOf(index)),
   };
+}
+
+/**
+ * The clips of a split in the order of the metadata table, each once. Throws `DatasetError` for a missing or malformed
+ * table, or a row whose files are missing.
+ */
+export async function listClips({
+  task,
+  root,
+  split,
+  audio = "auto",
+  onWarning,
+}: Pick<OpenOptions, "task" | "root" | "split" | "audio" | "onWarning">): Promise<{
+  /** The folder of the task. */
+  readonly folder: string;
+  /** The table. */
+  readonly source: string;
+  readonly files: readonly ClipFiles[];
+}> {
+  const folder = await taskFolder(task, root);
+  const table = await readTable(task, folder);
+  const { source } = table;
+  const rows = filesOfTable(task, table).filter((clip) => clip.split === split);
+  const unique = withoutRepeats(rows, (message) => onWarning?.(`${source}: ${message}`));
+  const files = task === "ms3" ? await withSoundsOfAvss(unique, folder) : unique;
+  await mapConcurrent(files, 16, (clip) => checkPresent(folder, clip, { source, audio }));
+  return { folder, source, files };
+}
+
+/** Class names of a dataset by index, in a folder or in shards. Throws `DatasetError`. */
+export async function datasetClasses(task: Task, root: string): Promise<readonly string[]> {
+  const shards = await findShards(task, root);
+  if (shards !== undefined) return classesOf(shards);
+  return task === "avss" ? readClassNames(await taskFolder(task, root)) : ["background", "sounding"];
 }
 
 /** One entry per clip: of rows that name the same clip, the first. Scores would otherwise count it several times. */

@@ -4,7 +4,7 @@ import sharp, { type Sharp } from "sharp";
 import { u8At } from "../../arrays.js";
 import { MediaError } from "../../errors.js";
 import { type ImageTensor, imageSize } from "../resize.js";
-import { readInput } from "./input-file.js";
+import { type InputFile, inputName, readInput } from "./input-file.js";
 
 /** The largest number of pixels of an image; checked from the header, before anything is allocated. */
 export const MAX_IMAGE_PIXELS = 64 * 2 ** 20;
@@ -19,8 +19,9 @@ const SIGNATURES = [
 const HINT = "Replace the file, or remove its row from the table that names it.";
 
 /** The bytes of an image file, after checks of existence, size and format. */
-async function readImageBytes(path: string): Promise<Buffer> {
-  const bytes = await readInput(path, "image", MAX_FILE_BYTES);
+async function readImageBytes(file: InputFile): Promise<Buffer> {
+  const path = inputName(file);
+  const bytes = await readInput(file, "image", MAX_FILE_BYTES);
   if (!SIGNATURES.some((signature) => signature.every((byte, i) => bytes[i] === byte))) {
     throw new MediaError(`${path}: expected a PNG or JPEG image, found neither's signature`, { hint: HINT });
   }
@@ -28,8 +29,9 @@ async function readImageBytes(path: string): Promise<Buffer> {
 }
 
 /** Decodes a PNG or JPEG to RGB, `u8[H,W,3]`; transparency is dropped. Throws `MediaError` naming the file. */
-export async function readRgb(path: string): Promise<ImageTensor> {
-  const bytes = await readImageBytes(path);
+export async function readRgb(file: InputFile): Promise<ImageTensor> {
+  const path = inputName(file);
+  const bytes = await readImageBytes(file);
   try {
     // Profiles and orientation tags are ignored, as Pillow does by default.
     const image = sharp(bytes, { limitInputPixels: MAX_IMAGE_PIXELS, failOn: "error", ignoreIcc: true });
@@ -82,8 +84,8 @@ async function readDeepGray(image: Sharp): Promise<ImageTensor> {
  * Decodes a PNG or JPEG to luma, `u8[H,W]`, by Pillow's formula (gray levels stay as they are); palettes are
  * expanded first. Throws `MediaError` naming the file.
  */
-export async function readGray(path: string): Promise<ImageTensor> {
-  const { shape, data } = await readRgb(path);
+export async function readGray(file: InputFile): Promise<ImageTensor> {
+  const { shape, data } = await readRgb(file);
   const luma = new Uint8Array(data.length / 3);
   for (let i = 0, at = 0; i < luma.length; i++, at += 3) {
     luma[i] = (u8At(data, at) * 19595 + u8At(data, at + 1) * 38470 + u8At(data, at + 2) * 7471 + 32768) >> 16;

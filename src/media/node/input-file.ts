@@ -31,14 +31,24 @@ export async function inputSize(path: string, kind: string): Promise<number> {
   return status.size;
 }
 
+/** A file on disk by its path, or bytes in memory by the name that messages give them. */
+export type InputFile = string | { readonly name: string; readonly bytes: Uint8Array };
+
+/** What messages call a file. */
+export function inputName(file: InputFile): string {
+  return typeof file === "string" ? file : file.name;
+}
+
 /** The bytes of a file of at most `maxBytes`. Throws `MediaError` when it is missing, empty or larger. */
-export async function readInput(path: string, kind: string, maxBytes: number): Promise<Buffer> {
-  const size = await inputSize(path, kind);
+export async function readInput(file: InputFile, kind: string, maxBytes: number): Promise<Buffer> {
+  const path = inputName(file);
+  const size = typeof file === "string" ? await inputSize(file, kind) : file.bytes.length;
   if (size > maxBytes) {
     throw new MediaError(`${path}: ${size} bytes, expected at most ${maxBytes} for a file of this kind`, {
       hint: "Cut or convert it, or remove what names it.",
     });
   }
+  if (typeof file !== "string") return Buffer.from(file.bytes.buffer, file.bytes.byteOffset, size);
   return readFile(path).catch((error: unknown) => {
     throw unreadable(error, path, kind);
   });

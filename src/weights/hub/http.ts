@@ -37,7 +37,12 @@ export interface RequestOptions {
   readonly signal?: AbortSignal | undefined;
   /** How long a server may send nothing. Default: one minute. */
   readonly stallMs?: number | undefined;
+  /** Connections that are kept for further requests. Default: connections of its own, which `close` ends. */
+  readonly connections?: Connections | undefined;
 }
+
+/** Connections by proxy. */
+export type Connections = Map<string | undefined, Dispatcher>;
 
 /**
  * Requests `url`, through the proxy of each address on the way, following redirects. Throws `CheckpointError` for an
@@ -46,12 +51,12 @@ export interface RequestOptions {
  */
 export async function requestFile(
   url: string,
-  { headers, env, signal, stallMs = defaultStallMs }: RequestOptions,
+  { headers, env, signal, stallMs = defaultStallMs, connections }: RequestOptions,
 ): Promise<Answer> {
   const start = addressOf(url);
   // Loaded here because it takes a while, and most commands download nothing.
   const undici = await import("undici");
-  const agents = new Map<string | undefined, Dispatcher>();
+  const agents: Connections = connections ?? new Map();
   const agentFor = (address: URL): Dispatcher => {
     const proxy = proxyFor(address, env);
     const agent = agents.get(proxy) ?? newAgent({ proxy, undici, stallMs });
@@ -64,6 +69,7 @@ export async function requestFile(
     undici.interceptors.redirect({ maxRedirections: maxRedirects }),
   );
   const close = async () => {
+    if (connections !== undefined) return;
     await Promise.all([...agents.values()].map((agent) => agent.destroy()));
   };
   try {
