@@ -19,6 +19,8 @@ export interface OpenStudio {
   readonly page: Page;
   /** Addresses that the page asked, other than the server's. */
   readonly foreign: readonly string[];
+  /** Addresses of scripts that the page and its workers asked for. */
+  readonly scripts: ReadonlySet<string>;
   /** Errors that the page did not catch. */
   readonly errors: readonly string[];
   close(): Promise<void>;
@@ -42,10 +44,12 @@ export async function openStudio(
   const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
   const foreign: string[] = [];
   const errors: string[] = [];
+  const scripts = new Set<string>();
   const address = new URL(server.address);
   address.search = query;
   page.on("request", (request) => {
-    const { origin, protocol } = new URL(request.url());
+    const { origin, protocol, pathname } = new URL(request.url());
+    if (pathname.endsWith(".js")) scripts.add(pathname);
     if (protocol.startsWith("http") && origin !== address.origin) foreign.push(request.url());
   });
   page.on("pageerror", (error) => errors.push(error.message));
@@ -55,6 +59,7 @@ export async function openStudio(
     browser,
     page,
     foreign,
+    scripts,
     errors,
     close: async () => {
       await browser.close();

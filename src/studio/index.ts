@@ -3,7 +3,11 @@
  * messages between the two. It needs neither Node nor a browser.
  * @module avseg/studio
  */
+export type { FrameRate, VideoInfo } from "../media/video.js";
+export { type CocoRle, cocoRle } from "../segment/coco-rle.js";
+export { maskPicture } from "../segment/mask.js";
 export type { ProbabilityMap } from "../segment/probability-map.js";
+export { type FrameRecord, notesOf, recordOf, segmentsJson } from "../segment/segments-json.js";
 export { addPlane, classesOf, type PackedMap, type PlaneTerm, packMap } from "./packed-map.js";
 export * from "./protocol.js";
 export { labelsOf, type Runs, runsOf } from "./runs.js";

@@ -2,9 +2,9 @@
 import path from "node:path";
 import type { Cancellable } from "../../media/video.js";
 import { writeFileAtomic } from "../../node/files.js";
+import { type FrameRecord, recordOf } from "../segments-json.js";
 import type { SegmentedFrame } from "../step-stream.js";
 import { maskToPng } from "./mask-png.js";
-import { type FrameRecord, recordOf } from "./segments-json.js";
 
 /** Masks that are encoded at the same time. */
 const atOnce = 3;

@@ -13,6 +13,7 @@ import { removeStale, temporaryPath, writeFileAtomic } from "../../node/files.js
 import { type Lock, lockInside, withLock } from "../../node/lock.js";
 import { asOutputError } from "../../node/system-error.js";
 import { guideSize, layerSize } from "../grid.js";
+import { notesOf, secondsOf, segmentsJson } from "../segments-json.js";
 import {
   type GatedStep,
   gatedSteps,
@@ -24,7 +25,6 @@ import { trackMasks } from "../track.js";
 import { MaskFiles } from "./mask-files.js";
 import { openVideoSteps } from "./open-video-steps.js";
 import { fitsInMemory, OverlayWriter } from "./overlay-writer.js";
-import { notesOf, secondsOf, segmentsJson } from "./segments-json.js";
 
 /** Options of `writeSegmentation`. */
 export interface WriteSegmentationOptions extends SegmentOptions {

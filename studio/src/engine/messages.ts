@@ -1,5 +1,6 @@
 /** What the page and the engine's worker say to each other, and what every engine can do. */
 import type { ModelFacts, Step } from "avseg/studio";
+import type { ExportRequest } from "../export/requests";
 import type { VideoFacts } from "../media/probe";
 import type { Peaks } from "../media/waveform";
 
@@ -47,6 +48,7 @@ export type ToWorker =
   | ({ readonly kind: "live"; readonly id: number } & LiveWindow)
   | { readonly kind: "probe"; readonly id: number; readonly file: File }
   | ({ readonly kind: "pictures"; readonly id: number } & PicturesRequest)
+  | ({ readonly kind: "export"; readonly id: number } & ExportRequest)
   | { readonly kind: "peaks"; readonly id: number; readonly file: Blob; readonly durationSeconds: number }
   | { readonly kind: "cancel"; readonly id: number };
 
@@ -71,6 +73,7 @@ export type FromWorker =
   | { readonly kind: "facts"; readonly id: number; readonly facts: VideoFacts }
   | { readonly kind: "picture"; readonly id: number; readonly index: number; readonly picture: ImageBitmap }
   | { readonly kind: "peaks"; readonly id: number; readonly peaks: Peaks }
+  | { readonly kind: "file"; readonly id: number; readonly file: File }
   | { readonly kind: "done"; readonly id: number }
   | { readonly kind: "failed"; readonly id: number; readonly failure: Failure };
 

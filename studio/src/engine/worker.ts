@@ -49,6 +49,13 @@ async function work(message: Exclude<ToWorker, { kind: "cancel" }>, signal: Abor
       post({ kind: "picture", id, index, picture }, [picture]);
     };
     await readPictures(message.file, message.times, { height: message.height, signal, onPicture });
+  } else if (message.kind === "export") {
+    const onProgress = (done: number, total: number | undefined): void => {
+      post({ kind: "progress", id, done, total });
+    };
+    // Loaded when it is first needed.
+    const { runExport } = await import("../export/run");
+    post({ kind: "file", id, file: await runExport(message, { signal, onProgress }) });
   } else if (message.kind === "peaks") {
     await readPeaks(message.file, message.durationSeconds, {
       signal,

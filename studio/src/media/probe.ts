@@ -9,6 +9,10 @@ export interface VideoFacts {
   readonly videoCodec: string;
   /** `undefined` without sound. */
   readonly audioCodec: string | undefined;
+  readonly channels: number;
+  readonly sampleRateHz: number;
+  readonly container: string;
+  readonly rotationDegrees: number;
   /** Pictures per second on average. */
   readonly frameRate: number;
   readonly bytes: number;
@@ -46,6 +50,10 @@ export async function probe(file: File): Promise<VideoFacts> {
     height: await video.getDisplayHeight(),
     videoCodec: (await video.getCodec()) ?? "unknown",
     audioCodec: audio ? ((await audio.getCodec()) ?? "unknown") : undefined,
+    channels: (await audio?.getNumberOfChannels()) ?? 0,
+    sampleRateHz: (await audio?.getSampleRate()) ?? 0,
+    container: (await input.getFormat()).name,
+    rotationDegrees: await video.getRotation(),
     frameRate: stats.averagePacketRate,
     bytes: file.size,
     obstacle: obstacles.length > 0 ? `This browser cannot decode its ${obstacles.join(" and ")}.` : undefined,

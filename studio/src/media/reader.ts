@@ -1,11 +1,14 @@
 /** Reads media files in a worker of their own, so that neither the page nor the model waits for them. */
 
-import type { PicturesRequest } from "../engine/messages";
+import type { PicturesRequest, Work } from "../engine/messages";
 import { WorkerClient } from "../engine/worker-client";
+import type { ExportRequest } from "../export/requests";
 import type { VideoFacts } from "./probe";
 import type { Peaks } from "./waveform";
 
 const worker = new WorkerClient();
+/** Exports take long: they have a worker of their own, started with the first of them. */
+let exports: WorkerClient | undefined;
 
 /** What a file holds. Throws a sentence that says what is wrong with it and what to do. */
 export async function factsOf(file: File): Promise<VideoFacts> {
@@ -34,4 +37,13 @@ export async function* peaksOf(
   for await (const answer of worker.ask({ kind: "peaks", file, durationSeconds }, { signal })) {
     if (answer.kind === "peaks") yield answer.peaks;
   }
+}
+
+/** Makes a file of what was found. */
+export async function exportFile(request: ExportRequest, work: Work): Promise<File> {
+  exports ??= new WorkerClient();
+  for await (const answer of exports.ask({ kind: "export", ...request }, work)) {
+    if (answer.kind === "file") return answer.file;
+  }
+  throw new Error("nothing was exported");
 }

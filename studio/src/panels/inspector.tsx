@@ -1,12 +1,14 @@
 /** The panels beside the picture. */
 import { signal } from "@preact/signals";
 import type { Item } from "../state/library";
+import { ExportPanel } from "./export-panel";
 import { ListenPanel } from "./listen-panel";
 import { LookPanel } from "./look-panel";
 
 const tabs = [
   { id: "look", label: "Look" },
   { id: "listen", label: "Does it listen?" },
+  { id: "export", label: "Export" },
 ] as const;
 
 /** The panel that is shown. */
@@ -43,6 +45,7 @@ export function Inspector({ item }: { item: Item }) {
       </div>
       <div id="panel" class="panel" role="tabpanel" aria-labelledby={`tab-${tab.value}`}>
         {tab.value === "look" && <LookPanel />}
+        {tab.value === "export" && <ExportPanel item={item} />}
         {tab.value === "listen" && <ListenPanel item={item} />}
       </div>
     </aside>

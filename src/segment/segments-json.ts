@@ -1,11 +1,10 @@
 /** `segments.json`: what sounds when and where in a video, for programs. */
-import path from "node:path";
-import type { Predictor } from "../../inference/predictor.js";
-import { SAMPLES_PER_STEP } from "../../media/step-times.js";
-import type { VideoInfo } from "../../media/video.js";
-import { type Box, labelNames, overlayColor, unionOf } from "../mask.js";
-import { SILENCE_DBFS } from "../silence.js";
-import type { SegmentedFrame } from "../step-stream.js";
+import type { Predictor } from "../inference/predictor.js";
+import { SAMPLES_PER_STEP } from "../media/step-times.js";
+import type { VideoInfo } from "../media/video.js";
+import { type Box, labelNames, overlayColor, unionOf } from "./mask.js";
+import { SILENCE_DBFS } from "./silence.js";
+import type { SegmentedFrame } from "./step-stream.js";
 
 /** One mask in `segments.json`. Pixels are those of the video as displayed. */
 export interface FrameRecord {
@@ -41,7 +40,13 @@ const rounded = (x: number) => Math.round(x * 1e4) / 1e4;
 
 /** The record of a frame whose mask lies in `file`. */
 export function recordOf(
-  { index, timeSeconds, kind, silent, mask }: SegmentedFrame,
+  {
+    index,
+    timeSeconds,
+    kind,
+    silent,
+    mask,
+  }: Pick<SegmentedFrame, "index" | "timeSeconds" | "kind" | "silent" | "mask">,
   file: string,
 ): FrameRecord {
   const pixels = mask.width * mask.height;
@@ -124,7 +129,7 @@ export function notesOf(
 export interface SegmentsDocument {
   readonly settings: MaskSettings;
   readonly info: VideoInfo;
-  readonly model: Predictor;
+  readonly model: Pick<Predictor, "classes" | "frameCount" | "imageSize">;
   readonly modelDescription: string | undefined;
   /** File of the overlay video, relative to `segments.json`; `undefined` without one. */
   readonly overlay: string | undefined;
@@ -139,7 +144,7 @@ export function segmentsJson({ info, model, settings, ...document }: SegmentsDoc
     format: "avseg-segments",
     version: 1,
     source: {
-      file: path.basename(file),
+      file: file.split(/[\\/]/).at(-1),
       ...source,
       durationSeconds,
       frameRate: frameRate.numerator / frameRate.denominator,

@@ -1,0 +1,165 @@
+/** Masks as files. */
+import {
+  cocoRle,
+  type FrameRecord,
+  labelsOf,
+  notesOf,
+  recordOf,
+  type Step,
+  segmentsJson,
+  type VideoInfo,
+} from "avseg/studio";
+import type { Mask } from "avseg/web";
+import { BlobSource, EncodedPacketSink, Input } from "mediabunny";
+import type { Work } from "../engine/messages";
+import { maskAt } from "../masks/moment";
+import { fileFormats } from "../media/probe";
+import { type Archive, createArchive } from "./archive";
+import { maskPng } from "./png";
+import { type ExportRequest, labelNamesOf } from "./requests";
+
+/** The mask of a second, as the library decided it. */
+export function maskOfStep(
+  { mask: { width, height, runs, regions } }: Step,
+  labelNames: readonly string[],
+): Mask {
+  return { width, height, labels: labelsOf(runs, width * height), labelNames, regions };
+}
+
+const stem = (name: string): string => name.replace(/\.[^.]*$/, "");
+const numbered = (index: number): string => String(index).padStart(6, "0");
+
+/** `masks/000000.png` and so on, and `segments.json`: the files of `avseg segment`. */
+export async function exportSegments(request: ExportRequest, work: Work): Promise<File> {
+  const { file, steps, model, modelName } = request;
+  const names = labelNamesOf(model);
+  return archive(`${stem(file.name)}-masks.zip`, async (zip) => {
+    const records: FrameRecord[] = [];
+    for (const [i, step] of steps.entries()) {
+      work.signal?.throwIfAborted();
+      const name = `masks/${numbered(step.index)}.png`;
+      const mask = maskOfStep(step, names);
+      await zip.add(name, maskPng(mask));
+      records.push(recordOf({ ...step, kind: "predicted", mask }, name));
+      work.onProgress?.(i + 1, steps.length);
+    }
+    const info = infoOf(request);
+    const settings = { rate: 1, everyFrame: false, refine: true, silenceGate: true };
+    const notes = notesOf(info, records, settings);
+    await zip.add(
+      "segments.json",
+      segmentsJson({
+        info,
+        model,
+        modelDescription: modelName,
+        overlay: undefined,
+        records,
+        notes,
+        settings,
+      }),
+    );
+  });
+}
+
+/** A PNG per frame of the video, at its displayed size, as the player's controls make the mask. */
+export async function exportMattes(
+  { file, facts, steps, controls, model }: ExportRequest,
+  { signal, onProgress }: Work,
+): Promise<File> {
+  const size = { width: facts.width, height: facts.height, classes: labelNamesOf(model) };
+  const end = (steps.at(-1)?.index ?? 0) + 1;
+  return archive(`${stem(file.name)}-mattes.zip`, async (zip) => {
+    const times = (await frameTimes(file)).filter((time) => time < end);
+    for (const [i, time] of times.entries()) {
+      signal?.throwIfAborted();
+      const mask = maskAt(steps, time, { size, controls });
+      if (mask) await zip.add(`mattes/${numbered(i)}.png`, maskPng(mask));
+      onProgress?.(i + 1, times.length);
+    }
+    await zip.add("mattes/times.json", `${JSON.stringify(times)}\n`);
+  });
+}
+
+/** The masks in COCO's run lengths. */
+export function exportCoco({ file, steps, model }: ExportRequest): File {
+  const names = labelNamesOf(model);
+  const annotations = steps.flatMap((step) => {
+    const mask = maskOfStep(step, names);
+    return mask.regions.map(({ index, area, box, confidence }) => ({
+      image_id: step.index,
+      category_id: index,
+      segmentation: cocoRle(mask, index),
+      area,
+      bbox: box,
+      iscrowd: 0,
+      score: Math.round(confidence * 1e4) / 1e4,
+    }));
+  });
+  const content = {
+    images: steps.map(({ index, timeSeconds, mask: { width, height } }) => ({
+      id: index,
+      width,
+      height,
+      time: timeSeconds,
+    })),
+    categories: names.map((name, id) => ({ id, name })).slice(1),
+    annotations,
+  };
+  return new File([`${JSON.stringify(content)}\n`], `${stem(file.name)}-coco.json`, {
+    type: "application/json",
+  });
+}
+
+async function archive(name: string, fill: (zip: Archive) => Promise<void>): Promise<File> {
+  const zip = await createArchive(name);
+  try {
+    await fill(zip);
+    return await zip.finish();
+  } catch (error) {
+    await zip.discard().catch(() => undefined);
+    throw error;
+  }
+}
+
+/** The times of all frames, in the order in which they are shown. */
+async function frameTimes(file: File): Promise<number[]> {
+  using input = new Input({ source: new BlobSource(file), formats: fileFormats });
+  const track = await input.getPrimaryVideoTrack();
+  if (!track) return [];
+  const times: number[] = [];
+  for await (const packet of new EncodedPacketSink(track).packets(undefined, undefined, {
+    metadataOnly: true,
+  })) {
+    if (packet.timestamp >= 0) times.push(packet.timestamp);
+  }
+  return times.sort((a, b) => a - b);
+}
+
+/** What is known of the file, in the form of Node's. */
+function infoOf({ file, facts }: ExportRequest): VideoInfo {
+  const audio = facts.audioCodec
+    ? {
+        stream: 1,
+        codec: facts.audioCodec,
+        channels: facts.channels,
+        sampleRateHz: facts.sampleRateHz,
+        language: undefined,
+      }
+    : undefined;
+  return {
+    path: file.name,
+    container: facts.container,
+    codec: facts.videoCodec,
+    stream: 0,
+    durationSeconds: facts.durationSeconds,
+    width: facts.width,
+    height: facts.height,
+    rotationDegrees: facts.rotationDegrees,
+    pixelAspectRatio: 1,
+    color: { space: undefined, primaries: undefined, transfer: undefined, range: undefined },
+    frameRate: { numerator: Math.round(facts.frameRate * 1000), denominator: 1000 },
+    startSeconds: 0,
+    audioTracks: audio ? [audio] : [],
+    audioTrack: audio,
+  };
+}
