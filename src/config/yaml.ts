@@ -9,7 +9,7 @@ export function parseYamlConfig(text: string, file: string): Source {
   const fail = (what: string, at?: number) => {
     const where = at === undefined ? file : `${file} line ${lines.linePos(at).line}`;
     return new ConfigError(`${what} (${where})`, {
-      hint: "Expected a YAML configuration like those under config/, or a published one ending in .py.",
+      hint: "Give a YAML configuration like config/s4/pvt2.yaml, or a published one whose name ends in .py.",
     });
   };
   const document = parsed(text, lines);

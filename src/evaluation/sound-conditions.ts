@@ -36,6 +36,10 @@ export interface SoundOptions {
  * A dataset with the same frames and masks and other sounds; the same ones for the same seed. Padded steps keep their
  * own log-mels. Throws `DatasetError` when no clip has a suitable sound for another one, or when the condition needs the
  * names of what sounds and the dataset does not have them.
+ *
+ * @example
+ * const dataset = await openDataset({ task: "ms3", root: "data", split: "test", imageSize: 224 });
+ * const swapped = withSound(dataset, { sound: "swapped" });
  */
 export function withSound(dataset: AvsDataset, { sound, seed = 123 }: SoundOptions): AvsDataset {
   switch (sound) {

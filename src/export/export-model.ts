@@ -51,6 +51,9 @@ export interface ExportedModel {
  * Exports a checkpoint. Throws `CheckpointError` when it cannot be read or does not fit the precision, `LockedError`
  * when another process exports to the same file, and `OutputError` when it cannot be written. Nothing is left behind on
  * failure.
+ *
+ * @example
+ * await exportModel({ checkpoint: "work_dir/s4/pvt2/best.safetensors", out: "model.onnx", precision: "int8" });
  */
 export async function exportModel(options: ExportOptions): Promise<ExportedModel> {
   const { out } = options;

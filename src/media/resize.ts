@@ -9,7 +9,7 @@ import { describe, type TensorOf } from "../tensor.js";
 /** An 8-bit image, `u8[H,W]` (one channel) or `u8[H,W,C]`. */
 export type ImageTensor = TensorOf<"u8">;
 
-/** Height, width and channels of an image. Throws `TypeError` unless it is `u8[H,W]` or `u8[H,W,C]`. */
+/** Height, width and channels of an image. Throws `TypeError` for anything but `u8[H,W]` and `u8[H,W,C]`. */
 export function imageSize(image: ImageTensor): { height: number; width: number; channels: number } {
   const [height, width, channels = 1] = image.shape;
   if (height === undefined || width === undefined || image.shape.length > 3) {

@@ -1,6 +1,6 @@
 /**
  * The decoder: fuses audio and visual features stage by stage, joins the stages from coarse to fine and predicts
- * the logits at the size of the frames ("A simple baseline for parameter efficient audio-visual segmentation").
+ * the logits at the size of the frames ("A Simple Baseline for Parameter Efficient Audio-Visual Segmentation").
  */
 import type * as z from "zod";
 import { count, flag, fraction, perStage, section } from "../fields.js";

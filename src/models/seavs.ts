@@ -1,6 +1,6 @@
 /**
- * The whole model of "A simple baseline for parameter efficient audio-visual segmentation": frozen encoders,
- * a Messenger Block after each visual stage, and the decoder. State-dict keys as published.
+ * The model of "A Simple Baseline for Parameter Efficient Audio-Visual Segmentation": frozen encoders, a Messenger Block
+ * after each visual stage, and the decoder. State-dict keys as published; the authors state no license.
  */
 import * as z from "zod";
 import { section } from "../fields.js";

@@ -1,7 +1,8 @@
 /**
  * TPAVI, the baseline of AVSBench: temporal pixel-wise audio-visual interaction (Zhou et al., "Audio-Visual
- * Segmentation", ECCV 2022; "Audio-Visual Segmentation with Semantics", IJCV 2024). State-dict keys as in the published
- * code (OpenNLPLab/AVSBench, Apache-2.0). VGGish is a file of its own there; here its keys are under `vggish.`.
+ * Segmentation", ECCV 2022, https://arxiv.org/abs/2207.05042; "Audio-Visual Segmentation with Semantics", IJCV 2024,
+ * https://arxiv.org/abs/2301.13190). State-dict keys as in the published code (github.com/OpenNLPLab/AVSBench, Apache-2.0).
+ * VGGish is a file of its own there; here its keys are under `vggish.`.
  *
  * N frames, five in a row are a group of T; C decoder channels, H and W those of a stage.
  */

@@ -45,7 +45,7 @@ export function attend({ q, k, v, heads, pass, drop }: AttentionInputs): Value {
   }
   const alpha = 1 / Math.sqrt(size);
   const dropped = (weights: Value): Value => {
-    const mask = drop && dropoutMask(drop.path, weights.shape, drop.rate, pass);
+    const mask = drop && dropoutMask(drop, weights.shape, pass);
     return mask === undefined ? weights : mul(weights, mask);
   };
 
@@ -135,7 +135,7 @@ export function multiHeadAttention(
       const first = before && outputsOf(before, width, 2 * width);
       const v = through([outputsOf(packed, 2 * width, 3 * width), first], source, pass); // [B,1,C]
       const [batch, rows] = shape3(query, "attention");
-      const mask = dropoutMask(drop.path, [batch * rows, heads], dropout, pass);
+      const mask = dropoutMask(drop, [batch * rows, heads], pass);
       if (mask === undefined) return out(v);
       // In training the dropout of that 1 remains. The output projection is applied before the value is repeated.
       const spread = matmul(reshape(mask, [batch, rows, heads]), affine(headBlocks(v, heads), out.weight));

@@ -18,16 +18,15 @@ export type PassLayer = (x: Value, pass: Pass) => Value;
 /** Dropout: in training, elements are zero with probability `rate`, else scaled by 1 / (1 - rate). */
 export function dropout(scope: Scope, rate: number): PassLayer {
   return (x, pass) => {
-    const mask = dropoutMask(scope.path, x.shape, rate, pass);
+    const mask = dropoutMask({ path: scope.path, rate }, x.shape, pass);
     return mask === undefined ? x : mul(x, mask);
   };
 }
 
 /** The factors of a dropout, 0 or 1 / (1 - rate), in `shape`; `undefined` where nothing is dropped. */
 export function dropoutMask(
-  path: string,
+  { path, rate }: { readonly path: string; readonly rate: number },
   shape: readonly number[],
-  rate: number,
   pass: Pass,
 ): Value | undefined {
   if (!pass.training || rate === 0) return undefined;

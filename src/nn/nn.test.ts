@@ -81,8 +81,8 @@ test("initial values depend on seed and key, and have the spread asked for", () 
 test("dropout masks: rate, independence of neighbors, a function of seed and step", async () => {
   const [rows, columns, rate] = [500, 128, 0.1];
   const pass = new Pass({ training: true });
-  const mask = dropoutMask("a.drop", [rows, columns], rate, pass);
-  const other = dropoutMask("a.drop", [rows, columns], rate, pass);
+  const mask = dropoutMask({ path: "a.drop", rate }, [rows, columns], pass);
+  const other = dropoutMask({ path: "a.drop", rate }, [rows, columns], pass);
   assert.ok(mask && other);
   assert.deepEqual(
     pass.sites.map((s) => s.name),

@@ -34,7 +34,8 @@ export function curvesChart({ title, xLabel, series, marks = [] }: ReportCurves)
   const xTicks = ticks(Math.min(...xs), Math.max(...xs), 8);
   const yTicks = ticks(Math.min(0, ...ys), Math.max(...ys), 5);
   const [x0, x1] = [Math.min(...xs), Math.max(...xs)];
-  const [y0, y1] = [yTicks[0] ?? 0, yTicks.at(-1) ?? 1];
+  const [y0 = 0] = yTicks;
+  const y1 = yTicks.at(-1) ?? 1;
   const px = (x: number): number => LEFT + ((x - x0) / (x1 - x0 || 1)) * (WIDTH - LEFT - right);
   const py = (y: number): number => HEIGHT - bottom - ((y - y0) / (y1 - y0 || 1)) * (HEIGHT - top - bottom);
   const drawn = lines.map((line) => ({
@@ -67,7 +68,7 @@ ${drawn.map(({ name, points, shown, smooth }, i) => {
   return html`${smooth && html`<path class="line faint ${color}" d="${path(points, px, py)}"/>`}
 <path class="line ${color}" d="${path(shown, px, py)}"/>
 <circle class="dot ${color}" cx="${r(px(x))}" cy="${r(py(y))}" r="3"/>
-<text class="name ${color}" x="${r(px(x) + 9)}" y="${r((labels[i] ?? 0) + 4)}">${name} <tspan class="last">${shortNumber(y)}</tspan></text>`;
+<text class="name ${color}" x="${r(px(x) + 9)}" y="${r(at(labels, i) + 4)}">${name} <tspan class="last">${shortNumber(y)}</tspan></text>`;
 })}
 </svg>`;
   return figure(title, svg);
@@ -143,7 +144,8 @@ function ticks(low: number, high: number, count: number): number[] {
 }
 
 function tickText(value: number, all: readonly number[]): string {
-  const step = Math.abs((all[1] ?? 1) - (all[0] ?? 0));
+  const [first = 0, second = 1] = all;
+  const step = Math.abs(second - first);
   return value.toFixed(Math.max(0, Math.min(6, -Math.floor(Math.log10(step) + 1e-9))));
 }
 

@@ -1,4 +1,4 @@
-/** HTML by template, escaped unless it is HTML already: names of clips and categories are untrusted input. */
+/** HTML by template. Everything but HTML is escaped: names of clips and categories are untrusted input. */
 
 /** Text that is HTML already; made by `html`, or from text of our own such as a style sheet. */
 export class Html {

@@ -75,6 +75,12 @@ interface Run extends RunEvaluationOptions {
  * Evaluates a model on a dataset and writes into `outDir`: `evaluation.json`, the tables (see `writeResult`),
  * masks and report if asked for. The folder is locked meanwhile. Throws what `evaluate` throws, `LockedError` when
  * another process writes into the folder, and `OutputError` when a file cannot be written.
+ *
+ * @example
+ * const dataset = await openDataset({ task: "s4", root: "data", split: "test", imageSize: model.imageSize });
+ * const context = { checkpoint: "best.safetensors" };
+ * const { result } = await runEvaluation(model, dataset, { batchSize: 4, outDir: "results", context, report: {} });
+ * console.log(result.summary.miou);
  */
 export async function runEvaluation(
   model: Predictor,

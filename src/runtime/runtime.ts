@@ -35,7 +35,7 @@ export class OwnedWeights {
 /** A graph and its weights, to make a session of. */
 export interface SessionSource {
   readonly graph: OnnxGraph;
-  /** Data of the graph's frozen parameters by key; others are ignored. Copied, unless they are `OwnedWeights`. */
+  /** Data of the graph's frozen parameters by key; others are ignored. They are copied; `OwnedWeights` are moved. */
   readonly weights: StoredWeights | OwnedWeights;
   /** Label for messages, e.g. `training step`. */
   readonly name?: string | undefined;

@@ -45,6 +45,11 @@ export function rgbOf(image: ImageTensor, what = "picture"): ImageTensor {
 /**
  * Segments pictures in memory. Throws `TypeError` or `RangeError` for pictures of another form or of different sizes,
  * and the signal's reason when aborted.
+ *
+ * @example
+ * for await (const { mask } of segmentFrames({ frames: pictures, audio: { sampleRateHz: 44100, channels } }, model)) {
+ *   console.log(mask.regions.map(({ label, area }) => `${label}: ${area} pixels`));
+ * }
  */
 export async function* segmentFrames(
   { frames, audio }: FramesInput,

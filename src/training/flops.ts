@@ -1,4 +1,5 @@
 /** Nominal work of a graph. */
+import { at } from "../arrays.js";
 import type { topologicalOrder } from "../graph/index.js";
 import { type Shape, sizeOf } from "../tensor.js";
 
@@ -12,22 +13,22 @@ export function countFlops(nodes: ReturnType<typeof topologicalOrder>): number {
     const [a, b] = inputs.map((value) => value.shape);
     const out = outputs[0].shape;
     if (!a || !b) continue;
-    total += 2 * sizeOf(out) * innerSize(op, a, b, attrs.transA === true);
+    total += 2 * sizeOf(out) * innerSize(op, [a, b], attrs.transA === true);
   }
   return total;
 }
 
 /** Multiply-adds per element of the output; 0 for ops that count for nothing. */
-function innerSize(op: string, a: Shape, b: Shape, transA: boolean): number {
+function innerSize(op: string, [a, b]: readonly [Shape, Shape], transA: boolean): number {
   switch (op) {
     case "MatMul":
-      return a[a.length - (transA ? 2 : 1)] ?? 0;
+      return at(a, a.length - (transA ? 2 : 1));
     case "Gemm":
-      return a[a.length - 1] ?? 0;
+      return at(a, a.length - 1);
     case "Conv":
       return sizeOf(b.slice(1));
     case "WeightedRows":
-      return b[1] ?? 0;
+      return at(b, 1);
     default:
       return 0;
   }

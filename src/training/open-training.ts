@@ -55,6 +55,15 @@ export interface Training {
  * Opens datasets and weights and prepares a run; nothing is compiled yet. The run's folder is locked until `close`.
  * Throws `LockedError` when another process trains or evaluates into the folder, `DatasetError`, `CheckpointError`,
  * `ConfigError` or `OutputError`, all before anything is written.
+ *
+ * @example
+ * const { config, workDir } = await loadConfig("config/s4/pvt2.yaml");
+ * const training = await openTraining({ config, workDir, existing: "resume" });
+ * try {
+ *   await training.trainer.run();
+ * } finally {
+ *   await training.close();
+ * }
  */
 export async function openTraining(options: OpenTrainingOptions): Promise<Training> {
   const { workDir } = options;

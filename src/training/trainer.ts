@@ -232,10 +232,14 @@ export class Trainer {
       if (batch < batches && this.#checkpointIsDue()) await this.#save("last", options);
     }
     signal?.throwIfAborted();
-    await this.#endEpoch(epoch, learningRate, log, options);
+    await this.#endEpoch({ epoch, learningRate }, log, options);
   }
 
-  async #endEpoch(epoch: number, learningRate: number, log: RunLog, options: RunOptions): Promise<void> {
+  async #endEpoch(
+    { epoch, learningRate }: Pick<EpochRecord, "epoch" | "learningRate">,
+    log: RunLog,
+    options: RunOptions,
+  ): Promise<void> {
     const validation = this.#evaluationIsDue(epoch) ? await this.#validate(epoch, options) : undefined;
     const { lossSum, lossClips, history, best, step } = this.#progress;
     const record: EpochRecord = {

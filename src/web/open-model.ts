@@ -30,6 +30,11 @@ export interface OpenModelOptions
  * Opens a model in a worker of its own; close it when it is no longer needed. Throws `CheckpointError` when a file
  * cannot be fetched, is damaged, does not fit, or is another encoder than the checkpoint was trained on, and for the name
  * of a public model, which browsers cannot fetch from its host.
+ *
+ * @example
+ * const model = await openModel({ checkpoint: "/models/s4.onnx", runtime: { provider: "webgpu" } });
+ * for await (const { mask } of model.segment(file)) console.log(mask.regions);
+ * await model.close();
  */
 export async function openModel(options: OpenModelOptions): Promise<Model<WebFile>> {
   const { checkpoint, externalData, encoders = {}, runtime, signal, onProgress, ...rest } = options;

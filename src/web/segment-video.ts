@@ -29,8 +29,11 @@ const gapToleranceSeconds = 0.1;
 const unplayable = "Check that it plays; if not, convert it to MP4 (H.264 and AAC).";
 
 /**
- * Segments a video file, one frame per second unless the options say otherwise, at its displayed size. Throws `MediaError` when it cannot be fetched, is
- * not a video or the browser cannot decode it, and the signal's reason when aborted.
+ * Segments a video file at its displayed size. Default: one frame per second. Throws `MediaError` when it cannot be
+ * fetched, is not a video or the browser cannot decode it, and the signal's reason when aborted.
+ *
+ * @example
+ * for await (const { timeSeconds, mask } of segmentVideo("/clips/dog.mp4", model)) draw(timeSeconds, paintMask(mask));
  */
 export async function* segmentVideo(
   file: WebFile,

@@ -64,6 +64,10 @@ const videoExtensions = new Set([".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"
  * start of its video. Existing clips are kept. A video that cannot be used is reported and omitted from the table that
  * is written; the other videos are prepared. Throws `DatasetError` for a malformed table or a missing folder,
  * `LockedError` when another process prepares into the same folder, `OutputError`, and the signal's reason.
+ *
+ * @example
+ * const table = "Single-source/s4_meta_data.csv";
+ * const { prepared, failures } = await prepareDataset({ task: "s4", root: "data", table, videos: "raw_videos" });
  */
 export async function prepareDataset(options: PrepareOptions): Promise<PreparedDataset> {
   const { task } = options;

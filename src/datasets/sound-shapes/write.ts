@@ -63,8 +63,12 @@ const clipsAtOnce = 4;
 
 /**
  * Generates a SoundShapes dataset. A complete one with the same options is kept; an incomplete or different one is
- * replaced. The table is written last, so that an interrupted run leaves nothing that can be opened. Throws `OutputError` when the folder holds other data or cannot be written,
- * `LockedError` when another process writes it, `RangeError` for bad options, and the signal's reason when aborted.
+ * replaced. The table is written last, so that an interrupted run leaves nothing that can be opened. Throws `OutputError`
+ * when the folder holds other data or cannot be written, `LockedError` when another process writes it, `RangeError` for
+ * bad options, and the signal's reason when aborted.
+ *
+ * @example
+ * await writeSoundShapes({ task: "s4", root: "shapes", counts: { train: 200, val: 40, test: 40 }, imageSize: 96 });
  */
 export async function writeSoundShapes(options: WriteOptions): Promise<WrittenDataset> {
   checkOptions(options);

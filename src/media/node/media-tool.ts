@@ -81,7 +81,10 @@ function summary(stderr: string, source: string): string {
   return ends.join("; ").slice(0, 300) || "no reason given";
 }
 
-function failure(tool: string, code: number | null, stderr: string, options: ToolOptions): Error {
+function failure(
+  { tool, code, stderr }: { readonly tool: string; readonly code: number | null; readonly stderr: string },
+  options: ToolOptions,
+): Error {
   const reason = summary(stderr, options.source);
   if (options.output && CANNOT_WRITE.test(stderr)) {
     return new OutputError(
@@ -148,7 +151,7 @@ function launch(tool: string, args: readonly string[], options: ToolOptions): Ru
     });
     child.on("close", (code) => {
       const unwritten = options.output !== undefined && CANNOT_WRITE.test(stderr());
-      if (code !== 0 || unwritten) error ??= failure(tool, code, stderr(), options);
+      if (code !== 0 || unwritten) error ??= failure({ tool, code, stderr: stderr() }, options);
       resolve();
     });
   }).finally(() => options.signal?.removeEventListener("abort", onAbort));

@@ -1,6 +1,7 @@
 /**
- * AVSegFormer (Gao et al., "AVSegFormer: Audio-Visual Segmentation with Transformer", AAAI 2024). State-dict keys as in
- * the published code (vvvb-github/AVSegFormer, which states no license), VGGish and the visual encoder included.
+ * AVSegFormer (Gao et al., "AVSegFormer: Audio-Visual Segmentation with Transformer", AAAI 2024,
+ * https://arxiv.org/abs/2307.01146). State-dict keys as in the published code (github.com/vvvb-github/AVSegFormer, which
+ * states no license), VGGish and the visual encoder included.
  *
  * N frames, each on its own; C the width; S tokens of the three coarser stages; Q queries.
  */
