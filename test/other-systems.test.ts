@@ -1,6 +1,6 @@
 /** Other published systems on the paths of this one: trained, resumed from, exported and run from published files. */
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import test, { after } from "node:test";
@@ -8,6 +8,7 @@ import { configFromObject } from "../src/config/validate.js";
 import { openDataset } from "../src/datasets/avsbench/open-dataset.js";
 import { writeSoundShapes } from "../src/datasets/sound-shapes/write.js";
 import { evaluate as evaluateDataset } from "../src/evaluation/evaluate.js";
+import { withSound } from "../src/evaluation/sound-conditions.js";
 import { exportModel } from "../src/export/export-model.js";
 import { openPredictor } from "../src/inference/node/open-predictor.js";
 import type { ClipBatch } from "../src/inference/predictor.js";
@@ -15,7 +16,8 @@ import type { AvsModelConfig } from "../src/models/model-config.js";
 import { openTraining } from "../src/training/open-training.js";
 import { loadSafetensors, writeSafetensors } from "../src/weights/node/safetensors-file.js";
 import { assertClose, seededInput, seededUniform } from "./support.js";
-import { seededWeights, tinyAvsegformer, tinySelm, tinyTpavi } from "./tiny-models.js";
+import { tempDir } from "./temp-dir.js";
+import { seededWeights, tinyAvsegformer, tinyDenseav, tinySelm, tinyTpavi } from "./tiny-models.js";
 
 const dir = await mkdtemp(path.join(tmpdir(), "avseg-other-systems-"));
 after(() => rm(dir, { recursive: true, force: true }));
@@ -31,6 +33,7 @@ function clipOf({ frameCount: n, imageSize: size }: AvsModelConfig): ClipBatch {
       shape: [n],
       data: Float32Array.from({ length: n }, (_, i) => (i < 7 ? 1 : 0)),
     },
+    sound: seededInput("sound", [1, n * 16_000], 0.5),
   };
 }
 
@@ -88,7 +91,7 @@ for (const model of [tinyTpavi, tinyAvsegformer]) {
   });
 }
 
-for (const model of [tinyTpavi, tinyAvsegformer, tinySelm]) {
+for (const model of [tinyTpavi, tinyAvsegformer, tinySelm, tinyDenseav]) {
   const { kind } = model;
   test(`${kind}: an exported model computes what the checkpoint does`, async () => {
     const checkpoint = path.join(dir, `${kind}.safetensors`);
@@ -125,6 +128,110 @@ test("selm: a published file is recognized, and scored where its logits are smal
     name: "ConfigError",
     message: "model.kind: models of kind selm are not trained here",
   });
+});
+
+test("denseav: published files of every form are recognized, and config.json beside them is obeyed", async (t) => {
+  const folder = await tempDir(t);
+  const checkpoint = path.join(folder, "model.safetensors");
+  const weights = seededWeights(tinyDenseav);
+  const hints = { imageSize: 64, frameCount: 5 } as const;
+  const { denseav } = tinyDenseav;
+  // Heads of attentions leave no trace in a file.
+  const heads = {
+    alignerHeads: 6,
+    frames: { ...denseav.frames, heads: 6 },
+    sound: { ...denseav.sound, heads: 16 },
+  };
+  const published: AvsModelConfig = { ...tinyDenseav, denseav: { ...denseav, ...heads } };
+  const open = async () => {
+    const predictor = await openPredictor({ checkpoint, hints, runtime });
+    try {
+      assert.deepEqual(predictor.config, published);
+      return (await predictor.predict(clipOf(predictor.config))).data;
+    } finally {
+      await predictor.close();
+    }
+  };
+  const settings = (value: object) => writeFile(path.join(folder, "config.json"), JSON.stringify(value));
+  await writeSafetensors(checkpoint, weights);
+  await settings({ sim_agg_heads: 2, image_model_type: "dino8", sim_use_cls: false, lr: 1e-5 });
+  const expected = await open();
+  assert.equal(new Set(expected.map(Math.sign)).size, 2, "some pixels are marked, and some are not");
+  // As older and newer libraries, and wrappers, write the same weights.
+  const renamed = (rename: (key: string) => string) =>
+    writeSafetensors(checkpoint, new Map([...weights].map(([key, tensor]) => [rename(key), tensor])));
+  await renamed((key) =>
+    key
+      .replace("parametrizations.weight.original0", "weight_g")
+      .replace("parametrizations.weight.original1", "weight_v"),
+  );
+  assert.deepEqual(await open(), expected);
+  await renamed((key) => `model.${key.replace(/\.qkv\.(weight|bias)$/, ".qkv.base_layer.$1")}`);
+  assert.deepEqual(await open(), expected);
+
+  await settings({ sim_agg_heads: 2, sim_use_cls: true });
+  await assert.rejects(open(), { name: "CheckpointError", message: /sim_use_cls is true, expected false/ });
+  await settings({ sim_agg_heads: "two" });
+  await assert.rejects(open(), {
+    name: "CheckpointError",
+    message: /sim_agg_heads is "two", expected a count/,
+  });
+  await writeFile(path.join(folder, "config.json"), "{");
+  await assert.rejects(open(), {
+    name: "CheckpointError",
+    message: /config\.json beside it is not a JSON object/,
+  });
+});
+
+test("denseav: it is evaluated with waves, with any sound; training and other forms of sound are refused", async (t) => {
+  const folder = await tempDir(t);
+  const checkpoint = path.join(folder, "model.safetensors");
+  await writeSafetensors(checkpoint, seededWeights(tinyDenseav), {
+    metadata: { format: "avseg-checkpoint-1", model: JSON.stringify(tinyDenseav) },
+  });
+  const { task, imageSize } = tinyDenseav;
+  const root = path.join(folder, "data");
+  await writeSoundShapes({ task, root, counts: { train: 0, val: 0, test: 4 }, imageSize });
+  const options = { task, root, split: "test", imageSize } as const;
+  const predictor = await openPredictor({ checkpoint, runtime });
+  try {
+    assert.equal(predictor.soundForm, "wave");
+    const dataset = await openDataset({ ...options, waves: true });
+    const [own, silent] = await Promise.all(
+      (["own", "silence"] as const).map((sound) => withSound(dataset, { sound }).load(0)),
+    );
+    assert.deepEqual(own?.sound?.shape, [80_000]);
+    assert.ok(own?.sound?.data.some((value) => value !== 0));
+    assert.ok(silent?.sound?.data.every((value) => value === 0));
+    for (const workers of [0, 1]) {
+      const { clips, summary } = await evaluateDataset(predictor, dataset, { workers, batchSize: 3 });
+      assert.equal(clips.length, 4);
+      assert.ok(summary.miou > 0 && summary.miou < 1);
+    }
+    const swapped = await evaluateDataset(predictor, withSound(dataset, { sound: "swapped" }), {
+      workers: 0,
+    });
+    const same = await evaluateDataset(predictor, dataset, { workers: 0 });
+    assert.notEqual(swapped.summary.miou, same.summary.miou);
+    await assert.rejects(evaluateDataset(predictor, await openDataset(options), { workers: 0 }), {
+      name: "DatasetError",
+      message: /expected samples for this model/,
+    });
+  } finally {
+    await predictor.close();
+  }
+  const config = configFromObject({ task, model: { kind: "denseav" }, data: { root } });
+  await assert.rejects(openTraining({ config, workDir: path.join(folder, "run") }), { name: "ConfigError" });
+  const out = path.join(folder, "x.onnx");
+  await assert.rejects(exportModel({ checkpoint, out, form: { audio: "log-mel" } }), {
+    name: "ConfigError",
+    message: "models of kind denseav do not take sound as log-mel",
+  });
+  assert.throws(() => configFromObject({ task: "avss", model: { kind: "denseav" } }), /its masks are binary/);
+  assert.throws(
+    () => configFromObject({ task, model: { kind: "denseav", visual: { kind: "resnet50" } } }),
+    /models of kind denseav have encoders of their own/,
+  );
 });
 
 test("a published file of TPAVI goes with a file of VGGish, and says so where it is missing", async () => {

@@ -2,6 +2,7 @@
 
 import { buildAvsModel } from "../src/models/avs-model.js";
 import { type AvsegformerConfig, avsegformerSchema } from "../src/models/avsegformer/avsegformer.js";
+import { type DenseavConfig, denseavSchema } from "../src/models/denseav/system.js";
 import type { AvsModelConfig, SeavsConfig } from "../src/models/model-config.js";
 import { publishedModel } from "../src/models/model-config.js";
 import { pvtV2Config } from "../src/models/pvt-v2.js";
@@ -54,6 +55,19 @@ export const tinySelm: SelmConfig = selmSchema.parse({
   ...{ kind: "selm", task: "ms3", classes: ["sounding object"], frameCount: 5, imageSize: 64 },
   ...{ visual: tinyTpavi.visual, audio },
   selm: { maskSize: 32, width: 32, groups: 4, enlargements: 2 },
+});
+
+/** DenseAV in S4: one layer of everything, with low-rank adapters in the visual encoder. */
+export const tinyDenseav: DenseavConfig = denseavSchema.parse({
+  ...{ kind: "denseav", task: "s4", classes: ["sounding object"], frameCount: 5, imageSize: 64 },
+  denseav: {
+    ...{ width: 24, heads: 2, alignerHeads: 2 },
+    frames: { width: 24, depth: 1, heads: 2, side: 4, loraRank: 2 },
+    sound: {
+      ...{ convWidth: 8, width: 32, depth: 1, heads: 2, hidden: 48 },
+      ...{ positionKernel: 8, positionGroups: 4 },
+    },
+  },
 });
 
 /** Seeded weights of all parameters of a model. */

@@ -13,6 +13,7 @@ import {
   modelConfigFromJson,
   modelConfigToJson,
   publishedModel,
+  type SeavsConfig,
 } from "../../src/models/model-config.js";
 import { pvtV2Config } from "../../src/models/pvt-v2.js";
 import { systemKeys } from "../../src/models/systems.js";
@@ -45,7 +46,7 @@ const base = publishedModel({
 });
 
 /** A whole model, as small as its rules allow. */
-const smallest: AvsModelConfig = {
+const smallest: SeavsConfig = {
   ...base,
   imageSize: 32,
   audio: { widths: [1, 1, 1, 1, 1, 1], hidden: 4, pca: false },
@@ -70,7 +71,7 @@ const systems: readonly AvsModelConfig[] = [
   }),
 ];
 
-function partsOf({ task, classes, frameCount, imageSize, visual, audio }: AvsModelConfig) {
+function partsOf({ task, classes, frameCount, imageSize, visual, audio }: SeavsConfig) {
   return { task, classes, frameCount, imageSize, visual, audio };
 }
 

@@ -19,6 +19,7 @@ import { EmbeddingCache } from "../inference/node/embedding-cache.js";
 import { findWeightFile } from "../inference/node/model-files.js";
 import { openPredictor } from "../inference/node/open-predictor.js";
 import { maskSizeOf } from "../models/model-config.js";
+import { soundFormOf } from "../models/systems.js";
 import { trainingCharts } from "../report/evaluation-report.js";
 import type { Report } from "../report/report.js";
 import { runEvaluation } from "../report/run-evaluation.js";
@@ -109,7 +110,8 @@ async function evaluateCheckpoint(
   };
   const maskSize = described.config && maskSizeOf(described.config);
   const sizes = { imageSize, maskSize, frameCount };
-  const dataset = await openDataset({ task, root, split, audio, ...sizes, onWarning: warn });
+  const waves = described.config && soundFormOf(described.config) === "wave";
+  const dataset = await openDataset({ task, root, split, audio, waves, ...sizes, onWarning: warn });
   const sounds = soundsOf(options, dataset);
   const name = nameOf(checkpointFile, split, sounds);
   const outDir = options.out ?? path.join(folderOf(checkpointFile, workDir), name);

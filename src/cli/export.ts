@@ -12,6 +12,7 @@ import { type ExportedModel, exportModel } from "../export/export-model.js";
 import { type AudioForm, audioForms, type FramesForm, framesForms } from "../export/form.js";
 import { type Precision, precisions } from "../export/prepare.js";
 import { type AvsModelConfig, maskSizeOf } from "../models/model-config.js";
+import { soundFormOf } from "../models/systems.js";
 import { writeFileAtomic } from "../node/files.js";
 import { describe } from "../tensor.js";
 import { audioEncoderOption, modelOptions } from "./configured-model.js";
@@ -57,9 +58,10 @@ export function exportCommand(): Command {
         .default("u8"),
     )
     .addOption(
-      new Option("--audio <form>", "pcm: 16 kHz mono; log-mel; VGGish embedding (default: log-mel)").choices(
-        audioForms,
-      ),
+      new Option(
+        "--audio <form>",
+        "pcm: 16 kHz mono; log-mel; VGGish embedding (default: log-mel; pcm for DenseAV)",
+      ).choices(audioForms),
     )
     .option("--with-audio-frontend", "take sound as samples: the same as --audio pcm")
     .option("--clips <n>", "clips per run, fixed in the file", integer(1, 64), 1)
@@ -107,7 +109,7 @@ async function exportCheckpoint(
       { hint: "Check the path that --compare gives." },
     );
   }
-  const audio = options.withAudioFrontend ? "pcm" : (options.audio ?? "log-mel");
+  const audio = options.withAudioFrontend ? "pcm" : options.audio;
   const chosen = await requiredModel({ ...options, checkpoint: givenCheckpoint });
   const signal = interruptSignal("Nothing half-written was left.");
   let progress: ReturnType<typeof createProgress> | undefined;
@@ -161,7 +163,8 @@ async function dataOf(data: string, split: Split, model: AvsModelConfig): Promis
   );
   const named = isFolder ? { root: data } : (await loadConfig(data, { task })).config.data;
   const maskSize = maskSizeOf(model);
-  return openDataset({ ...named, task, split, imageSize, maskSize, frameCount, onWarning: warn });
+  const waves = soundFormOf(model) === "wave";
+  return openDataset({ ...named, task, split, imageSize, maskSize, frameCount, waves, onWarning: warn });
 }
 
 function describeExport({ files, inputs, outputs }: ExportedModel): string[] {

@@ -8,7 +8,7 @@ import {
   type ModelConfigProblem,
   modelConfigProblem,
 } from "../models/model-config.js";
-import { sectionsOf, systemOf, systemSections } from "../models/systems.js";
+import { hasSharedEncoders, sectionsOf, systemOf, systemSections } from "../models/systems.js";
 import { type ResolvedVisual, resolveVisual } from "../models/visual-encoder.js";
 import type { Config } from "./schema.js";
 
@@ -48,14 +48,17 @@ function resolveModel(
   classes: readonly string[],
 ): AvsModelConfig | ModelConfigProblem {
   const { weights: _weights, train: _train, pca, ...audio } = model.audio;
+  const encoders = {
+    visual: visualSettings(model.visual).settings,
+    audio: { ...audio, pca: pca !== null },
+  };
   const settings = {
     ...ownModel(model),
+    ...(hasSharedEncoders(model.kind) && encoders),
     task,
     classes,
     frameCount: data.frameCount,
     imageSize: data.imageSize,
-    visual: visualSettings(model.visual).settings,
-    audio: { ...audio, pca: pca !== null },
   };
   const { data: resolved, error } = avsModelSchema.safeParse(settings);
   const issue = error?.issues[0];
@@ -71,7 +74,9 @@ function resolveModel(
 /** `model` without the sections of other systems, which the schema fills in. */
 export function ownModel(model: Config["model"]): object {
   const own = sectionsOf(systemOf(model.kind));
-  return Object.fromEntries(Object.entries(model).filter(([key]) => key in own || !(key in systemSections)));
+  const foreign = hasSharedEncoders(model.kind) ? [] : ["visual", "audio"];
+  const isOwn = (key: string) => key in own || !(key in systemSections || foreign.includes(key));
+  return Object.fromEntries(Object.entries(model).filter(([key]) => isOwn(key)));
 }
 
 /** A problem of the model by the keys of the configuration. */

@@ -5,7 +5,7 @@ import { ConfigError } from "../errors.js";
 import { complaintOf, valueAt } from "../fields.js";
 import { tasks } from "../models/model-config.js";
 import { systemLosses } from "../models/system-definition.js";
-import { sectionsOf, systems } from "../models/systems.js";
+import { hasSharedEncoders, sectionsOf, systems } from "../models/systems.js";
 import { modelProblem, visualSettings } from "./model-from-config.js";
 import { type Config, configSchema, withRecipe } from "./schema.js";
 import { nearest } from "./suggest.js";
@@ -79,6 +79,12 @@ function checkSystem(
   { value }: Source,
   fail: (path: KeyPath, message: string) => never,
 ): void {
+  for (const key of hasSharedEncoders(kind) ? [] : ["visual", "audio"]) {
+    const given = valueAt(value, ["model", key]);
+    if (given !== undefined && !isDefault(value, key, given)) {
+      fail(["model", key], `models of kind ${kind} have encoders of their own`);
+    }
+  }
   for (const system of systems) {
     const owner = system.schema.shape.kind.value;
     for (const key of Object.keys(sectionsOf(system))) {

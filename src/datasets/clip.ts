@@ -24,6 +24,8 @@ export interface Clip {
   readonly labeled: readonly number[];
   /** 1 for a real frame, 0 for one added by padding (AVSS), `f32[T]`. */
   readonly frameMask: TensorOf<"f32">;
+  /** 16 kHz mono samples, `f32[16000*T]`, where the dataset was opened with `waves`. */
+  readonly sound?: TensorOf<"f32"> | undefined;
 }
 
 /** A clip in a dataset's list. */

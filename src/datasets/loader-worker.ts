@@ -12,7 +12,9 @@ serveThread(async ({ number, request }: WorkerTask) => {
     const clip = await loadClip(request);
     answer = { number, clip };
     memory.push(
-      ...[clip.frames, clip.logMel, clip.masks, clip.frameMask].map((tensor) => tensor.data.buffer),
+      ...[clip.frames, clip.logMel, clip.masks, clip.frameMask, ...(clip.sound ? [clip.sound] : [])].map(
+        (tensor) => tensor.data.buffer,
+      ),
     );
   } catch (error) {
     answer = { number, error: serializeError(error) };

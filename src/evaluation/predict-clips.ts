@@ -4,6 +4,7 @@ import { toClipBatch } from "../datasets/clip-batch.js";
 import { AvsegError, DatasetError } from "../errors.js";
 import { masksOf, type PredictedMasks } from "../inference/masks.js";
 import type { Predictor } from "../inference/predictor.js";
+import { soundRateHz } from "../models/forward.js";
 import { describe, sizeOf, type TensorOf } from "../tensor.js";
 
 /** A clip and what a model predicts for it; masks are `u8[T,H,W]`. */
@@ -49,7 +50,7 @@ export async function predictClip(
   throw new Error("evaluate: the model gave no masks");
 }
 
-function checkClip(clip: Clip, { frameCount, imageSize, maskSize, classes }: Predictor): void {
+function checkClip(clip: Clip, { frameCount, imageSize, maskSize, classes, soundForm }: Predictor): void {
   const require = (what: string, tensor: TensorOf<"u8" | "f32">, shape: readonly number[]): void => {
     if (tensor.shape.join() === shape.join() && tensor.data.length === sizeOf(shape)) return;
     throw new DatasetError(
@@ -63,6 +64,14 @@ function checkClip(clip: Clip, { frameCount, imageSize, maskSize, classes }: Pre
   require("log-mels", clip.logMel, [frameCount, 1, 96, 64]);
   require("masks", clip.masks, [clip.labeled.length, maskSize, maskSize]);
   require("the frame mask", clip.frameMask, [frameCount]);
+  if (soundForm === "wave") {
+    if (clip.sound === undefined) {
+      throw new DatasetError(`clip ${clip.id}: expected samples for this model, found log-mels only`, {
+        hint: "Open the dataset with `waves: true`.",
+      });
+    }
+    require("samples", clip.sound, [frameCount * soundRateHz]);
+  }
   const labels = Math.max(2, classes.length);
   const largest = clip.masks.data.reduce((max, k) => Math.max(max, k), 0);
   if (largest < labels) return;

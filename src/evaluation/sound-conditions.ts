@@ -156,7 +156,7 @@ function withPartners(dataset: AvsDataset, partners: readonly number[]): AvsData
         dataset.load(index, decode),
         dataset.load(partnerOf(index), decode),
       ]);
-      return { ...clip, logMel: other.logMel };
+      return { ...clip, logMel: other.logMel, ...(other.sound && { sound: other.sound }) };
     },
     loadWaveform: async (index) => dataset.loadWaveform?.(partnerOf(index)),
   };
@@ -166,13 +166,14 @@ function withPartners(dataset: AvsDataset, partners: readonly number[]): AvsData
 function withLogMels(
   dataset: AvsDataset,
   logMelOf: (index: number, own: TensorOf<"f32">) => Float32Array,
-  { waveform }: { readonly waveform: (own: Float32Array, index: number) => Float32Array },
+  { waveform }: { readonly waveform: (own: Float32Array, index: number) => Float32Array<ArrayBuffer> },
 ): AvsDataset {
   return {
     ...dataset,
     load: async (index, decode) => {
       const clip = await dataset.load(index, decode);
-      return { ...clip, logMel: inRealSteps(clip, logMelOf(index, clip.logMel)) };
+      const sound = clip.sound && { ...clip.sound, data: waveform(clip.sound.data, index) };
+      return { ...clip, logMel: inRealSteps(clip, logMelOf(index, clip.logMel)), ...(sound && { sound }) };
     },
     loadWaveform: async (index) => {
       const own = await dataset.loadWaveform?.(index);

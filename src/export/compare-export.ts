@@ -10,8 +10,10 @@ import type { LoadedModel } from "../inference/load-model.js";
 import { modelPredictor } from "../inference/model-predictor.js";
 import { batchedPredictor, type ClipBatch, type Predictor } from "../inference/predictor.js";
 import { maskSizeOf } from "../models/model-config.js";
+import { soundFormOf } from "../models/systems.js";
 import type { Progress } from "../progress.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
+import { audioFormsOf } from "./form.js";
 import { type Precision, prepareExport } from "./prepare.js";
 
 /** Options of `compareExport`. */
@@ -176,15 +178,18 @@ async function fullPredictor(source: LoadedModel): Promise<Predictor> {
 /** The exported graph for one clip, run as its file would be. */
 async function exportedPredictor({ model, store }: LoadedModel, precision: Precision): Promise<Predictor> {
   const runtime = nodeRuntime();
-  const form = { clips: 1, frames: "u8", audio: "log-mel" } as const;
+  const [audio] = audioFormsOf(model.config);
+  const form = { clips: 1, frames: "u8", audio } as const;
   const weights = await store.lend(model.specs.map(({ key }) => key));
   const stored = await prepareExport({ model, weights, form, precision, runtime });
   const session = await runtime.createSession({ ...stored, name: "exported model" });
   return batchedPredictor({
     config: model.config,
     maskSize: maskSizeOf(model.config),
+    soundForm: soundFormOf(model.config),
     clipsPerRun: form.clips,
-    run: async (batch) => (await session.run({ ...batch }, ["logits"])).logits,
+    run: async ({ sound, ...batch }) =>
+      (await session.run({ ...batch, ...(sound && { sound }) }, ["logits"])).logits,
     close: () => runtime.close(),
   });
 }

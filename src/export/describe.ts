@@ -2,7 +2,7 @@
 
 import type { TrainingOrigin } from "../inference/predictor.js";
 import { type AvsModelConfig, modelConfigToJson } from "../models/model-config.js";
-import { frameNormalization } from "../models/visual-encoder.js";
+import { frameNormalizationOf } from "../models/systems.js";
 import type { WeightFile } from "../weights/checkpoint.js";
 import type { ExportForm } from "./form.js";
 import type { Precision } from "./prepare.js";
@@ -48,7 +48,7 @@ export function modelMetadata(description: ModelDescription): Readonly<Record<st
     normalization: JSON.stringify({
       inside: form.frames === "u8",
       scale: 1 / 255,
-      ...frameNormalization(config.visual),
+      ...frameNormalizationOf(config),
     }),
     audio: form.audio,
     sample_rate_hz: "16000",

@@ -1,6 +1,6 @@
 /** From a checkpoint to an ONNX file that any runtime can load. */
 import path from "node:path";
-import { OutputError } from "../errors.js";
+import { ConfigError, OutputError } from "../errors.js";
 import { ModelSizeError, type OnnxValue, type SerializeOptions, serializePieces } from "../graph/index.js";
 import { type LoadedModel, type LoadModelOptions, loadModel } from "../inference/load-model.js";
 import { diskFiles } from "../inference/node/model-files.js";
@@ -12,7 +12,7 @@ import { externalData, filePieces } from "../runtime/external-data.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import type { WeightFile } from "../weights/checkpoint.js";
 import { type ModelDescription, modelDoc, modelMetadata } from "./describe.js";
-import { type ExportForm, valueDocs } from "./form.js";
+import { audioFormsOf, type ExportForm, valueDocs } from "./form.js";
 import { type Precision, prepareExport } from "./prepare.js";
 import type { StoredGraph } from "./stored-graph.js";
 
@@ -26,8 +26,8 @@ export interface ExportProgress extends CountedProgress {
 export interface ExportOptions extends LoadModelOptions {
   /** The `.onnx` file to write; its folder is made if absent. */
   readonly out: string;
-  /** Default: one clip, u8 frames and log-mels. */
-  readonly form?: Partial<ExportForm> | undefined;
+  /** Default: one clip, u8 frames, and log-mels or, for systems that take waves, samples. */
+  readonly form?: { readonly [K in keyof ExportForm]?: ExportForm[K] | undefined } | undefined;
   /** Default: `fp32`. */
   readonly precision?: Precision | undefined;
   /** Puts the weights into `<out>.data` beside the model. */
@@ -63,10 +63,10 @@ export async function exportModel(options: ExportOptions): Promise<ExportedModel
 
 async function exportLocked(options: ExportOptions): Promise<ExportedModel> {
   const { precision = "fp32", signal, onProgress } = options;
-  const form: ExportForm = { clips: 1, frames: "u8", audio: "log-mel", ...options.form };
   onProgress?.({ stage: "reading weights", done: 0, total: 1 });
   const checkpoint = await diskFiles.locate(options.checkpoint);
   const source = await loadModel({ ...options, checkpoint }, diskFiles);
+  const form = formOf(source.model.config, options.form);
   await options.onModel?.(source.model.config);
   const description: ModelDescription = {
     config: source.model.config,
@@ -94,6 +94,18 @@ async function exportLocked(options: ExportOptions): Promise<ExportedModel> {
   );
   const { inputs, outputs } = stored.graph;
   return { files, inputs, outputs, metadata, source };
+}
+
+/** The form to export. Throws `ConfigError` for sound that the system does not take. */
+function formOf(
+  config: AvsModelConfig,
+  { clips = 1, frames = "u8", audio }: NonNullable<ExportOptions["form"]> = {},
+): ExportForm {
+  const known = audioFormsOf(config);
+  if (audio === undefined || known.includes(audio)) return { clips, frames, audio: audio ?? known[0] };
+  throw new ConfigError(`models of kind ${config.kind} do not take sound as ${audio}`, {
+    hint: `Leave out --audio, or give --audio ${known.join(" or ")}.`,
+  });
 }
 
 /** Hashes of the files, and what a checkpoint of ours was trained on. Paths of this machine stay here. */

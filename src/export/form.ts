@@ -4,6 +4,7 @@ import { input, sigmoid, softmax, type Value } from "../graph/index.js";
 import type { AvsModel } from "../models/avs-model.js";
 import { embeddingInput, forwardOf, framesInput } from "../models/forward.js";
 import type { AvsModelConfig } from "../models/model-config.js";
+import { soundFormOf } from "../models/systems.js";
 import { Pass } from "../nn/index.js";
 import { logMelOf, samplesOf } from "./audio-frontend.js";
 
@@ -48,9 +49,15 @@ export function exportOutputs(
   return { logits, probabilities: task === "avss" ? softmax(logits, 1) : sigmoid(logits) };
 }
 
-/** The embeddings of an exported model; `undefined` where they are made of log-mels. */
+/** How the sound of a system can be given, the default first. */
+export function audioFormsOf(config: AvsModelConfig): readonly [AudioForm, ...AudioForm[]] {
+  return soundFormOf(config) === "wave" ? ["pcm"] : ["log-mel", "pcm", "embedding"];
+}
+
+/** The embeddings of an exported model; `undefined` where they are made of the model's own form of sound. */
 function embeddingOf(model: AvsModel, { clips, audio }: ExportForm): Value | undefined {
   const { frameCount } = model.config;
+  if (soundFormOf(model.config) === "wave") return undefined;
   switch (audio) {
     case "pcm":
       return model.embedAudio(logMelOf(input(audioInput.pcm, [clips, samplesOf(frameCount)]), frameCount));

@@ -3,6 +3,7 @@ import { CheckpointError } from "../errors.js";
 import { type AvsModel, buildAvsModel, partOf } from "../models/avs-model.js";
 import type { InferenceHints } from "../models/base-config.js";
 import { type AvsModelConfig, modelDifference } from "../models/model-config.js";
+import { soundFormOf, systems } from "../models/systems.js";
 import { type StateDict, sizeOf } from "../tensor.js";
 import {
   type CheckpointHeader,
@@ -64,7 +65,7 @@ async function readModel(
 ): Promise<ReadModel> {
   const { header, saved, parameters: tensors } = await readModelCheckpoint(checkpoint, modelFiles);
   signal?.throwIfAborted();
-  const config = given ?? saved ?? inferred(tensors, checkpoint, hints);
+  const config = given ?? saved ?? (await inferred(tensors, { file: checkpoint, hints, modelFiles }));
   if (saved) requireSameModel(config, saved, checkpoint);
   const model = buildAvsModel(config);
   const frozen = header?.frozen ?? {};
@@ -97,9 +98,41 @@ function originOf({ progress }: CheckpointHeader, run: RunSummary): TrainingOrig
   };
 }
 
-function inferred(tensors: StateDict, file: string, hints: InferenceHints = {}): AvsModelConfig {
+/** What the settings file beside a published checkpoint says, where its system has one and it is there. */
+async function settingsOf(
+  tensors: StateDict,
+  checkpoint: string,
+  modelFiles: ModelFiles,
+): Promise<InferenceHints["settings"]> {
+  const name = systems.find(({ keys }) => tensors.has(keys.anchor))?.settingsFile;
+  const bytes = name && (await modelFiles.bytesBeside(name, checkpoint).catch(() => undefined));
+  if (!bytes) return undefined;
+  const settings = parsed(new TextDecoder().decode(bytes));
+  if (typeof settings === "object" && settings !== null && !Array.isArray(settings)) return { ...settings };
+  throw new CheckpointError(`${checkpoint}: ${name} beside it is not a JSON object`, {
+    hint: `Download ${name} again, or remove it to use the published settings.`,
+  });
+}
+
+function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
+  }
+}
+
+async function inferred(
+  tensors: StateDict,
+  {
+    file,
+    hints,
+    modelFiles,
+  }: { readonly file: string; readonly hints?: InferenceHints | undefined; readonly modelFiles: ModelFiles },
+): Promise<AvsModelConfig> {
   const shapes = new Map([...tensors].map(([key, { shape }]) => [key, shape]));
-  return inferModelConfig(shapes, file, hints);
+  const settings = await settingsOf(tensors, file, modelFiles);
+  return inferModelConfig(shapes, file, { ...hints, settings });
 }
 
 /**
@@ -151,7 +184,8 @@ function requireComplete(
   }
   const missing = absent.filter((spec) => !isRandom(spec)).map(({ key }) => key);
   if (missing.length === 0) return;
-  if (missing.every((key) => partOf(key, model.encoders) === "audio_encoder")) {
+  const isVggish = soundFormOf(model.config) === "log-mel";
+  if (isVggish && missing.every((key) => partOf(key, model.encoders) === "audio_encoder")) {
     throw new CheckpointError(`${file}: it has no audio encoder`, {
       hint: "Get VGGish with `avseg weights pull vggish` and give its file with --audio-encoder (`encoders.audio` in code).",
     });

@@ -3,6 +3,7 @@ import { type EmitTarget, emitOnnx, type OnnxGraph } from "../graph/index.js";
 import type { AvsModel } from "../models/avs-model.js";
 import { embeddingInput, forwardOf } from "../models/forward.js";
 import { maskSizeOf } from "../models/model-config.js";
+import { soundFormOf } from "../models/systems.js";
 import { Pass } from "../nn/index.js";
 import type { Runtime, Session, Tensors } from "../runtime/runtime.js";
 import type { TensorOf } from "../tensor.js";
@@ -61,13 +62,19 @@ export async function modelPredictor({
   });
   const weights = await store.take(graph.parameters.map(({ name }) => name));
   const session: Session = await runtime.createSession({ graph, weights, name: "model" });
+  const soundForm = soundFormOf(model.config);
   const names = graph.inputs.map(({ name }) => name);
   return batchedPredictor({
     config: model.config,
     maskSize: maskSizeOf(model.config),
+    soundForm,
     clipsPerRun,
-    async run({ frames, logMel, frameMask }) {
-      const audio = embed ? { embedding: await embed(logMel) } : { logMel };
+    async run({ frames, logMel, frameMask, sound }) {
+      const audio = embed
+        ? { embedding: await embed(logMel) }
+        : sound && soundForm === "wave"
+          ? { sound }
+          : { logMel };
       const trained: Tensors = Object.fromEntries(
         names.flatMap((name) => {
           const tensor = live.get(name);

@@ -4,6 +4,7 @@ import { CheckpointError } from "../errors.js";
 import { integer } from "../fields.js";
 import type { OnnxModel } from "../graph/onnx/read.js";
 import { type AvsModelConfig, maskSizeOf, modelConfigFromJson } from "../models/model-config.js";
+import { soundFormOf } from "../models/systems.js";
 import type { Runtime } from "../runtime/runtime.js";
 import { batchedPredictor, type LoadedPredictor, type TrainingOrigin } from "./predictor.js";
 
@@ -43,9 +44,10 @@ export async function onnxPredictor({
   const predictor = batchedPredictor({
     config,
     maskSize: maskSizeOf(config),
+    soundForm: soundFormOf(config),
     clipsPerRun,
     async run(batch) {
-      const feeds = Object.entries(batch).filter(([name]) => names.has(name));
+      const feeds = Object.entries(batch).filter(([name, tensor]) => names.has(name) && tensor !== undefined);
       return (await session.run(Object.fromEntries(feeds), ["logits"])).logits;
     },
     close: () => session.close(),
@@ -86,9 +88,10 @@ function describedModel(
   const taken = inputs
     .map(({ name, dtype }) => `${name} ${dtype}`)
     .filter((name) => !/^frameMask /.test(name));
-  if (taken.sort().join() !== "frames u8,logMel f32") {
+  const sound = soundFormOf(config) === "wave" ? "sound f32" : "logMel f32";
+  if (taken.sort().join() !== `frames u8,${sound}`) {
     throw new CheckpointError(
-      `${file}: expected the inputs frames u8 and logMel f32, found ${taken.join(", ")}`,
+      `${file}: expected the inputs frames u8 and ${sound}, found ${taken.join(", ")}`,
       { hint: "Export it again without --frames, --audio and --with-audio-frontend." },
     );
   }

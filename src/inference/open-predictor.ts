@@ -1,6 +1,7 @@
 /** From a model file of any kind to a predictor, on any platform. */
 import { readOnnx } from "../graph/onnx/read.js";
 import type { AvsModel } from "../models/avs-model.js";
+import { soundFormOf } from "../models/systems.js";
 import type { Runtime } from "../runtime/runtime.js";
 import type { TensorOf } from "../tensor.js";
 import type { WeightStore } from "../weights/weight-store.js";
@@ -57,7 +58,8 @@ export async function openPredictor(
   }
   const { model, store, files: encoders, trainedOn } = await loadModel({ ...options, checkpoint }, files);
   return withRuntime(await startRuntime(), async (runtime) => {
-    const embed = await embedder?.({ model, store, runtime });
+    const embeds = soundFormOf(model.config) === "log-mel";
+    const embed = embeds ? await embedder?.({ model, store, runtime }) : undefined;
     const predictor = await modelPredictor({ model, store, runtime, clipsPerRun, embed });
     store.release();
     return { ...predictor, config: model.config, files: encoders, trainedOn };

@@ -1,5 +1,6 @@
 /** The narrow waist between models and what uses them: clips in, logits out. */
 import type { AvsModelConfig } from "../models/model-config.js";
+import type { SoundForm } from "../models/system-definition.js";
 import { asF32, sizeOf, type Tensor, type TensorOf } from "../tensor.js";
 import type { WeightFile } from "../weights/checkpoint.js";
 
@@ -11,6 +12,8 @@ export interface ClipBatch {
   readonly logMel: TensorOf<"f32">;
   /** `f32[B*T]`, 0 for padded frames. */
   readonly frameMask: TensorOf<"f32">;
+  /** `f32[B,16000*T]`, 16 kHz mono; models whose `soundForm` is `wave` need it. */
+  readonly sound?: TensorOf<"f32"> | undefined;
 }
 
 /** A model ready to run. Close it to free its sessions. */
@@ -25,6 +28,8 @@ export interface Predictor {
   readonly classes: readonly string[];
   /** Clips that the model computes at once; more are computed in turn. */
   readonly clipsPerRun: number;
+  /** What it takes of a sound. Default: `log-mel`. */
+  readonly soundForm?: SoundForm | undefined;
   /** `f32[B*T,K,H,W]` logits; K = 1 for the binary tasks. Throws `RangeError` when the frames are not whole clips. */
   predict(batch: ClipBatch): Promise<TensorOf<"f32">>;
   close(): Promise<void>;
@@ -53,6 +58,8 @@ export interface BatchedPredictorOptions {
   readonly config: Pick<AvsModelConfig, "frameCount" | "imageSize" | "classes">;
   /** Side of the logits. Default: that of the frames. */
   readonly maskSize?: number | undefined;
+  /** What `run` takes of a sound. Default: `log-mel`. */
+  readonly soundForm?: SoundForm | undefined;
   /** Clips that `run` takes. */
   readonly clipsPerRun: number;
   /** Logits of exactly `clipsPerRun` clips; `undefined` is a fault of the model. */
@@ -67,6 +74,7 @@ export interface BatchedPredictorOptions {
 export function batchedPredictor({
   config,
   maskSize,
+  soundForm,
   clipsPerRun,
   run,
   close,
@@ -78,7 +86,11 @@ export function batchedPredictor({
     maskSize: maskSize ?? imageSize,
     classes,
     clipsPerRun,
+    soundForm,
     async predict(batch) {
+      if (soundForm === "wave" && batch.sound === undefined) {
+        throw new RangeError("predict: this model takes waves; the batch has no `sound`");
+      }
       const clips = countClips(batch, frameCount);
       const parts: TensorOf<"f32">[] = [];
       for (let first = 0; first < clips; first += clipsPerRun) {
@@ -118,13 +130,24 @@ function clipsOf(
     });
     return { shape: [count * frameCount, ...shape.slice(1)], data: out };
   };
-  const { frames, logMel, frameMask } = batch;
+  const { frames, logMel, frameMask, sound } = batch;
   const length = ({ shape }: Pick<Tensor, "shape">) => count * frameCount * sizeOf(shape.slice(1));
   return {
     frames: { dtype: "u8", ...picked(frames, new Uint8Array(length(frames))) },
     logMel: { dtype: "f32", ...picked(logMel, new Float32Array(length(logMel))) },
     frameMask: { dtype: "f32", ...picked(frameMask, new Float32Array(length(frameMask))) },
+    ...(sound && { sound: soundsOf(sound, indices) }),
   };
+}
+
+/** The sounds `f32[B,S]` of some clips. */
+function soundsOf({ data, shape }: TensorOf<"f32">, clips: readonly number[]): TensorOf<"f32"> {
+  const samples = shape[1] ?? 0;
+  const out = new Float32Array(clips.length * samples);
+  for (const [i, clip] of clips.entries()) {
+    out.set(data.subarray(clip * samples, (clip + 1) * samples), i * samples);
+  }
+  return { dtype: "f32", shape: [clips.length, samples], data: out };
 }
 
 /** Logits of several runs in one tensor of `frames` frames. */

@@ -9,9 +9,9 @@ import { systemOf } from "./systems.js";
 export interface AvsInputs {
   /** Normalised, `f32[N,3,H,W]`; see `normalizeFrames`. */
   readonly frames: Value;
-  /** VGGish embeddings, `f32[N,128]`; see `AvsModel.embedAudio`. */
+  /** VGGish embeddings, `f32[N,128]`, or what `AvsModel.embedAudio` gives in another system. */
   readonly embedding: Value;
-  /** `f32[N]`, 0 for padded frames; only AVSS uses it. */
+  /** `f32[N]`, 0 for padded frames; see `takesFrameMask`. */
   readonly frameMask?: Value | undefined;
   /**
    * Decodes every `decodeEvery`-th frame from the first on. Default: 1, all frames. Frames do not meet in decoders, so
@@ -46,8 +46,8 @@ export interface AvsModel {
   /** The symbolic parameters by key: what gradients are asked for. */
   readonly values: ReadonlyMap<string, Value>;
   readonly encoders: EncoderPrefixes;
-  /** log-mel `f32[N,1,96,64]` -> `f32[N,128]` */
-  embedAudio(logMel: Value): Value;
+  /** log-mel `f32[N,1,96,64]` -> `f32[N,128]`; of systems that take waves, `f32[B,16000*T]` -> `f32[N,D]` */
+  embedAudio(sound: Value): Value;
   /** The logits, and what the losses of its system need besides. */
   forward(inputs: AvsInputs, pass: Pass): AvsOutputs;
 }

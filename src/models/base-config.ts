@@ -25,8 +25,8 @@ export const imageSizeSchema = expecting("a multiple of 32, 32 to 4096", (e) =>
   z.number(e).int(e).min(32, e).max(4096, e).multipleOf(32, e),
 ).default(defaultImageSize);
 
-/** The keys that every model's configuration has. */
-export const baseShape = {
+/** The keys that every model's configuration has: what a clip is. */
+export const clipShape = {
   task: oneOf(tasks),
   /** Class names: one for the binary tasks; their number is the number of logits. */
   classes: expecting("a list of 1 to 4096 names", (e) =>
@@ -35,6 +35,11 @@ export const baseShape = {
   /** Steps per clip. */
   frameCount: integer(1, 1024),
   imageSize: imageSizeSchema,
+};
+
+/** The same, and the encoders that most systems share. */
+export const baseShape = {
+  ...clipShape,
   visual: visualSchema,
   audio: vggishSchema.prefault({}),
 };
@@ -51,18 +56,26 @@ export function problemAt(path: string, message: string): ModelConfigProblem {
 }
 
 /** What every family's configuration holds. */
-export interface BaseConfig {
+export interface ClipConfig {
   readonly task: Task;
   readonly classes: readonly string[];
   readonly frameCount: number;
   readonly imageSize: number;
+}
+
+/** What the configurations of families with the shared encoders hold. */
+export interface BaseConfig extends ClipConfig {
   readonly visual: VisualConfig;
   readonly audio: VggishConfig;
 }
 
 /** Checks the rules that span several keys of every family. */
-export function baseProblem({ task, classes, visual }: BaseConfig): ModelConfigProblem | undefined {
-  const encoder = visualProblem(visual);
+export function baseProblem({
+  task,
+  classes,
+  visual,
+}: ClipConfig & { readonly visual?: VisualConfig | undefined }): ModelConfigProblem | undefined {
+  const encoder = visual && visualProblem(visual);
   if (encoder) return problemAt(`visual.${encoder.key}`, encoder.message);
   if (task !== "avss" && classes.length !== 1) {
     return problemAt("classes", `${classes.length} classes in a binary task, expected 1`);
@@ -78,6 +91,8 @@ export interface InferenceHints {
   readonly classes?: readonly string[] | undefined;
   readonly frameCount?: number | undefined;
   readonly imageSize?: number | undefined;
+  /** What the system's settings file beside the checkpoint says (`SystemDefinition.settingsFile`), if there is one. */
+  readonly settings?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** State-dict prefixes of a model's encoders, without the last dot. */

@@ -34,7 +34,15 @@ export interface SystemKeys {
   readonly visual: readonly string[];
   /** Prefixes of the layers whose shapes depend on the number of classes. */
   readonly classifiers: readonly string[];
+  /** The key of this system that another version of a library writes differently; others as they are. */
+  readonly rename?: ((key: string) => string) | undefined;
 }
+
+/**
+ * What a system takes of a sound: VGGish's log-mel examples `f32[B*T,1,96,64]`, or the wave itself, 16 kHz mono
+ * `f32[B,16000*T]`.
+ */
+export type SoundForm = "log-mel" | "wave";
 
 /** Losses that read outputs of one system only. */
 export const systemLosses = ["matching", "mix"] as const;
@@ -55,6 +63,12 @@ export interface SystemDefinition<S extends z.ZodObject> {
   readonly losses?: Readonly<Partial<Record<SystemLoss, readonly Task[]>>> | undefined;
   /** The published training of a task with the visual encoder that a configuration file names. */
   recipe(task: Task, visual: string): Recipe;
+  /** Default: `log-mel`. */
+  readonly soundForm?: SoundForm | undefined;
+  /** Whether its models take `frameMask` in every task. Default: in AVSS, whose clips are padded, only. */
+  readonly masksFrames?: boolean | undefined;
+  /** A JSON file that lies beside published checkpoints and says what their shapes do not. Default: none. */
+  readonly settingsFile?: string | undefined;
   /** Side of the square logits and masks in pixels. Default: `imageSize`. */
   maskSize?(config: z.infer<S>): number;
   /** A rule that spans several settings: the key that would have to change, and why. */

@@ -3,13 +3,16 @@ import * as z from "zod";
 import { schemasOf } from "../fields.js";
 import { avsegformerSystem } from "./avsegformer/avsegformer.js";
 import { baseShape } from "./base-config.js";
+import { denseavSystem } from "./denseav/system.js";
+import { type FrameNormalization, imagenetNormalization } from "./normalize-frames.js";
 import { seavsSystem } from "./seavs.js";
 import { selmSystem } from "./selm/selm.js";
-import type { SystemKeys } from "./system-definition.js";
+import type { SoundForm, SystemKeys } from "./system-definition.js";
 import { tpaviSystem } from "./tpavi.js";
+import { frameNormalization } from "./visual-encoder.js";
 
 /** To add a system, add its definition here: models, configurations, checkpoints and recipes follow. */
-export const systems = [seavsSystem, tpaviSystem, avsegformerSystem, selmSystem] as const;
+export const systems = [seavsSystem, tpaviSystem, avsegformerSystem, selmSystem, denseavSystem] as const;
 
 type System = (typeof systems)[number];
 
@@ -25,6 +28,26 @@ export function systemOf(kind: ModelKind): System {
   const found = systems.find(({ schema }) => schema.shape.kind.value === kind);
   if (found === undefined) throw new RangeError(`models: unknown kind ${kind}`);
   return found;
+}
+
+/** What the models of a system take of a sound. */
+export function soundFormOf({ kind }: { readonly kind: ModelKind }): SoundForm {
+  return systemOf(kind).soundForm ?? "log-mel";
+}
+
+/** Whether models of a system have one of the shared visual encoders and VGGish. */
+export function hasSharedEncoders(kind: ModelKind): boolean {
+  return "visual" in systemOf(kind).schema.shape;
+}
+
+/** How a model's frames are normalized: as its visual encoder's are, and with ImageNet's numbers in other systems. */
+export function frameNormalizationOf(config: AvsModelConfig): FrameNormalization {
+  return "visual" in config ? frameNormalization(config.visual) : imagenetNormalization;
+}
+
+/** Whether a model takes the input `frameMask`. */
+export function takesFrameMask({ kind, task }: AvsModelConfig): boolean {
+  return task === "avss" || systemOf(kind).masksFrames === true;
 }
 
 /** What tells their state dicts apart. */

@@ -18,6 +18,8 @@ export interface ModelKeys {
   readonly anchor: string;
   /** Prefixes that its visual encoders may have, without the last dot. */
   readonly visual: readonly string[];
+  /** The system's key that another version of a library writes differently; others as they are. */
+  readonly rename?: ((key: string) => string) | undefined;
 }
 
 /** Prefixes that are tried for one layout. No file of weights has nearly as many. */
@@ -87,7 +89,9 @@ export function modelKeys(
     preferredPrefixes,
     file,
   );
-  const model = whole === undefined || whole.prefix === "" ? found : taken(found, whole);
+  const own = whole === undefined || whole.prefix === "" ? found : taken(found, whole);
+  const rename = systems.find(({ anchor }) => own.has(anchor))?.rename;
+  const model = rename ? renamed(own, rename) : own;
   const parts = new Set(systems.flatMap(({ visual }) => visual.map((prefix) => `${prefix}.`)));
   const encoders = [...parts].flatMap((part) => layouts().map((layout) => ({ part, layout })));
   const other = encoders.find(({ part, layout }) =>

@@ -4,11 +4,12 @@ import { access } from "node:fs/promises";
 import path from "node:path";
 import { at, u8At } from "../../arrays.js";
 import { AvsegError, DatasetError } from "../../errors.js";
-import { fitExamples, logMelExamples } from "../../media/log-mel.js";
+import { fitExamples, logMelExamples, VGGISH_RATE_HZ } from "../../media/log-mel.js";
 import { readGray, readRgb } from "../../media/node/image-file.js";
 import { type InputFile, inputName } from "../../media/node/input-file.js";
 import { readWavFile } from "../../media/node/wav-file.js";
 import { classOfColor } from "../../media/palette.js";
+import { resample } from "../../media/resample.js";
 import {
   type ImageTensor,
   imageSize,
@@ -43,6 +44,8 @@ export interface ClipRequest {
   readonly audio: AudioSource;
   /** Where the clip's files lie, if not in the folder. */
   readonly shard?: ShardRange | undefined;
+  /** Whether the clip's sound is loaded as samples, too. */
+  readonly waves: boolean;
 }
 
 /** The color of padding frames: the one that normalization maps closest to zero. */
@@ -73,8 +76,9 @@ export async function loadClip(request: ClipRequest): Promise<Clip> {
       checkSameSize({ image: mask, path: inputName(labels) }, { image: frame, path: inputName(frameFile) });
       masks.set(resized(mask, request, "nearest").data, labeled.indexOf(t) * maskSize * maskSize);
     };
-    const [logMel] = await Promise.all([
+    const [logMel, sound] = await Promise.all([
       loadLogMel(request, store),
+      request.waves ? loadSound(request, store) : undefined,
       ...Array.from({ length: count }, (_, t) => loadStep(t)),
     ]);
     const frameMask = Float32Array.from({ length: frameCount }, (_, t) => (t < count ? 1 : 0));
@@ -86,6 +90,7 @@ export async function loadClip(request: ClipRequest): Promise<Clip> {
       masks: { dtype: "u8", shape: [labeled.length, maskSize, maskSize], data: masks },
       labeled,
       frameMask: { dtype: "f32", shape: [frameCount], data: frameMask },
+      ...(sound && { sound }),
     };
   } catch (error) {
     throw asDatasetError(error, request.files);
@@ -199,6 +204,16 @@ async function loadLogMel(request: ClipRequest, store: ClipStore): Promise<Tenso
   const mono = toMono(sound).slice(0, (frameCount + 1) * sound.sampleRateHz);
   if (task !== "avss") return fitExamples(mono, sound.sampleRateHz, frameCount);
   return fitted(logMelExamples(mono, sound.sampleRateHz), frameCount, true);
+}
+
+/** The clip's sound at 16 kHz, mono, `f32[16000*T]`: cut, or followed by silence. */
+async function loadSound({ files, frameCount }: ClipRequest, store: ClipStore): Promise<TensorOf<"f32">> {
+  const sound = await readWavFile(store.at(files.wav));
+  const mono = toMono(sound).slice(0, (frameCount + 1) * sound.sampleRateHz);
+  const resampled = resample(mono, sound.sampleRateHz, VGGISH_RATE_HZ);
+  const data = new Float32Array(frameCount * VGGISH_RATE_HZ);
+  data.set(resampled.subarray(0, data.length));
+  return { dtype: "f32", shape: [data.length], data };
 }
 
 /** A clip's sound, mono and as long as its frames; `undefined` without a readable WAV file. */

@@ -23,6 +23,11 @@ export interface OpenOptions {
   readonly maskSize?: number | undefined;
   /** Source of the log-mels. Default: `"auto"`, the pickle if there is one, else the WAV file. */
   readonly audio?: AudioSource | undefined;
+  /**
+   * Whether clips hold their sound as 16 kHz samples, for models whose `soundForm` is `wave`; every clip then needs its WAV
+   * file. Default: false.
+   */
+  readonly waves?: boolean | undefined;
   /** Steps per clip, T. Default: as published, 5, for AVSS 10. */
   readonly frameCount?: number | undefined;
   /**
@@ -44,7 +49,9 @@ export interface OpenOptions {
  * const dataset = await openDataset({ task: "s4", root: "data/AVSBench", split: "test", imageSize: 224 });
  * const { frames, masks } = await dataset.load(0);
  */
-export async function openDataset(options: OpenOptions): Promise<AvsDataset> {
+export async function openDataset(given: OpenOptions): Promise<AvsDataset> {
+  const { waves = false } = given;
+  const options = { ...given, waves, audio: waves ? ("wav" as const) : (given.audio ?? "auto") };
   const { task, split, rank = 0, ranks = 1 } = options;
   if (!Number.isInteger(rank) || !Number.isInteger(ranks) || rank < 0 || rank >= ranks) {
     throw new RangeError(`dataset: rank ${rank} of ${ranks}`);
@@ -76,7 +83,8 @@ export async function openDataset(options: OpenOptions): Promise<AvsDataset> {
       maskSize: options.maskSize ?? options.imageSize,
       frameCount,
       classCount: classes.length,
-      audio: options.audio ?? "auto",
+      audio: options.audio,
+      waves,
     }),
   );
   const requestOf = (index: number): ClipRequest => {

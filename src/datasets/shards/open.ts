@@ -90,7 +90,12 @@ export function openShards({ index, source }: OpenIndex, options: OpenOptions): 
     );
   }
   const clips = part.clips.filter(({ shard }) => shard % ranks === rank);
-  const { frameCount = layouts[task].frameCount, maskSize = imageSize, audio = "auto" } = options;
+  const {
+    frameCount = layouts[task].frameCount,
+    maskSize = imageSize,
+    audio = "auto",
+    waves = false,
+  } = options;
   const classes = classesOf({ index, source });
   const requests = clips.map((clip): ClipRequest => {
     const files = filesOf(task, { ...clip, split });
@@ -112,6 +117,7 @@ export function openShards({ index, source }: OpenIndex, options: OpenOptions): 
       frameCount,
       classCount: classes.length,
       audio,
+      waves,
       shard,
     };
   });

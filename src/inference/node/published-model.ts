@@ -102,19 +102,29 @@ function identify(model: PublishedModel, { tensors }: WeightListing, file: strin
   );
   const config = inferModelConfig(shapes, file);
   const isSemantic = config.classes.length > 1;
-  const fits = isSemantic === (model.task === "avss") && config.visual.kind === visualKinds[model.visual];
+  const fits =
+    isSemantic === (model.task === "avss") &&
+    (!("visual" in config) || config.visual.kind === visualKinds[model.visual]);
   if (fits) return describe(config);
   throw new CheckpointError(`${file}: expected ${model.title}, found ${describe(config)}`, {
     hint: "The file was not kept. Pass the right one with --from FILE|URL.",
   });
 }
 
-const systemTitles = { seavs: "SeaVS", tpavi: "TPAVI", avsegformer: "AVSegFormer", selm: "SelM" } as const;
+const systemTitles = {
+  seavs: "SeaVS",
+  tpavi: "TPAVI",
+  avsegformer: "AVSegFormer",
+  selm: "SelM",
+  denseav: "DenseAV",
+} as const;
 
 /** A model in words, e.g. `SeaVS, one mask per frame (S4 or MS3), PVTv2-B5`. */
-function describe({ kind, classes, visual }: AvsModelConfig): string {
+function describe(config: AvsModelConfig): string {
+  const { kind, classes } = config;
   const output = classes.length > 1 ? `${classes.length} classes (AVSS)` : "one mask per frame (S4 or MS3)";
-  return `${systemTitles[kind]}, ${output}, ${describeVisual(visual)}`;
+  const encoder = "visual" in config ? describeVisual(config.visual) : "encoders of its own";
+  return `${systemTitles[kind]}, ${output}, ${encoder}`;
 }
 
 function describeVisual(visual: VisualConfig): string {
