@@ -205,7 +205,7 @@ test("the exported model runs in Python", async (t) => {
   const model = await openModel({ checkpoint: tiny, runtime: { threads: 1 } });
   t.after(() => model.close());
   const shares: number[] = [];
-  for await (const { mask } of segmentVideo(video, model)) {
+  for await (const { mask } of segmentVideo(video, model, { refine: false })) {
     shares.push(mask.regions.reduce((sum, r) => sum + r.area, 0) / (size * size));
   }
   const lines = text.trim().split("\n");

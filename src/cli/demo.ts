@@ -21,7 +21,7 @@ import type { TrainingResult } from "../training/trainer.js";
 import { print } from "./print.js";
 import { createProgress, formatDuration } from "./progress.js";
 import { interruptSignal } from "./run.js";
-import { describeSegments } from "./segment.js";
+import { describeSegments, segmentFiles } from "./segment-report.js";
 
 /** Clips per split: enough to learn from in the few minutes that a demo may take. */
 const counts = { train: 400, val: 24, test: 64 };
@@ -201,6 +201,6 @@ async function segment({ outDir, signal }: Demo, predictor: LoadedPredictor, vid
     onProgress: ({ done }) => progress.update(done),
   });
   progress.done();
-  print(describeSegments(video, summary, true));
+  print(describeSegments(video, summary, segmentFiles({ overlay: true })));
   return path.join(target, "overlay.mp4");
 }

@@ -3,18 +3,21 @@ import path from "node:path";
 import { Command, Option } from "commander";
 import { findWeightFile } from "../inference/node/model-files.js";
 import { openPredictor } from "../inference/node/open-predictor.js";
-import type { LoadedPredictor, Predictor } from "../inference/predictor.js";
-import { type Look, looks } from "../media/node/overlay-encoder.js";
+import type { LoadedPredictor } from "../inference/predictor.js";
+import { type CutoutFormat, cutoutFormats, type Look, looks } from "../media/node/overlay-encoder.js";
 import { MAX_RATE } from "../media/step-times.js";
+import type { VideoSlice } from "../media/video.js";
 import type { RuntimeOptions } from "../runtime/runtime.js";
-import { measureRun, segmentationCost } from "../segment/cost.js";
+import { cocoRle } from "../segment/coco-rle.js";
+import { measureRun } from "../segment/cost.js";
 import { DEMO_MODEL, DEMO_MODEL_DESCRIPTION } from "../segment/node/demo-model.js";
 import { describeModel } from "../segment/node/describe-model.js";
-import { type SegmentationSummary, writeSegmentation } from "../segment/node/write-segmentation.js";
+import { segmentVideo } from "../segment/node/segment-video.js";
+import { writeSegmentation } from "../segment/node/write-segmentation.js";
+import { type MaskFormat, maskFormats, recordOf } from "../segment/segments-json.js";
+import type { SegmentedFrame } from "../segment/step-stream.js";
 import { audioEncoderOption, modelOptions } from "./configured-model.js";
-import { integer } from "./options.js";
-import { print } from "./print.js";
-import { createProgress, formatDuration, type ProgressDisplay } from "./progress.js";
+import { integer, slice } from "./options.js";
 import {
   type ChosenModel,
   chosenModel,
@@ -22,7 +25,12 @@ import {
   modelNameOption,
   yesOption,
 } from "./published-models.js";
-import { describeFailure, interruptSignal, writeError } from "./run.js";
+import { describeFailure, interruptSignal, UsageError } from "./run.js";
+import { jsonReport, printJson, type SegmentReport, segmentFiles, textReport } from "./segment-report.js";
+import { withStdinFile } from "./stdin-file.js";
+
+/** Standard input as a video, standard output as a folder. */
+const stdio = "-";
 
 interface Options extends ModelChoice {
   readonly config?: string | undefined;
@@ -34,6 +42,10 @@ interface Options extends ModelChoice {
   readonly everyFrame?: boolean | undefined;
   readonly refine: boolean;
   readonly silenceGate: boolean;
+  readonly slice?: VideoSlice | undefined;
+  readonly format: MaskFormat;
+  readonly cutout?: CutoutFormat | undefined;
+  readonly json?: boolean | undefined;
   readonly provider: NonNullable<RuntimeOptions["provider"]>;
   readonly verbose?: boolean | undefined;
 }
@@ -42,7 +54,10 @@ interface Options extends ModelChoice {
 export function segmentCommand(): Command {
   return new Command("segment")
     .description("mark what is sounding in videos: masks, segments.json and an overlay video")
-    .argument("<video...>", "video files of any length, size and format that ffmpeg reads")
+    .argument(
+      "<video...>",
+      "video files of any length, size and format that ffmpeg reads; - is standard input",
+    )
     .option(
       "--checkpoint <file>",
       "a file of `avseg train` or `avseg export`, or a published one (default: the demo model)",
@@ -54,7 +69,17 @@ export function segmentCommand(): Command {
       "configuration of the model, where the checkpoint does not hold its own, or moved encoders",
     )
     .addOption(audioEncoderOption())
-    .option("--out <dir>", "folder for the results, one below it per video", "segments")
+    .option(
+      "--out <dir>",
+      "folder for the results, one below it per video; - prints a line of JSON per mask instead",
+      "segments",
+    )
+    .addOption(
+      new Option(
+        "--slice <start-end>",
+        "segment a part only: seconds, M:S or H:M:S, e.g. 1:30-2:00 or 90-",
+      ).argParser(slice),
+    )
     .option(
       "--rate <n>",
       `masks per second, 1 to ${MAX_RATE}, each predicted by the model: the cost is proportional`,
@@ -69,7 +94,21 @@ export function segmentCommand(): Command {
     .addOption(
       new Option("--look <name>", "how the overlay shows what sounds").choices(looks).default(looks[0]),
     )
-    .option("--no-overlay", "write masks and segments.json only")
+    .option("--no-overlay", "write no overlay video")
+    .addOption(
+      new Option(
+        "--cutout [format]",
+        "write a video of what sounds on a transparent ground: VP9 or ProRes 4444",
+      )
+        .choices(cutoutFormats)
+        .preset(cutoutFormats[0]),
+    )
+    .addOption(
+      new Option("--format <name>", "masks as PNG files, as COCO run lengths in one file, or none")
+        .choices(maskFormats)
+        .default(maskFormats[0]),
+    )
+    .option("--json", "print progress and results as lines of JSON")
     .option("--no-silence-gate", "keep what the model predicts for silent seconds (no sample above -60 dBFS)")
     .addOption(
       new Option("--provider <name>", "what runs the model").choices(["cpu", "webgpu"]).default("cpu"),
@@ -80,28 +119,36 @@ export function segmentCommand(): Command {
 Examples:
   avseg segment holiday.mp4 --model seavs-s4
   avseg segment holiday.mp4 --rate 4 --look spotlight
-  avseg segment *.mp4 --checkpoint S4_pvt.pth --out results`,
+  avseg segment concert.mkv --slice 1:30-2:00 --cutout --format rle
+  avseg segment *.mp4 --checkpoint S4_pvt.pth --out results
+  curl -s https://example.org/clip.mp4 | avseg segment - --out - | jq .objects`,
     )
     .action(segmentAll);
 }
 
 async function segmentAll(videos: string[], options: Options): Promise<void> {
+  if (videos.filter((video) => video === stdio).length > 1) {
+    throw new UsageError("standard input (-) is named more than once", { hint: "Name it once." });
+  }
   const chosen = await chosenModel(options);
   const signal = interruptSignal("Videos that were finished are kept.");
   const { predictor, description } = await openDescribed(options, chosen, signal);
-  print(`model: ${description}`);
-  const folders = uniqueNames(videos);
+  const report =
+    options.json || options.out === stdio ? jsonReport() : textReport({ files: segmentFiles(options) });
+  report.model(description);
+  const folders = uniqueNames(videos.map((video) => (video === stdio ? "stdin" : video)));
   let failed = 0;
   try {
     for (const [i, video] of videos.entries()) {
       const outDir = path.join(options.out, folders[i]!);
+      const work = { name: video, predictor, report, options, outDir, description, signal };
       try {
-        const summary = await segmentOne(video, predictor, { ...options, outDir, description, signal });
-        print(describeSegments(video, summary, options.overlay));
+        if (video === stdio) await withStdinFile(signal, (file) => segmentOne(file, work));
+        else await segmentOne(video, work);
       } catch (error) {
         if (signal.aborted) throw error;
         failed++;
-        writeError(describeFailure(error, options.verbose ?? false).text);
+        report.failed(video, describeFailure(error, options.verbose ?? false).text);
       }
     }
   } finally {
@@ -128,32 +175,51 @@ async function openDescribed(
   return { predictor, description: chosen ? describeModel(file, predictor) : DEMO_MODEL_DESCRIPTION };
 }
 
-async function segmentOne(
-  video: string,
-  predictor: LoadedPredictor,
-  options: Pick<Options, "overlay" | "look" | "rate" | "everyFrame" | "refine" | "silenceGate"> & {
-    outDir: string;
-    description: string;
-    signal: AbortSignal;
-  },
-): Promise<SegmentationSummary> {
-  let progress: ProgressDisplay | undefined;
-  const { description: modelDescription, ...settings } = options;
-  const secondsPerRun = options.rate > 1 ? await measureRun(predictor) : undefined;
-  const summary = await writeSegmentation(video, predictor, {
+/** What one video is segmented with. */
+interface Work {
+  /** The video as the command names it. */
+  readonly name: string;
+  readonly predictor: LoadedPredictor;
+  readonly report: SegmentReport;
+  readonly options: Options;
+  readonly outDir: string;
+  readonly description: string;
+  readonly signal: AbortSignal;
+}
+
+async function segmentOne(file: string, work: Work): Promise<void> {
+  const { name, predictor, report, options, outDir, description: modelDescription, signal } = work;
+  const { rate, everyFrame, refine, silenceGate, slice, format, cutout, look, overlay } = options;
+  const settings = { rate, everyFrame, refine, silenceGate, slice, signal };
+  if (options.out === stdio) {
+    for await (const frame of segmentVideo(file, predictor, settings)) printMask(name, frame);
+    return;
+  }
+  const secondsPerRun = rate > 1 ? await measureRun(predictor) : undefined;
+  const summary = await writeSegmentation(file, predictor, {
     ...settings,
-    modelDescription,
-    onStart: ({ durationSeconds }) => {
-      if (secondsPerRun === undefined || durationSeconds === undefined) return;
-      print(`${video}: ${describeCost(durationSeconds, predictor, { rate: options.rate, secondsPerRun })}`);
-    },
-    onProgress: ({ done, total }) => {
-      progress ??= createProgress(path.basename(video), total && Math.ceil(total), { unit: "s of video" });
-      progress.update(Math.round(done * 10) / 10);
-    },
+    ...{ outDir, modelDescription, format, cutout, look, overlay },
+    onStart: (info) =>
+      report.start(
+        name,
+        info,
+        secondsPerRun === undefined ? undefined : { rate, model: predictor, secondsPerRun },
+      ),
+    onProgress: (done) => report.progress(name, done),
   });
-  progress?.done();
-  return summary;
+  report.done(name, summary);
+}
+
+/** A mask as one line of JSON: its record in `segments.json`, with run lengths. */
+function printMask(video: string, frame: SegmentedFrame): void {
+  const { mask: _, objects, ...record } = recordOf(frame, null);
+  const { mask } = frame;
+  printJson({
+    event: "mask",
+    video,
+    ...record,
+    objects: mask.regions.map(({ index }, i) => ({ ...objects[i], segmentation: cocoRle(mask, index) })),
+  });
 }
 
 /** A folder name per video: its name without the extension, numbered where two are alike. */
@@ -167,30 +233,4 @@ export function uniqueNames(videos: readonly string[]): string[] {
     taken.add(name.toLowerCase());
     return name;
   });
-}
-
-/** What more than one mask per second costs. */
-export function describeCost(
-  durationSeconds: number,
-  model: Pick<Predictor, "frameCount">,
-  { rate, secondsPerRun }: { readonly rate: number; readonly secondsPerRun: number },
-): string {
-  const { predictions, runs } = segmentationCost(durationSeconds, model, rate);
-  const usual = segmentationCost(durationSeconds, model).runs;
-  const time = formatDuration(runs * secondsPerRun);
-  return `${predictions} predicted masks, ${runs} runs of the model instead of ${usual}, about ${time} of model time`;
-}
-
-/** What was found in a video, what the user should know of it, and where the files are. */
-export function describeSegments(
-  video: string,
-  { outDir, seconds, soundingSeconds, notes }: SegmentationSummary,
-  overlay: boolean,
-): string[] {
-  const made = overlay ? "overlay.mp4, masks/ and segments.json" : "masks/ and segments.json";
-  return [
-    `${video}: something sounds in ${soundingSeconds} of ${seconds} seconds`,
-    ...notes.map((note) => `  note: ${note}`),
-    `  ${made} in ${outDir}`,
-  ];
 }

@@ -1,4 +1,5 @@
 /** Video files as the rest of avseg sees them: what a file holds, and the frames that a model looks at. */
+import { MediaError } from "../errors.js";
 import type { ImageTensor } from "./resize.js";
 import type { StepTime } from "./step-times.js";
 
@@ -16,6 +17,13 @@ export interface AudioTrack {
 export interface FrameRate {
   readonly numerator: number;
   readonly denominator: number;
+}
+
+/** A part of a video. */
+export interface VideoSlice {
+  readonly startSeconds: number;
+  /** Default: the video's end. */
+  readonly endSeconds?: number | undefined;
 }
 
 /** What a video file holds. Times count from the start of the file's presentation timeline. */
@@ -49,6 +57,35 @@ export interface VideoInfo {
   readonly audioTracks: readonly AudioTrack[];
   /** The track that players choose: the default one, else the first. `undefined` without sound. */
   readonly audioTrack: AudioTrack | undefined;
+  /** The part that is read, see `sliceOf`. Default: all. */
+  readonly slice?: VideoSlice | undefined;
+}
+
+/**
+ * A part of a video; its times count from the part's start. Throws `RangeError` for an empty part, and `MediaError` for one
+ * after the video's end.
+ */
+export function sliceOf(info: VideoInfo, slice: VideoSlice): VideoInfo {
+  const { startSeconds, endSeconds } = slice;
+  const { durationSeconds } = info;
+  if (!(startSeconds >= 0) || (endSeconds !== undefined && !(endSeconds > startSeconds))) {
+    throw new RangeError(
+      `slice: expected 0 <= start < end, got ${startSeconds} to ${endSeconds ?? "the end"}`,
+    );
+  }
+  if (durationSeconds !== undefined && startSeconds >= durationSeconds) {
+    throw new MediaError(
+      `${info.path}: the slice starts at ${startSeconds} s, but the video ends after ${durationSeconds.toFixed(1)} s`,
+      { hint: "Choose a part of the video with --slice START-END." },
+    );
+  }
+  const end = Math.min(endSeconds ?? Number.POSITIVE_INFINITY, durationSeconds ?? Number.POSITIVE_INFINITY);
+  return {
+    ...info,
+    slice,
+    durationSeconds: Number.isFinite(end) ? end - startSeconds : undefined,
+    startSeconds: Math.max(0, info.startSeconds - startSeconds),
+  };
 }
 
 /** Options of an operation that can be stopped. */

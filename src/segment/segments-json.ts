@@ -15,8 +15,8 @@ export interface FrameRecord {
   readonly kind: SegmentedFrame["kind"];
   /** Whether the frame's second of sound is silent: it never exceeds -60 dBFS. */
   readonly silent: boolean;
-  /** File of the mask, relative to `segments.json`. */
-  readonly mask: string;
+  /** PNG file of the mask, relative to `segments.json`; `null` where masks have another form. */
+  readonly mask: string | null;
   /** Pixels that sound, and their fraction of the frame. */
   readonly area: number;
   readonly areaFraction: number;
@@ -38,7 +38,7 @@ export interface FrameRecord {
 
 const rounded = (x: number) => Math.round(x * 1e4) / 1e4;
 
-/** The record of a frame whose mask lies in `file`. */
+/** The record of a frame whose mask is the PNG file `file`, if any. */
 export function recordOf(
   {
     index,
@@ -47,7 +47,7 @@ export function recordOf(
     silent,
     mask,
   }: Pick<SegmentedFrame, "index" | "timeSeconds" | "kind" | "silent" | "mask">,
-  file: string,
+  file: string | null,
 ): FrameRecord {
   const pixels = mask.width * mask.height;
   const all = unionOf(mask.regions);
@@ -72,6 +72,12 @@ export function recordOf(
   };
 }
 
+/** Forms of masks: a PNG file each, one COCO file of run lengths, or none. */
+export const maskFormats = ["png", "rle", "none"] as const;
+
+/** A form of masks. */
+export type MaskFormat = (typeof maskFormats)[number];
+
 /** How masks were made, for `notesOf` and `segmentsJson`. */
 export interface MaskSettings {
   /** Masks per second that the model predicted. */
@@ -79,6 +85,8 @@ export interface MaskSettings {
   readonly everyFrame: boolean;
   readonly refine: boolean;
   readonly silenceGate: boolean;
+  /** Default: `png`. */
+  readonly format?: MaskFormat | undefined;
 }
 
 /** The number of seconds in which some of `records` lie. */
@@ -116,7 +124,7 @@ export function notesOf(
   }
   const silence = silenceNote(info, records, silenceGate);
   if (silence) notes.push(silence);
-  const end = (records.at(-1)?.time ?? 0) + 1 / SAMPLES_PER_STEP;
+  const end = (records.at(-1)?.time ?? 0) - (info.slice?.startSeconds ?? 0) + 1 / SAMPLES_PER_STEP;
   if (info.durationSeconds !== undefined && end < info.durationSeconds - 1) {
     notes.push(
       `The file announces ${info.durationSeconds.toFixed(1)} s, but its picture ends after ${end.toFixed(1)} s.`,
@@ -131,8 +139,10 @@ export interface SegmentsDocument {
   readonly info: VideoInfo;
   readonly model: Pick<Predictor, "classes" | "frameCount" | "imageSize">;
   readonly modelDescription: string | undefined;
-  /** File of the overlay video, relative to `segments.json`; `undefined` without one. */
+  /** Files, relative to `segments.json`; `undefined` where they were not written. */
   readonly overlay: string | undefined;
+  readonly cutout?: string | undefined;
+  readonly masksFile?: string | undefined;
   readonly records: readonly FrameRecord[];
   readonly notes: readonly string[];
 }
@@ -161,10 +171,13 @@ export function segmentsJson({ info, model, settings, ...document }: SegmentsDoc
       perSecond: settings.rate,
       everyFrame: settings.everyFrame,
       refined: settings.refine,
+      format: settings.format ?? "png",
+      file: document.masksFile ?? null,
     },
     silenceGate: { enabled: settings.silenceGate, thresholdDbfs: SILENCE_DBFS },
     notes: document.notes,
     overlay: document.overlay ?? null,
+    cutout: document.cutout ?? null,
     frames: document.records,
   };
   return `${JSON.stringify(content, null, 2)}\n`;

@@ -22,6 +22,8 @@ export interface StepStream {
   readonly pictures?: PictureStream | undefined;
   /** Size of the masks in pixels; read after the first frame. */
   readonly size: () => FrameSize;
+  /** What is added to times: where the stream begins within its source. Default: 0. */
+  readonly offsetSeconds?: number | undefined;
   /** `undefined` where the source does not announce its length. */
   readonly totalSeconds: number | undefined;
   /** Stops whatever makes the stream. */
@@ -95,11 +97,13 @@ export async function* gatedSteps(
 /** Makes masks at the source's size. */
 export class MaskMaker {
   readonly #size: () => FrameSize;
+  readonly #offsetSeconds: number;
   readonly #classes: readonly string[];
   readonly #refiner: EdgeRefiner | undefined;
 
   constructor(stream: StepStream, model: Predictor, { refine = true }: SegmentOptions) {
     this.#size = stream.size;
+    this.#offsetSeconds = stream.offsetSeconds ?? 0;
     this.#classes = model.classes;
     this.#refiner = refine ? new EdgeRefiner() : undefined;
   }
@@ -117,7 +121,8 @@ export class MaskMaker {
   /** The frame of a step. */
   stepFrame({ index, timeSeconds, peak, silent, probabilities, guide }: GatedStep): SegmentedFrame {
     const mask = this.mask(probabilities, this.marks(probabilities, guide));
-    return { index, timeSeconds, kind: "predicted", mask, probabilities, peak, silent };
+    const time = timeSeconds + this.#offsetSeconds;
+    return { index, timeSeconds: time, kind: "predicted", mask, probabilities, peak, silent };
   }
 
   /** The frame of a picture, whose marks may be known already. */
@@ -127,7 +132,8 @@ export class MaskMaker {
   ): SegmentedFrame {
     const mask = this.mask(probabilities, marks);
     const kind = predicted ? "predicted" : "propagated";
-    return { index, timeSeconds, kind, mask, probabilities, peak: anchor.peak, silent: anchor.silent };
+    const { peak, silent } = anchor;
+    return { index, timeSeconds: timeSeconds + this.#offsetSeconds, kind, mask, probabilities, peak, silent };
   }
 }
 

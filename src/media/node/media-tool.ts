@@ -7,7 +7,7 @@ import { stat } from "node:fs/promises";
 import path from "node:path";
 import { Readable, Writable } from "node:stream";
 import { MediaError, OutputError } from "../../errors.js";
-import type { Cancellable } from "../video.js";
+import type { Cancellable, VideoSlice } from "../video.js";
 import { OutputPipes } from "./output-pipes.js";
 
 /** Containers that hold their own media. Playlists (HLS, DASH, concat) and image lists are not among them. */
@@ -25,10 +25,15 @@ const STDERR_KEPT = 8192;
 const CANNOT_WRITE =
   /No space left|Read-only file|quota exceeded|Error (writing trailer|closing file)|_write_frame\(\)/i;
 
-/** Input arguments for a file: local files only, containers only; the name is never taken for an option or a URL. */
-export function inputArguments(file: string): string[] {
+/**
+ * Input arguments for a file, or a part of it: local files only, containers only; the name is never taken for an option or
+ * a URL.
+ */
+export function inputArguments(file: string, slice?: VideoSlice): string[] {
   const guards = ["-protocol_whitelist", "file", "-format_whitelist", CONTAINERS];
-  return [...guards, "-i", `file:${path.resolve(file)}`];
+  const part = slice ? ["-ss", String(slice.startSeconds)] : [];
+  if (slice?.endSeconds !== undefined) part.push("-t", String(slice.endSeconds - slice.startSeconds));
+  return [...guards, ...part, "-i", `file:${path.resolve(file)}`];
 }
 
 /** A running tool. Every wait ends: with data, with the tool's end, on abort, or when the tool stalls. */
@@ -96,7 +101,7 @@ function failure(
   }
   if (/Unknown encoder/.test(stderr)) {
     return new MediaError(`${options.source}: ${reason}`, {
-      hint: "This ffmpeg was built without H.264; install a full build (e.g. `apt install ffmpeg`).",
+      hint: "This ffmpeg was built without that encoder; install a full build (e.g. `apt install ffmpeg`).",
     });
   }
   const what = /not on whitelist/i.test(stderr)

@@ -10,11 +10,22 @@ export type Look = (typeof looks)[number];
 /** All looks: the default first. */
 export const looks = ["overlay", "outline", "spotlight", "blur", "gray"] as const;
 
-/** What an encoder writes. */
-export interface OverlayEncoderOptions extends Cancellable {
-  /** File to write (MP4). */
+/** Formats of cut-outs: VP9 with alpha in WebM, ProRes 4444 in QuickTime. */
+export const cutoutFormats = ["webm", "mov"] as const;
+
+/** A format of cut-outs. */
+export type CutoutFormat = (typeof cutoutFormats)[number];
+
+/** A video to write. */
+export interface LayeredVideo {
+  /** File to write: `.mp4`; for a cut-out the format's extension. */
   readonly output: string;
-  readonly look: Look;
+  /** `cutout` leaves what sounds alone, on a transparent ground. */
+  readonly look: Look | "cutout";
+}
+
+/** What an encoder writes. */
+export interface OverlayEncoderOptions extends LayeredVideo, Cancellable {
   /** Size and number per second of the layers, from time zero on. */
   readonly layers: FrameSize & { readonly rate: FrameRate };
   /** Whether the frames come through `frames`. Otherwise the encoder decodes the file itself. */
@@ -36,7 +47,7 @@ const alpha = (inside: number) =>
 const inside = `clip((val-118)*12.75,0,${opaque})`;
 
 /** Filters from `[main]` (4:2:0) and `[layers]` (RGBA) to `[out]`, for frames of a size. */
-function lookGraph(look: Look, { width, height }: FrameSize): string {
+function lookGraph(look: Look | "cutout", { width, height }: FrameSize): string {
   const scaled = `scale=${width}:${height}:flags=fast_bilinear`;
   const over = "overlay=format=yuv420:eof_action=repeat[out]";
   const laid = (lut: string) => `[layers]format=yuva420p,${scaled},lutyuv=${lut}[layer];[main][layer]${over}`;
@@ -55,6 +66,8 @@ function lookGraph(look: Look, { width, height }: FrameSize): string {
       return overChanged(`avgblur=${Math.max(2, Math.round(Math.max(width, height) / 60))}`);
     case "gray":
       return overChanged("lutyuv=u=128:v=128");
+    case "cutout":
+      return `[layers]alphaextract,${scaled},lut=y='${inside}'[mask];[main][mask]alphamerge[out]`;
   }
 }
 
@@ -80,6 +93,40 @@ async function keepTimestamps(options: Cancellable & { source: string }): Promis
   return [old ? "-vsync" : "-fps_mode", "vfr"];
 }
 
+/** Encoders of sound and picture, and the container. */
+interface Codecs {
+  readonly codec: string;
+  readonly video: readonly string[];
+}
+
+const mp4: Codecs = {
+  codec: "aac",
+  video: [
+    ...["-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-pix_fmt", "yuv420p"],
+    ...["-video_track_timescale", "90000", "-movflags", "+faststart", "-f", "mp4"],
+  ],
+};
+
+/** By extension. */
+const codecs: Readonly<Record<string, Codecs>> = {
+  mp4,
+  webm: {
+    codec: "libopus",
+    video: [
+      // Alpha and frames that are never shown exclude each other.
+      ...["-c:v", "libvpx-vp9", "-auto-alt-ref", "0", "-crf", "30", "-b:v", "0", "-pix_fmt", "yuva420p"],
+      ...["-deadline", "realtime", "-cpu-used", "6", "-row-mt", "1", "-f", "webm"],
+    ],
+  },
+  mov: {
+    codec: "aac",
+    video: [
+      ...["-c:v", "prores_ks", "-profile:v", "4444", "-pix_fmt", "yuva444p10le"],
+      ...["-video_track_timescale", "90000", "-f", "mov"],
+    ],
+  },
+};
+
 function encoderArguments(
   info: VideoInfo,
   options: OverlayEncoderOptions,
@@ -95,30 +142,30 @@ function encoderArguments(
         ...["-protocol_whitelist", "pipe", "-thread_queue_size", "8192"],
         ...["-f", "nut", "-itsoffset", String(info.startSeconds), "-i", `pipe:${frameInput}`],
       ]
-    : inputArguments(info.path);
+    : inputArguments(info.path, info.slice);
   const main = copies
     ? "[0:v]null[main]"
     : `[0:${info.stream}]${[...plausibleTimes(info, "select"), ...displayFilters(info)].join(",")}[main]`;
   const soundInput = copies ? 2 : 0;
-  // AAC is copied as it is; other codecs do not play from an MP4 everywhere.
-  const codec = track?.codec === "aac" ? "copy" : "aac";
-  const sound = track ? ["-map", `${soundInput}:${track.stream}`, "-c:a", codec] : [];
+  const { codec, video } = codecs[/\.(webm|mov)$/.exec(output)?.[1] ?? "mp4"] ?? mp4;
+  // A codec that plays from the container everywhere is copied as it is.
+  const copied = track?.codec === (codec === "libopus" ? "opus" : codec) ? "copy" : codec;
+  const sound = track ? ["-map", `${soundInput}:${track.stream}`, "-c:a", copied] : [];
   return [
     ...frames,
     ...["-protocol_whitelist", "pipe", "-f", "rawvideo", "-pix_fmt", "rgba"],
     // Opening an input takes a frame of it: one is there already, see `start`.
     ...["-probesize", "32", "-analyzeduration", "0"],
     ...["-video_size", `${layers.width}x${layers.height}`, "-framerate", rate, "-i", `pipe:${layerInput}`],
-    ...(copies && track ? inputArguments(info.path) : []),
+    ...(copies && track ? inputArguments(info.path, info.slice) : []),
     "-filter_complex",
     // Without the one in front, and half a layer early, so that rounded timestamps never find the layer before theirs.
     `${main};[1:v]setpts=PTS-1.5/(${rate})/TB[layers];${lookGraph(look, paddedSize(info))}`,
     ...["-map", "[out]", ...sound],
-    ...["-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-pix_fmt", "yuv420p", "-color_range", "tv"],
+    ...[...video, "-color_range", "tv"],
     ...colorTags(info),
     // A fine time base keeps the timestamps of variable frame rates.
-    ...[...timestamps, "-enc_time_base:v", "1:90000", "-video_track_timescale", "90000"],
-    ...["-movflags", "+faststart", "-f", "mp4", "-y", `file:${output}`],
+    ...[...timestamps, "-enc_time_base:v", "1:90000", "-y", `file:${output}`],
     ...(copies && track ? alongside(info, info.stream, soundInput) : []),
   ];
 }

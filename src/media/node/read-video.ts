@@ -88,7 +88,7 @@ export class VideoReader {
       this.#fds.set(label, i === 0 ? 1 : i + 2);
     });
     const args = [
-      ...inputArguments(info.path),
+      ...inputArguments(info.path, info.slice),
       ...["-filter_complex", filterGraph(info, options)],
       ...outputs.flatMap(({ label, args: format }) => [
         ...["-map", `[${label}]`, ...format],
@@ -247,7 +247,7 @@ export async function* readMonoSound(
     `aresample=${sampleRateHz}:async=1:first_pts=0`,
   ];
   const args = [
-    ...inputArguments(info.path),
+    ...inputArguments(info.path, info.slice),
     ...["-map", `0:${track.stream}`, "-af", filters.join(",")],
     ...["-f", "f32le", "pipe:1"],
     ...alongside(info, info.stream),

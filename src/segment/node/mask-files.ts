@@ -1,26 +1,41 @@
 /** Masks written into a folder while more are made. */
+import { type FileHandle, open } from "node:fs/promises";
 import path from "node:path";
 import type { Cancellable } from "../../media/video.js";
 import { writeFileAtomic } from "../../node/files.js";
-import { type FrameRecord, recordOf } from "../segments-json.js";
+import { cocoRle } from "../coco-rle.js";
+import { type FrameRecord, type MaskFormat, recordOf } from "../segments-json.js";
 import type { SegmentedFrame } from "../step-stream.js";
 import { maskToPng } from "./mask-png.js";
+
+/** The folder of PNG masks within the results. */
+export const maskFolder = "masks";
+/** The file of run lengths within the results. */
+export const rleFile = "masks.json";
 
 /** Masks that are encoded at the same time. */
 const atOnce = 3;
 
+/** Settings of `MaskFiles`. */
+export interface MaskFilesOptions extends Cancellable {
+  readonly format: MaskFormat;
+  /** Names of the labels by index. */
+  readonly labelNames: readonly string[];
+}
+
 /** Writes masks and keeps their records. */
 export class MaskFiles {
   readonly #dir: string;
-  readonly #subfolder: string;
-  readonly #options: Cancellable;
+  readonly #options: MaskFilesOptions;
   readonly #pending = new Set<Promise<void>>();
   readonly #records: FrameRecord[] = [];
+  #rle: Promise<FileHandle> | undefined;
+  #annotations = 0;
+  #size: { width: number; height: number } | undefined;
 
-  /** Masks go to `<dir>/<subfolder>/<index>.png`. */
-  constructor(dir: string, subfolder: string, options: Cancellable) {
+  /** Masks go to `<dir>/masks/<index>.png` or `<dir>/masks.json`. */
+  constructor(dir: string, options: MaskFilesOptions) {
     this.#dir = dir;
-    this.#subfolder = subfolder;
     this.#options = options;
   }
 
@@ -31,8 +46,11 @@ export class MaskFiles {
 
   /** Starts to write a mask, once not too many are being written. Throws when an earlier one could not be written. */
   async write(frame: SegmentedFrame): Promise<void> {
-    const file = `${this.#subfolder}/${String(frame.index).padStart(6, "0")}.png`;
+    const { format } = this.#options;
+    const file = format === "png" ? `${maskFolder}/${String(frame.index).padStart(6, "0")}.png` : null;
     this.#records.push(recordOf(frame, file));
+    if (format === "rle") await this.#append(frame);
+    if (file === null) return;
     const written = this.#encode(frame, path.join(this.#dir, file));
     written.catch(() => undefined); // thrown when it is waited for
     this.#pending.add(written);
@@ -42,6 +60,22 @@ export class MaskFiles {
   /** Waits until all masks are written. */
   async finish(): Promise<void> {
     while (this.#pending.size > 0) await this.#oldest();
+    if (this.#options.format !== "rle" || this.#records.length === 0) return;
+    const file = await this.#file();
+    const images = this.#records.map(({ index, time }) => JSON.stringify({ id: index, ...this.#size, time }));
+    await file.write(`\n],\n"images": [\n${images.join(",\n")}\n]}\n`);
+    await this.#close();
+  }
+
+  /** Waits until nothing is being written; nothing is completed. Never throws. */
+  async settle(): Promise<void> {
+    await Promise.allSettled([...this.#pending, this.#close()]);
+  }
+
+  async #close(): Promise<void> {
+    const file = this.#rle;
+    this.#rle = undefined;
+    await (await file)?.close();
   }
 
   async #oldest(): Promise<void> {
@@ -53,5 +87,33 @@ export class MaskFiles {
 
   async #encode({ mask }: SegmentedFrame, file: string): Promise<void> {
     await writeFileAtomic(file, await maskToPng(mask), this.#options);
+  }
+
+  async #file(): Promise<FileHandle> {
+    if (this.#rle) return this.#rle;
+    this.#rle = open(path.join(this.#dir, rleFile), "w");
+    const categories = this.#options.labelNames.flatMap((name, id) => (id > 0 ? [{ id, name }] : []));
+    await (await this.#rle).write(`{"categories": ${JSON.stringify(categories)},\n"annotations": [`);
+    return this.#rle;
+  }
+
+  /** Adds the annotations of one mask: a region each. */
+  async #append({ index, mask }: SegmentedFrame): Promise<void> {
+    this.#size ??= { width: mask.width, height: mask.height };
+    const file = await this.#file();
+    const lines = mask.regions.map((region) => {
+      const annotation = {
+        id: ++this.#annotations,
+        image_id: index,
+        category_id: region.index,
+        segmentation: cocoRle(mask, region.index),
+        area: region.area,
+        bbox: region.box,
+        iscrowd: 0,
+        score: Math.round(region.confidence * 1e4) / 1e4,
+      };
+      return `${this.#annotations > 1 ? "," : ""}\n${JSON.stringify(annotation)}`;
+    });
+    if (lines.length > 0) await file.write(lines.join(""));
   }
 }

@@ -43,6 +43,7 @@ export function openVideoSteps(info: VideoInfo, options: VideoStepOptions): Step
     sound,
     pictures: pictures && { rate: pictures.rate, frames: reader.pictures() },
     size: () => info,
+    offsetSeconds: info.slice?.startSeconds,
     totalSeconds: info.durationSeconds,
     close: async () => {
       await Promise.allSettled([reader.close(), sound.return()]);

@@ -1,10 +1,8 @@
 /** The overlay video of a segmentation, encoded while the model runs. */
 import type { Writable } from "node:stream";
-import type { Predictor } from "../../inference/predictor.js";
-import { type Look, OverlayEncoder } from "../../media/node/overlay-encoder.js";
+import { type LayeredVideo, OverlayEncoder } from "../../media/node/overlay-encoder.js";
 import { paddedSize } from "../../media/node/read-video.js";
 import type { Cancellable, FrameSize, VideoInfo } from "../../media/video.js";
-import { labelNames } from "../mask.js";
 import { overlayLayer } from "../overlay-layer.js";
 import type { Marks, ProbabilityMap } from "../probability-map.js";
 import { pictureRate } from "./open-video-steps.js";
@@ -24,62 +22,76 @@ export function fitsInMemory(info: VideoInfo, frameCount: number): boolean {
   return width * height * 1.5 * perSecond * frameCount * windowsAhead <= frameBudgetBytes;
 }
 
-/** What an overlay is made of. */
+/** What overlays are made of. */
 export interface OverlayWriterOptions extends Cancellable {
-  /** File to write (MP4). */
-  readonly output: string;
-  readonly look: Look;
-  /** Size of the layers. */
-  readonly layer: FrameSize;
-  /** Whether the frames come through `frames`. Otherwise the file is decoded again. */
+  /** One or more videos that show the same masks. */
+  readonly videos: readonly LayeredVideo[];
+  /** Size of the layers, and the names that give their colors. */
+  readonly layer: LayerForm;
+  /** Whether the frames of the first video come through `frames`. Otherwise the file is decoded again for each. */
   readonly copies: boolean;
 }
 
 /** Size of the layers, and the names that give their colors. */
 type LayerForm = FrameSize & { readonly labelNames: readonly string[] };
 
-/** Takes the masks of pictures while an encoder writes their overlay. */
+/** Takes the masks of pictures while encoders write their overlays. */
 export class OverlayWriter {
-  readonly #encoder: OverlayEncoder;
+  readonly #encoders: readonly OverlayEncoder[];
+  /** Encoders that take further layers. */
+  readonly #reading: Set<OverlayEncoder>;
   readonly #layer: LayerForm;
   /** Where the frames go, see `VideoReader`; `undefined` where the file is decoded again. */
   readonly frames: Writable | undefined;
 
-  private constructor(encoder: OverlayEncoder, layer: LayerForm, copies: boolean) {
-    this.#encoder = encoder;
+  private constructor(encoders: readonly OverlayEncoder[], layer: LayerForm, copies: boolean) {
+    this.#encoders = encoders;
+    this.#reading = new Set(encoders);
     this.#layer = layer;
-    this.frames = copies ? encoder.frames : undefined;
+    this.frames = copies ? encoders[0]?.frames : undefined;
   }
 
-  /** Starts an encoder for a probed video and a model. */
-  static async start(
-    info: VideoInfo,
-    model: Predictor,
-    { layer, ...options }: OverlayWriterOptions,
-  ): Promise<OverlayWriter> {
-    const layers = { ...layer, rate: pictureRate(info) };
-    const encoder = await OverlayEncoder.start(info, { ...options, layers });
-    return new OverlayWriter(encoder, { ...layer, labelNames: labelNames(model.classes) }, options.copies);
+  /** Starts the encoders for a probed video. */
+  static async start(info: VideoInfo, options: OverlayWriterOptions): Promise<OverlayWriter> {
+    const { videos, layer, copies, signal } = options;
+    const layers = { width: layer.width, height: layer.height, rate: pictureRate(info) };
+    const encoders: OverlayEncoder[] = [];
+    try {
+      for (const [i, video] of videos.entries()) {
+        encoders.push(
+          await OverlayEncoder.start(info, { ...video, layers, copies: copies && i === 0, signal }),
+        );
+      }
+    } catch (error) {
+      await Promise.allSettled(encoders.map((encoder) => encoder.stop()));
+      throw error;
+    }
+    return new OverlayWriter(encoders, layer, copies);
   }
 
   /**
-   * Hands the mask of the next picture to the encoder, once it has room. False when the encoder has had its last frame.
-   * Throws why it failed.
+   * Hands the mask of the next picture to the encoders, once they have room. False when all have had their last frame.
+   * Throws why one failed.
    */
   async add(map: ProbabilityMap, marks: Marks | undefined): Promise<boolean> {
-    const more = await this.#encoder.writeLayer(overlayLayer(map, marks, this.#layer));
-    if (!more) await this.finish();
-    return more;
+    const layer = overlayLayer(map, marks, this.#layer);
+    for (const encoder of this.#reading) {
+      if (await encoder.writeLayer(layer)) continue;
+      this.#reading.delete(encoder);
+      encoder.endLayers();
+      await encoder.finish();
+    }
+    return this.#reading.size > 0;
   }
 
-  /** Waits until the video is written. Throws why the encoder failed. */
+  /** Waits until the videos are written. Throws why an encoder failed. */
   async finish(): Promise<void> {
-    this.#encoder.endLayers();
-    await this.#encoder.finish();
+    for (const encoder of this.#encoders) encoder.endLayers();
+    await Promise.all(this.#encoders.map((encoder) => encoder.finish()));
   }
 
-  /** Stops the encoder, if it still runs, and waits until it is gone. */
-  stop(): Promise<void> {
-    return this.#encoder.stop();
+  /** Stops the encoders that still run, and waits until they are gone. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#encoders.map((encoder) => encoder.stop()));
   }
 }

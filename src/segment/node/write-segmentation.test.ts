@@ -16,6 +16,8 @@ import { lockInside, withLock } from "../../node/lock.js";
 import { writeSegmentation } from "./write-segmentation.js";
 
 const side = 64;
+/** The files of a segmentation. */
+const results = ["masks", "overlay.mp4", "segments.csv", "segments.json", "segments.vtt"];
 
 /** Finds what is bright; as class 2 of three where `classes` says so. */
 function brightness(classes: readonly string[] = ["sounding"]): Predictor {
@@ -83,7 +85,7 @@ test("masks, report and overlay of a video of odd size with sound", async (t) =>
   });
   assert.deepEqual([summary.seconds, summary.soundingSeconds, summary.notes], [3, 3, []]);
   assert.deepEqual(done.slice(0, 2), [1, 2]);
-  assert.deepEqual((await readdir(outDir)).sort(), ["masks", "overlay.mp4", "segments.json"]);
+  assert.deepEqual((await readdir(outDir)).sort(), results);
 
   const { frames, model } = await reportOf(outDir);
   assert.equal(model.description, "a test");
@@ -109,10 +111,10 @@ test("masks, report and overlay of a video of odd size with sound", async (t) =>
   }
 });
 
-/** Black, with a white box that moves right by 100 pixels a second. */
-function makeMoving(file: string, extra = "", seconds = 2): string {
+/** Black, with a white box that moves right by `speed` pixels a second. */
+function makeMoving(file: string, { extra = "", seconds = 2, speed = 100 } = {}): string {
   const inputs = `color=black:s=320x180:r=20:d=${seconds}[b];color=white:s=60x60:r=20:d=${seconds}[w]`;
-  const picture = `${inputs};[b][w]overlay=x=20+100*t:y=60,format=yuv420p`;
+  const picture = `${inputs};[b][w]overlay=x=20+${speed}*t:y=60,format=yuv420p`;
   return makeMedia(
     file,
     `-f lavfi -i ${picture} -f lavfi -i sine=d=${seconds} ${extra} -c:v libx264 -c:a aac`,
@@ -128,7 +130,13 @@ test("several masks per second, a mask for every frame, and which of them are pr
   const predicted = await writeSegmentation(video, brightness(), { outDir, rate: 8, overlay: false });
   assert.deepEqual([predicted.masks, predicted.seconds, predicted.soundingSeconds], [16, 2, 2]);
   const report = await reportOf(outDir);
-  assert.deepEqual(report.masks, { perSecond: 8, everyFrame: false, refined: true });
+  assert.deepEqual(report.masks, {
+    perSecond: 8,
+    everyFrame: false,
+    refined: true,
+    format: "png",
+    file: null,
+  });
   for (const { time, kind, box } of report.frames) {
     assert.equal(kind, "predicted");
     near(box, [left(time), 60, 60, 60], `at ${time}`);
@@ -142,7 +150,7 @@ test("several masks per second, a mask for every frame, and which of them are pr
   });
   assert.equal(every.masks, 40);
   const { frames, masks } = await reportOf(outDir);
-  assert.deepEqual(masks, { perSecond: 2, everyFrame: true, refined: false });
+  assert.deepEqual(masks, { perSecond: 2, everyFrame: true, refined: false, format: "png", file: null });
   assert.equal((await readdir(path.join(outDir, "masks"))).length, 40);
   // The frames at 7/16 and 15/16 of each second: 8, 18, 28, 38.
   assert.deepEqual(
@@ -156,9 +164,54 @@ test("several masks per second, a mask for every frame, and which of them are pr
   }
 });
 
+test("a slice, run lengths, cut-outs, and what sounds when", async (t) => {
+  const dir = await tempDir(t);
+  const outDir = path.join(dir, "out");
+  const video = makeMoving(path.join(dir, "v.mp4"), { seconds: 4, speed: 60 });
+  const slice = { startSeconds: 1, endSeconds: 3 };
+  const only = { outDir, slice, overlay: false, rate: 2 } as const;
+  const summary = await writeSegmentation(video, brightness(), { ...only, format: "rle", cutout: "webm" });
+  assert.deepEqual([summary.masks, summary.seconds, summary.info.durationSeconds], [4, 2, 2]);
+  const files = ["cutout.webm", "masks.json", "segments.csv", "segments.json", "segments.vtt"];
+  assert.deepEqual((await readdir(outDir)).sort(), files);
+  const { frames } = await reportOf(outDir);
+  assert.deepEqual(
+    frames.map(({ time, mask }) => [time, mask]),
+    [1.4375, 1.9375, 2.4375, 2.9375].map((time) => [time, null]),
+  );
+  for (const { time, box } of frames) near(box, [20 + 3 * Math.floor(time * 20), 60, 60, 60], `at ${time}`);
+  const text = (name: string) => readFile(path.join(outDir, name), "utf8");
+  const { annotations, images, categories } = JSON.parse(await text("masks.json")) as Record<
+    string,
+    object[]
+  >;
+  assert.deepEqual(categories, [{ id: 1, name: "sounding" }]);
+  assert.deepEqual(images?.[3], { id: 3, width: 320, height: 180, time: 2.9375 });
+  assert.equal(annotations?.length, 4);
+  assert.match(await text("segments.csv"), /^start,end.*\n1\.000,3\.000,sounding,0\.\d+,0\.\d+\n$/);
+  assert.equal(await text("segments.vtt"), "WEBVTT\n\n00:00:01.000 --> 00:00:03.000\nsounding\n");
+
+  const alpha = (file: string, decoder: string) => {
+    const args = `-v error ${decoder} -i ${file} -vf alphaextract -frames:v 1 -pix_fmt gray -f rawvideo -`;
+    const { stdout, stderr } = spawnSync("ffmpeg", args.split(" ").filter(Boolean));
+    assert.equal(stdout.length, 320 * 180, String(stderr));
+    return stdout;
+  };
+  // At one second the box reaches from 80 to 140.
+  const webm = alpha(path.join(outDir, "cutout.webm"), "-c:v libvpx-vp9");
+  assert.deepEqual([webm[90 * 320 + 110]! > 200, webm[90 * 320 + 200]! < 30], [true, true]);
+  await writeSegmentation(video, brightness(), { ...only, format: "none", cutout: "mov" });
+  assert.deepEqual((await readdir(outDir)).sort(), ["cutout.mov", ...files.slice(2)]);
+  const mov = alpha(path.join(outDir, "cutout.mov"), "");
+  assert.deepEqual([mov[90 * 320 + 110]! > 200, mov[90 * 320 + 200]! < 30], [true, true]);
+
+  const late = writeSegmentation(video, brightness(), { outDir, slice: { startSeconds: 9 } });
+  await assert.rejects(late, /MediaError: .*: the slice starts at 9 s, but the video ends after 4\.0 s/);
+});
+
 test("every look shows what moves and sounds, where it is", async (t) => {
   const dir = await tempDir(t);
-  const video = makeMoving(path.join(dir, "v.mp4"), "-g 5", 1);
+  const video = makeMoving(path.join(dir, "v.mp4"), { extra: "-g 5", seconds: 1 });
   for (const look of looks) {
     const outDir = path.join(dir, look);
     await writeSegmentation(video, brightness(), { outDir, look });
@@ -271,7 +324,7 @@ test("nothing is left behind on failure or abort, and earlier results stay", asy
   await writeSegmentation(video, brightness(), { outDir });
   const failing: Predictor = { ...brightness(), predict: () => Promise.reject(reason) };
   await assert.rejects(writeSegmentation(video, failing, { outDir }), reason);
-  assert.deepEqual((await readdir(outDir)).sort(), ["masks", "overlay.mp4", "segments.json"]);
+  assert.deepEqual((await readdir(outDir)).sort(), results);
 
   // Killed in the middle of the work.
   const script = `
@@ -281,9 +334,9 @@ test("nothing is left behind on failure or abort, and earlier results stay", asy
     await writeSegmentation(${JSON.stringify(video)}, predictor, { outDir: ${JSON.stringify(outDir)} });`;
   const killed = spawnSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8" });
   assert.equal(killed.signal, "SIGKILL", killed.stderr);
-  assert.equal((await readdir(outDir)).length, 5); // a temporary folder and a lock besides
+  assert.equal((await readdir(outDir)).length, results.length + 2); // a temporary folder and a lock besides
   await writeSegmentation(video, brightness(), { outDir });
-  assert.deepEqual((await readdir(outDir)).sort(), ["masks", "overlay.mp4", "segments.json"]);
+  assert.deepEqual((await readdir(outDir)).sort(), results);
 
   const file = path.join(dir, "file");
   await writeFile(file, "");

@@ -5,15 +5,22 @@ import path from "node:path";
 import { BoundedQueue } from "../../bounded-queue.js";
 import { MediaError } from "../../errors.js";
 import type { Predictor } from "../../inference/predictor.js";
-import type { Look } from "../../media/node/overlay-encoder.js";
+import {
+  type CutoutFormat,
+  cutoutFormats,
+  type LayeredVideo,
+  type Look,
+} from "../../media/node/overlay-encoder.js";
 import { probeVideo } from "../../media/node/probe-video.js";
 import { checkRate } from "../../media/step-times.js";
-import type { VideoInfo } from "../../media/video.js";
+import { sliceOf, type VideoInfo, type VideoSlice } from "../../media/video.js";
 import { removeStale, temporaryPath, writeFileAtomic } from "../../node/files.js";
 import { type Lock, lockInside, withLock } from "../../node/lock.js";
 import { asOutputError } from "../../node/system-error.js";
 import { guideSize, layerSize } from "../grid.js";
-import { notesOf, secondsOf, segmentsJson } from "../segments-json.js";
+import { intervalsCsv, intervalsVtt, type MaskTimes, soundingIntervals } from "../intervals.js";
+import { labelNames } from "../mask.js";
+import { type MaskFormat, type MaskSettings, notesOf, secondsOf, segmentsJson } from "../segments-json.js";
 import {
   type GatedStep,
   gatedSteps,
@@ -22,16 +29,22 @@ import {
   type StepStream,
 } from "../step-stream.js";
 import { trackMasks } from "../track.js";
-import { MaskFiles } from "./mask-files.js";
-import { openVideoSteps } from "./open-video-steps.js";
+import { MaskFiles, maskFolder, rleFile } from "./mask-files.js";
+import { openVideoSteps, pictureRate } from "./open-video-steps.js";
 import { fitsInMemory, OverlayWriter } from "./overlay-writer.js";
 
 /** Options of `writeSegmentation`. */
 export interface WriteSegmentationOptions extends SegmentOptions {
-  /** Folder for `overlay.mp4`, `masks/` and `segments.json`; created if missing, earlier results are replaced. */
+  /** Folder for `overlay.mp4`, `masks/`, `segments.json`, `.csv` and `.vtt`; created if missing, earlier results are replaced. */
   readonly outDir: string;
   /** What the model is and what it was trained on, for `segments.json`. */
   readonly modelDescription?: string | undefined;
+  /** The part that is segmented. Times are those of the whole video. Default: all. */
+  readonly slice?: VideoSlice | undefined;
+  /** Masks as PNG files, as COCO run lengths in `masks.json`, or none. Default: `png`. */
+  readonly format?: MaskFormat | undefined;
+  /** Writes a video of what sounds on a transparent ground: `cutout.webm` or `cutout.mov`. Default: none. */
+  readonly cutout?: CutoutFormat | undefined;
   /** Whether to write `overlay.mp4`. Default: true. */
   readonly overlay?: boolean | undefined;
   /** Called once the video is known, before the model starts. */
@@ -55,11 +68,14 @@ export interface SegmentationSummary {
 
 const overlayFile = "overlay.mp4";
 const documentFile = "segments.json";
-const maskFolder = "masks";
+const csvFile = "segments.csv";
+const vttFile = "segments.vtt";
+const cutoutFile = (format: CutoutFormat) => `cutout.${format}`;
 
 /** Moves finished results from `from` into `outDir` in place of earlier ones; the JSON goes last. */
 async function publish(from: string, outDir: string): Promise<void> {
-  for (const name of [maskFolder, overlayFile, documentFile]) {
+  const cutouts = cutoutFormats.map(cutoutFile);
+  for (const name of [maskFolder, rleFile, overlayFile, ...cutouts, csvFile, vttFile, documentFile]) {
     const target = path.join(outDir, name);
     await rm(target, { recursive: true, force: true });
     if (existsSync(path.join(from, name))) await rename(path.join(from, name), target);
@@ -68,7 +84,7 @@ async function publish(from: string, outDir: string): Promise<void> {
 
 /**
  * Segments what sounds in a video of any length, size and rotation into a folder: `masks/000000.png` and on, at
- * the displayed size; `segments.json`; and `overlay.mp4` with the original sound and timestamps, in which masks follow the
+ * the displayed size; `segments.json`, and what sounds when as `segments.csv` and `segments.vtt`; and `overlay.mp4` with the original sound and timestamps, in which masks follow the
  * picture. Decoding, the model, painting and encoding run at the same time; memory does not grow with the length. Nothing
  * is left behind on failure or abort, and what killed processes left in the folder is removed. Throws `MediaError` (the video), `LockedError` when another
  * process writes into the folder, `OutputError` when it cannot be written, and the signal's reason.
@@ -84,7 +100,8 @@ export async function writeSegmentation(
 ): Promise<SegmentationSummary> {
   const { outDir, signal, rate = 1 } = options;
   checkRate(rate);
-  const info = await probeVideo(video, { signal });
+  const probed = await probeVideo(video, { signal });
+  const info = options.slice ? sliceOf(probed, options.slice) : probed;
   options.onStart?.(info);
   const otherwise = "choose another folder with --out";
   return withLock(lockInside(outDir), { what: outDir, task: "avseg segment", otherwise }, (lock) =>
@@ -99,22 +116,27 @@ async function writeLocked(
 ): Promise<SegmentationSummary> {
   const { outDir, signal, modelDescription, overlay: wantsOverlay = true, look = "overlay" } = options;
   const { rate = 1, everyFrame = false, refine = true, silenceGate = true } = options;
-  const settings = { rate, everyFrame, refine, silenceGate };
+  const { format = "png", cutout } = options;
+  const settings = { rate, everyFrame, refine, silenceGate, format };
   await removeStale(outDir);
   const partial = temporaryPath(outDir);
   // Whatever fails first stops the rest: the decoders, the model and the encoder.
   const stop = new AbortController();
   const cancel = { signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal };
-  const masks = new MaskFiles(partial, maskFolder, cancel);
+  const names = labelNames(model.classes);
+  const masks = new MaskFiles(partial, { format, labelNames: names, ...cancel });
   let overlay: OverlayWriter | undefined;
   let stream: StepStream | undefined;
   try {
-    await mkdir(path.join(partial, maskFolder), { recursive: true });
-    const pictures = everyFrame ? guideSize(info) : wantsOverlay ? layerSize(info) : undefined;
-    if (wantsOverlay && pictures) {
-      const output = path.join(partial, overlayFile);
+    await mkdir(format === "png" ? path.join(partial, maskFolder) : partial, { recursive: true });
+    const videos: LayeredVideo[] = [];
+    if (wantsOverlay) videos.push({ output: path.join(partial, overlayFile), look });
+    if (cutout) videos.push({ output: path.join(partial, cutoutFile(cutout)), look: "cutout" });
+    const pictures = everyFrame ? guideSize(info) : videos.length > 0 ? layerSize(info) : undefined;
+    if (videos.length > 0 && pictures) {
       const copies = fitsInMemory(info, model.frameCount);
-      overlay = await OverlayWriter.start(info, model, { output, look, layer: pictures, copies, ...cancel });
+      const layer = { ...pictures, labelNames: names };
+      overlay = await OverlayWriter.start(info, { videos, layer, copies, ...cancel });
     }
     const { imageSize } = model;
     const copiesTo = overlay?.frames;
@@ -130,9 +152,16 @@ async function writeLocked(
     }
     await overlay?.finish();
     const notes = notesOf(info, records, settings);
-    const files = { overlay: overlay && overlayFile };
+    const files = {
+      overlay: wantsOverlay ? overlayFile : undefined,
+      cutout: cutout && cutoutFile(cutout),
+      masksFile: format === "rle" ? rleFile : undefined,
+    };
     const json = segmentsJson({ info, model, modelDescription, settings, ...files, records, notes });
     await writeFileAtomic(path.join(partial, documentFile), json, cancel);
+    const intervals = soundingIntervals(records, maskTimes(info, settings));
+    await writeFileAtomic(path.join(partial, csvFile), intervalsCsv(intervals), cancel);
+    await writeFileAtomic(path.join(partial, vttFile), intervalsVtt(intervals), cancel);
     await lock.assertHeld();
     await publish(partial, outDir);
     const soundingSeconds = secondsOf(records.filter((r) => r.area > 0));
@@ -141,9 +170,23 @@ async function writeLocked(
     throw asOutputError(await causeOf(error, overlay), outDir);
   } finally {
     stop.abort();
-    await Promise.allSettled([overlay?.stop(), stream?.close(), masks.finish()]);
+    await Promise.allSettled([overlay?.stop(), stream?.close(), masks.settle()]);
     await rm(partial, { recursive: true, force: true }).catch(() => undefined);
   }
+}
+
+/** Which time each mask stands for. */
+function maskTimes(
+  info: VideoInfo,
+  { rate, everyFrame }: Pick<MaskSettings, "rate" | "everyFrame">,
+): MaskTimes {
+  const { numerator, denominator } = pictureRate(info);
+  const startSeconds = info.slice?.startSeconds ?? 0;
+  return {
+    perSecond: everyFrame ? numerator / denominator : rate,
+    startSeconds,
+    endSeconds: startSeconds + (info.durationSeconds ?? Number.POSITIVE_INFINITY),
+  };
 }
 
 /** Why a segmentation failed: where its encoder did, the reader that writes to it fails as well. */
