@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: the published S4 model (PVTv2-B5, random weights) at one and four clips per batch, and exported in
- * 8 bits beside fp32, each measurement in a process of its own. Absolute times vary with the machine; what counts are
- * the ratios to the matrix product, or to fp32, measured in the same processes. Writes
+ * 8 bits beside fp32, each measurement in a process of its own; and `avseg segment` beside ffmpeg. Absolute times vary with
+ * the machine; what counts are the ratios to the matrix product, to fp32 or to ffmpeg, measured in turns. Writes
  * `bench/results/<date>-<commit>.json`.
  */
 import { type ChildProcess, execFile, execFileSync, fork } from "node:child_process";
@@ -12,6 +12,7 @@ import type { Int8Measurement } from "./int8.js";
 import { machine } from "./machine.js";
 import type { End, Ready, Round } from "./measure.js";
 import { median } from "./samples.js";
+import type { VideoMeasurement } from "./video.js";
 
 /** Nominal work of one clip's forward pass, in the plain published form. */
 const forwardGflopPerClip = 163;
@@ -114,12 +115,15 @@ const batches = { 1: metricsOf(one, 1), 4: metricsOf(four, 4) };
 process.stderr.write("measuring int8 beside fp32 ...\n");
 const { stdout } = await promisify(execFile)(process.execPath, [script("int8.js"), "9"]);
 const int8: Int8Measurement = JSON.parse(stdout);
+process.stderr.write("measuring avseg segment beside ffmpeg ...\n");
+const segmenting = await promisify(execFile)(process.execPath, [script("video.js"), "3"]);
+const video: VideoMeasurement = JSON.parse(segmenting.stdout);
 const matmulGflops = median([one.forward, one.step, four.forward, four.step].flatMap(ratesOf));
 
 const date = new Date().toISOString().slice(0, 10);
 const file = path.join(root, "bench", "results", `${date}-${commit()}.json`);
 mkdirSync(path.dirname(file), { recursive: true });
-const results = { date, command: "npm run bench", machine: machine(), matmulGflops, batches, int8 };
+const results = { date, command: "npm run bench", machine: machine(), matmulGflops, batches, int8, video };
 writeFileSync(file, `${JSON.stringify(results, null, 2)}\n`);
 
 const digits = (x: number | undefined, n = 2) => (x ?? Number.NaN).toFixed(n).padStart(9);
@@ -135,5 +139,9 @@ for (const [clips, b] of Object.entries(batches)) {
 process.stdout.write(
   `int8 over fp32: ${int8.timeRatio.toFixed(2)} of the time, ${int8.cpuRatio.toFixed(2)} on the processor, ` +
     `${(100 * int8.flippedFraction).toFixed(1)}% of pixels flipped at the median logit\n`,
+);
+process.stdout.write(
+  `avseg segment, two minutes of 448x448: ${video.overlayToEncode.toFixed(2)} of ffmpeg's encoding with an overlay, ` +
+    `${video.masksToDecode.toFixed(2)} of its decoding without\n`,
 );
 process.stdout.write(`written to ${path.relative(process.cwd(), file)}\n`);

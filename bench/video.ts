@@ -1,0 +1,88 @@
+/**
+ * `avseg segment` beside ffmpeg, in turns: with an overlay beside ffmpeg's own encoding of the video with the same settings,
+ * and without one beside its decoding to frames of the model's size. The video is two minutes of SoundShapes at 448x448 and
+ * 16 frames per second. `main.ts` runs it with the number of rounds.
+ */
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { writeClipVideo } from "../src/datasets/sound-shapes/video.js";
+import { median } from "./samples.js";
+
+/** Seconds of each command, round by round, and the ratios of their medians. */
+export interface VideoMeasurement {
+  readonly seconds: Readonly<Record<string, readonly number[]>>;
+  readonly overlayToEncode: number;
+  readonly masksToDecode: number;
+}
+
+const clips = 24;
+const modelSide = 96; // that of the demo model
+/** So that threads that look out for work do not slow the next command. */
+const restMs = 1500;
+
+/** Runs all commands `rounds` times in turns. */
+async function measureVideo(rounds: number): Promise<VideoMeasurement> {
+  const dir = mkdtempSync(path.join(tmpdir(), "avseg-bench-"));
+  try {
+    const video = await makeVideo(dir);
+    const main = path.join(import.meta.dirname, "..", "src", "cli", "main.js");
+    const read = ["-v", "error", "-nostdin", "-y", "-i", video];
+    const h264 = [
+      "-c:v",
+      "libx264",
+      "-preset",
+      "veryfast",
+      "-crf",
+      "20",
+      "-pix_fmt",
+      "yuv420p",
+      "-c:a",
+      "copy",
+    ];
+    const raw = ["-vf", `scale=${modelSide}:${modelSide}`, "-pix_fmt", "rgb24", "-f", "rawvideo"];
+    const segment = [main, "segment", video, "--out", path.join(dir, "segments")];
+    const commands: Record<string, readonly [string, readonly string[]]> = {
+      encode: ["ffmpeg", [...read, ...h264, "-movflags", "+faststart", path.join(dir, "encoded.mp4")]],
+      overlay: [process.execPath, segment],
+      decode: ["ffmpeg", [...read, ...raw, "/dev/null"]],
+      masks: [process.execPath, [...segment, "--no-overlay"]],
+    };
+    const seconds: Record<string, number[]> = {};
+    for (let round = 0; round < rounds; round++) {
+      for (const [name, [command, args]] of Object.entries(commands)) {
+        await setTimeout(restMs);
+        const started = performance.now();
+        execFileSync(command, args, { stdio: "ignore" });
+        seconds[name] = [...(seconds[name] ?? []), (performance.now() - started) / 1000];
+      }
+    }
+    const typical = (name: string) => median(seconds[name] ?? []);
+    return {
+      seconds,
+      overlayToEncode: typical("overlay") / typical("encode"),
+      masksToDecode: typical("masks") / typical("decode"),
+    };
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+/** Clips of five seconds, one after another. */
+async function makeVideo(dir: string): Promise<string> {
+  const names: string[] = [];
+  for (let index = 0; index < clips; index++) {
+    const name = `${index}.mp4`;
+    await writeClipVideo({ task: "s4", split: "test", index, seed: 1, imageSize: 448 }, path.join(dir, name));
+    names.push(name);
+  }
+  const list = path.join(dir, "list.txt");
+  writeFileSync(list, names.map((name) => `file ${name}\n`).join(""));
+  const video = path.join(dir, "video.mp4");
+  execFileSync("ffmpeg", ["-v", "error", "-f", "concat", "-i", list, "-t", "120", "-c", "copy", video]);
+  return video;
+}
+
+process.stdout.write(`${JSON.stringify(await measureVideo(Number(process.argv[2] ?? 3)))}\n`);
