@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import test from "node:test";
+import { referencePath } from "../../test/reference.js";
 import { CheckpointError } from "../errors.js";
 import { buildAvsModel } from "../models/avs-model.js";
 import { avsegformerSchema } from "../models/avsegformer/avsegformer.js";
@@ -105,4 +107,15 @@ test("hints replace what shapes do not reveal", () => {
 test("a checkpoint without its visual encoder is refused", () => {
   const shapes = shapesOf(models.TPAVI ?? assert.fail(), /^encoder_backbone/);
   assert.throws(() => inferModelConfig(shapes, "x.pth"), CheckpointError);
+});
+
+test("71 classes are those of AVSBench, unless a hint names others", async () => {
+  const classes = numbered(71);
+  const shapes = shapesOf(publishedModel({ ...base("avss"), classes, visual }));
+  const listed: Record<string, number> = JSON.parse(
+    await readFile(referencePath("minibench", "AVSS", "label2idx.json"), "utf8"),
+  );
+  const inferred = inferModelConfig(shapes, "x.pth").classes;
+  assert.deepEqual(Object.fromEntries(inferred.map((name, i) => [name, i])), listed);
+  assert.deepEqual(inferModelConfig(shapes, "x.pth", { classes }).classes, classes);
 });

@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { CheckpointError } from "../errors.js";
 import { expecting, integer, oneOf } from "../fields.js";
+import { avssClasses } from "./avss-classes.js";
 import { type StateDictShapes, shapesBelow } from "./state-dict-shapes.js";
 import { inferVggish, type VggishConfig, vggishSchema } from "./vggish.js";
 import { inferVisual, type VisualConfig, visualProblem, visualSchema } from "./visual-encoder.js";
@@ -87,7 +88,7 @@ export function baseProblem({
 export interface InferenceHints {
   /** Which binary task. Default: `s4`. More than one logit means `avss`. */
   readonly task?: Task | undefined;
-  /** Names of the classes, as many as there are logits. */
+  /** Names of the classes, as many as there are logits. Default: those of AVSBench where there are 71. */
   readonly classes?: readonly string[] | undefined;
   readonly frameCount?: number | undefined;
   readonly imageSize?: number | undefined;
@@ -123,7 +124,8 @@ export function inferBase(
   hints: InferenceHints,
 ): BaseConfig {
   const task = logits > 1 ? "avss" : (hints.task ?? "s4");
-  const numbered = Array.from({ length: logits }, (_, i) => `class ${i}`);
+  const numbered =
+    logits === avssClasses.length ? avssClasses : Array.from({ length: logits }, (_, i) => `class ${i}`);
   const classes = hints.classes ?? (logits > 1 ? numbered : binaryClasses);
   if (classes.length !== logits) {
     throw new CheckpointError(
