@@ -143,6 +143,11 @@ test("Drive: files that are not public, and pages that are no file, say where to
   );
   await refuses(pull(driveModel), /sent a web page \("x"\)/, /browser/);
   await refuses(pull(driveModel), /the server answered 404/, new RegExp(page));
+  // A page that would keep the parser busy for hours.
+  hosts.siteInstead.push((_, response) =>
+    sendPage(response, `<title>deep</title>${"<div>".repeat(1_000_000)}`),
+  );
+  await refuses(pull(driveModel), /sent a web page \("deep"\)/, /browser/);
   // Pages that ask for confirmations without end.
   hosts.content.set(driveId, content);
   const asking = `<form id="download-form" action="/uc"><input name="id" value="${driveId}"><input name="confirm" value="t"></form>`;

@@ -7,6 +7,10 @@ const maxPageBytes = 8 * 2 ** 20;
 /** A server that sends a page byte by byte is not waited for. */
 const maxPageMs = 120_000;
 const maxTextLength = 8000;
+/** Elements within each other; the parser's time grows with the square of their number. */
+const maxDepth = 2000;
+/** Characters that are parsed between two looks at the depth. */
+const sliceLength = 2 ** 16;
 
 /** The parts of a page that matter here. */
 export interface Page {
@@ -71,8 +75,10 @@ async function parsePage(url: string, html: string): Promise<Page> {
   let nameDepth = 0;
   let entryId: string | undefined;
   let entryLink: string | undefined;
+  let depth = 0;
   const parser = new Parser({
     onopentag(tag, { id = "", href, action, name: field, value = "", class: classes = "" }) {
+      depth++;
       if (["title", "script", "style"].includes(tag)) inside = tag;
       if (tag === "form") forms.push({ id, action: action ?? "", inputs: [] });
       if (tag === "input" && field) forms.at(-1)?.inputs.push([field, value]);
@@ -91,6 +97,7 @@ async function parsePage(url: string, html: string): Promise<Page> {
       if (nameDepth > 0) name += piece;
     },
     onclosetag(tag) {
+      depth--;
       if (tag === "script" && script.includes("_DRIVE_ivd")) folderScripts.push(script);
       if (tag === inside) [inside, script] = ["", ""];
       if (nameDepth === 0 || --nameDepth > 0) return;
@@ -99,7 +106,11 @@ async function parsePage(url: string, html: string): Promise<Page> {
       [name, entryId, entryLink] = ["", undefined, undefined];
     },
   });
-  parser.end(html);
+  // What follows elements that are nested deeper than on any page is left out.
+  for (let at = 0; at < html.length && depth <= maxDepth; at += sliceLength) {
+    parser.write(html.slice(at, at + sliceLength));
+  }
+  parser.end();
   const shown = text.replace(/\s+/g, " ").trim().slice(0, maxTextLength);
   return { url, title: title.replace(/\s+/g, " ").trim(), text: shown, forms, links, entries, folderScripts };
 }
