@@ -6,6 +6,7 @@ import { loadConfig } from "../config/load.js";
 import type { Config } from "../config/schema.js";
 import { openDataset } from "../datasets/avsbench/open-dataset.js";
 import type { AvsDataset, Split } from "../datasets/clip.js";
+import { timed } from "../evaluation/cost.js";
 import { type EvaluationResult, namedMetrics } from "../evaluation/result.js";
 import { fingerprintOf } from "../evaluation/resume.js";
 import { describeRobustness, robustnessRows } from "../evaluation/robustness.js";
@@ -18,12 +19,14 @@ import {
 import { EmbeddingCache } from "../inference/node/embedding-cache.js";
 import { findWeightFile } from "../inference/node/model-files.js";
 import { openPredictor } from "../inference/node/open-predictor.js";
+import { buildAvsModel, countParameters } from "../models/avs-model.js";
 import { maskSizeOf } from "../models/model-config.js";
 import { soundFormOf } from "../models/systems.js";
 import { trainingCharts } from "../report/evaluation-report.js";
 import type { Report } from "../report/report.js";
 import { runEvaluation } from "../report/run-evaluation.js";
 import { readCheckpointInfo } from "../training/checkpoint.js";
+import { plainFlops } from "../training/flops.js";
 import { runFiles } from "../training/trainer.js";
 import { hashFile } from "../weights/node/hash-file.js";
 import { configuredModel } from "./configured-model.js";
@@ -97,40 +100,28 @@ async function evaluateCheckpoint(
   options: EvalOptions,
 ): Promise<void> {
   const { checkpoint, audioEncoder } = await requiredModel({ ...options, checkpoint: givenCheckpoint });
-  const { config, warnings, workDir } = await loadConfig(file, { task, set: options.set });
-  for (const warning of warnings) warn(warning);
   const { split } = options;
   const signal = interruptSignal("Scored clips are kept; the same command continues from there.");
-  const checkpointFile = await findWeightFile(checkpoint);
-  const { root, imageSize, audio, audioCache, frameCount, batchSize, testBatchSize } = config.data;
-  const configured = await configuredModel(config);
-  const described = {
-    ...configured,
-    encoders: { ...configured.encoders, audio: audioEncoder ?? configured.encoders?.audio },
-  };
-  const maskSize = described.config && maskSizeOf(described.config);
-  const sizes = { imageSize, maskSize, frameCount };
-  const waves = described.config && soundFormOf(described.config) === "wave";
-  const dataset = await openDataset({ task, root, split, audio, waves, ...sizes, onWarning: warn });
+  const { config, workDir, checkpointFile, dataset, openModel } = await openEvaluation({
+    ...{ task, file, checkpoint, audioEncoder, split, set: options.set, signal },
+  });
+  const { root, batchSize, testBatchSize } = config.data;
   const sounds = soundsOf(options, dataset);
   const name = nameOf(checkpointFile, split, sounds);
   const outDir = options.out ?? path.join(folderOf(checkpointFile, workDir), name);
-  const predictor = await openPredictor({
-    checkpoint: checkpointFile,
-    ...described,
-    embeddings: audioCache && !config.model.audio.train ? new EmbeddingCache({ onWarning: warn }) : undefined,
-    runtime: { provider: config.runtime.provider, threads: config.runtime.threads ?? undefined },
-    signal,
-  });
+  const predictor = await openModel();
+  const { predictor: model, secondsPerClip } = timed(predictor);
+  const built = buildAvsModel(predictor.config);
   const total = sounds.length * dataset.entries.length;
   const progress = createProgress(`evaluating ${split}`, total, { unit: "clips" });
   const workers = options.workers ?? config.data.workers;
   try {
-    const { result, results, files } = await runEvaluation(predictor, dataset, {
+    const { result, results, files } = await runEvaluation(model, dataset, {
       batchSize: options.batchSize ?? (split === "test" ? (testBatchSize ?? batchSize) : batchSize),
       outDir,
       context: {
         checkpoint,
+        audioEncoder,
         sha256: await hashFile(checkpointFile),
         encoders: Object.values(predictor.files).map(({ file: name, sha256 }) => `${name} ${sha256}`),
         config: file,
@@ -138,6 +129,12 @@ async function evaluateCheckpoint(
         data: root,
         set: options.set,
       },
+      cost: () => ({
+        parameters: countParameters(built).total,
+        flopsPerClip: plainFlops(built),
+        secondsPerClip: secondsPerClip(),
+        peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+      }),
       sounds,
       seed: config.training.seed,
       saveMasks: options.saveMasks,
@@ -163,6 +160,43 @@ async function evaluateCheckpoint(
   } finally {
     await predictor.close();
   }
+}
+
+/** What an evaluation runs on: the data and the model that a configuration and a checkpoint name. */
+export async function openEvaluation(options: {
+  readonly task: Config["task"];
+  /** The configuration. */
+  readonly file: string;
+  readonly checkpoint: string;
+  readonly audioEncoder?: string | undefined;
+  readonly split: Split;
+  readonly set: readonly string[];
+  readonly signal?: AbortSignal | undefined;
+}) {
+  const { task, split, audioEncoder, signal } = options;
+  const { config, warnings, workDir } = await loadConfig(options.file, { task, set: options.set });
+  for (const warning of warnings) warn(warning);
+  const checkpointFile = await findWeightFile(options.checkpoint);
+  const { root, imageSize, audio, audioCache, frameCount } = config.data;
+  const configured = await configuredModel(config);
+  const described = {
+    ...configured,
+    encoders: { ...configured.encoders, audio: audioEncoder ?? configured.encoders?.audio },
+  };
+  const maskSize = described.config && maskSizeOf(described.config);
+  const sizes = { imageSize, maskSize, frameCount };
+  const waves = described.config && soundFormOf(described.config) === "wave";
+  const dataset = await openDataset({ task, root, split, audio, waves, ...sizes, onWarning: warn });
+  const openModel = () =>
+    openPredictor({
+      checkpoint: checkpointFile,
+      ...described,
+      embeddings:
+        audioCache && !config.model.audio.train ? new EmbeddingCache({ onWarning: warn }) : undefined,
+      runtime: { provider: config.runtime.provider, threads: config.runtime.threads ?? undefined },
+      signal,
+    });
+  return { config, workDir, checkpointFile, dataset, openModel };
 }
 
 /** The folder of the run that a checkpoint lies in, or else that of the configuration. */

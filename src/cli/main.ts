@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { archiveCommand } from "./archive.js";
+import { compareCommand } from "./compare.js";
 import { dataCommand } from "./data.js";
 import { demoCommand } from "./demo.js";
 import { evalCommand } from "./eval.js";
@@ -28,6 +29,7 @@ const program = new Command("avseg")
   )
   .addCommand(trainCommand())
   .addCommand(evalCommand())
+  .addCommand(compareCommand())
   .addCommand(exportCommand())
   .addCommand(segmentCommand())
   .addCommand(studioCommand())

@@ -4,6 +4,7 @@
 import path from "node:path";
 import type { AvsDataset } from "../datasets/clip.js";
 import { ClipLoader } from "../datasets/loader.js";
+import type { Cost } from "../evaluation/cost.js";
 import type { EvaluationProgress } from "../evaluation/evaluate-clips.js";
 import { maskWriter } from "../evaluation/mask-writer.js";
 import type { EvaluationResult } from "../evaluation/result.js";
@@ -38,6 +39,8 @@ export interface RunEvaluationOptions {
    * the folder; the others' are in folders of their names below it. Default: the clips' own.
    */
   readonly sounds?: readonly SoundCondition[] | undefined;
+  /** What the model costs, asked for at the end; written beside the metrics. */
+  readonly cost?: (() => Cost) | undefined;
   /** Decides swapped sounds, other classes and noise. Default: 123. */
   readonly seed?: number | undefined;
   /** Writes the predicted masks below `outDir/pred_masks`. */
@@ -109,6 +112,7 @@ async function runLocked(options: Run, lock: Lock): Promise<Evaluation> {
     const folder = i === 0 ? outDir : path.join(outDir, sound);
     const written = await writeResult(folder, result, {
       context: identityOf(options, sound),
+      cost: options.cost?.(),
       sounds: i === 0 && results.length > 1 ? robustnessRows(results) : undefined,
     });
     if (i === 0) files.push(...written);

@@ -50,7 +50,11 @@ export async function showcase(options: {
   ];
 }
 
-async function showClip(options: Parameters<typeof showcase>[0], index: number): Promise<ReportClip> {
+/** One clip of a dataset as a model marks it. */
+export async function showClip(
+  options: Pick<Parameters<typeof showcase>[0], "dataset" | "predictor" | "signal">,
+  index: number,
+): Promise<ReportClip> {
   const { dataset, predictor, signal } = options;
   const clip = await dataset.load(index);
   const scorer = openScorer(dataset.task, predictor.classes);

@@ -1,5 +1,6 @@
 /** An evaluation's metrics and tables on disk. */
 import path from "node:path";
+import type { Cost } from "../evaluation/cost.js";
 import { type EvaluationResult, METRIC_NOTES, namedMetrics } from "../evaluation/result.js";
 import type { RobustnessRow } from "../evaluation/robustness.js";
 import { writeFileAtomic } from "../node/files.js";
@@ -9,6 +10,8 @@ import { categoriesCsv, classesCsv, clipsCsv, metricsCsv, soundsCsv } from "./ta
 export interface ResultParts {
   /** What was evaluated: checkpoint, dataset, ... */
   readonly context?: Readonly<Record<string, unknown>> | undefined;
+  /** What the model costs. */
+  readonly cost?: Cost | undefined;
   /** The metrics with several kinds of sound. */
   readonly sounds?: readonly RobustnessRow[] | undefined;
 }
@@ -21,7 +24,7 @@ export interface ResultParts {
 export async function writeResult(
   outDir: string,
   result: EvaluationResult,
-  { context = {}, sounds }: ResultParts = {},
+  { context = {}, cost, sounds }: ResultParts = {},
 ): Promise<string[]> {
   const notes = Object.fromEntries(namedMetrics(result).map(({ name }) => [name, METRIC_NOTES[name]]));
   const files: [name: string, text: string | undefined][] = [
@@ -30,7 +33,7 @@ export async function writeResult(
     ["per-clip.csv", clipsCsv(result)],
     ["per-class.csv", classesCsv(result)],
     ["sounds.csv", sounds && soundsCsv(sounds)],
-    ["evaluation.json", `${JSON.stringify({ ...result, sounds, context, notes }, null, 2)}\n`],
+    ["evaluation.json", `${JSON.stringify({ ...result, sounds, cost, context, notes }, null, 2)}\n`],
   ];
   const written: string[] = [];
   for (const [name, text] of files) {

@@ -2,7 +2,7 @@
 import type { Config } from "../config/schema.js";
 import type { Clip } from "../datasets/clip.js";
 import { toClipBatch } from "../datasets/clip-batch.js";
-import { input, topologicalOrder } from "../graph/index.js";
+import { input } from "../graph/index.js";
 import { modelPredictor } from "../inference/model-predictor.js";
 import { AudioEmbedder } from "../inference/node/audio-embedder.js";
 import type { EmbeddingCache } from "../inference/node/embedding-cache.js";
@@ -23,7 +23,7 @@ import { f32, type StateDict, sizeOf, type TensorOf } from "../tensor.js";
 import { WeightStore } from "../weights/weight-store.js";
 import type { ClipStep } from "./batch-step.js";
 import { labeledFrames } from "./counted-frames.js";
-import { countFlops } from "./flops.js";
+import { plainFlops } from "./flops.js";
 import { lossOf } from "./losses.js";
 import { startingWeights } from "./starting-weights.js";
 import { compileStep } from "./step.js";
@@ -151,12 +151,6 @@ function trains(part: EncoderPart | undefined, { model: { visual, audio } }: Con
     case undefined:
       return true;
   }
-}
-
-/** Floating-point operations of the published formulas, before any rewrite. */
-function plainFlops(model: AvsModel): number {
-  const { logits } = forwardOf(model, { pass: new Pass({ fused: false }) });
-  return countFlops(topologicalOrder([logits]));
 }
 
 interface StepOptions extends Pick<Parts, "config" | "model" | "runtime" | "store"> {

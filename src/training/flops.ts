@@ -1,13 +1,16 @@
 /** Nominal work of a graph. */
 import { at } from "../arrays.js";
-import type { topologicalOrder } from "../graph/index.js";
+import { topologicalOrder } from "../graph/index.js";
+import type { AvsModel } from "../models/avs-model.js";
+import { forwardOf } from "../models/forward.js";
+import { Pass } from "../nn/index.js";
 import { type Shape, sizeOf } from "../tensor.js";
 
 /**
  * Floating-point operations of the matrix products and convolutions among `nodes`, a multiply-add counting as
  * two, as published metrics count them; what is elementwise is left out.
  */
-export function countFlops(nodes: ReturnType<typeof topologicalOrder>): number {
+function countFlops(nodes: ReturnType<typeof topologicalOrder>): number {
   let total = 0;
   for (const { op, inputs, outputs, attrs } of nodes) {
     const [a, b] = inputs.map((value) => value.shape);
@@ -16,6 +19,12 @@ export function countFlops(nodes: ReturnType<typeof topologicalOrder>): number {
     total += 2 * sizeOf(out) * innerSize(op, [a, b], attrs.transA === true);
   }
   return total;
+}
+
+/** Floating-point operations of a model's published formulas for one clip, before any rewrite. */
+export function plainFlops(model: AvsModel): number {
+  const { logits } = forwardOf(model, { pass: new Pass({ fused: false }) });
+  return countFlops(topologicalOrder([logits]));
 }
 
 /** Multiply-adds per element of the output; 0 for ops that count for nothing. */
