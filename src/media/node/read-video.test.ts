@@ -7,7 +7,7 @@ import { makeMedia, turnedCopy } from "../../../test/ffmpeg.js";
 import { referencePath } from "../../../test/reference.js";
 import { tempDir } from "../../../test/temp-dir.js";
 import { MediaError } from "../../errors.js";
-import type { StepFrame, VideoInfo } from "../video.js";
+import { type StepFrame, sliceOf, type VideoInfo } from "../video.js";
 import { startTool } from "./media-tool.js";
 import { probeVideo } from "./probe-video.js";
 import { readFrames, readMonoSound } from "./read-video.js";
@@ -134,6 +134,30 @@ test("one damaged timestamp does not make a clip last for hours, and a long stil
     "-f lavfi -i color=red:s=16x16:r=1/300:d=600 -f lavfi -i sine=d=302:r=8000 -c:v ffv1 -c:a pcm_s16le",
   );
   assert.ok((await framesOf(await probeVideo(slides))).length >= 301);
+});
+
+test("a slice has its own frames and sound, whatever the container", async (t) => {
+  const dir = await tempDir(t);
+  const clip =
+    "-f lavfi -i testsrc=s=64x48:r=10:d=4 -f lavfi -i aevalsrc=0.5*gte(t\\,2)*sin(2000*t):d=4:s=8000";
+  for (const [name, codecs] of [
+    ["a.vob", "-c:v mpeg2video -c:a mp2 -ar 48000 -f vob"],
+    ["a.mp4", "-c:v libx264 -c:a aac"],
+  ] as const) {
+    const whole = await probeVideo(makeMedia(path.join(dir, name), `${clip} ${codecs}`));
+    const part = sliceOf(whole, { startSeconds: 1.5, endSeconds: 3.5 });
+    assert.deepEqual(
+      (await framesOf(part)).map(({ timeSeconds, coveredSeconds }) => [timeSeconds, coveredSeconds]),
+      [
+        [0.9375, 1],
+        [1.9375, 1],
+      ],
+      name,
+    );
+    const sound = await soundOf(part);
+    assert.ok(Math.abs(sound.length / 8000 - 2) < 0.1, `${name}: ${sound.length}`);
+    assert.ok(Math.abs(onset(sound) - 0.5) < 0.05, `${name}: ${onset(sound)}`);
+  }
 });
 
 test("channels are averaged", async (t) => {

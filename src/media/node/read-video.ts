@@ -199,10 +199,16 @@ const MAX_GAP_SECONDS = 60;
 /**
  * Filters that drop a damaged timestamp: one more than a minute after the one before it and after the announced end.
  * Without them, one wrong bit makes a clip of seconds last for hours. Slides with one frame every ten minutes pass,
- * because the announced length covers them; so does a concatenated stream that is longer than it announces.
+ * because the announced length covers them; so does a concatenated stream that is longer than it announces. Of a slice,
+ * nothing after its end passes.
  */
-export function plausibleTimes({ durationSeconds }: VideoInfo, select: "select" | "aselect"): string[] {
+export function plausibleTimes(
+  { durationSeconds, slice }: VideoInfo,
+  select: "select" | "aselect",
+): string[] {
   if (durationSeconds === undefined) return [];
+  // The options of an input cut MPEG streams up to half a second late.
+  if (slice) return [`${select === "select" ? "trim" : "atrim"}=end=${durationSeconds}`];
   const end = durationSeconds + MAX_GAP_SECONDS;
   return [`${select}='lte(t,${end})+isnan(prev_selected_t)+lte(t-prev_selected_t,${MAX_GAP_SECONDS})'`];
 }
