@@ -84,7 +84,13 @@ test(
     const folders = await all(resultFolders(out));
     assert.equal(folders.length, 2);
     for (const folder of folders) {
-      assert.deepEqual((await readdir(folder)).sort(), ["masks", "segments.json", "video.json"]);
+      assert.deepEqual((await readdir(folder)).sort(), [
+        "masks",
+        "segments.csv",
+        "segments.json",
+        "segments.vtt",
+        "video.json",
+      ]);
       assert.equal((await readRecord(folder))?.steps, 1);
     }
     assert.deepEqual(await readdir(path.join(out, ".partial")), []);
