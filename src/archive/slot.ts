@@ -37,6 +37,9 @@ export interface SlotRun extends SlotResult {
   readonly seconds: number;
 }
 
+/** Something that segments one video at a time: `Slot`, or, to measure the queue alone, something that takes its place. */
+export type VideoSlot = Pick<Slot, "run" | "close">;
+
 /** Memory is measured this often, in milliseconds: what grows within one interval is not bounded. */
 const sampleMs = 250;
 const stderrKept = 2000;

@@ -18,7 +18,7 @@ import { failureText } from "./failures.js";
 import { Heart } from "./heart.js";
 import type { Plan } from "./plan.js";
 import { discardPartial, partialResult, publishResult, resultFolder } from "./results.js";
-import { Slot, SlotFailure, type SlotLimits, type SlotRun } from "./slot.js";
+import { Slot, SlotFailure, type SlotLimits, type SlotRun, type VideoSlot } from "./slot.js";
 
 /** Something that happened to a video. */
 export type WorkEvent =
@@ -56,6 +56,8 @@ export interface WorkOptions {
   /** Ends the worker after the videos that it has begun. */
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: ((event: WorkEvent) => void) | undefined;
+  /** Makes what segments videos. Default: a `Slot` with the limits. */
+  readonly createSlot?: ((limits: SlotLimits) => VideoSlot) | undefined;
 }
 
 /** What a worker did. */
@@ -85,8 +87,8 @@ class Crew {
   readonly #archive: Archive;
   readonly #options: WorkOptions;
   readonly #name = `${hostname()}-${process.pid}-${randomBytes(3).toString("hex")}`;
-  readonly #slots: Slot[];
-  readonly #free: Slot[];
+  readonly #slots: VideoSlot[];
+  readonly #free: VideoSlot[];
   readonly #heart: Heart;
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
@@ -99,7 +101,8 @@ class Crew {
   constructor(archive: Archive, options: WorkOptions) {
     this.#archive = archive;
     this.#options = options;
-    this.#slots = Array.from({ length: options.concurrency }, () => new Slot(options.limits));
+    const { concurrency, limits, createSlot = (own) => new Slot(own) } = options;
+    this.#slots = Array.from({ length: concurrency }, () => createSlot(limits));
     this.#free = [...this.#slots];
     this.#heart = new Heart(archive, { name: this.#name, slots: options.concurrency });
     const { signal } = options;
@@ -196,7 +199,7 @@ class Crew {
     }
   }
 
-  async #segment(job: ArchiveJob, slot: Slot): Promise<VideoOutcome> {
+  async #segment(job: ArchiveJob, slot: VideoSlot): Promise<VideoOutcome> {
     const { video, sha256, bytes, plan: planId } = job.data;
     const key = job.id ?? "";
     const plan = await this.#planOf(planId);
