@@ -6,7 +6,7 @@ import { seededInput } from "../../test/support.js";
 import { gradients, type Value } from "../graph/index.js";
 import { Pass, Scope, toTokens } from "../nn/index.js";
 import type { Tensor } from "../tensor.js";
-import { decoder } from "./decoder.js";
+import { decoder, decoderSchema } from "./decoder.js";
 
 const channels = [16, 32, 48, 64] as const;
 
@@ -20,13 +20,7 @@ for (const project of [false, true]) {
         const decode = decoder(scope, {
           dims: channels,
           classes: 3,
-          project,
-          channel,
-          convDim: 32,
-          heads: 8,
-          reductions: [8, 4, 2, 1],
-          dropout: 0.1,
-          positionEncoding: false,
+          ...decoderSchema.parse({ project, channel, convDim: 32 }),
         });
         const dLogits = seededInput(`${file}_dy`, [2, 3, 64, 64]);
         const feeds: Record<string, Tensor> = { dLogits };

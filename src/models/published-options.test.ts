@@ -7,7 +7,7 @@ import { assertClose, seededInput, seededParameter } from "../../test/support.js
 import { constant } from "../graph/index.js";
 import { Pass, Scope } from "../nn/index.js";
 import { f32 } from "../tensor.js";
-import { decoder } from "./decoder.js";
+import { decoder, decoderSchema } from "./decoder.js";
 import { sinePositions } from "./sine-positions.js";
 import { vggish } from "./vggish.js";
 
@@ -25,13 +25,7 @@ test("the decoder adds positions to what attends, and to nothing else", async ()
   const decode = decoder(new Scope(), {
     dims: [16, 16, 16, 16],
     classes: 1,
-    project: false,
-    channel: false,
-    convDim: 16,
-    heads: 8,
-    reductions: [8, 4, 2, 1],
-    dropout: 0.1,
-    positionEncoding: true,
+    ...decoderSchema.parse({ convDim: 16, positionEncoding: true }),
   });
   for (const fused of [true, false]) {
     const logits = decode(

@@ -4,7 +4,7 @@
  */
 import * as z from "zod";
 import { section } from "../fields.js";
-import { dim, mul, reshape, slice, type Value } from "../graph/index.js";
+import { dim, reshape, type Value } from "../graph/index.js";
 import { Scope, toMap } from "../nn/index.js";
 import type { AvsModel } from "./avs-model.js";
 import {
@@ -19,6 +19,7 @@ import {
   type Task,
 } from "./base-config.js";
 import { decoder, decoderSchema, type StageFeatures } from "./decoder.js";
+import { everyFrame, realFrames } from "./frame-axis.js";
 import { messenger, messengerSchema } from "./messenger.js";
 import type { StateDictShapes } from "./state-dict-shapes.js";
 import { defineSystem, type Recipe } from "./system-definition.js";
@@ -128,13 +129,10 @@ function buildSeavs(config: SeavsConfig): AvsModel {
     forward({ frames, embedding, frameMask, decodeEvery = 1 }, pass) {
       const batch = dim(frames, 0);
       const audioToken = reshape(embedding, [batch, 1, audioWidth]);
-      const decoded = (x: Value): Value =>
-        decodeEvery === 1 ? x : slice(x, [{ axis: 0, start: 0, end: batch, step: decodeEvery }]);
+      const decoded = (x: Value): Value => everyFrame(x, decodeEvery);
       // Padded frames count as empty: in the features that the decoder sees, and in the logits.
-      const masked = (x: Value): Value => {
-        if (frameMask === undefined || config.task !== "avss") return x;
-        return mul(x, reshape(decoded(frameMask), [dim(x, 0), ...x.shape.slice(1).map(() => 1)]));
-      };
+      const mask = config.task === "avss" ? frameMask && decoded(frameMask) : undefined;
+      const masked = (x: Value): Value => realFrames(x, mask);
       let map = encoder.stem(frames, pass);
       const features = fusers.map((fuse, i): StageFeatures => {
         const grid = encoder.stage(i, map, pass);
@@ -165,6 +163,7 @@ function recipe(task: Task, visual: string): Recipe {
 
 /** This library's own system. */
 export const seavsSystem = defineSystem({
+  title: "SeaVS",
   schema: seavsSchema,
   keys: {
     anchor: queries,

@@ -51,6 +51,8 @@ export type SystemLoss = (typeof systemLosses)[number];
 
 /** A system: the description of its models, and the functions over it. */
 export interface SystemDefinition<S extends z.ZodObject> {
+  /** Its name in messages. */
+  readonly title: string;
   /**
    * All settings with their defaults; `kind` is a literal. The keys besides those of `baseShape` are sections of `model`
    * in configuration files.

@@ -50,6 +50,7 @@ import {
   problemAt,
   type Task,
 } from "./base-config.js";
+import { everyFrame, realFrames } from "./frame-axis.js";
 import type { StateDictShapes } from "./state-dict-shapes.js";
 import { defineSystem, type Recipe } from "./system-definition.js";
 import { audioWidth, vggish } from "./vggish.js";
@@ -108,19 +109,17 @@ function buildTpavi(config: TpaviConfig): AvsModel {
   const decode = decoder(root, channels, config.classes.length);
 
   const forward = ({ frames, embedding, frameMask, decodeEvery = 1 }: AvsInputs, pass: Pass): AvsOutputs => {
-    const batch = dim(frames, 0);
     const mask = task === "avss" ? frameMask : undefined; // only AVSS pads clips
-    const audio = kept(embedding, mask); // [N,128]
+    const audio = realFrames(embedding, mask); // [N,128]
     const stages = encodeFrames(encoder, frames, pass).map((grid, i) => {
-      const map = kept(contexts[i]?.(toMap(grid), pass) ?? missing(i), mask); // [N,C,H,W]
+      const map = realFrames(contexts[i]?.(toMap(grid), pass) ?? missing(i), mask); // [N,C,H,W]
       const block = blocks[i];
       if (block === undefined) return { map: relu(map), audio: undefined };
       const joined = block(map, audio, pass);
       // The decoder rectifies its inputs in place: the loss sees the rectified maps too.
-      return { map: relu(kept(joined.map, mask)), audio: joined.audio };
+      return { map: relu(realFrames(joined.map, mask)), audio: joined.audio };
     });
-    const decoded = (x: Value): Value =>
-      decodeEvery === 1 ? x : slice(x, [{ axis: 0, start: 0, end: batch, step: decodeEvery }]);
+    const decoded = (x: Value): Value => everyFrame(x, decodeEvery);
     const maps = stages.map(({ map }) => map);
     return {
       logits: decode(maps.map(decoded), mask && decoded(mask), pass),
@@ -166,12 +165,6 @@ function inferTpavi(shapes: StateDictShapes, hints: InferenceHints): TpaviConfig
       stages: [0, 1, 2, 3].filter((i) => shapes.has(`tpavi_b${i + 1}.theta.weight`)),
     }),
   };
-}
-
-/** x `[N,...]` times the mask `[N]` of real frames: zero for padded ones. */
-function kept(x: Value, mask: Value | undefined): Value {
-  if (mask === undefined) return x;
-  return mul(x, reshape(mask, [dim(x, 0), ...x.shape.slice(1).map(() => 1)]));
 }
 
 /** The sum of four dilated 3x3 convolutions of one map.  `[N,I,H,W]` -> `[N,C,H,W]` */
@@ -306,11 +299,11 @@ function decoder(scope: Scope, channels: number, classes: number) {
       if (path === undefined) throw new RangeError(`tpavi: no path of stage ${i}`);
       const joined = coarser === undefined ? map : relu(add(coarser, path.enter(map)));
       const size = { height: 2 * dim(map, 2), width: 2 * dim(map, 3) };
-      return kept(resize(path.refine(joined), { mode: "bilinear-corners", ...size }), mask);
+      return realFrames(resize(path.refine(joined), { mode: "bilinear-corners", ...size }), mask);
     }, undefined);
     if (fused === undefined) throw new RangeError("tpavi: no stages");
     const enlarged = upsampledConv(first(fused), { ...second, factor: 2 }, pass); // [N,32,4H,4W]
-    return kept(classify(relu(enlarged)), mask);
+    return realFrames(classify(relu(enlarged)), mask);
   };
 }
 
@@ -339,6 +332,7 @@ function recipe(task: Task): Recipe {
 
 /** TPAVI as one of the systems. */
 export const tpaviSystem = defineSystem({
+  title: "TPAVI",
   schema: tpaviSchema,
   keys: {
     anchor: "path4.resConfUnit1.conv1.weight",

@@ -6,6 +6,7 @@ import { reference } from "../../test/reference.js";
 import { assertClose, seededInput, seededMask, seededParameter } from "../../test/support.js";
 import { emitOnnx, gradients, input } from "../graph/index.js";
 import { buildAvsModel } from "../models/avs-model.js";
+import { decoderSchema } from "../models/decoder.js";
 import { Pass } from "../nn/index.js";
 import { createOptimizer } from "../optim/optimizers.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
@@ -36,15 +37,7 @@ const model = buildAvsModel({
   },
   audio: { widths: [8, 8, 8, 8, 8, 8], hidden: 8, pca: false },
   messenger: { queries: 5, width: 128, heads: 8, frames: 5, dropout: 0 },
-  decoder: {
-    project: false,
-    channel: false,
-    convDim: 32,
-    heads: 8,
-    reductions: [8, 4, 2, 1],
-    dropout: 0,
-    positionEncoding: false,
-  },
+  decoder: decoderSchema.parse({ convDim: 32, dropout: 0 }),
 });
 
 test("the loss curve, gradients and final weights of training_micro", async () => {

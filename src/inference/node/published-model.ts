@@ -111,20 +111,12 @@ function identify(model: PublishedModel, { tensors }: WeightListing, file: strin
   });
 }
 
-const systemTitles = {
-  seavs: "SeaVS",
-  tpavi: "TPAVI",
-  avsegformer: "AVSegFormer",
-  selm: "SelM",
-  denseav: "DenseAV",
-} as const;
-
 /** A model in words, e.g. `SeaVS, one mask per frame (S4 or MS3), PVTv2-B5`. */
 function describe(config: AvsModelConfig): string {
   const { kind, classes } = config;
   const output = classes.length > 1 ? `${classes.length} classes (AVSS)` : "one mask per frame (S4 or MS3)";
   const encoder = "visual" in config ? describeVisual(config.visual) : "encoders of its own";
-  return `${systemTitles[kind]}, ${output}, ${encoder}`;
+  return `${systemOf(kind).title}, ${output}, ${encoder}`;
 }
 
 function describeVisual(visual: VisualConfig): string {

@@ -7,7 +7,7 @@
  */
 import * as z from "zod";
 import { count, fraction, integer, section } from "../../fields.js";
-import { add, concat, dim, mul, reshape, slice, type Value } from "../../graph/index.js";
+import { add, concat, dim, reshape, slice, type Value } from "../../graph/index.js";
 import { linear, normalInit, type Pass, Scope, toMap, toTokens, xavierUniform } from "../../nn/index.js";
 import type { AvsInputs, AvsModel, AvsOutputs } from "../avs-model.js";
 import {
@@ -19,6 +19,7 @@ import {
   problemAt,
   type Task,
 } from "../base-config.js";
+import { everyFrame, realFrames } from "../frame-axis.js";
 import { sinePositions } from "../sine-positions.js";
 import { countLayers, type StateDictShapes } from "../state-dict-shapes.js";
 import { defineSystem, type Recipe } from "../system-definition.js";
@@ -103,11 +104,9 @@ function buildAvsegformer(config: AvsegformerConfig): AvsModel {
   };
 
   const forward = ({ frames, embedding, frameMask, decodeEvery = 1 }: AvsInputs, pass: Pass): AvsOutputs => {
-    const end = dim(frames, 0);
-    const decoded = (x: Value): Value =>
-      decodeEvery === 1 ? x : slice(x, [{ axis: 0, start: 0, end, step: decodeEvery }]);
+    const decoded = (x: Value): Value => everyFrame(x, decodeEvery);
     const mask = config.task === "avss" ? frameMask && decoded(frameMask) : undefined; // only AVSS pads clips
-    const kept = (x: Value): Value => (mask === undefined ? x : mul(x, reshape(mask, [dim(x, 0), 1, 1, 1])));
+    const kept = (x: Value): Value => realFrames(x, mask);
 
     const projected = audioProjection(decoded(embedding)); // [N,C]
     const audio = reshape(projected, [dim(projected, 0), 1, width]);
@@ -218,6 +217,7 @@ function recipe(task: Task): Recipe {
 
 /** AVSegFormer as one of the systems. */
 export const avsegformerSystem = defineSystem({
+  title: "AVSegFormer",
   schema: avsegformerSchema,
   keys: {
     anchor: "head.transformer.encoder.layers.0.self_attn.sampling_offsets.weight",

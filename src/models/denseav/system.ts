@@ -3,10 +3,11 @@
  * MIT, `mhamilton723/DenseAV-sound`). It has learned from videos without labels: any sound in any picture gives a heat map,
  * and `heatmap.ts` makes masks of it. It takes waves instead of log-mels.
  */
+
 import * as z from "zod";
 import { CheckpointError } from "../../errors.js";
 import { section } from "../../fields.js";
-import { dim, expand, matmul, reshape, resizeBicubic, slice, type Value } from "../../graph/index.js";
+import { dim, expand, matmul, reshape, resizeBicubic, type Value } from "../../graph/index.js";
 import { Pass, toMap } from "../../nn/index.js";
 import type { AvsInputs, AvsModel } from "../avs-model.js";
 import {
@@ -16,6 +17,7 @@ import {
   type ModelConfigProblem,
   problemAt,
 } from "../base-config.js";
+import { everyFrame } from "../frame-axis.js";
 import { countLayers, type StateDictShapes, shapesBelow } from "../state-dict-shapes.js";
 import { defineSystem } from "../system-definition.js";
 import { buildDenseavEncoders, denseavSettingsSchema } from "./denseav.js";
@@ -60,8 +62,7 @@ export function buildDenseav(config: DenseavConfig): AvsModel {
       const shown = shownHeat(perClip(resizeBicubic(map, { height, width: side })), kept);
       const logits = reshape(logitsOf(shown, kept), [batch, 1, height, side]);
       return {
-        logits:
-          decodeEvery === 1 ? logits : slice(logits, [{ axis: 0, start: 0, end: batch, step: decodeEvery }]),
+        logits: everyFrame(logits, decodeEvery),
       };
     },
   };
@@ -170,6 +171,7 @@ function publishedKey(key: string): string {
 
 /** DenseAV as one of the systems. It is evaluated, not trained: its losses need pairs of many videos. */
 export const denseavSystem = defineSystem({
+  title: "DenseAV",
   schema: denseavSchema,
   keys: { anchor: "audio_cls", visual: [], classifiers: [], rename: publishedKey },
   trainable: false,

@@ -9,7 +9,7 @@
  */
 import * as z from "zod";
 import { count, integer, section } from "../../fields.js";
-import { dim, mul, reshape, slice, type Value } from "../../graph/index.js";
+import { dim, reshape, type Value } from "../../graph/index.js";
 import { groupNorm, layerNorm, linear, type Pass, pointwise, Scope, toMap } from "../../nn/index.js";
 import type { AvsInputs, AvsModel } from "../avs-model.js";
 import {
@@ -21,6 +21,7 @@ import {
   problemAt,
   type Task,
 } from "../base-config.js";
+import { everyFrame, realFrames } from "../frame-axis.js";
 import type { StateDictShapes } from "../state-dict-shapes.js";
 import { defineSystem, type Recipe } from "../system-definition.js";
 import { audioWidth, vggish } from "../vggish.js";
@@ -124,19 +125,18 @@ export function buildSelm(config: SelmConfig): SelmModel {
 
   const trace = ({ frames, embedding, frameMask, decodeEvery = 1 }: AvsInputs, pass: Pass): SelmTrace => {
     const batch = dim(frames, 0);
-    const decoded = (x: Value): Value =>
-      decodeEvery === 1 ? x : slice(x, [{ axis: 0, start: 0, end: batch, step: decodeEvery }]);
+    const decoded = (x: Value): Value => everyFrame(x, decodeEvery);
     const mask = config.task === "avss" ? frameMask : undefined; // only AVSS pads clips
     const tokenMask = mask && reshape(mask, [batch, 1, 1]);
 
-    let audio = kept(norm(project(reshape(embedding, [batch, 1, audioWidth]))), mask); // [N,1,D]
-    let map = encoder.stem(kept(frames, mask), pass);
+    let audio = realFrames(norm(project(reshape(embedding, [batch, 1, audioWidth]))), mask); // [N,1,D]
+    let map = encoder.stem(realFrames(frames, mask), pass);
     const fused = stages.map(({ fuse, narrow, narrowNorm }, i) => {
       const grid = encoder.stage(i, map, pass);
       const result = fuse({ audio, tokens: grid.tokens, frameMask: tokenMask }, pass);
       audio = result.audio;
       map = toMap({ ...grid, tokens: result.tokens });
-      const level = narrowNorm(toMap({ ...grid, tokens: narrow(kept(result.tokens, mask)) })); // [N,D,H,W]
+      const level = narrowNorm(toMap({ ...grid, tokens: narrow(realFrames(result.tokens, mask)) })); // [N,D,H,W]
       return { map, level, audio: reshape(audio, [batch, width]) };
     });
     const gated = gate(
@@ -151,7 +151,7 @@ export function buildSelm(config: SelmConfig): SelmModel {
       },
       pass,
     );
-    return { logits: kept(logits, mask && decoded(mask)), stages: fused, gated, levels };
+    return { logits: realFrames(logits, mask && decoded(mask)), stages: fused, gated, levels };
   };
   return {
     config,
@@ -197,12 +197,6 @@ function inferSelm(shapes: StateDictShapes, hints: InferenceHints): SelmConfig {
   return { kind: "selm", ...base, selm: selmSettingsSchema.parse({ width, enlargements }) };
 }
 
-/** x `[N,...]` times the mask `[N]` of real frames: zero for padded ones. */
-function kept(x: Value, mask: Value | undefined): Value {
-  if (mask === undefined) return x;
-  return mul(x, reshape(mask, [dim(x, 0), ...x.shape.slice(1).map(() => 1)]));
-}
-
 /** Settings to evaluate with: the authors' batches of two clips decide the published averages. */
 function recipe(task: Task, visual: string): Recipe {
   const { imageSize, enlargements } = publishedSelm(task, visual === "resnet50" ? visual : "pvt-v2");
@@ -213,6 +207,7 @@ function recipe(task: Task, visual: string): Recipe {
 
 /** SelM as one of the systems. */
 export const selmSystem = defineSystem({
+  title: "SelM",
   schema: selmSchema,
   keys: {
     anchor: "decoder.proj.audio_linear.weight",
