@@ -162,7 +162,7 @@ export class VideoReader {
 
 const greatestDivisor = (a: number, b: number): number => (b === 0 ? a : greatestDivisor(b, a % b));
 
-/** The filters of a `VideoReader`, from the file's video stream to its labelled outputs. */
+/** The filters of a `VideoReader`, from the file's video stream to its labeled outputs. */
 function filterGraph(info: VideoInfo, { steps, pictures, copiesTo }: ReadVideoOptions): string {
   const scale = ({ width, height }: FrameSize, flags = "bilinear") =>
     `scale=${width}:${height}:flags=${flags}`;
