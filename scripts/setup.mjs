@@ -45,20 +45,20 @@ function sameLock(lock, installed) {
   );
 }
 
-/** Installs a Debian package when this user may do so without a password. */
-function aptInstall(name) {
+/** Installs Debian packages when this user may do so without a password. */
+function aptInstall(...names) {
   const isRoot = process.getuid?.() === 0;
   const canApt = spawnSync("apt-get", ["--version"], { stdio: "ignore" }).status === 0;
   const sudo = !isRoot && spawnSync("sudo", ["-n", "true"], { stdio: "ignore" }).status === 0;
   if (!canApt || !(isRoot || sudo)) return;
-  console.error(`Installing ${name} (apt-get install ${name}) ...`);
+  console.error(`Installing ${names.join(", ")} (apt-get install ${names.join(" ")}) ...`);
   const apt = (...args) =>
     spawnSync(isRoot ? "apt-get" : "sudo", isRoot ? args : ["apt-get", ...args], {
       stdio: ["ignore", "ignore", "inherit"],
       env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
     });
   apt("update");
-  apt("install", "-y", "--no-install-recommends", name);
+  apt("install", "-y", "--no-install-recommends", ...names);
 }
 
 /** Installs ffmpeg with apt where that is possible, else says how to get it. */
@@ -103,6 +103,13 @@ export function ensureQemu() {
 export function ensureRedis() {
   if (spawnSync("redis-server", ["--version"], { stdio: "ignore" }).status !== 0) aptInstall("redis-server");
   if (spawnSync("openssl", ["version"], { stdio: "ignore" }).status !== 0) aptInstall("openssl");
+}
+
+/** Installs two MPI libraries with apt where that is possible: tests train on several processes. */
+export function ensureMpi() {
+  const found = (command) => spawnSync(command, ["--version"], { stdio: "ignore" }).status === 0;
+  if (process.platform !== "linux") return;
+  if (!found("mpirun.openmpi") || !found("mpirun.mpich")) aptInstall("openmpi-bin", "mpich");
 }
 
 /** Compiles when a source is newer than the last build. */

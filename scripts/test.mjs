@@ -7,7 +7,16 @@ import path from "node:path";
 import { finished } from "node:stream/promises";
 import { run } from "node:test";
 import { dot, tap } from "node:test/reporters";
-import { ensureChromium, ensureQemu, ensureRedis, ensureStudio, ensureVenv, root, setUp } from "./setup.mjs";
+import {
+  ensureChromium,
+  ensureMpi,
+  ensureQemu,
+  ensureRedis,
+  ensureStudio,
+  ensureVenv,
+  root,
+  setUp,
+} from "./setup.mjs";
 import { skipTable } from "./skips.mjs";
 
 setUp();
@@ -29,6 +38,7 @@ if (files.some((name) => path.basename(name) === "examples.test.ts")) ensureVenv
 if (files.some((name) => path.basename(name) === "int8.test.ts")) ensureQemu();
 if (files.some((name) => path.basename(name) === "web-studio.test.ts")) ensureStudio();
 if (files.some((name) => path.basename(name).startsWith("archive"))) ensureRedis();
+if (files.some((name) => path.basename(name) === "distributed.test.ts")) ensureMpi();
 
 const events = run({
   files: files.map((name) => path.join(root, "dist", name.replace(/\.ts$/, ".js"))),

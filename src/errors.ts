@@ -53,6 +53,11 @@ export class LockedError extends AvsegError {
   override readonly name: string = "LockedError";
 }
 
+/** Processes that cannot work together: no MPI library, or one that failed. */
+export class DistributedError extends AvsegError {
+  override readonly name: string = "DistributedError";
+}
+
 /** Training whose loss or weights are no longer finite numbers. */
 export class DivergenceError extends AvsegError {
   override readonly name: string = "DivergenceError";

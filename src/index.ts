@@ -83,6 +83,7 @@ export {
   CheckpointError,
   ConfigError,
   DatasetError,
+  DistributedError,
   DivergenceError,
   LockedError,
   MediaError,

@@ -19,15 +19,19 @@ let listening = false;
 
 /**
  * A signal that aborts on Ctrl-C (or SIGTERM), for a command to pass to the library. `kept` gives the
- * sentence that says what was saved and how to continue. A second Ctrl-C ends at once.
+ * sentence that says what was saved and how to continue. A second Ctrl-C ends at once. `silent` leaves out the line that
+ * acknowledges the first one.
  */
-export function interruptSignal(kept: string | (() => string) = ""): AbortSignal {
+export function interruptSignal(
+  kept: string | (() => string) = "",
+  { silent = false }: { readonly silent?: boolean | undefined } = {},
+): AbortSignal {
   interruption.kept = typeof kept === "string" ? () => kept : kept;
   if (!listening) {
     listening = true;
     const onSignal = (name: NodeJS.Signals): void => {
       if (interruption.controller.signal.aborted) dieOf(name);
-      process.stderr.write("\navseg: stopping (press Ctrl-C again to stop at once)\n");
+      if (!silent) process.stderr.write("\navseg: stopping (press Ctrl-C again to stop at once)\n");
       interrupt();
     };
     process.on("SIGINT", onSignal);
@@ -36,7 +40,8 @@ export function interruptSignal(kept: string | (() => string) = ""): AbortSignal
   return interruption.controller.signal;
 }
 
-function interrupt(): void {
+/** Aborts the signal of `interruptSignal`, as Ctrl-C does. */
+export function interrupt(): void {
   interruption.controller.abort(new DOMException("interrupted", "AbortError"));
 }
 

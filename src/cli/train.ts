@@ -2,8 +2,10 @@
 import { Argument, Command } from "commander";
 import { loadConfig } from "../config/load.js";
 import type { Config } from "../config/schema.js";
+import type { OpenedRanks } from "../distributed/mpi.js";
 import { openTraining, type Training } from "../training/open-training.js";
 import { runFiles, type TrainerEvent } from "../training/trainer.js";
+import { onRanks } from "./on-ranks.js";
 import { collect } from "./options.js";
 import { print } from "./print.js";
 import {
@@ -38,12 +40,16 @@ export function trainCommand(): Command {
 Examples:
   avseg train s4 config/s4/pvt2.yaml --set data.root=/data/AVSBench/Single-source
   avseg train s4 config/s4/pvt2.yaml --resume
-  avseg train ms3 config/ms3/pvt2.yaml --set training.init=work_dir/s4/pvt2/best.safetensors`,
+  avseg train ms3 config/ms3/pvt2.yaml --set training.init=work_dir/s4/pvt2/best.safetensors
+  mpirun -n 4 avseg train s4 config/s4/pvt2.yaml    (four processes share each batch)`,
     )
-    .action(train);
+    .action((...args: TrainArguments) => onRanks((ranks) => train(ranks, ...args)));
 }
 
-async function train(task: Config["task"], file: string, options: TrainOptions): Promise<void> {
+type TrainArguments = readonly [task: Config["task"], file: string, options: TrainOptions];
+
+async function train(ranks: OpenedRanks, ...[task, file, options]: TrainArguments): Promise<void> {
+  const isFirst = ranks.rank === 0;
   if (options.resume && options.overwrite) {
     throw new UsageError("--resume continues a run and --overwrite removes it", {
       hint: "Give one of the two.",
@@ -51,35 +57,40 @@ async function train(task: Config["task"], file: string, options: TrainOptions):
   }
   const loaded = await loadConfig(file, { task, set: options.set });
   const { config, workDir: defaultDir } = loaded;
-  for (const warning of [...loaded.warnings, ...loaded.trainingWarnings]) warn(warning);
+  const onWarning = isFirst ? warn : undefined;
+  for (const warning of [...loaded.warnings, ...loaded.trainingWarnings]) onWarning?.(warning);
   const workDir = options.out ?? defaultDir;
   const set = options.set.flatMap((assignment) => ["--set", assignment]);
   const out = options.out === undefined ? [] : ["--out", options.out];
   const resume = commandLine("train", task, file, ...set, ...out, "--resume");
   let steps = 0;
-  const signal = interruptSignal(() =>
-    steps > 0
-      ? `All finished steps are saved in ${runFiles(workDir).last}; continue with: ${resume}`
-      : "No step was finished.",
+  const signal = interruptSignal(
+    () =>
+      steps > 0
+        ? `All finished steps are saved in ${runFiles(workDir).last}; continue with: ${resume}`
+        : "No step was finished.",
+    { silent: ranks.size > 1 }, // the launcher acknowledges it
   );
   const training = await openTraining({
     config,
     workDir,
+    ranks,
     signal,
-    onWarning: warn,
+    onWarning,
     existing: options.resume ? "resume" : options.overwrite ? "replace" : "refuse",
   });
   try {
-    printHeader(training, config, workDir);
+    if (isFirst) printHeader(training, { config, workDir, ranks });
     const started = performance.now();
     const view = epochView(config.training);
     const result = await training.trainer.run({
       signal,
       onEvent: (event) => {
         if (event.kind === "step") steps++;
-        view(event);
+        if (isFirst) view(event);
       },
     });
+    if (!isFirst) return;
     const took = formatDuration((performance.now() - started) / 1000);
     const best = result.best
       ? `best epoch ${result.best.epoch + 1} (${config.training.selectBy} ${result.best.value.toFixed(4)} on ${config.training.valSplit})`
@@ -93,7 +104,13 @@ async function train(task: Config["task"], file: string, options: TrainOptions):
   }
 }
 
-function printHeader({ summary, trainer }: Training, config: Config, workDir: string): void {
+interface Header {
+  readonly config: Config;
+  readonly workDir: string;
+  readonly ranks: OpenedRanks;
+}
+
+function printHeader({ summary, trainer }: Training, { config, workDir, ranks }: Header): void {
   const millions = (n: number): string => `${(n / 1e6).toFixed(2)} M`;
   const { parameters, forwardFlops } = summary;
   const lines = [
@@ -103,6 +120,10 @@ function printHeader({ summary, trainer }: Training, config: Config, workDir: st
     `forward of one clip: ${(forwardFlops / 1e9).toFixed(1)} GFLOP`,
     `writing to ${workDir}`,
   ];
+  if (ranks.size > 1) {
+    const threads = config.runtime.threads ?? ranks.threads ?? 1;
+    lines.push(`${ranks.size} processes, ${threads} ${threads === 1 ? "thread" : "threads"} each`);
+  }
   const { epoch, batch, step } = trainer.progress;
   if (step > 0) lines.push(`resuming in epoch ${epoch + 1} after ${batch} batches (${step} steps done)`);
   print(lines);

@@ -23,6 +23,8 @@ export interface BatchOptions {
   readonly batchSize: number;
   /** Skips this many batches without decoding them, to resume a run. Default: 0. */
   readonly startBatch?: number | undefined;
+  /** Ends before this batch. Default: the number of batches. */
+  readonly endBatch?: number | undefined;
   /** Random order. Default: false, the order of the dataset. */
   readonly shuffle?: boolean | undefined;
   /** Omits a last batch of fewer clips. Default: false. */
@@ -83,7 +85,7 @@ export class ClipLoader {
       throw new RangeError(`loader: expected a batch size of at least 1, got ${batchSize}`);
     }
     const order = this.order(options);
-    const count = this.batchCount(options);
+    const count = Math.min(this.batchCount(options), options.endBatch ?? Infinity);
     const underWay: Promise<Clip[]>[] = [];
     let next = startBatch;
     for (let batch = startBatch; batch < count; batch++) {

@@ -48,6 +48,11 @@ export interface EvaluateClipsOptions {
   /** Called with the state so far after every `stateEvery` batches (default: 8), at the end, and when aborted. */
   readonly onState?: ((state: EvaluationState) => Promise<void> | void) | undefined;
   readonly stateEvery?: number | undefined;
+  /**
+   * Merges the scores with those of other processes that evaluate other clips; there may be none here then. Default: the
+   * clips are all there are.
+   */
+  readonly merge?: ((own: ScorerState) => Promise<ScorerState>) | undefined;
   /** Called with every clip's predicted masks, `u8[T,H,W]`: 0 or 1, or class indices (AVSS). */
   readonly onMasks?: ((clip: Clip, masks: TensorOf<"u8">) => Promise<void> | void) | undefined;
   readonly onProgress?: ((progress: EvaluationProgress) => void) | undefined;
@@ -102,6 +107,9 @@ export async function evaluateClips(options: EvaluateClipsOptions): Promise<Eval
   } catch (error) {
     if (signal?.aborted) await save();
     throw error;
+  }
+  if (options.merge) {
+    return openScorer(task, predictor.classes, await options.merge(scorer.toJSON())).result(batchSize);
   }
   if (done === 0) {
     throw new DatasetError("evaluation: expected at least one clip, found none", {

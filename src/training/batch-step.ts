@@ -81,15 +81,14 @@ export class BatchStep {
   async run(batch: Batch): Promise<StepResult> {
     const { ranks, countedFrames, weights } = this.#options;
     const { clips, total, atOnce, step } = batch;
-    const counted = Float64Array.of(clips.reduce((sum, clip) => sum + countedFrames(clip), 0));
-    await ranks.sum(counted);
+    const countOf = (group: readonly Clip[]) => group.reduce((sum, clip) => sum + countedFrames(clip), 0);
+    const counted = (await ranks.gather(countOf(clips))).reduce((sum: number, own) => sum + Number(own), 0);
     const { start } = rangeOf(ranks, total);
     const starts = Array.from({ length: Math.ceil(clips.length / atOnce) }, (_, i) => i * atOnce);
     const sum = this.#emptySum(batch.trained);
     const compute = async (at: number): Promise<StepOutput> => {
       const group = clips.slice(at, at + atOnce);
-      const fraction = group.reduce((n, clip) => n + countedFrames(clip), 0) / Math.max(1, counted[0] ?? 0);
-      const fractions = { clips: group.length / total, counted: fraction };
+      const fractions = { clips: group.length / total, counted: countOf(group) / Math.max(1, counted) };
       const compiled = await this.#options.compiled(group.length);
       return compiled.run({ clips: group, first: start + at, fractions }, step);
     };
@@ -110,12 +109,13 @@ export class BatchStep {
   async #reduce(sum: GradientSum, own: StepResult): Promise<StepResult> {
     const { ranks } = this.#options;
     const started = performance.now();
-    await ranks.sum(sum.flat);
-    const reduceSeconds = (performance.now() - started) / 1000;
     // Every rank sends the same type.
-    const results = (await ranks.gather(own)) as StepResult[];
-    const { loss, reports } = addResults(results);
-    return { loss, reports: { ...reports, reduceSeconds } };
+    const { loss, reports } = addResults((await ranks.gather(own)) as StepResult[]);
+    const waited = performance.now();
+    await ranks.sum(sum.flat);
+    const waitSeconds = (waited - started) / 1000;
+    const reduceSeconds = (performance.now() - waited) / 1000;
+    return { loss, reports: { ...reports, waitSeconds, reduceSeconds } };
   }
 
   /** Changes the trained parameters; returns the norm of the gradients where it is limited. */

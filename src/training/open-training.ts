@@ -6,8 +6,10 @@ import type { Config } from "../config/schema.js";
 import { openDataset } from "../datasets/avsbench/open-dataset.js";
 import type { AvsDataset } from "../datasets/clip.js";
 import { ClipLoader } from "../datasets/loader.js";
+import { type Ranks, rangeOf, singleRank } from "../distributed/ranks.js";
 import { CheckpointError, ConfigError } from "../errors.js";
-import { evaluateClips } from "../evaluation/evaluate-clips.js";
+import { evaluateClips, type ScorerState } from "../evaluation/evaluate-clips.js";
+import { mergeStates } from "../evaluation/merge-states.js";
 import { EmbeddingCache } from "../inference/node/embedding-cache.js";
 import { trainableKinds } from "../models/systems.js";
 import { acquireLock, type Lock, lockInside } from "../node/lock.js";
@@ -28,6 +30,8 @@ export interface OpenTrainingOptions {
    * no run), `replace` starts anew, `refuse` (the default) throws.
    */
   readonly existing?: "resume" | "replace" | "refuse" | undefined;
+  /** The processes that train together; only the first one writes. Default: this one alone. */
+  readonly ranks?: (Ranks & { readonly threads?: number | undefined }) | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Receives what is worth knowing but does not stop the run. */
   readonly onWarning?: ((message: string) => void) | undefined;
@@ -66,11 +70,12 @@ export interface Training {
  * }
  */
 export async function openTraining(options: OpenTrainingOptions): Promise<Training> {
-  const { workDir } = options;
+  const { workDir, ranks = singleRank } = options;
+  if (ranks.rank > 0) return openRun(options, undefined); // the first rank has the lock
   const otherwise = "choose another folder with --out";
   const lock = await acquireLock(lockInside(workDir), { what: workDir, task: "avseg train", otherwise });
   try {
-    const training = await openLocked(options, lock);
+    const training = await openRun(options, lock);
     const close = async (): Promise<void> => {
       await training.close().finally(() => lock.release());
     };
@@ -81,9 +86,9 @@ export async function openTraining(options: OpenTrainingOptions): Promise<Traini
   }
 }
 
-/** Opens a run whose folder is locked; `close` leaves the lock. */
-async function openLocked(options: OpenTrainingOptions, lock: Lock): Promise<Training> {
-  const { config, workDir, existing = "refuse", signal, onWarning } = options;
+/** Opens a run; `close` leaves the lock. */
+async function openRun(options: OpenTrainingOptions, lock: Lock | undefined): Promise<Training> {
+  const { config, workDir, existing = "refuse", ranks = singleRank, signal, onWarning } = options;
   requireTrainable(config.model.kind);
   const resumeFrom = await existingRun(options, existing);
   const { valSplit, seed } = config.training;
@@ -91,7 +96,7 @@ async function openLocked(options: OpenTrainingOptions, lock: Lock): Promise<Tra
   signal?.throwIfAborted();
   const runtime = nodeRuntime({
     provider: config.runtime.provider,
-    threads: config.runtime.threads ?? undefined,
+    threads: config.runtime.threads ?? options.ranks?.threads,
   });
   const workers = config.data.workers ?? undefined;
   const loader = new ClipLoader(trainSet, { seed, workers });
@@ -114,19 +119,30 @@ async function openLocked(options: OpenTrainingOptions, lock: Lock): Promise<Tra
       clips: loader,
       workDir,
       resumeFrom,
+      ranks,
       lock,
       validate: async (predictor, { signal: stop, onProgress }) => {
         const { batchSize } = config.data;
+        const { start, end } = rangeOf(ranks, valLoader.batchCount({ batchSize }));
+        const clips = valLoader.batches({ batchSize, startBatch: start, endBatch: end, signal: stop });
         const result = await evaluateClips({
           predictor,
           task: config.task,
-          clips: valLoader.batches({ batchSize, signal: stop }),
-          total: valLoader.length,
+          clips,
+          total: Math.min(end * batchSize, valLoader.length) - start * batchSize,
           batchSize,
           onProgress,
           signal: stop,
+          // Every rank sends the same type.
+          merge:
+            ranks.size > 1
+              ? async (own) => mergeStates((await ranks.gather(own)) as ScorerState[])
+              : undefined,
         });
-        return { ...result.summary };
+        // Sums of parts differ in the last bits from those of the whole; a run should not depend on its ranks.
+        return Object.fromEntries(
+          Object.entries(result.summary).map(([name, value]) => [name, Number(value.toPrecision(12))]),
+        );
       },
     });
     const summary = {

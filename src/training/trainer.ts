@@ -4,12 +4,19 @@
  * checkpoint goes through the very same steps as one that was never stopped.
  */
 
+import { createHash } from "node:crypto";
 import { rm } from "node:fs/promises";
 import path from "node:path";
 import type { Config } from "../config/schema.js";
 import type { Clip } from "../datasets/clip.js";
 import { type Range, type Ranks, rangeOf, singleRank } from "../distributed/ranks.js";
-import { CheckpointError, DivergenceError, isOutOfMemory, OutOfMemoryError } from "../errors.js";
+import {
+  CheckpointError,
+  DistributedError,
+  DivergenceError,
+  isOutOfMemory,
+  OutOfMemoryError,
+} from "../errors.js";
 import type { Predictor } from "../inference/predictor.js";
 import type { AvsModelConfig } from "../models/model-config.js";
 import { ensureWritableDir, removeStale } from "../node/files.js";
@@ -122,6 +129,9 @@ export class Trainer {
   readonly #average: MovingAverage | undefined;
   readonly #batchStep: BatchStep;
   readonly #ranks: Ranks;
+  /** The ranks that share the clips of a batch. */
+  readonly #batchRanks: Ranks;
+  #stopped = false;
   readonly #files: ReturnType<typeof runFiles>;
   #progress: RunProgress;
   readonly #steps: StepCache;
@@ -137,8 +147,10 @@ export class Trainer {
     this.#steps = new StepCache(model);
     this.#optimizer = createOptimizer(optimizerConfig(config));
     this.#average = ema === null ? undefined : new MovingAverage(ema);
+    // Batch statistics are those of the whole batch, which every rank computes then.
+    this.#batchRanks = model.statistics.length > 0 ? singleRank : ranks;
     this.#batchStep = new BatchStep({
-      ranks,
+      ranks: this.#batchRanks,
       weights: model.weights,
       optimizer: this.#optimizer,
       clipNorm: clipNorm ?? undefined,
@@ -176,17 +188,17 @@ export class Trainer {
    * not fit in memory, and `OutputError` when a file cannot be written.
    */
   async run(options: RunOptions = {}): Promise<TrainingResult> {
-    await ensureWritableDir(this.#options.workDir);
-    await this.#clear();
-    const log = await RunLog.open(this.#files.metrics, this.#progress.step);
+    await this.#requireSameStart();
+    const log = await this.#openFolder();
     try {
       while (this.#progress.epoch < this.#options.config.training.epochs) await this.#epoch(log, options);
     } catch (error) {
       // Only an interruption leaves the weights sound; they are then those of the last whole step.
-      if (options.signal?.aborted && this.#progress.step > 0) await this.#save("last", options);
+      const isInterruption = options.signal?.aborted || this.#stopped;
+      if (isInterruption && this.#progress.step > 0) await this.#save("last", options);
       throw error;
     } finally {
-      await log.close();
+      await log?.close();
       await this.#steps.close();
       await this.#predictor?.close();
       this.#predictor = undefined;
@@ -194,6 +206,37 @@ export class Trainer {
     const { history, best } = this.#progress;
     const { last: lastFile, best: bestFile } = this.#files;
     return { history, best, lastFile, bestFile: best ? bestFile : undefined };
+  }
+
+  /** Ranks read the checkpoint for themselves. Throws `DistributedError` unless all have the same weights. */
+  async #requireSameStart(): Promise<void> {
+    if (this.#ranks.size === 1) return;
+    const hash = createHash("sha256");
+    for (const { data } of this.#options.model.weights.values()) hash.update(data);
+    const starts = await this.#ranks.gather(`step ${this.#progress.step}, weights ${hash.digest("hex")}`);
+    const other = starts.findIndex((start) => start !== starts[0]);
+    if (other < 0) return;
+    throw new DistributedError(`rank 0 starts from ${starts[0]}, rank ${other} from ${starts[other]}`, {
+      hint: "Give all processes the same weight files, and with --out a folder that all hosts share.",
+    });
+  }
+
+  /** Prepares the folder and opens its log; the first rank does, for all. */
+  async #openFolder(): Promise<RunLog | undefined> {
+    if (this.#ranks.rank > 0) return undefined;
+    await ensureWritableDir(this.#options.workDir);
+    await this.#clear();
+    return RunLog.open(this.#files.metrics, this.#progress.step);
+  }
+
+  /** Throws the signal's reason when it is aborted, on all ranks as soon as on one. */
+  async #throwIfStopped(signal: AbortSignal | undefined): Promise<void> {
+    if (this.#ranks.size === 1) {
+      signal?.throwIfAborted();
+      return;
+    }
+    this.#stopped = (await this.#ranks.gather(signal?.aborted === true)).includes(true);
+    if (this.#stopped) throw signal?.reason ?? new DOMException("another rank was interrupted", "AbortError");
   }
 
   /** Removes what a killed run left half-written and, in a new run, the checkpoints of an earlier one. */
@@ -204,7 +247,7 @@ export class Trainer {
     await Promise.all([this.#files.best, this.#files.last].map((file) => rm(file, { force: true })));
   }
 
-  async #epoch(log: RunLog, options: RunOptions): Promise<void> {
+  async #epoch(log: RunLog | undefined, options: RunOptions): Promise<void> {
     const { config, clips } = this.#options;
     const { epoch, batch: startBatch } = this.#progress;
     const batchSize = config.data.batchSize * config.training.accumulate;
@@ -212,9 +255,10 @@ export class Trainer {
     const totalSteps = batches * config.training.epochs;
     const { signal, onEvent } = options;
     let learningRate = this.#learningRate(totalSteps);
-    const range = (count: number): Range => rangeOf(this.#ranks, count);
-    for await (const group of clips.batches({ epoch, batchSize, startBatch, shuffle: true, range, signal })) {
-      signal?.throwIfAborted();
+    const range = (count: number): Range => rangeOf(this.#batchRanks, count);
+    const loading = this.#ranks.size === 1 ? { range, signal } : { range }; // ranks stop together
+    for await (const group of clips.batches({ epoch, batchSize, startBatch, shuffle: true, ...loading })) {
+      await this.#throwIfStopped(signal);
       learningRate = this.#learningRate(totalSteps);
       const before = this.#progress;
       const total = Math.min(batchSize, clips.length - before.batch * batchSize);
@@ -227,17 +271,17 @@ export class Trainer {
         lossClips: before.lossClips + total,
       };
       const { batch, step } = this.#progress;
-      await log.write({ kind: "step", step, epoch, learningRate, loss: result.loss, ...result.reports });
+      await log?.write({ kind: "step", step, epoch, learningRate, loss: result.loss, ...result.reports });
       onEvent?.({ kind: "step", epoch, batch, batches, loss: result.loss, learningRate });
       if (batch < batches && this.#checkpointIsDue()) await this.#save("last", options);
     }
-    signal?.throwIfAborted();
+    await this.#throwIfStopped(signal);
     await this.#endEpoch({ epoch, learningRate }, log, options);
   }
 
   async #endEpoch(
     { epoch, learningRate }: Pick<EpochRecord, "epoch" | "learningRate">,
-    log: RunLog,
+    log: RunLog | undefined,
     options: RunOptions,
   ): Promise<void> {
     const validation = this.#evaluationIsDue(epoch) ? await this.#validate(epoch, options) : undefined;
@@ -259,7 +303,7 @@ export class Trainer {
       best: isBest ? { epoch, value } : best,
       history: [...history, record],
     };
-    await log.write({ kind: "epoch", step, ...record });
+    await log?.write({ kind: "epoch", step, ...record });
     // `best` first: if the process dies in between, the resumed run comes here again and writes it again.
     if (isBest) await this.#save("best", options);
     await this.#save("last", options);
@@ -309,7 +353,7 @@ export class Trainer {
     this.#average?.exchange(weights);
     try {
       return await this.#options.validate(this.#predictor, {
-        signal,
+        signal: this.#ranks.size === 1 ? signal : undefined, // ranks stop together
         onProgress: ({ done, total }) => onEvent?.({ kind: "validation", epoch, done, total }),
       });
     } finally {
@@ -340,6 +384,7 @@ export class Trainer {
   }
 
   async #save(which: "last" | "best", { onEvent }: RunOptions): Promise<void> {
+    if (this.#ranks.rank > 0) return;
     const { config, model } = this.#options;
     const changed = this.#changed();
     for (const [key, tensor] of changed) requireFinite(key, tensor);
