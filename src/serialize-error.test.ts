@@ -10,9 +10,9 @@ function posted(error: unknown): Error {
 
 test("every error class of avseg survives a message port, with hint, stack and cause", () => {
   const { AvsegError, CheckpointError, ConfigError, DatasetError, MediaError, OutputError } = errors;
-  const { DistributedError, DivergenceError, LockedError, OutOfMemoryError } = errors;
+  const { ArchiveError, DistributedError, DivergenceError, LockedError, OutOfMemoryError } = errors;
   const classes = [AvsegError, CheckpointError, ConfigError, DatasetError, MediaError, OutputError];
-  classes.push(DistributedError, DivergenceError, LockedError, OutOfMemoryError);
+  classes.push(ArchiveError, DistributedError, DivergenceError, LockedError, OutOfMemoryError);
   // A class that is added must be in the table of serializeError, and here.
   const exported = Object.keys(errors).filter((name) => name.endsWith("Error"));
   assert.deepEqual(classes.map(({ name }) => name).sort(), exported.sort());

@@ -221,7 +221,7 @@ test("what is wrong is one line, before anything is written", async () => {
     [["train", "s5", file], 2, /^avseg: .*'s5' is invalid.*Allowed choices are s4, ms3, avss/],
     [["train", "s4", file, "--sett", "a=1"], 2, /Did you mean --set/],
     [["train", "s4", file, "--set", "foo"], 2, /'foo' is invalid\. expected KEY=VALUE.*\nhint: /],
-    [["train", "s4", "README.md"], 1, /\(README\.md line \d+\)\nhint: Expected a YAML configuration/],
+    [["train", "s4", "README.md"], 1, /\(README\.md line \d+\)\nhint: Give a YAML configuration/],
     [["weights", "convert", file, file], 2, /^avseg: .* is the checkpoint itself.*\nhint: /],
     [
       ["train", "s4", file, "--set", "training.epoch=1"],
