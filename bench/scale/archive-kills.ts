@@ -86,7 +86,19 @@ export async function archiveKills(options: KillsOptions): Promise<KillsResult> 
   if ((await ended(adding)) !== 0) throw new Error(`adding failed: ${logs[0]}`);
   const work = (): ChildProcess =>
     start("work", "--until-empty", "--threads", "1", "--take-over", "3", "--retry-delay", "1");
-  const crew = Array.from({ length: workers }, work);
+  /** Waits until a worker has connected: one that starts while the server is away ends with an error. */
+  const connected = async (worker: ChildProcess): Promise<void> => {
+    while (!logs.at(-1)?.includes("working on")) {
+      if (worker.exitCode !== null) throw new Error(`a worker did not start: ${logs.at(-1)}`);
+      await sleep(50);
+    }
+  };
+  const crew: ChildProcess[] = [];
+  for (let i = 0; i < workers; i++) {
+    const worker = work();
+    crew.push(worker);
+    await connected(worker);
+  }
   const random = new Random(options.seed);
   const events: ("kill" | "SIGKILL" | "SIGTERM")[] = [
     ...Array.from({ length: kills }, () => "kill" as const),
@@ -101,7 +113,9 @@ export async function archiveKills(options: KillsOptions): Promise<KillsResult> 
       const worker = crew[index];
       if (worker?.exitCode === null) worker.kill("SIGKILL");
       if (worker) await ended(worker);
-      crew[index] = work();
+      const next = work();
+      crew[index] = next;
+      await connected(next);
       log(`killed worker ${index + 1}`);
     } else {
       await server.restart(event, 500);
