@@ -103,7 +103,7 @@ async function syncTree(folder: string): Promise<void> {
   await syncDir(folder);
 }
 
-/** The record of a result folder; `undefined` where there is none. */
+/** The record of a result folder; `undefined` without a valid one. */
 export async function readRecord(folder: string): Promise<VideoRecord | undefined> {
   const text = await readFile(path.join(folder, recordFile), "utf8").catch(() => undefined);
   if (text === undefined) return undefined;

@@ -158,7 +158,7 @@ class Crew {
     this.#options.onEvent?.(event);
   }
 
-  /** What BullMQ reports besides: a lost connection (told elsewhere), or a lock that another worker took. */
+  /** Other errors of BullMQ: a lost connection, which `onConnection` reports, or a lock that another worker took. */
   #onTrouble({ message }: Error): void {
     if (/lock|not in the active state|Missing key/i.test(message)) {
       this.#emit({

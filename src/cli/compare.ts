@@ -105,12 +105,12 @@ async function picturesOf(
         signal,
       });
       const { sound, seed } = evaluation.context;
-      const heard = withSound(dataset, { sound, seed: seed ?? undefined });
+      const withItsSound = withSound(dataset, { sound, seed: seed ?? undefined });
       const predictor = await openModel();
       try {
         for (const [i, { id, category }] of shown.entries()) {
           const index = dataset.entries.findIndex((entry) => entry.id === id && entry.category === category);
-          const clip = await showClip({ dataset: heard, predictor, signal }, index);
+          const clip = await showClip({ dataset: withItsSound, predictor, signal }, index);
           clips[i]?.push({ ...clip, id: evaluation.name });
         }
       } finally {

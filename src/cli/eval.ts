@@ -141,12 +141,12 @@ async function evaluateCheckpoint(
       report: options.report ? await chartsOf(checkpointFile) : undefined,
       workers: workers ?? undefined,
       onProgress: ({ done, miou, fscore, sound }) => {
-        const heard = sounds.length > 1 ? `${sound} sound  ` : "";
-        progress.update(done, `${heard}mIoU ${miou.toFixed(4)}  F ${fscore.toFixed(4)}`);
+        const label = sounds.length > 1 ? `${sound} sound  ` : "";
+        progress.update(done, `${label}mIoU ${miou.toFixed(4)}  F ${fscore.toFixed(4)}`);
       },
       onResume: (clips, sound) => {
-        const heard = sounds.length > 1 ? ` (${sound} sound)` : "";
-        progress.log(`resuming after ${clips} clips that an earlier run scored${heard}`);
+        const label = sounds.length > 1 ? ` (${sound} sound)` : "";
+        progress.log(`resuming after ${clips} clips that an earlier run scored${label}`);
       },
       signal,
     });

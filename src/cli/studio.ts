@@ -51,7 +51,7 @@ async function studio(files: string[], { open, ...options }: Options): Promise<v
   await server.close();
 }
 
-/** Opens the system's browser; where there is none, the printed address remains. */
+/** Opens the system's browser; without one, the printed address remains. */
 function openBrowser(address: string): void {
   const [program, ...args] = {
     darwin: ["open"],

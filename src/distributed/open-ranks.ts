@@ -5,7 +5,7 @@ import { singleRank } from "./ranks.js";
 
 /**
  * Joins the processes that `mpirun` or `srun` started together with this one; a process on its own is one rank.
- * `AVSEG_MPI_LIBRARY` in `env` names the MPI library. Throws `DistributedError` when there is none.
+ * `AVSEG_MPI_LIBRARY` in `env` names the MPI library. Throws `DistributedError` without a library.
  */
 export async function openRanks(env: Readonly<Record<string, string | undefined>>): Promise<OpenedRanks> {
   const launch = launchOf(env);

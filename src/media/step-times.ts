@@ -43,7 +43,7 @@ export function fullStep(index: number, rate = 1): StepTime {
 
 /**
  * Step `index`, which may be the last one, of a video of `samples` samples (16 a second): a full step; one that takes the
- * last sample as its frame; or `undefined` where so little follows the step before it that there is none.
+ * last sample as its frame; or `undefined` where too little follows the step before it.
  */
 export function stepWithin(samples: number, index: number, rate = 1): StepTime | undefined {
   const full = fullStep(index, rate);
@@ -59,7 +59,7 @@ export function stepWithin(samples: number, index: number, rate = 1): StepTime |
 
 /**
  * Gives items the steps that they belong to, one after another. `samples` is called at the end, for how many samples the
- * video has: an item that is none of its steps is dropped. Items of one second wait until it is over.
+ * video has: an item that belongs to no step is dropped. Items of one second wait until it is over.
  */
 export async function* timed<T>(
   items: AsyncIterable<T>,

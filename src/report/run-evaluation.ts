@@ -183,13 +183,13 @@ async function writeReport(
   const [first] = results;
   if (first === undefined) throw new RangeError("report: expected at least one result");
   const { sound, result } = first;
-  const heard = sound === "own" ? "" : `, with ${soundNotes[sound].note}`;
+  const soundNote = sound === "own" ? "" : `, with ${soundNotes[sound].note}`;
   const described = Object.entries(context).map(([name, value]): [string, string] => [name, String(value)]);
   const page = renderReport(
     evaluationReport(result, {
       sounds: robustnessRows(results),
       title: `${dataset.task.toUpperCase()} evaluation`,
-      lead: `${result.clips.length} clips of the ${dataset.split} split${heard}.`,
+      lead: `${result.clips.length} clips of the ${dataset.split} split${soundNote}.`,
       galleries: await showcase({
         dataset,
         predictor,

@@ -94,7 +94,7 @@ export function secondsOf(records: readonly FrameRecord[]): number {
   return new Set(records.map(({ time }) => Math.floor(time))).size;
 }
 
-/** A note about silent seconds; `undefined` where there are none. */
+/** A note about silent seconds; `undefined` if no second is silent. */
 function silenceNote(info: VideoInfo, records: readonly FrameRecord[], gate: boolean): string | undefined {
   const silent = secondsOf(records.filter((record) => record.silent));
   if (silent === 0) return undefined;

@@ -129,7 +129,7 @@ export interface TrackOptions {
  * Marks every picture: those between two steps with the masks of both, each moved along the picture's motion and blended by
  * their distance in time. Where the two go with different sound and mark different things, a picture has the mask of its
  * own second. Those before the first step and after the last with that one's. Across a cut nothing is moved:
- * a picture then takes the mask of the step in its own shot, or, where there is none, of the nearest step. Steps are
+ * a picture then takes the mask of the step in its own shot, or, without one, of the nearest step. Steps are
  * asked for as pictures need them. Memory holds the pictures between two steps.
  */
 export async function* trackMasks<T extends Anchor>(

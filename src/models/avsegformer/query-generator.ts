@@ -39,8 +39,8 @@ function layer(scope: Scope, { width, heads, hidden }: GeneratorOptions) {
   const norms = [1, 2, 3].map((i) => layerNorm(scope.at(`norm${i}`), width)) as [Norm, Norm, Norm];
   return (query: Value, audio: Value, pass: Pass): Value => {
     const shared = norms[0](add(query, toQueries({ query, source: query, pass })));
-    const heard = norms[1](add(shared, toAudio({ query: shared, source: audio, pass })));
-    return norms[2](add(heard, forward(heard, pass)));
+    const attended = norms[1](add(shared, toAudio({ query: shared, source: audio, pass })));
+    return norms[2](add(attended, forward(attended, pass)));
   };
 }
 

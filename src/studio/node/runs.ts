@@ -67,7 +67,7 @@ export function logOf({ folder }: Run): Promise<LogLine[]> {
   return readLog(path.join(folder, logName));
 }
 
-/** A run's report. Throws `RequestError` where there is none. */
+/** A run's report. Throws `RequestError` for a run without one. */
 export async function reportOf({ folder, hasReport }: Run): Promise<string> {
   if (!hasReport) throw new RequestError(404, "this run has no report", "Evaluate it with `avseg eval`.");
   return readFile(path.join(folder, "report.html"), "utf8");

@@ -24,7 +24,7 @@ export async function refresh(): Promise<void> {
   }
 }
 
-/** Opens the files of the command line; false where there are none. */
+/** Opens the files of the command line; false if it named no file. */
 export async function openServerFiles(): Promise<boolean> {
   await refresh();
   const files = server.value?.files ?? [];
