@@ -1,6 +1,7 @@
 /** What segmenting a video costs, before it starts. */
 import type { Predictor } from "../inference/predictor.js";
-import { SILENT_LOG_MEL } from "../media/log-mel.js";
+import { VGGISH_RATE_HZ } from "../media/log-mel.js";
+import { soundInputs } from "../media/sound-inputs.js";
 import { stepTimes } from "../media/step-times.js";
 
 /** The model's work for one video. */
@@ -30,12 +31,8 @@ export async function measureRun({ predict, frameCount, imageSize }: Predictor):
   const started = performance.now();
   await predict({
     frames: { dtype: "u8", shape: [frameCount, imageSize, imageSize, 3], data: new Uint8Array(pixels) },
-    logMel: {
-      dtype: "f32",
-      shape: [frameCount, 1, 96, 64],
-      data: new Float32Array(frameCount * 96 * 64).fill(SILENT_LOG_MEL),
-    },
     frameMask: { dtype: "f32", shape: [frameCount], data: new Float32Array(frameCount).fill(1) },
+    ...soundInputs(new Float32Array(frameCount * VGGISH_RATE_HZ), frameCount),
   });
   return (performance.now() - started) / 1000;
 }

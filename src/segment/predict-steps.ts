@@ -1,11 +1,11 @@
 /** A stream of frames and a stream of sound in, probabilities of every step out, in bounded memory. */
 import { readAhead } from "../bounded-queue.js";
 import type { Predictor } from "../inference/predictor.js";
-import { fitExamples, VGGISH_RATE_HZ } from "../media/log-mel.js";
+import { VGGISH_RATE_HZ } from "../media/log-mel.js";
 import type { ImageTensor } from "../media/resize.js";
+import { soundInputs } from "../media/sound-inputs.js";
 import type { StepTime } from "../media/step-times.js";
 import type { StepFrame } from "../media/video.js";
-import type { TensorOf } from "../tensor.js";
 import { type ProbabilityMap, probabilitiesOf } from "./probability-map.js";
 import { SampleBuffer } from "./sample-buffer.js";
 
@@ -102,12 +102,10 @@ async function predictWindow(predictor: Predictor, window: readonly SoundingFram
     pixels.set(window[Math.min(k, window.length - 1)]!.frame.rgb, k * frameBytes);
     frameMask[k] = k < window.length ? 1 : 0;
   }
-  const windowSound = joined(window.map(({ sound }) => sound));
   const logits = await predictor.predict({
     frames: { dtype: "u8", shape: [frameCount, imageSize, imageSize, 3], data: pixels },
-    logMel: fitExamples(windowSound, VGGISH_RATE_HZ, frameCount),
     frameMask: { dtype: "f32", shape: [frameCount], data: frameMask },
-    sound: fitSound(windowSound, frameCount),
+    ...soundInputs(joined(window.map(({ sound }) => sound)), frameCount),
   });
   return window.map(({ frame, sound }, k) => {
     const { rgb: _, guide, ...time } = frame;
@@ -123,13 +121,6 @@ function joined(pieces: readonly Float32Array[]): Float32Array<ArrayBuffer> {
     at += piece.length;
   }
   return out;
-}
-
-/** Exactly `seconds` of 16 kHz sound, `f32[1,16000*seconds]`: cut, or followed by silence. */
-function fitSound(sound: Float32Array<ArrayBuffer>, seconds: number): TensorOf<"f32"> {
-  const data = new Float32Array(seconds * VGGISH_RATE_HZ);
-  data.set(sound.subarray(0, data.length));
-  return { dtype: "f32", shape: [1, data.length], data };
 }
 
 /** The largest magnitude of some samples. */

@@ -1,6 +1,7 @@
 /** "Does it listen?": a model that is given another sound than the video's own. */
 import type { Predictor } from "../inference/predictor.js";
-import { fitExamples, VGGISH_RATE_HZ } from "../media/log-mel.js";
+import { VGGISH_RATE_HZ } from "../media/log-mel.js";
+import { soundInputs } from "../media/sound-inputs.js";
 
 /**
  * A model that listens to `samples` (16 kHz mono, repeated as often as needed) in place of the sound that comes with the
@@ -14,7 +15,7 @@ export function withSound(model: Predictor, samples: Float32Array): Predictor {
     ...model,
     predict: (batch) => {
       const sound = cyclic(samples, window++ * windowSamples, windowSamples);
-      return model.predict({ ...batch, logMel: fitExamples(sound, VGGISH_RATE_HZ, frameCount) });
+      return model.predict({ ...batch, ...soundInputs(sound, frameCount) });
     },
   };
 }
