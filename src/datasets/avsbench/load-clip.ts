@@ -17,6 +17,7 @@ import {
   resizeNearest,
   shortSideCenterCrop,
 } from "../../media/resize.js";
+import { fitWave } from "../../media/sound-inputs.js";
 import { toMono } from "../../media/wav.js";
 import { describe, type TensorOf } from "../../tensor.js";
 import { bytesSource } from "../../weights/byte-source.js";
@@ -210,9 +211,7 @@ async function loadLogMel(request: ClipRequest, store: ClipStore): Promise<Tenso
 async function loadSound({ files, frameCount }: ClipRequest, store: ClipStore): Promise<TensorOf<"f32">> {
   const sound = await readWavFile(store.at(files.wav));
   const mono = toMono(sound).slice(0, (frameCount + 1) * sound.sampleRateHz);
-  const resampled = resample(mono, sound.sampleRateHz, VGGISH_RATE_HZ);
-  const data = new Float32Array(frameCount * VGGISH_RATE_HZ);
-  data.set(resampled.subarray(0, data.length));
+  const data = fitWave(resample(mono, sound.sampleRateHz, VGGISH_RATE_HZ), frameCount);
   return { dtype: "f32", shape: [data.length], data };
 }
 

@@ -4,42 +4,14 @@ import path from "node:path";
 import * as z from "zod";
 import { DatasetError, listSome } from "../../errors.js";
 import { readFailure } from "../../node/system-error.js";
-import type { AvsDataset, Split, Task } from "../clip.js";
+import type { AvsDataset, Task } from "../clip.js";
 import { mapConcurrent } from "../concurrent.js";
 import { classesOf, findShards, openShards } from "../shards/open.js";
+import { clipDataset } from "./clip-dataset.js";
 import { type ClipFiles, filesOfTable, labelFile, layouts, soundsOf } from "./layout.js";
-import { type AudioSource, type ClipRequest, loadClip, loadWaveform } from "./load-clip.js";
+import type { AudioSource } from "./load-clip.js";
+import type { OpenOptions } from "./open-options.js";
 import { parseTable, type Table } from "./table.js";
-
-/** Options of `openDataset`. */
-export interface OpenOptions {
-  readonly task: Task;
-  /** The root of AVSBench, or the folder of the task; or the folder or address of the same in shards. */
-  readonly root: string;
-  readonly split: Split;
-  /** Height and width to which frames are resized. */
-  readonly imageSize: number;
-  /** Height and width to which masks are resized. Default: `imageSize`. */
-  readonly maskSize?: number | undefined;
-  /** Source of the log-mels. Default: `"auto"`, the pickle if there is one, else the WAV file. */
-  readonly audio?: AudioSource | undefined;
-  /**
-   * Whether clips hold their sound as 16 kHz samples, for models whose `soundForm` is `wave`; every clip then needs its WAV
-   * file. Default: false.
-   */
-  readonly waves?: boolean | undefined;
-  /** Steps per clip, T. Default: as published, 5, for AVSS 10. */
-  readonly frameCount?: number | undefined;
-  /**
-   * The clips of one of `ranks` processes, numbered from 0: those of every `ranks`-th shard, so that no two processes read
-   * the same shard, or in a folder every `ranks`-th clip. Default: all clips.
-   */
-  readonly rank?: number | undefined;
-  /** Default: 1. */
-  readonly ranks?: number | undefined;
-  /** Called with what a user should know although the split can be used. */
-  readonly onWarning?: ((message: string) => void) | undefined;
-}
 
 /**
  * Opens one split. The clips come in the order of the metadata table; a clip that the table repeats comes once.
@@ -67,40 +39,10 @@ export async function openDataset(given: OpenOptions): Promise<AvsDataset> {
     });
   }
   const classes = task === "avss" ? await readClassNames(folder) : ["background", "sounding"];
-  const frameCount = options.frameCount ?? layouts[task].frameCount;
-  const shortest = Math.min(...files.map((clip) => clip.frames.length));
-  if (task !== "avss" && frameCount > shortest) {
-    throw new DatasetError(`${task}: expected at most ${shortest} steps per clip, got ${frameCount}`, {
-      hint: "Lower data.frameCount.",
-    });
-  }
-  const requests = files.map(
-    (clip): ClipRequest => ({
-      task,
-      folder,
-      files: clip,
-      imageSize: options.imageSize,
-      maskSize: options.maskSize ?? options.imageSize,
-      frameCount,
-      classCount: classes.length,
-      audio: options.audio,
-      waves,
-    }),
+  return clipDataset(
+    files.map((clip) => ({ files: clip })),
+    { ...options, folder, classes },
   );
-  const requestOf = (index: number): ClipRequest => {
-    const request = requests[index];
-    if (!request) throw new RangeError(`dataset: clip ${index} of ${requests.length}`);
-    return request;
-  };
-  return {
-    task,
-    split,
-    classes,
-    frameCount,
-    entries: files.map(({ id, category, sounds }) => ({ id, category, sounds })),
-    load: async (index, decode = loadClip) => decode(requestOf(index)),
-    loadWaveform: async (index) => loadWaveform(requestOf(index)),
-  };
 }
 
 /**

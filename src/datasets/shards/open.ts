@@ -2,9 +2,9 @@
 import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { DatasetError } from "../../errors.js";
+import { clipDataset } from "../avsbench/clip-dataset.js";
 import { filesOf, layouts } from "../avsbench/layout.js";
-import { type ClipRequest, loadClip, loadWaveform } from "../avsbench/load-clip.js";
-import type { OpenOptions } from "../avsbench/open-dataset.js";
+import type { OpenOptions } from "../avsbench/open-options.js";
 import type { AvsDataset, Task } from "../clip.js";
 import { type ShardClip, type ShardIndex, shardIndexFile, shardIndexSchema } from "./format.js";
 import { isAddress, readSmall } from "./read.js";
@@ -74,7 +74,7 @@ function parseIndex(text: string, source: string, task: Task): ShardIndex {
 
 /** Opens a split. Throws `DatasetError` for a split without clips, and for more ranks than shards. */
 export function openShards({ index, source }: OpenIndex, options: OpenOptions): AvsDataset {
-  const { task, split, imageSize, rank = 0, ranks = 1 } = options;
+  const { task, split, rank = 0, ranks = 1 } = options;
   const part = index.splits[split];
   if (part === undefined) {
     throw new DatasetError(`${source}: it has no clips of the split "${split}"`, {
@@ -90,51 +90,13 @@ export function openShards({ index, source }: OpenIndex, options: OpenOptions): 
     );
   }
   const clips = part.clips.filter(({ shard }) => shard % ranks === rank);
-  const {
-    frameCount = layouts[task].frameCount,
-    maskSize = imageSize,
-    audio = "auto",
-    waves = false,
-  } = options;
-  const classes = classesOf({ index, source });
-  const requests = clips.map((clip): ClipRequest => {
-    const files = filesOf(task, { ...clip, split });
-    if (task !== "avss" && frameCount > files.frames.length) {
-      throw new DatasetError(
-        `${task}: expected at most ${files.frames.length} steps per clip, got ${frameCount}`,
-        {
-          hint: "Lower data.frameCount.",
-        },
-      );
-    }
-    const shard = { ...rangeOf(clip, part.shards, source) };
-    return {
-      task,
-      folder: source,
-      files,
-      imageSize,
-      maskSize,
-      frameCount,
-      classCount: classes.length,
-      audio,
-      waves,
-      shard,
-    };
-  });
-  const requestOf = (i: number): ClipRequest => {
-    const request = requests[i];
-    if (request === undefined) throw new RangeError(`dataset: clip ${i} of ${requests.length}`);
-    return request;
-  };
-  return {
-    task,
-    split,
-    classes,
-    frameCount,
-    entries: clips.map(({ id, category, sounds }) => ({ id, category, sounds })),
-    load: async (i, decode = loadClip) => decode(requestOf(i)),
-    loadWaveform: async (i) => loadWaveform(requestOf(i)),
-  };
+  return clipDataset(
+    clips.map((clip) => ({
+      files: { ...filesOf(task, { ...clip, split }), sounds: clip.sounds },
+      shard: rangeOf(clip, part.shards, source),
+    })),
+    { ...options, folder: source, classes: classesOf({ index, source }) },
+  );
 }
 
 /** The class names of a dataset in shards. Throws `DatasetError` where AVSS has none. */
