@@ -7,8 +7,8 @@ import {
   type BinaryMetrics,
   type CategoryRow,
   type ClipRow,
-  clipRowSchema,
   type EvaluationResult,
+  rowsSchema,
 } from "./result.js";
 import type { ClipScorer } from "./scorer.js";
 
@@ -21,16 +21,7 @@ export const binaryScorerSchema = z
     fscoreOverBatches: z.number(),
     markedOverBatches: z.number(),
     overall: binaryTallySchema,
-    categories: z
-      .array(
-        z.object({
-          category: z.string(),
-          clips: z.number(),
-          tally: binaryTallySchema,
-        }),
-      )
-      .readonly(),
-    clips: z.array(clipRowSchema).readonly(),
+    ...rowsSchema(binaryTallySchema),
   })
   .readonly();
 /** Saved sums of a `BinaryScorer`. */

@@ -7,8 +7,8 @@ import {
   type CategoryRow,
   type ClassRow,
   type ClipRow,
-  clipRowSchema,
   type EvaluationResult,
+  rowsSchema,
   type SemanticMetrics,
 } from "./result.js";
 import type { ClipScorer } from "./scorer.js";
@@ -26,16 +26,7 @@ export const semanticScorerSchema = z
     kind: z.literal("semantic"),
     withPadding: classTallySchema,
     real: classTallySchema,
-    categories: z
-      .array(
-        z.object({
-          category: z.string(),
-          clips: z.number(),
-          tally: classTallySchema,
-        }),
-      )
-      .readonly(),
-    clips: z.array(clipRowSchema).readonly(),
+    ...rowsSchema(classTallySchema),
   })
   .readonly();
 /** Saved sums of a `SemanticScorer`. */
