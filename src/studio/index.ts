@@ -3,6 +3,7 @@
  * messages between the two. It needs neither Node nor a browser.
  * @module avseg/studio
  */
+export { monoOf, type PlanarSound } from "../media/mono.js";
 export type { FrameRate, VideoInfo } from "../media/video.js";
 export { type CocoRle, cocoRle } from "../segment/coco-rle.js";
 export { maskPicture } from "../segment/mask.js";

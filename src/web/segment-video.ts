@@ -6,6 +6,7 @@ import type { Input, InputAudioTrack, InputVideoTrack } from "mediabunny";
 import { MediaError } from "../errors.js";
 import type { Predictor } from "../inference/predictor.js";
 import { VGGISH_RATE_HZ } from "../media/log-mel.js";
+import { monoOf } from "../media/mono.js";
 import { resampleStream } from "../media/resample-stream.js";
 import type { ImageTensor } from "../media/resize.js";
 import { checkRate, stepTimes } from "../media/step-times.js";
@@ -217,13 +218,8 @@ async function* monoPieces(
   const { AudioSampleSink } = await import("mediabunny");
   let at = 0;
   for await (const sample of new AudioSampleSink(track).samples()) {
-    const { numberOfFrames, numberOfChannels, timestamp } = sample;
-    const mono = new Float32Array(numberOfFrames);
-    const plane = new Float32Array(numberOfFrames);
-    for (let c = 0; c < numberOfChannels; c++) {
-      sample.copyTo(plane, { planeIndex: c, format: "f32-planar" });
-      for (let i = 0; i < mono.length; i++) mono[i]! += plane[i]! / numberOfChannels;
-    }
+    const { timestamp } = sample;
+    const mono = monoOf(sample);
     sample.close();
     const start = Math.round((timestamp + offset) * sampleRateHz);
     if (start - at > sampleRateHz * (at === 0 ? startToleranceSeconds : gapToleranceSeconds)) {

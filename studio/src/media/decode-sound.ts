@@ -1,4 +1,5 @@
 /** The sound of any file as samples. */
+import { monoOf } from "avseg/studio";
 import { VGGISH_RATE_HZ } from "avseg/web";
 import { ALL_FORMATS, AudioSampleSink, BlobSource, Input } from "mediabunny";
 
@@ -32,13 +33,7 @@ export async function decodeSound(file: Blob, name: string): Promise<Float32Arra
 /** Pieces at 16 kHz. Linear interpolation is enough for a sound that belongs to another picture anyway. */
 async function* monoPieces(sink: AudioSampleSink, rateHz: number): AsyncGenerator<Float32Array> {
   for await (const sample of sink.samples()) {
-    const { numberOfFrames, numberOfChannels } = sample;
-    const mono = new Float32Array(numberOfFrames);
-    const plane = new Float32Array(numberOfFrames);
-    for (let c = 0; c < numberOfChannels; c++) {
-      sample.copyTo(plane, { planeIndex: c, format: "f32-planar" });
-      for (let i = 0; i < mono.length; i++) mono[i]! += plane[i]! / numberOfChannels;
-    }
+    const mono = monoOf(sample);
     sample.close();
     const ratio = rateHz / VGGISH_RATE_HZ;
     yield Float32Array.from({ length: Math.floor(mono.length / ratio) }, (_, i) => {
