@@ -5,7 +5,7 @@ import { Command } from "commander";
 import type { ArchiveStatus, RunningVideo } from "../archive/status.js";
 import { type ArchiveCommandOptions, archiveOptions, withArchive } from "./archive-options.js";
 import { integer } from "./options.js";
-import { oneLine, print, printJson } from "./print.js";
+import { oneLine, print, printJson, printJsonLine } from "./print.js";
 import { formatDuration } from "./progress.js";
 import { interruptSignal, warn } from "./run.js";
 
@@ -51,7 +51,7 @@ async function status(options: StatusOptions): Promise<void> {
 }
 
 function show(now: ArchiveStatus, { json, watch }: StatusOptions): void {
-  if (json && watch) process.stdout.write(`${JSON.stringify(now)}\n`);
+  if (json && watch) printJsonLine(now);
   else if (json) printJson(now);
   else {
     // On a terminal each state replaces the one before; elsewhere they follow each other.

@@ -16,7 +16,16 @@ export function print(lines: string | readonly string[]): void {
 
 /** Writes a value to stdout as indented JSON, which has all its control characters as `\u001b`. */
 export function printJson(value: unknown): void {
+  writeJson(JSON.stringify(value, null, 2));
+}
+
+/** The same on one line, for programs that read a line per event. */
+export function printJsonLine(value: unknown): void {
+  writeJson(JSON.stringify(value));
+}
+
+function writeJson(text: string): void {
   const escaped = (c: string): string => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`;
   // JSON escapes those below the space itself; between the lines there are line breaks only.
-  process.stdout.write(`${JSON.stringify(value, null, 2).replace(/[\x7f-\x9f]/g, escaped)}\n`);
+  process.stdout.write(`${text.replace(/[\x7f-\x9f]/g, escaped)}\n`);
 }

@@ -5,7 +5,7 @@ import type { VideoInfo } from "../media/video.js";
 import type { Progress } from "../progress.js";
 import { segmentationCost } from "../segment/cost.js";
 import type { SegmentationSummary, WriteSegmentationOptions } from "../segment/node/write-segmentation.js";
-import { print } from "./print.js";
+import { print, printJsonLine } from "./print.js";
 import { createProgress, formatDuration, type ProgressDisplay } from "./progress.js";
 import { writeError } from "./run.js";
 
@@ -73,23 +73,18 @@ export function segmentFiles({
   return `${files.slice(0, -1).join(", ")} and ${files.at(-1)}`;
 }
 
-/** Prints an object as one line. */
-export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value)}\n`);
-}
-
 /** One line of JSON on stdout per event: `model`, `start`, `progress`, `done`, `error`. */
 export function jsonReport(): SegmentReport {
   return {
-    model: (description) => printJson({ event: "model", description }),
+    model: (description) => printJsonLine({ event: "model", description }),
     start(video, { durationSeconds = null, width, height }, cost) {
       const work = cost && durationSeconds !== null ? costOf(durationSeconds, cost) : {};
-      printJson({ event: "start", video, durationSeconds, width, height, ...work });
+      printJsonLine({ event: "start", video, durationSeconds, width, height, ...work });
     },
-    progress: (video, { done, total = null }) => printJson({ event: "progress", video, done, total }),
-    done: (video, { info: _, ...summary }) => printJson({ event: "done", video, ...summary }),
+    progress: (video, { done, total = null }) => printJsonLine({ event: "progress", video, done, total }),
+    done: (video, { info: _, ...summary }) => printJsonLine({ event: "done", video, ...summary }),
     failed: (video, message) =>
-      printJson({ event: "error", video, message: message.replace(/^avseg: /, "").trimEnd() }),
+      printJsonLine({ event: "error", video, message: message.replace(/^avseg: /, "").trimEnd() }),
   };
 }
 

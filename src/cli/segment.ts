@@ -18,6 +18,7 @@ import { type MaskFormat, maskFormats, recordOf } from "../segment/segments-json
 import type { SegmentedFrame } from "../segment/step-stream.js";
 import { audioEncoderOption, modelOptions } from "./configured-model.js";
 import { integer, slice } from "./options.js";
+import { printJsonLine } from "./print.js";
 import {
   type ChosenModel,
   chosenModel,
@@ -26,7 +27,7 @@ import {
   yesOption,
 } from "./published-models.js";
 import { describeFailure, interruptSignal, UsageError } from "./run.js";
-import { jsonReport, printJson, type SegmentReport, segmentFiles, textReport } from "./segment-report.js";
+import { jsonReport, type SegmentReport, segmentFiles, textReport } from "./segment-report.js";
 import { withStdinFile } from "./stdin-file.js";
 
 /** Standard input as a video, standard output as a folder. */
@@ -214,7 +215,7 @@ async function segmentOne(file: string, work: Work): Promise<void> {
 function printMask(video: string, frame: SegmentedFrame): void {
   const { mask: _, objects, ...record } = recordOf(frame, null);
   const { mask } = frame;
-  printJson({
+  printJsonLine({
     event: "mask",
     video,
     ...record,
