@@ -138,11 +138,16 @@ async function segmentAll(videos: string[], options: Options): Promise<void> {
     options.json || options.out === stdio ? jsonReport() : textReport({ files: segmentFiles(options) });
   report.model(description);
   const folders = uniqueNames(videos.map((video) => (video === stdio ? "stdin" : video)));
+  let measured: Promise<number> | undefined;
+  const secondsPerRun = () => {
+    measured ??= measureRun(predictor);
+    return measured;
+  };
   let failed = 0;
   try {
     for (const [i, video] of videos.entries()) {
       const outDir = path.join(options.out, folders[i]!);
-      const work = { name: video, predictor, report, options, outDir, description, signal };
+      const work = { name: video, predictor, report, options, outDir, description, secondsPerRun, signal };
       try {
         if (video === stdio) await withStdinFile(signal, (file) => segmentOne(file, work));
         else await segmentOne(video, work);
@@ -185,6 +190,8 @@ interface Work {
   readonly options: Options;
   readonly outDir: string;
   readonly description: string;
+  /** Seconds of one run of the model, measured when it is first asked for. */
+  readonly secondsPerRun: () => Promise<number>;
   readonly signal: AbortSignal;
 }
 
@@ -196,7 +203,7 @@ async function segmentOne(file: string, work: Work): Promise<void> {
     for await (const frame of segmentVideo(file, predictor, settings)) printMask(name, frame);
     return;
   }
-  const secondsPerRun = rate > 1 ? await measureRun(predictor) : undefined;
+  const secondsPerRun = rate > 1 ? await work.secondsPerRun() : undefined;
   const summary = await writeSegmentation(file, predictor, {
     ...settings,
     ...{ outDir, modelDescription, format, cutout, look, overlay },
