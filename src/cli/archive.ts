@@ -4,7 +4,7 @@ import path from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { Archive } from "../archive/archive.js";
 import type { WorkEvent } from "../archive/work.js";
-import type { RuntimeOptions } from "../runtime/runtime.js";
+import { type NodeProvider, nodeProviders } from "../runtime/runtime.js";
 import { exportResultsCommand, metricsCommand } from "./archive-export.js";
 import {
   type ArchiveCommandOptions,
@@ -137,7 +137,7 @@ async function warnOfMemory({ client, server }: Archive): Promise<void> {
 interface WorkCommandOptions extends ArchiveCommandOptions {
   readonly concurrency: number;
   readonly threads?: number | undefined;
-  readonly provider: NonNullable<RuntimeOptions["provider"]>;
+  readonly provider: NodeProvider;
   readonly checkpoint?: string | undefined;
   readonly maxMemory?: number | undefined;
   readonly maxMinutes: number;
@@ -167,9 +167,7 @@ function workCommand(): Command {
         "threads of each model (default: the cores, divided by --concurrency)",
         integer(1),
       )
-      .addOption(
-        new Option("--provider <name>", "what runs the model").choices(["cpu", "webgpu"]).default("cpu"),
-      )
+      .addOption(new Option("--provider <name>", "what runs the model").choices(nodeProviders).default("cpu"))
       .option("--checkpoint <file>", "the model on this machine, where it lies elsewhere than the queue says")
       .option(
         "--max-memory <GB>",

@@ -7,7 +7,7 @@ import type { LoadedPredictor } from "../inference/predictor.js";
 import { type CutoutFormat, cutoutFormats, type Look, looks } from "../media/node/overlay-encoder.js";
 import { MAX_RATE } from "../media/step-times.js";
 import type { VideoSlice } from "../media/video.js";
-import type { RuntimeOptions } from "../runtime/runtime.js";
+import { type NodeProvider, nodeProviders } from "../runtime/runtime.js";
 import { cocoRle } from "../segment/coco-rle.js";
 import { measureRun } from "../segment/cost.js";
 import { DEMO_MODEL, DEMO_MODEL_DESCRIPTION } from "../segment/node/demo-model.js";
@@ -47,7 +47,7 @@ interface Options extends ModelChoice {
   readonly format: MaskFormat;
   readonly cutout?: CutoutFormat | undefined;
   readonly json?: boolean | undefined;
-  readonly provider: NonNullable<RuntimeOptions["provider"]>;
+  readonly provider: NodeProvider;
   readonly verbose?: boolean | undefined;
 }
 
@@ -111,9 +111,7 @@ export function segmentCommand(): Command {
     )
     .option("--json", "print progress and results as lines of JSON")
     .option("--no-silence-gate", "keep what the model predicts for silent seconds (no sample above -60 dBFS)")
-    .addOption(
-      new Option("--provider <name>", "what runs the model").choices(["cpu", "webgpu"]).default("cpu"),
-    )
+    .addOption(new Option("--provider <name>", "what runs the model").choices(nodeProviders).default("cpu"))
     .addHelpText(
       "after",
       `

@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { Command, Option } from "commander";
-import type { RuntimeOptions } from "../runtime/runtime.js";
+import { type NodeProvider, nodeProviders } from "../runtime/runtime.js";
 import { startStudio } from "../studio/node/server.js";
 import { integer } from "./options.js";
 import { print } from "./print.js";
@@ -12,7 +12,7 @@ interface Options {
   readonly open: boolean;
   readonly port?: number | undefined;
   readonly runs: string;
-  readonly provider: NonNullable<RuntimeOptions["provider"]>;
+  readonly provider: NodeProvider;
 }
 
 /** The `studio` command. */
@@ -25,7 +25,7 @@ export function studioCommand(): Command {
     .option("--runs <dir>", "folder of training runs", "work_dir")
     .addOption(
       new Option("--provider <name>", "what runs models on this computer")
-        .choices(["cpu", "webgpu"])
+        .choices(nodeProviders)
         .default("cpu"),
     )
     .addHelpText(

@@ -9,7 +9,7 @@ export type Tensors = Readonly<Record<string, Tensor>>;
 /** How a runtime executes. */
 export interface RuntimeOptions {
   /** Default: `cpu`. */
-  readonly provider?: Provider | undefined;
+  readonly provider?: NodeProvider | undefined;
   /** Threads inside one operator. Default: the number of cores. */
   readonly threads?: number | undefined;
 }
@@ -58,7 +58,12 @@ export interface Session {
 }
 
 /** Where operators run: ONNX Runtime's kernels for processors, for WebGPU, or for processors in WebAssembly. */
-export type Provider = "cpu" | "webgpu" | "wasm";
+export type Provider = NodeProvider | "wasm";
+
+/** The providers of runtimes in Node. */
+export const nodeProviders = ["cpu", "webgpu"] as const;
+/** One of `nodeProviders`. */
+export type NodeProvider = (typeof nodeProviders)[number];
 
 /** An engine. Closing it closes its sessions. */
 export interface Runtime {

@@ -57,3 +57,11 @@ test("large weights are mapped from a file that is gone afterwards; without a pl
   }
   assert.deepEqual(await readdir(path.join(dir, "sessions")), []);
 });
+
+test("a provider that Node does not have is refused by type, and by name from plain JavaScript", () => {
+  const options = JSON.parse('{ "provider": "wasm" }');
+  const message = 'nodeRuntime: expected one of the providers cpu, webgpu, found "wasm"';
+  assert.throws(() => nodeRuntime(options), { name: "RangeError", message });
+  // @ts-expect-error: "wasm" runs in browsers only.
+  assert.throws(() => nodeRuntime({ provider: "wasm" }), RangeError);
+});

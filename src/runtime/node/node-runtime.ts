@@ -3,11 +3,17 @@ import { availableParallelism } from "node:os";
 import { startThread } from "../../node/thread.js";
 import type { WorkerReply, WorkerRequest } from "../protocol.js";
 import { remoteRuntime } from "../remote.js";
-import type { Runtime, RuntimeOptions } from "../runtime.js";
+import { nodeProviders, type Runtime, type RuntimeOptions } from "../runtime.js";
 
-/** Starts a runtime on onnxruntime-node with a worker thread of its own. */
+/** Starts a runtime on onnxruntime-node with a worker thread of its own. Throws `RangeError` for another provider. */
 export function nodeRuntime(options: RuntimeOptions = {}): Runtime {
-  const provider = options.provider ?? "cpu";
+  const { provider = "cpu" } = options;
+  // Plain JavaScript can pass anything, and onnxruntime-node would answer with its own internals.
+  if (!nodeProviders.includes(provider)) {
+    throw new RangeError(
+      `nodeRuntime: expected one of the providers ${nodeProviders.join(", ")}, found ${JSON.stringify(provider)}`,
+    );
+  }
   const threads = options.threads ?? availableParallelism();
   const url = new URL("./worker.js", import.meta.url);
   return remoteRuntime(

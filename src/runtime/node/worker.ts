@@ -4,9 +4,10 @@ import * as ort from "onnxruntime-node";
 import { serveThread } from "../../node/thread.js";
 import { answerRequests, sessionFromMemory } from "../answer-requests.js";
 import { sessionOptions } from "../ort-tensors.js";
+import type { NodeProvider } from "../runtime.js";
 import { mappedSession } from "./mapped-session.js";
 
-const { provider, threads }: { provider: "cpu" | "webgpu"; threads: number } = workerData;
+const { provider, threads }: { provider: NodeProvider; threads: number } = workerData;
 const options = sessionOptions(provider, threads);
 serveThread(
   answerRequests({
