@@ -1,8 +1,8 @@
 /** Weight files: torch archives and legacy files, pickled tensors, safetensors, indices of shards, ONNX. */
 import { readFile } from "node:fs/promises";
+import path from "node:path";
 import { CheckpointError } from "../../src/errors.js";
 import { serializeOnnx } from "../../src/graph/index.js";
-import { readOnnx } from "../../src/graph/onnx/read.js";
 import { inferModelConfig } from "../../src/inference/infer-config.js";
 import { inferenceGraph } from "../../src/inference/model-predictor.js";
 import { onnxPredictor } from "../../src/inference/onnx-predictor.js";
@@ -28,7 +28,9 @@ import {
 } from "../../src/weights/checkpoint.js";
 import { modelKeys } from "../../src/weights/key-forms.js";
 import { closestLayout } from "../../src/weights/key-layouts.js";
+import { withFileSource } from "../../src/weights/node/file-source.js";
 import { loadListing, loadStateDict, loadTorchTensor } from "../../src/weights/node/load.js";
+import { readOnnxFile } from "../../src/weights/onnx-file.js";
 import { encodeSafetensors } from "../../src/weights/safetensors.js";
 import * as pickles from "../../test/pickle-writer.js";
 import { referencePath } from "../../test/reference.js";
@@ -195,11 +197,12 @@ const onnx: Reader = {
   ],
   mutate: mutateBytes,
   async read(file) {
-    const model = readOnnx(new Uint8Array(await readFile(file)), file);
-    const bytesBeside = async (name: string) => {
+    const model = await withFileSource(file, (source) => readOnnxFile(source, path.basename(file)));
+    const beside = async (name: string) => {
+      if (name === path.basename(file)) return undefined;
       throw new CheckpointError(`${file}: no ${name} beside it`);
     };
-    await onnxPredictor({ onnx: model, file, bytesBeside, runtime: idle });
+    await onnxPredictor({ onnx: model, file, beside, runtime: idle });
   },
 };
 

@@ -25,7 +25,7 @@ function filesOf(contents: Readonly<Record<string, StateDict>>): ModelFiles {
   return {
     locate: async (name) => name,
     container: unused,
-    bytes: unused,
+    onnx: unused,
     bytesBeside: unused,
     sha256: async (name) => name,
     weights: async (name) => ({ tensors: contents[name] ?? assert.fail(name), metadata: {} }),

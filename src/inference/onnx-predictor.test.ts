@@ -17,7 +17,7 @@ after(() => runtime.close());
 const model = buildAvsModel(tinyConfig);
 const weights = new Map(model.specs.map(({ key, shape }) => [key, seededParameter(key, shape)]));
 
-const bytesBeside = () => assert.fail("the file holds its weights");
+const beside = () => assert.fail("the file holds its weights");
 
 /** The tiny model as a file of `clips` clips per run. */
 function exported(clips: number, metadata: Record<string, string>): OnnxModel {
@@ -43,7 +43,7 @@ test("an exported model predicts as its checkpoint does, whatever the batch", as
   const predictor = await onnxPredictor({
     onnx: exported(2, metadata),
     file: "tiny.onnx",
-    bytesBeside,
+    beside,
     runtime,
   });
   const logits = await predictor.predict(batch);
@@ -52,11 +52,11 @@ test("an exported model predicts as its checkpoint does, whatever the batch", as
 });
 
 test("files that say nothing of a model, or take other inputs, are refused", async () => {
-  const silent = onnxPredictor({ onnx: exported(1, {}), file: "tiny.onnx", bytesBeside, runtime });
+  const silent = onnxPredictor({ onnx: exported(1, {}), file: "tiny.onnx", beside, runtime });
   await assert.rejects(silent, (e: CheckpointError) => /do not describe a model/.test(e.message));
   const onnx = exported(1, { model: modelConfigToJson(tinyConfig), clips: "1" });
   const takes = (...others: readonly OnnxValue[]) =>
-    onnxPredictor({ onnx: { ...onnx, inputs: others }, file: "tiny.onnx", bytesBeside, runtime });
+    onnxPredictor({ onnx: { ...onnx, inputs: others }, file: "tiny.onnx", beside, runtime });
   const [frames, logMel] = onnx.inputs;
   assert.ok(frames && logMel);
   for (const inputs of [
@@ -69,10 +69,10 @@ test("files that say nothing of a model, or take other inputs, are refused", asy
   for (const clips of ["0", "-1", "x", "2.5", "1e400", "3", ""]) {
     const foreign = { ...onnx, metadata: { ...onnx.metadata, clips } };
     await assert.rejects(
-      onnxPredictor({ onnx: foreign, file: "tiny.onnx", bytesBeside, runtime }),
+      onnxPredictor({ onnx: foreign, file: "tiny.onnx", beside, runtime }),
       /CheckpointError: tiny\.onnx: its metadata say ".*" clips of 5 frames of 64 x 64 pixels, but its input is/,
     );
   }
   const outside = { ...onnx, weightFiles: ["../weights"] };
-  await assert.rejects(onnxPredictor({ onnx: outside, file: "tiny.onnx", bytesBeside, runtime }), /outside/);
+  await assert.rejects(onnxPredictor({ onnx: outside, file: "tiny.onnx", beside, runtime }), /outside/);
 });

@@ -7,14 +7,12 @@ import { type AvsModelConfig, maskSizeOf, modelConfigFromJson } from "../models/
 import { soundFormOf } from "../models/systems.js";
 import type { Runtime } from "../runtime/runtime.js";
 import { batchedPredictor, type LoadedPredictor, type TrainingOrigin } from "./predictor.js";
+import type { OnnxFile } from "./weight-sources.js";
 
 /** Options of `onnxPredictor`. */
-export interface OnnxPredictorOptions {
-  readonly onnx: OnnxModel;
+export interface OnnxPredictorOptions extends OnnxFile {
   /** Names the file in messages. */
   readonly file: string;
-  /** Reads a file that lies beside the model and holds its weights. Throws `CheckpointError`. */
-  readonly bytesBeside: (name: string) => Promise<Uint8Array<ArrayBuffer>>;
   /** Stays the caller's to close. */
   readonly runtime: Runtime;
 }
@@ -26,7 +24,8 @@ export interface OnnxPredictorOptions {
 export async function onnxPredictor({
   onnx,
   file,
-  bytesBeside,
+  folder,
+  beside,
   runtime,
 }: OnnxPredictorOptions): Promise<LoadedPredictor> {
   const { config, clipsPerRun } = describedModel(onnx, file);
@@ -37,9 +36,10 @@ export async function onnxPredictor({
         hint: "Use a file made by `avseg export`; this one may be hostile.",
       });
     }
-    weightFiles.set(name, await bytesBeside(name));
+    const bytes = await beside(name);
+    if (bytes !== undefined) weightFiles.set(name, bytes);
   }
-  const session = await runtime.createSession({ onnx, weightFiles, name: file });
+  const session = await runtime.createSession({ onnx, weightFiles, folder, name: file });
   const names = new Set(onnx.inputs.map(({ name }) => name));
   const predictor = batchedPredictor({
     config,

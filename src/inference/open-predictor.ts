@@ -1,5 +1,4 @@
 /** From a model file of any kind to a predictor, on any platform. */
-import { readOnnx } from "../graph/onnx/read.js";
 import type { AvsModel } from "../models/avs-model.js";
 import { soundFormOf } from "../models/systems.js";
 import type { Runtime } from "../runtime/runtime.js";
@@ -47,11 +46,10 @@ export async function openPredictor(
   const { config, signal, clipsPerRun } = options;
   const checkpoint = await files.locate(options.checkpoint);
   if ((await files.container(checkpoint)) === "onnx") {
-    const onnx = readOnnx(await files.bytes(checkpoint), checkpoint);
+    const file = await files.onnx(checkpoint);
     signal?.throwIfAborted();
     return withRuntime(await startRuntime(), async (runtime) => {
-      const bytesBeside = (name: string) => files.bytesBeside(name, checkpoint);
-      const predictor = await onnxPredictor({ onnx, file: checkpoint, bytesBeside, runtime });
+      const predictor = await onnxPredictor({ ...file, file: checkpoint, runtime });
       if (config) requireSameModel(config, predictor.config, checkpoint);
       return predictor;
     });

@@ -1,4 +1,5 @@
 /** Where a model's weights come from: encoders from their files, a checkpoint over them, the rest from the seed. */
+import type { OnnxModel } from "../graph/onnx/read.js";
 import { type AvsModel, type EncoderPart, partOf } from "../models/avs-model.js";
 import { initialState, type ParameterSpec } from "../nn/index.js";
 import type { StateDict, Tensor } from "../tensor.js";
@@ -32,12 +33,24 @@ export interface ModelFiles {
   container(name: string): Promise<Container>;
   /** The tensors and metadata of a weight file. */
   weights(name: string): Promise<WeightContent>;
-  /** The whole content of a file. */
-  bytes(name: string): Promise<Uint8Array<ArrayBuffer>>;
+  /** An ONNX model and access to its weights. */
+  onnx(name: string): Promise<OnnxFile>;
   /** The whole content of the file `name` in the folder of the file `of`. */
   bytesBeside(name: string, of: string): Promise<Uint8Array<ArrayBuffer>>;
   /** SHA-256 of the whole file, in hexadecimal. */
   sha256(name: string): Promise<string>;
+}
+
+/** An ONNX model and where its weights are. */
+export interface OnnxFile {
+  readonly onnx: OnnxModel;
+  /** The folder of the files that hold its weights, where a runtime maps them into memory. */
+  readonly folder?: string | undefined;
+  /**
+   * The content of a file in the model's folder that holds weights; `undefined` for a file that is there and will be
+   * mapped. Throws `CheckpointError` where it is missing.
+   */
+  readonly beside: (name: string) => Promise<Uint8Array<ArrayBuffer> | undefined>;
 }
 
 /** What a weight file holds. */

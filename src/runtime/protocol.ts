@@ -22,6 +22,8 @@ export type WorkerTask =
       readonly kind: "create";
       readonly model: Uint8Array<ArrayBuffer>;
       readonly weightFiles: readonly WeightFile[];
+      /** See `ModelSource`. */
+      readonly folder?: string | undefined;
       readonly name: string;
     }
   | {

@@ -134,7 +134,8 @@ async function openSession(
   if ("onnx" in source || source.weights instanceof OwnedWeights) {
     transfer.push(...new Set(weightFiles.flatMap(({ pieces }) => pieces.map(({ data }) => data.buffer))));
   }
-  const { session = 0 } = await send({ kind: "create", model, weightFiles, name }, transfer);
+  const { folder } = "onnx" in source ? source : {};
+  const { session = 0 } = await send({ kind: "create", model, weightFiles, name, folder }, transfer);
   const all = outputs.map((o) => o.name);
   return {
     run: async (feeds, fetches = all) => {

@@ -46,6 +46,8 @@ export interface ModelSource {
   readonly onnx: OnnxModel;
   /** Contents of the files that hold its weights, by name; they are moved, and detached afterwards. */
   readonly weightFiles?: ReadonlyMap<string, Uint8Array<ArrayBuffer>> | undefined;
+  /** Node: the folder of the files that hold its weights, which are mapped into memory. */
+  readonly folder?: string | undefined;
   /** Label for messages. */
   readonly name?: string | undefined;
 }

@@ -1,5 +1,6 @@
 /** The files of models in a browser. */
 import { CheckpointError } from "../errors.js";
+import { readOnnx } from "../graph/onnx/read.js";
 import type { ModelFiles } from "../inference/weight-sources.js";
 import { blobSource } from "../weights/byte-source.js";
 import { detectContainer } from "../weights/detect.js";
@@ -41,7 +42,10 @@ export function webFiles({ files, externalData, address, ...options }: WebFilesO
     locate: async (name) => name,
     container: async (name) => detectContainer(blobSource(name, await given(name))),
     weights: async (name) => readStateDict(blobSource(name, await given(name)), { signal: options.signal }),
-    bytes: async (name) => bytesOf(await given(name)),
+    onnx: async (name) => ({
+      onnx: readOnnx(await bytesOf(await given(name)), name),
+      beside: async (file) => bytesOf(await beside(file, name)),
+    }),
     bytesBeside: async (name, of) => bytesOf(await beside(name, of)),
     sha256: async (name) => sha256(await given(name), name),
   };

@@ -1,5 +1,5 @@
 /** The files of models on disk, and where they are looked for. */
-import { readFile } from "node:fs/promises";
+import { access, constants, readFile } from "node:fs/promises";
 import path from "node:path";
 import { CheckpointError } from "../../errors.js";
 import { ownOrShipped } from "../../node/paths.js";
@@ -8,6 +8,7 @@ import { cachedWeights } from "../../weights/hub/cache.js";
 import { withFileSource } from "../../weights/node/file-source.js";
 import { hashFile } from "../../weights/node/hash-file.js";
 import { loadStateDict, weightFileAt } from "../../weights/node/load.js";
+import { readOnnxFile } from "../../weights/onnx-file.js";
 import { PUBLISHED_ENCODERS, PUBLISHED_MODELS } from "../../weights/registry.js";
 import type { ModelFiles } from "../weight-sources.js";
 
@@ -16,21 +17,29 @@ export const diskFiles: ModelFiles = {
   locate: findWeightFile,
   container: (file) => withFileSource(file, detectContainer),
   weights: loadStateDict,
-  bytes: readBytes,
-  bytesBeside: async (name, of) => {
-    const beside = path.join(path.dirname(of), name);
-    return readBytes(beside).catch((cause: unknown) => {
-      throw new CheckpointError(`${beside}: cannot be read, and holds the weights of ${of}`, {
-        cause,
-        hint: "Keep the two together, or export it again without --external-data.",
-      });
-    });
+  onnx: async (file) => {
+    const [folder, location] = [path.dirname(file), path.basename(file)];
+    const onnx = await withFileSource(file, (source) => readOnnxFile(source, location));
+    return { onnx, folder, beside: (name) => withBeside(name, file, checkReadable) };
   },
+  bytesBeside: (name, of) => withBeside(name, of, async (beside) => new Uint8Array(await readFile(beside))),
   sha256: hashFile,
 };
 
-async function readBytes(file: string): Promise<Uint8Array<ArrayBuffer>> {
-  return new Uint8Array(await readFile(file));
+/** Throws where a file cannot be read. It is mapped instead of read. */
+async function checkReadable(file: string): Promise<undefined> {
+  await access(file, constants.R_OK);
+}
+
+/** Works with the file `name` in the folder of the file `of`; where it cannot be read, the error says what it is for. */
+async function withBeside<T>(name: string, of: string, use: (file: string) => Promise<T>): Promise<T> {
+  const file = path.join(path.dirname(of), name);
+  return use(file).catch((cause: unknown) => {
+    throw new CheckpointError(`${file}: cannot be read, and holds the weights of ${of}`, {
+      cause,
+      hint: "Keep the two together, or export it again without --external-data.",
+    });
+  });
 }
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Sessions whose weights lie in a file that is mapped into memory. The memory of weights that ONNX Runtime repacks is
+ * Sessions whose weights lie in files that are mapped into memory. The memory of weights that ONNX Runtime repacks is
  * then free at once, where weights in memory would exist up to three times while a session is made.
  */
 import { mkdir, open, rm } from "node:fs/promises";
@@ -12,26 +12,34 @@ import type { CreateRequest } from "../answer-requests.js";
 import { discard } from "../discard.js";
 import { minMappedBytes, type WeightFile } from "../protocol.js";
 
+type Options = InferenceSession.SessionOptions;
+
 /**
- * Writes the weights of a model to a temporary file and makes a session that maps it; the file is removed at once, and
+ * Makes a session of a model whose weights lie in files, or are written to a temporary one, which is removed at once:
  * its content lives as long as the session. `undefined` where the weights are few, or the file cannot be written.
  */
 export async function mappedSession(
-  { model, weightFiles }: CreateRequest,
-  options: InferenceSession.SessionOptions,
+  request: CreateRequest,
+  options: Options,
 ): Promise<InferenceSession | undefined> {
-  const pieces = weightFiles.flatMap((file) => file.pieces);
+  if (request.folder !== undefined) return sessionIn(request.folder, request, options);
+  const pieces = request.weightFiles.flatMap((file) => file.pieces);
   if (pieces.reduce((n, { data }) => n + data.length, 0) < minMappedBytes) return undefined;
-  const folder = await writeWeights(weightFiles);
+  const folder = await writeWeights(request.weightFiles);
   if (folder === undefined) return undefined;
   discard(pieces.map(({ data }) => data.buffer));
   await setTimeout(0); // the memory is free once the event loop has closed the ports
   try {
-    const extra = { session: { model_external_initializers_file_folder_path: folder } };
-    return await InferenceSession.create(model, { ...options, extra });
+    return await sessionIn(folder, request, options);
   } finally {
     await remove(folder);
   }
+}
+
+/** A session of a model whose weights lie in `folder`. */
+function sessionIn(folder: string, { model }: CreateRequest, options: Options): Promise<InferenceSession> {
+  const extra = { session: { model_external_initializers_file_folder_path: folder } };
+  return InferenceSession.create(model, { ...options, extra });
 }
 
 /** Writes files of weights into a new folder; `undefined` where that is impossible, e.g. on a full disk. */
