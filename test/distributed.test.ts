@@ -50,7 +50,7 @@ model:
 data: { root: ${data}, imageSize: 32, batchSize: 4, workers: 1 }
 runtime: { threads: 1 }
 training:
-  { epochs: ${epochs}, evaluateFrom: 3, optimizer: { learningRate: 1.0e-3 }, checkpointEverySteps: 2, ${training} }
+  { epochs: ${epochs}, evaluateFrom: ${epochs - 1}, optimizer: { learningRate: 1.0e-3 }, checkpointEverySteps: 2, ${training} }
 `;
   await writeFile(file, yaml);
   await writeSoundShapes({
@@ -393,7 +393,7 @@ test("two hosts: network namespaces with addresses of their own", async (t) => {
   const shell = `#!/bin/sh\nshift\nexec ip netns exec ${b} unshare --uts sh -c "hostname ${b}; $*"\n`;
   await writeFile(agent, shell);
   await chmod(agent, 0o755);
-  const file = await configured("hosts", { task: "s4" });
+  const file = await configured("hosts", { task: "s4", epochs: 1 });
   const [one, two] = [path.join(dir, "hosts-1"), path.join(dir, "hosts-2")];
   await train(undefined, 1, ["s4", file, "--out", one]);
   const mca = [
@@ -425,7 +425,7 @@ test("two hosts: network namespaces with addresses of their own", async (t) => {
   await train(inside, 2, ["s4", file, "--out", two]);
   const megabytes = (received() - before) / 1e6;
   t.diagnostic(`${megabytes.toFixed(0)} MB crossed to the second host`);
-  assert.ok(megabytes > 20 * 8 * 0.9, "gradients crossed the network");
+  assert.ok(megabytes > 5 * 7, "gradients crossed the network"); // 5 steps, a million numbers of 8 bytes
   assert.ok((await difference(one, two)) <= 1e-5);
   assert.deepEqual(
     await readFile(path.join(one, "last.safetensors")),
