@@ -1,6 +1,6 @@
 /** The constants of the simulation of archives, measured on this machine, and how its predictions agree with real runs. */
 import { spawn, spawnSync } from "node:child_process";
-import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { addVideos } from "../../src/archive/add.js";
@@ -246,16 +246,16 @@ async function timed(
   };
 }
 
-/** Threads of other processes that compute, on average over some seconds. */
-async function otherProcesses(): Promise<number> {
-  let sum = 0;
-  const samples = 60;
-  for (let i = 0; i < samples; i++) {
-    const running = /^procs_running (\d+)/m.exec(await readFile("/proc/stat", "latin1"))?.[1];
-    sum += Number(running ?? 1) - 1;
-    await sleep(50);
-  }
-  return sum / samples;
+/**
+ * How many processes of equal weight seem to compute beside this one: from the part of a core that a loop gets on `cores`
+ * cores. Counting them would not do: those of low priority (`nice`) take less.
+ */
+function otherProcesses(cores: number): number {
+  const [started, used] = [performance.now(), process.cpuUsage()];
+  while (performance.now() - started < 3000);
+  const { user, system } = process.cpuUsage(used);
+  const part = (user + system) / 1000 / (performance.now() - started);
+  return Math.max(0, cores / Math.min(1, part) - 1);
 }
 
 /** Real workers with the demo model, one thread each, that share this machine's cores with whatever else runs. */
@@ -271,13 +271,13 @@ export async function agreeAtWork(scope: Scope, cores: number): Promise<Agreemen
   const run = async (folder: string, workers: number) => {
     const queue = `work-${path.basename(folder)}-${workers}`;
     await timed(server.url, [["add", folder, "--out", path.join(dir, queue), "--queue", queue]]);
-    const others = await otherProcesses();
+    const others = otherProcesses(cores);
     const args = ["work", "--queue", queue, "--until-empty", "--threads", "1"];
     const use = await timed(
       server.url,
       Array.from({ length: workers }, () => args),
     );
-    return { ...use, others: (others + (await otherProcesses())) / 2 };
+    return { ...use, others: (others + otherProcesses(cores)) / 2 };
   };
   const [few, many] = [2, 8];
   const [short, long] = [await clips(few), await clips(many)];
