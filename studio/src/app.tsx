@@ -1,4 +1,4 @@
-/** The whole app: its bar, its pages and its dialogs. */
+/** The whole app: its bar, its page and its dialogs. */
 import { useEffect, useState } from "preact/hooks";
 import { isModelFile, ModelDialog, openModelFiles } from "./panels/model-dialog";
 import { SegmentPage } from "./panels/segment-page";
@@ -7,7 +7,7 @@ import { IconButton } from "./parts/controls";
 import { listenToKeys } from "./player/shortcuts";
 import { badge, model } from "./state/engine";
 import { addFiles } from "./state/library";
-import { dialog, page, pages, type Theme, theme } from "./state/settings";
+import { dialog, type Theme, theme } from "./state/settings";
 
 /** The app. */
 export function App() {
@@ -16,7 +16,7 @@ export function App() {
   return (
     <div class={dropping ? "app dropping" : "app"}>
       <TopBar />
-      {page.value === "segment" && <SegmentPage />}
+      <SegmentPage />
       {dialog.value === "model" && <ModelDialog />}
       {dialog.value === "shortcuts" && <ShortcutsDialog />}
     </div>
@@ -35,20 +35,6 @@ function TopBar() {
         </svg>
         avseg <b>studio</b>
       </span>
-      <nav aria-label="Pages">
-        {pages.map(({ id, label }) => (
-          <button
-            key={id}
-            type="button"
-            aria-current={page.value === id ? "page" : undefined}
-            onClick={() => {
-              page.value = id;
-            }}
-          >
-            {label}
-          </button>
-        ))}
-      </nav>
       <span class="spring" />
       <button
         type="button"
@@ -97,10 +83,7 @@ function useDrop(): boolean {
       const models = files.filter(isModelFile);
       const videos = files.filter((file) => !isModelFile(file));
       if (models.length > 0) openModelFiles(models);
-      if (videos.length > 0) {
-        page.value = "segment";
-        addFiles(videos);
-      }
+      if (videos.length > 0) addFiles(videos);
     };
     addEventListener("dragover", onOver);
     addEventListener("dragleave", onLeave);

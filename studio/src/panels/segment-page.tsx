@@ -17,7 +17,7 @@ export function SegmentPage() {
     <div class="segment-page">
       <LibraryStrip />
       {item ? <Opened key={item.id} item={item} /> : <Empty />}
-      {item && <Inspector item={item} />}
+      {item && !item.problem.value && <Inspector item={item} />}
     </div>
   );
 }

@@ -47,14 +47,5 @@ effect(() => {
   localStorage.setItem(themeKey, theme.value);
 });
 
-/** The parts of the app. */
-export const pages = [{ id: "segment", label: "Segment" }] as const;
-
-/** The name of a page. */
-export type PageId = (typeof pages)[number]["id"];
-
-/** The page that is shown. */
-export const page = signal<PageId>("segment");
-
 /** Which dialog is open. */
 export const dialog = signal<"shortcuts" | "model" | undefined>(undefined);
