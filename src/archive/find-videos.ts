@@ -4,9 +4,8 @@ import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { MediaError } from "../errors.js";
+import { isVideoName } from "../media/video-names.js";
 import { readFailure } from "../node/system-error.js";
-
-const videoPattern = /\.(mp4|m4v|mov|mkv|webm|avi|mpg|mpeg|ts|mts|m2ts|flv|wmv|asf|3gp|ogv|mxf|vob)$/i;
 
 /** Where `findVideos` looks. */
 export interface FindOptions {
@@ -33,7 +32,7 @@ export async function* findVideos(
     throw unreadableSource(source, error);
   });
   if (status.isDirectory()) yield* walk(path.resolve(source), path.resolve(except));
-  else if (videoPattern.test(source)) yield path.resolve(source);
+  else if (isVideoName(source)) yield path.resolve(source);
   else yield* lines(createReadStream(source, "utf8"));
 }
 
@@ -54,7 +53,7 @@ async function* walk(folder: string, except: string): AsyncGenerator<string, voi
     const file = path.join(folder, entry.name);
     // A linked file is a video of the folder; a linked folder might lead in a circle.
     if (entry.isDirectory()) yield* walk(file, except);
-    else if (videoPattern.test(entry.name)) yield file;
+    else if (isVideoName(entry.name)) yield file;
   }
 }
 

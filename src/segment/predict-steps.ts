@@ -46,7 +46,7 @@ export async function* predictSteps(
   predictor: Predictor,
   { frames, sound, rate = 1, signal }: StepSource,
 ): AsyncGenerator<Step, void, undefined> {
-  const blocks = readAhead(blocksOf(withSound(frames, sound), predictor.frameCount * rate));
+  const blocks = readAhead(blocksOf(attachSound(frames, sound), predictor.frameCount * rate));
   async function* predicted(): AsyncGenerator<Step[], void, undefined> {
     for await (const block of blocks) {
       const steps: Step[] = [];
@@ -67,7 +67,7 @@ export async function* predictSteps(
 }
 
 /** Joins every frame with its second of sound. */
-async function* withSound(
+async function* attachSound(
   frames: AsyncIterator<StepFrame, void, undefined>,
   sound: AsyncIterator<Float32Array, void, undefined>,
 ): AsyncGenerator<SoundingFrame, void, undefined> {

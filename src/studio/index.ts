@@ -13,4 +13,4 @@ export { addPlane, classesOf, type PackedMap, type PlaneTerm, packMap } from "./
 export * from "./protocol.js";
 export { labelsOf, type Runs, runsOf } from "./runs.js";
 export { type Step, stepOf } from "./step.js";
-export { withSound } from "./swapped-sound.js";
+export { withOtherSound } from "./swapped-sound.js";

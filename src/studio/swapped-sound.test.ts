@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { ClipBatch, Predictor } from "../inference/predictor.js";
 import { soundInputs } from "../media/sound-inputs.js";
-import { withSound } from "./swapped-sound.js";
+import { withOtherSound } from "./swapped-sound.js";
 
 test("every window gets the next part of the other sound, as log-mels and as a wave", async () => {
   const batches: ClipBatch[] = [];
@@ -18,7 +18,7 @@ test("every window gets the next part of the other sound, as log-mels and as a w
   const frames = { dtype: "u8", shape: [1, 2, 2, 3], data: new Uint8Array(12) } as const;
   const frameMask = { dtype: "f32", shape: [1], data: Float32Array.of(1) } as const;
   const other = Float32Array.from({ length: 24_000 }, (_, i) => Math.sin(i / 7));
-  const swapped = withSound(model, other);
+  const swapped = withOtherSound(model, other);
   for (let i = 0; i < 2; i++) await swapped.predict({ ...own, frames, frameMask });
   const second = Float32Array.from({ length: 16_000 }, (_, i) => other[(16_000 + i) % other.length] ?? 0);
   assert.deepEqual(

@@ -7,7 +7,7 @@ import { soundInputs } from "../media/sound-inputs.js";
  * A model that listens to `samples` (16 kHz mono, repeated as often as needed) in place of the sound that comes with the
  * frames. Windows must be predicted in order.
  */
-export function withSound(model: Predictor, samples: Float32Array): Predictor {
+export function withOtherSound(model: Predictor, samples: Float32Array): Predictor {
   const { frameCount } = model;
   const windowSamples = frameCount * VGGISH_RATE_HZ;
   let window = 0;

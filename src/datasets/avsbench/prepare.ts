@@ -8,6 +8,7 @@ import { encodeFrame } from "../../media/node/image-file.js";
 import { probeVideo } from "../../media/node/probe-video.js";
 import { readFrames, readMonoSound } from "../../media/node/read-video.js";
 import type { StepFrame, VideoInfo } from "../../media/video.js";
+import { isVideoName, videoExtensions } from "../../media/video-names.js";
 import { encodeWav, readWav, toMono } from "../../media/wav.js";
 import { defaultImageSize } from "../../models/base-config.js";
 import { writeFileAtomic } from "../../node/files.js";
@@ -57,7 +58,6 @@ export interface PreparedDataset {
 
 /** Videos decoded at a time; each decoder is a process that uses several cores. */
 const videosAtOnce = 2;
-const videoExtensions = new Set([".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts"]);
 
 /**
  * Prepares all clips of a table. The frame of a step is the last of 16 samples of its second; a clip starts at the
@@ -135,8 +135,8 @@ async function indexVideos(root: string): Promise<Map<string, string[]>> {
   }
   const index = new Map<string, string[]>();
   for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
-    const { name, ext } = path.parse(entry.name);
-    if (!entry.isFile() || !videoExtensions.has(ext.toLowerCase())) continue;
+    const { name } = path.parse(entry.name);
+    if (!entry.isFile() || !isVideoName(entry.name)) continue;
     const file = path.join(entry.parentPath, entry.name);
     index.set(name, [...(index.get(name) ?? []), file]);
   }
@@ -152,7 +152,7 @@ function findVideo(videos: Preparation["videos"], clip: ClipFiles, root: string)
   }, named);
   const [video] = narrowed;
   if (video === undefined) {
-    throw new DatasetError(`${root}: no video ${clip.id} (${[...videoExtensions].join(", ")})`, {
+    throw new DatasetError(`${root}: no video ${clip.id} (${videoExtensions.join(", ")})`, {
       hint: `Add it, or remove line ${clip.line} of the table.`,
     });
   }

@@ -4,6 +4,7 @@ import path from "node:path";
 import { DatasetError } from "../../errors.js";
 import { probeVideo } from "../../media/node/probe-video.js";
 import type { VideoInfo } from "../../media/video.js";
+import { isVideoName } from "../../media/video-names.js";
 import type { Task } from "../clip.js";
 
 /** Seconds, and so frames and masks, of an imported clip. */
@@ -46,7 +47,6 @@ export interface UnusedFiles {
 }
 
 const picturePattern = /\.(png|jpe?g)$/i;
-const videoPattern = /\.(mp4|m4v|mov|mkv|webm|avi|mpg|mpeg)$/i;
 
 /**
  * Lists a folder and reads the headers of its labeled videos. Throws `DatasetError` when there are none, when one has
@@ -62,7 +62,7 @@ export async function scanFolder(folder: string, signal?: AbortSignal): Promise<
     .filter((entry) => entry.isFile())
     .map((entry) => path.join(entry.parentPath, entry.name))
     .sort();
-  const found = files.filter((file) => videoPattern.test(file));
+  const found = files.filter(isVideoName);
   const videos: LabeledVideo[] = [];
   const names = new Set<string>();
   for (const file of found) {
@@ -86,7 +86,7 @@ export async function scanFolder(folder: string, signal?: AbortSignal): Promise<
 
 /** The folder that holds the masks of a video: its path without the extension. */
 function maskFolderOf(video: string): string {
-  return video.replace(videoPattern, "");
+  return path.join(path.dirname(video), path.parse(video).name);
 }
 
 /** Mask files by second. Throws `DatasetError` when two claim the same one. */
@@ -146,9 +146,9 @@ export function unusedFiles(folder: VideoFolder, windows: readonly ClipWindow[])
   const used = new Set(windows.flatMap(masksOf));
   const masks = new Set(folder.videos.flatMap((video) => [...video.masks.values()]));
   const labeled = new Set(folder.videos.map(({ info }) => info.path));
-  const maskFolders = new Set(folder.files.filter((file) => videoPattern.test(file)).map(maskFolderOf));
+  const maskFolders = new Set(folder.files.filter(isVideoName).map(maskFolderOf));
   const reasonOf = (file: string): string | undefined => {
-    if (videoPattern.test(file)) return labeled.has(file) ? undefined : "as they have no masks";
+    if (isVideoName(file)) return labeled.has(file) ? undefined : "as they have no masks";
     if (!picturePattern.test(file) || used.has(file)) return undefined;
     if (masks.has(file)) return "as no clip of five seconds takes them";
     return maskFolders.has(path.dirname(file))

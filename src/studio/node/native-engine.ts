@@ -10,7 +10,7 @@ import { DEMO_MODEL } from "../../segment/node/demo-model.js";
 import { segmentVideo } from "../../segment/node/segment-video.js";
 import { type ModelFacts, type SegmentLine, toWire } from "../protocol.js";
 import { stepOf } from "../step.js";
-import { withSound } from "../swapped-sound.js";
+import { withOtherSound } from "../swapped-sound.js";
 import { RequestError } from "./requests.js";
 
 /** What to segment: paths of files. */
@@ -67,7 +67,7 @@ export class NativeEngine {
       if (!model) throw new RequestError(409, "no model is open", "Choose a model.");
       const { sound, signal, endSeconds = Number.POSITIVE_INFINITY } = options;
       const samples = sound.kind === "file" ? await soundOf(sound.path, signal) : new Float32Array(0);
-      const predictor = sound.kind === "own" ? model : withSound(model, samples);
+      const predictor = sound.kind === "own" ? model : withOtherSound(model, samples);
       const { durationSeconds } = await probeVideo(options.video, { signal });
       const total = durationSeconds && Math.min(durationSeconds, endSeconds);
       for await (const frame of segmentVideo(options.video, predictor, {

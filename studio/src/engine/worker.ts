@@ -1,6 +1,6 @@
 /** The engine in the tab: decodes and segments in this worker; the model runs in a worker of its own. */
 
-import { type ModelFacts, stepOf, withSound } from "avseg/studio";
+import { type ModelFacts, stepOf, withOtherSound } from "avseg/studio";
 import { type Model, openModel, segmentVideo, type WebFile } from "avseg/web";
 import { decodeSound } from "../media/decode-sound";
 import { readPictures } from "../media/filmstrip";
@@ -138,7 +138,7 @@ async function segment(
   { id, signal }: Job,
 ): Promise<void> {
   const samples = sound.kind === "file" ? await decodeSound(sound.file, sound.name) : new Float32Array(0);
-  const predictor = sound.kind === "own" ? opened : withSound(opened, samples);
+  const predictor = sound.kind === "own" ? opened : withOtherSound(opened, samples);
   const video = file instanceof File ? file : new File([file], name);
   const options = {
     signal,
