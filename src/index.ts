@@ -18,6 +18,7 @@
 
 // Models
 
+export { type ListedModel, ModelCache, type ModelCacheOptions } from "./inference/node/model-cache.js";
 export { type PulledModel, type PullModelOptions, pullModel } from "./inference/node/published-model.js";
 export type { ClipBatch, Predictor } from "./inference/predictor.js";
 export type { AvsModelConfig, Task } from "./models/model-config.js";

@@ -5,6 +5,8 @@ import { modelFromConfig } from "../config/model-from-config.js";
 import type { Config } from "../config/schema.js";
 import { datasetClasses } from "../datasets/avsbench/open-dataset.js";
 import type { LoadModelOptions } from "../inference/load-model.js";
+import { type ModelCache, modelCache } from "../inference/node/model-cache.js";
+import { warn } from "./run.js";
 
 /** The model and its encoder files. Throws `ConfigError`, and `DatasetError` where AVSS's classes cannot be read. */
 export async function configuredModel(
@@ -22,6 +24,16 @@ export async function configuredModel(
 /** The `--audio-encoder` option of commands that open a checkpoint. */
 export function audioEncoderOption(): Option {
   return new Option("--audio-encoder <file>", "VGGish, where the checkpoint has no audio encoder (TPAVI)");
+}
+
+/** The `--no-cache` option of commands that open a model. */
+export function noCacheOption(): Option {
+  return new Option("--no-cache", "open the model anew, and keep no opened form of it (see `avseg cache`)");
+}
+
+/** The cache of opened models that a command uses, by its option. Throws `ConfigError` for a wrong `AVSEG_MODEL_CACHE`. */
+export function commandCache(isUsed: boolean): ModelCache | false {
+  return (isUsed && modelCache({ onWarning: warn })) || false;
 }
 
 /** What the options `--config` and `--audio-encoder` say about a checkpoint's model. Throws as `configuredModel` does. */

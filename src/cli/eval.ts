@@ -17,6 +17,7 @@ import {
   soundNotes,
 } from "../evaluation/sound-conditions.js";
 import { EmbeddingCache } from "../inference/node/embedding-cache.js";
+import type { ModelCache } from "../inference/node/model-cache.js";
 import { findWeightFile } from "../inference/node/model-files.js";
 import { openPredictor } from "../inference/node/open-predictor.js";
 import { buildAvsModel, countParameters } from "../models/avs-model.js";
@@ -29,7 +30,7 @@ import { readCheckpointInfo } from "../training/checkpoint.js";
 import { plainFlops } from "../training/flops.js";
 import { runFiles } from "../training/trainer.js";
 import { hashFile } from "../weights/node/hash-file.js";
-import { configuredModel } from "./configured-model.js";
+import { commandCache, configuredModel, noCacheOption } from "./configured-model.js";
 import { collect, integer } from "./options.js";
 import { print, printJson } from "./print.js";
 import { createProgress } from "./progress.js";
@@ -47,6 +48,7 @@ interface EvalOptions extends Omit<ModelChoice, "checkpoint"> {
   readonly workers?: number | undefined;
   readonly json?: boolean | undefined;
   readonly set: readonly string[];
+  readonly cache: boolean;
 }
 
 /** The `eval` command. */
@@ -76,6 +78,7 @@ export function evalCommand(): Command {
     .option("--no-report", "write no HTML report")
     .option("--workers <n>", "decoding threads", integer(0, 256))
     .option("--json", "print every metric as JSON")
+    .addOption(noCacheOption())
     .option("--set <key=value>", "override a configuration key (repeatable)", collect, [])
     .addHelpText(
       "after",
@@ -104,6 +107,7 @@ async function evaluateCheckpoint(
   const signal = interruptSignal("Scored clips are kept; the same command continues from there.");
   const { config, workDir, checkpointFile, dataset, openModel } = await openEvaluation({
     ...{ task, file, checkpoint, audioEncoder, split, set: options.set, signal },
+    cache: commandCache(options.cache),
   });
   const { root, batchSize, testBatchSize } = config.data;
   const sounds = soundsOf(options, dataset);
@@ -171,9 +175,11 @@ export async function openEvaluation(options: {
   readonly audioEncoder?: string | undefined;
   readonly split: Split;
   readonly set: readonly string[];
+  /** Opened models. Default: the one that the environment names. */
+  readonly cache?: ModelCache | false | undefined;
   readonly signal?: AbortSignal | undefined;
 }) {
-  const { task, split, audioEncoder, signal } = options;
+  const { task, split, audioEncoder, cache, signal } = options;
   const { config, warnings, workDir } = await loadConfig(options.file, { task, set: options.set });
   for (const warning of warnings) warn(warning);
   const checkpointFile = await findWeightFile(options.checkpoint);
@@ -194,6 +200,7 @@ export async function openEvaluation(options: {
       embeddings:
         audioCache && !config.model.audio.train ? new EmbeddingCache({ onWarning: warn }) : undefined,
       runtime: { provider: config.runtime.provider, threads: config.runtime.threads ?? undefined },
+      cache,
       signal,
     });
   return { config, workDir, checkpointFile, dataset, openModel };

@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { archiveCommand } from "./archive.js";
+import { cacheCommand } from "./cache.js";
 import { compareCommand } from "./compare.js";
 import { dataCommand } from "./data.js";
 import { demoCommand } from "./demo.js";
@@ -37,6 +38,7 @@ const program = new Command("avseg")
   .addCommand(dataCommand())
   .addCommand(modelsCommand())
   .addCommand(weightsCommand())
+  .addCommand(cacheCommand())
   .addCommand(demoCommand());
 
 await runProgram(program, process.argv);

@@ -16,7 +16,7 @@ import { segmentVideo } from "../segment/node/segment-video.js";
 import { writeSegmentation } from "../segment/node/write-segmentation.js";
 import { type MaskFormat, maskFormats, recordOf } from "../segment/segments-json.js";
 import type { SegmentedFrame } from "../segment/step-stream.js";
-import { audioEncoderOption, modelOptions } from "./configured-model.js";
+import { audioEncoderOption, commandCache, modelOptions, noCacheOption } from "./configured-model.js";
 import { integer, slice } from "./options.js";
 import { printJsonLine } from "./print.js";
 import {
@@ -48,6 +48,7 @@ interface Options extends ModelChoice {
   readonly cutout?: CutoutFormat | undefined;
   readonly json?: boolean | undefined;
   readonly provider: NodeProvider;
+  readonly cache: boolean;
   readonly verbose?: boolean | undefined;
 }
 
@@ -112,6 +113,7 @@ export function segmentCommand(): Command {
     .option("--json", "print progress and results as lines of JSON")
     .option("--no-silence-gate", "keep what the model predicts for silent seconds (no sample above -60 dBFS)")
     .addOption(new Option("--provider <name>", "what runs the model").choices(nodeProviders).default("cpu"))
+    .addOption(noCacheOption())
     .addHelpText(
       "after",
       `
@@ -164,7 +166,7 @@ async function segmentAll(videos: string[], options: Options): Promise<void> {
 }
 
 async function openDescribed(
-  { config, audioEncoder, provider }: Options,
+  { config, audioEncoder, provider, cache }: Options,
   chosen: ChosenModel | undefined,
   signal: AbortSignal,
 ): Promise<{ predictor: LoadedPredictor; description: string }> {
@@ -174,6 +176,7 @@ async function openDescribed(
     hints: chosen?.hints,
     ...(await modelOptions({ config, audioEncoder: audioEncoder ?? chosen?.audioEncoder })),
     runtime: { provider },
+    cache: commandCache(cache),
     signal,
   });
   return { predictor, description: chosen ? describeModel(file, predictor) : DEMO_MODEL_DESCRIPTION };

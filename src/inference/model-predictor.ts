@@ -6,9 +6,9 @@ import { maskSizeOf } from "../models/model-config.js";
 import { soundFormOf } from "../models/systems.js";
 import { Pass } from "../nn/index.js";
 import type { Runtime, Session, Tensors } from "../runtime/runtime.js";
-import type { TensorOf } from "../tensor.js";
+import { sizeOf, type TensorOf } from "../tensor.js";
 import type { WeightStore } from "../weights/weight-store.js";
-import { batchedPredictor, type Predictor } from "./predictor.js";
+import { batchedPredictor, type KeepOptions, type Predictor } from "./predictor.js";
 
 /** Variants of the inference graph. */
 export interface InferenceGraphOptions {
@@ -40,8 +40,13 @@ export interface ModelPredictorOptions {
   /** Clips per run of the session. Default: 1, which is fastest on processors. */
   readonly clipsPerRun?: number | undefined;
   /** log-mels `f32[B*T,1,96,64]` -> `f32[B*T,128]`; without it the audio encoder is part of the session. */
-  readonly embed?: ((logMel: TensorOf<"f32">) => Promise<TensorOf<"f32">>) | undefined;
+  readonly embed?: Embed | undefined;
+  /** Writes the optimized model. Default: nothing is written. */
+  readonly keep?: KeepOptions | undefined;
 }
+
+/** An audio encoder that runs apart: log-mels `f32[B*T,1,96,64]` -> `f32[B*T,128]`. */
+export type Embed = (logMel: TensorOf<"f32">) => Promise<TensorOf<"f32">>;
 
 /**
  * Opens a session of `clipsPerRun` clips and makes a predictor of it. Weights are taken from the store; those that are
@@ -53,6 +58,7 @@ export async function modelPredictor({
   runtime,
   clipsPerRun = 1,
   embed,
+  keep,
 }: ModelPredictorOptions): Promise<Predictor> {
   const live = store.resident;
   const graph = inferenceGraph(model, clipsPerRun, {
@@ -61,7 +67,9 @@ export async function modelPredictor({
     asInputs: new Set(live.keys()),
   });
   const weights = await store.take(graph.parameters.map(({ name }) => name));
-  const session: Session = await runtime.createSession({ graph, weights, name: "model" });
+  const values = graph.parameters.reduce((n, { shape }) => n + sizeOf(shape), 0);
+  const keepIn = keep && 4 * values >= keep.minBytes ? keep.folder : undefined;
+  const session: Session = await runtime.createSession({ graph, weights, name: "model", keepIn });
   const soundForm = soundFormOf(model.config);
   const names = graph.inputs.map(({ name }) => name);
   return batchedPredictor({

@@ -2,12 +2,11 @@
 import type { AvsModel } from "../models/avs-model.js";
 import { soundFormOf } from "../models/systems.js";
 import type { Runtime } from "../runtime/runtime.js";
-import type { TensorOf } from "../tensor.js";
 import type { WeightStore } from "../weights/weight-store.js";
 import { type LoadModelOptions, loadModel, requireSameModel } from "./load-model.js";
-import { modelPredictor } from "./model-predictor.js";
+import { type Embed, modelPredictor } from "./model-predictor.js";
 import { onnxPredictor } from "./onnx-predictor.js";
-import type { LoadedPredictor, Predictor } from "./predictor.js";
+import type { KeepOptions, LoadedPredictor, Predictor } from "./predictor.js";
 import type { ModelFiles } from "./weight-sources.js";
 
 /** Which model to open and how to run it. */
@@ -30,8 +29,10 @@ export interface Platform {
         readonly model: AvsModel;
         readonly store: WeightStore;
         readonly runtime: Runtime;
-      }) => Promise<(logMel: TensorOf<"f32">) => Promise<TensorOf<"f32">>>)
+      }) => Promise<Embed>)
     | undefined;
+  /** Writes the optimized model. Default: nothing is written. */
+  readonly keep?: KeepOptions | undefined;
 }
 
 /**
@@ -41,7 +42,7 @@ export interface Platform {
  */
 export async function openPredictor(
   options: OpenPredictorOptions,
-  { files, startRuntime, embedder }: Platform,
+  { files, startRuntime, embedder, keep }: Platform,
 ): Promise<LoadedPredictor> {
   const { config, signal, clipsPerRun } = options;
   const checkpoint = await files.locate(options.checkpoint);
@@ -49,7 +50,7 @@ export async function openPredictor(
     const file = await files.onnx(checkpoint);
     signal?.throwIfAborted();
     return withRuntime(await startRuntime(), async (runtime) => {
-      const predictor = await onnxPredictor({ ...file, file: checkpoint, runtime });
+      const predictor = await onnxPredictor({ ...file, file: checkpoint, runtime, keepIn: keep?.folder });
       if (config) requireSameModel(config, predictor.config, checkpoint);
       return predictor;
     });
@@ -58,14 +59,14 @@ export async function openPredictor(
   return withRuntime(await startRuntime(), async (runtime) => {
     const embeds = soundFormOf(model.config) === "log-mel";
     const embed = embeds ? await embedder?.({ model, store, runtime }) : undefined;
-    const predictor = await modelPredictor({ model, store, runtime, clipsPerRun, embed });
+    const predictor = await modelPredictor({ model, store, runtime, clipsPerRun, embed, keep });
     store.release();
     return { ...predictor, config: model.config, files: encoders, trainedOn };
   });
 }
 
 /** A predictor that owns its runtime. */
-async function withRuntime<P extends Predictor>(
+export async function withRuntime<P extends Predictor>(
   runtime: Runtime,
   create: (runtime: Runtime) => Promise<P>,
 ): Promise<P> {

@@ -53,6 +53,13 @@ export interface TrainingOrigin {
   readonly best?: { readonly epoch: number; readonly value: number } | undefined;
 }
 
+/** Where a model is written as the runtime has optimized it, and from how many bytes of weights on. */
+export interface KeepOptions {
+  /** A new folder: see `SessionSource`. */
+  readonly folder: string;
+  readonly minBytes: number;
+}
+
 /** What `batchedPredictor` is made of. */
 export interface BatchedPredictorOptions {
   readonly config: Pick<AvsModelConfig, "frameCount" | "imageSize" | "classes">;

@@ -13,12 +13,17 @@ export interface Ort {
   readonly Tensor: TensorConstructor;
 }
 
+/** What makes sessions of models in memory. */
+export interface SessionFactory {
+  create(model: Uint8Array<ArrayBuffer>, options: InferenceSession.SessionOptions): Promise<InferenceSession>;
+}
+
 /** A model to make a session of, and the weights that it does not hold itself. */
 export type CreateRequest = Extract<WorkerTask, { kind: "create" }>;
 
 /** Makes a session of a model in memory, and frees its weights. */
 export async function sessionFromMemory(
-  { InferenceSession: sessions }: Pick<Ort, "InferenceSession">,
+  { InferenceSession: sessions }: { readonly InferenceSession: SessionFactory },
   { model, weightFiles }: CreateRequest,
   options: InferenceSession.SessionOptions,
 ): Promise<InferenceSession> {

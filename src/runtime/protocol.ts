@@ -24,6 +24,10 @@ export type WorkerTask =
       readonly weightFiles: readonly WeightFile[];
       /** See `ModelSource`. */
       readonly folder?: string | undefined;
+      /** See `ModelSource`. */
+      readonly isOptimized?: boolean | undefined;
+      /** See `SessionSource`. */
+      readonly keepIn?: string | undefined;
       readonly name: string;
     }
   | {

@@ -134,8 +134,10 @@ async function openSession(
   if ("onnx" in source || source.weights instanceof OwnedWeights) {
     transfer.push(...new Set(weightFiles.flatMap(({ pieces }) => pieces.map(({ data }) => data.buffer))));
   }
-  const { folder } = "onnx" in source ? source : {};
-  const { session = 0 } = await send({ kind: "create", model, weightFiles, name, folder }, transfer);
+  const { keepIn } = source;
+  const { folder, isOptimized } = "onnx" in source ? source : {};
+  const request = { kind: "create", model, weightFiles, name, folder, isOptimized, keepIn } as const;
+  const { session = 0 } = await send(request, transfer);
   const all = outputs.map((o) => o.name);
   return {
     run: async (feeds, fetches = all) => {

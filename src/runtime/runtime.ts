@@ -39,7 +39,15 @@ export interface SessionSource {
   readonly weights: StoredWeights | OwnedWeights;
   /** Label for messages, e.g. `training step`. */
   readonly name?: string | undefined;
+  /**
+   * Node: a new folder, which exists, for the model as ONNX Runtime has optimized it for this processor (`optimizedFiles`).
+   * What cannot be written there is left out. Default: none.
+   */
+  readonly keepIn?: string | undefined;
 }
+
+/** The files of an optimized model: the graph, and its weights, which are to be mapped into memory. */
+export const optimizedFiles = { model: "model.onnx", weights: "weights" } as const;
 
 /** A serialized model, e.g. of `avseg export`. */
 export interface ModelSource {
@@ -48,6 +56,10 @@ export interface ModelSource {
   readonly weightFiles?: ReadonlyMap<string, Uint8Array<ArrayBuffer>> | undefined;
   /** Node: the folder of the files that hold its weights, which are mapped into memory. */
   readonly folder?: string | undefined;
+  /** The model was optimized for this processor by this version of ONNX Runtime: it is run as it is. Default: false. */
+  readonly isOptimized?: boolean | undefined;
+  /** See `SessionSource`. */
+  readonly keepIn?: string | undefined;
   /** Label for messages. */
   readonly name?: string | undefined;
 }

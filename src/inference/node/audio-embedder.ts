@@ -21,6 +21,8 @@ export interface AudioEmbedderOptions {
   /** Keeps embeddings for later runs; without it they are kept in memory. */
   readonly cache?: EmbeddingCache | undefined;
   readonly store: WeightStore;
+  /** The encoder's hash, where it is known: the store need not have read its weights then. */
+  readonly encoder?: string | undefined;
 }
 
 /**
@@ -39,6 +41,7 @@ export class AudioEmbedder {
     const { model, runtime } = options;
     const embedding = model.embedAudio(input("log_mel", [model.config.frameCount, 1, 96, 64]));
     this.#options = options;
+    this.#encoder = options.encoder;
     this.#graph = emitOnnx({ embedding }, { target: runtime.supports });
     this.#keys = this.#graph.parameters.map(({ name }) => name);
   }
@@ -48,10 +51,16 @@ export class AudioEmbedder {
    * embeddings of this encoder: then it is opened when one is missing.
    */
   async open(): Promise<void> {
-    if (this.#encoder !== undefined) return;
-    this.#encoder = this.#hashEncoder(await this.#options.store.lend(this.#keys));
+    if (this.#session !== undefined) return;
+    this.#encoder ??= this.#hashEncoder(await this.#options.store.lend(this.#keys));
     if (!(await this.#options.cache?.has(this.#encoder))) this.#session = this.#openSession();
     await this.#session;
+  }
+
+  /** The hash of the encoder. Throws `Error` before it is opened. */
+  get encoder(): string {
+    if (this.#encoder === undefined) throw new Error("audio encoder: not opened");
+    return this.#encoder;
   }
 
   /** log-mels of whole clips `f32[B*T,1,96,64]` -> `f32[B*T,128]` */
@@ -69,8 +78,7 @@ export class AudioEmbedder {
 
   async #embedClip(logMel: Float32Array<ArrayBuffer>): Promise<Float32Array> {
     const { cache } = this.#options;
-    const encoder = this.#encoder;
-    if (encoder === undefined) throw new Error("audio encoder: not opened");
+    const { encoder } = this;
     const key = createHash("sha256").update(logMel).digest("hex");
     const known = this.#known.get(key) ?? (await cache?.read(encoder, key));
     const embedding = known ?? (await this.#run(logMel));

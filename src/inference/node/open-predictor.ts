@@ -1,31 +1,157 @@
 /** From a model file on disk to a predictor, in Node. */
+import { readOnnx } from "../../graph/onnx/read.js";
+import { buildAvsModel } from "../../models/avs-model.js";
+import { modelConfigFromJson, modelConfigToJson } from "../../models/model-config.js";
+import { soundFormOf } from "../../models/systems.js";
 import { nodeRuntime } from "../../runtime/node/node-runtime.js";
 import type { RuntimeOptions } from "../../runtime/runtime.js";
-import { type OpenPredictorOptions as OpenOptions, openPredictor as openOn } from "../open-predictor.js";
-import type { LoadedPredictor } from "../predictor.js";
+import type { StateDict } from "../../tensor.js";
+import { WeightStore } from "../../weights/weight-store.js";
+import { loadModel } from "../load-model.js";
+import { sessionPredictor } from "../onnx-predictor.js";
+import {
+  type OpenPredictorOptions as OpenOptions,
+  openPredictor as openOn,
+  withRuntime,
+} from "../open-predictor.js";
+import type { KeepOptions, LoadedPredictor } from "../predictor.js";
 import { AudioEmbedder } from "./audio-embedder.js";
+import { stampOf } from "./cached-model.js";
 import type { EmbeddingCache } from "./embedding-cache.js";
+import { type FoundModel, type ModelCache, modelCache } from "./model-cache.js";
 import { diskFiles } from "./model-files.js";
+import { processorOf, requestHash, runtimeVersion } from "./model-request.js";
+import { type TracedFiles, traced } from "./traced-files.js";
 
 /** Which model to open and how to run it. */
 export interface OpenPredictorOptions extends OpenOptions {
   readonly runtime?: RuntimeOptions | undefined;
   /** Audio embeddings of earlier runs, to be used and added to. An exported model does not use them. */
   readonly embeddings?: EmbeddingCache | undefined;
+  /**
+   * Opened models of earlier runs, to be used and added to, on processors only; `false` uses none. Default: the one in
+   * the shared cache folder, as `AVSEG_MODEL_CACHE` says.
+   */
+  readonly cache?: ModelCache | false | undefined;
 }
 
 /** Opens a model file with a runtime of its own; see `openPredictor` in `inference/open-predictor.ts`. */
 export async function openPredictor(options: OpenPredictorOptions): Promise<LoadedPredictor> {
+  const { provider = "cpu" } = options.runtime ?? {};
+  const cache = options.cache === false || provider !== "cpu" ? undefined : (options.cache ?? modelCache());
+  if (cache === undefined) return (await openFiles(options, diskFiles)).predictor;
+  const checkpoint = await diskFiles.locate(options.checkpoint);
+  const request = await requestHash({ ...options, provider, embedded: options.embeddings !== undefined });
+  const found = await cache.find(request, checkpoint);
+  if (found) {
+    try {
+      return await openFound(found, options);
+    } catch {
+      options.signal?.throwIfAborted();
+      await cache.discard(found.folder);
+    }
+  }
+  return openAndKeep(options, { cache, checkpoint, request });
+}
+
+interface Opened {
+  readonly predictor: LoadedPredictor;
+  readonly embedder: AudioEmbedder | undefined;
+}
+
+async function openFiles(
+  options: OpenPredictorOptions,
+  files: TracedFiles["files"],
+  keep?: KeepOptions,
+): Promise<Opened> {
   const { embeddings } = options;
-  return openOn(options, {
-    files: diskFiles,
+  let embedder: AudioEmbedder | undefined;
+  const predictor = await openOn(options, {
+    files,
     startRuntime: () => nodeRuntime(options.runtime),
+    keep,
     embedder:
       embeddings &&
       (async (parts) => {
-        const embedder = new AudioEmbedder({ ...parts, cache: embeddings });
-        await embedder.open();
-        return (logMel) => embedder.embed(logMel);
+        const opened = new AudioEmbedder({ ...parts, cache: embeddings });
+        await opened.open();
+        embedder = opened;
+        return (logMel) => opened.embed(logMel);
       }),
+  });
+  return { predictor, embedder };
+}
+
+/** Opens files, and adds the opened model to the cache once it has run. */
+async function openAndKeep(
+  options: OpenPredictorOptions,
+  { cache, checkpoint, request }: { cache: ModelCache; checkpoint: string; request: string },
+): Promise<LoadedPredictor> {
+  const { files, sources, absent } = traced(diskFiles);
+  const size = (await stampOf(checkpoint))?.bytes ?? 0;
+  const folder = await cache.begin({ warns: size >= cache.minBytes });
+  if (folder === undefined) return (await openFiles(options, files)).predictor;
+  try {
+    const { predictor, embedder } = await openFiles(options, files, { folder, minBytes: cache.minBytes });
+    const { config, clipsPerRun, trainedOn } = predictor;
+    const facts = {
+      ...{ request, sources, absent, clipsPerRun, trainedOn, files: { ...predictor.files } },
+      config: modelConfigToJson(config),
+      audioEncoder: embedder?.encoder,
+      runtime: runtimeVersion,
+      provider: "cpu",
+      processor: (await processorOf()).name,
+    };
+    let kept: Promise<void> | undefined;
+    return {
+      ...predictor,
+      async predict(batch) {
+        const logits = await predictor.predict(batch);
+        kept ??= cache.keep(folder, facts, options.signal);
+        return logits;
+      },
+      async close() {
+        await (kept ?? cache.discard(folder));
+        await predictor.close();
+      },
+    };
+  } catch (error) {
+    await cache.discard(folder);
+    throw error;
+  }
+}
+
+/** All weights of the model that `options` name. */
+async function allWeights(options: OpenPredictorOptions): Promise<StateDict> {
+  const checkpoint = await diskFiles.locate(options.checkpoint);
+  const { model, store } = await loadModel({ ...options, checkpoint }, diskFiles);
+  return store.lend(model.specs.map(({ key }) => key));
+}
+
+/** Opens what the cache holds. */
+function openFound(
+  { folder, record, model: bytes }: FoundModel,
+  options: OpenPredictorOptions,
+): Promise<LoadedPredictor> {
+  const { clipsPerRun, files, trainedOn } = record;
+  const { embeddings, signal } = options;
+  signal?.throwIfAborted();
+  const onnx = readOnnx(bytes, folder);
+  const config = modelConfigFromJson(record.config, folder);
+  return withRuntime(nodeRuntime(options.runtime), async (runtime) => {
+    let embed: AudioEmbedder | undefined;
+    if (embeddings && record.audioEncoder !== undefined && soundFormOf(config) === "log-mel") {
+      const { audioEncoder: encoder } = record;
+      const store = new WeightStore({ load: () => allWeights(options) });
+      embed = new AudioEmbedder({ model: buildAvsModel(config), runtime, cache: embeddings, store, encoder });
+      await embed.open();
+      store.release();
+    }
+    const session = await runtime.createSession({ onnx, folder, isOptimized: true, name: "model" });
+    const predictor = sessionPredictor({
+      ...{ onnx, session, config, clipsPerRun },
+      embed: embed && ((logMel) => embed.embed(logMel)),
+    });
+    return { ...predictor, config, files, trainedOn };
   });
 }

@@ -5,14 +5,18 @@
 import { mkdir, open, rm } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { InferenceSession } from "onnxruntime-node";
+import type { InferenceSession } from "onnxruntime-common";
 import { cacheDir } from "../../node/cache-dir.js";
 import { removeStale, temporaryPath } from "../../node/files.js";
-import type { CreateRequest } from "../answer-requests.js";
+import type { CreateRequest, SessionFactory } from "../answer-requests.js";
 import { discard } from "../discard.js";
 import { minMappedBytes, type WeightFile } from "../protocol.js";
 
-type Options = InferenceSession.SessionOptions;
+/** What sessions are made with. */
+export interface SessionMaker {
+  readonly sessions: SessionFactory;
+  readonly options: InferenceSession.SessionOptions;
+}
 
 /**
  * Makes a session of a model whose weights lie in files, or are written to a temporary one, which is removed at once:
@@ -20,9 +24,9 @@ type Options = InferenceSession.SessionOptions;
  */
 export async function mappedSession(
   request: CreateRequest,
-  options: Options,
+  maker: SessionMaker,
 ): Promise<InferenceSession | undefined> {
-  if (request.folder !== undefined) return sessionIn(request.folder, request, options);
+  if (request.folder !== undefined) return sessionIn(request.folder, request, maker);
   const pieces = request.weightFiles.flatMap((file) => file.pieces);
   if (pieces.reduce((n, { data }) => n + data.length, 0) < minMappedBytes) return undefined;
   const folder = await writeWeights(request.weightFiles);
@@ -30,16 +34,20 @@ export async function mappedSession(
   discard(pieces.map(({ data }) => data.buffer));
   await setTimeout(0); // the memory is free once the event loop has closed the ports
   try {
-    return await sessionIn(folder, request, options);
+    return await sessionIn(folder, request, maker);
   } finally {
     await remove(folder);
   }
 }
 
 /** A session of a model whose weights lie in `folder`. */
-function sessionIn(folder: string, { model }: CreateRequest, options: Options): Promise<InferenceSession> {
+function sessionIn(
+  folder: string,
+  { model }: CreateRequest,
+  { sessions, options }: SessionMaker,
+): Promise<InferenceSession> {
   const extra = { session: { model_external_initializers_file_folder_path: folder } };
-  return InferenceSession.create(model, { ...options, extra });
+  return sessions.create(model, { ...options, extra });
 }
 
 /** Writes files of weights into a new folder; `undefined` where that is impossible, e.g. on a full disk. */

@@ -5,6 +5,7 @@ import { serveThread } from "../../node/thread.js";
 import { answerRequests, sessionFromMemory } from "../answer-requests.js";
 import { sessionOptions } from "../ort-tensors.js";
 import type { NodeProvider } from "../runtime.js";
+import { keepingSessions } from "./keeping-sessions.js";
 import { mappedSession } from "./mapped-session.js";
 
 const { provider, threads }: { provider: NodeProvider; threads: number } = workerData;
@@ -12,8 +13,13 @@ const options = sessionOptions(provider, threads);
 serveThread(
   answerRequests({
     ort,
-    create: async (request) =>
-      (await mappedSession(request, options)) ?? sessionFromMemory(ort, request, options),
+    create: async (request) => {
+      const sessions = keepingSessions(ort.InferenceSession, request);
+      return (
+        (await mappedSession(request, { sessions, options })) ??
+        sessionFromMemory({ InferenceSession: sessions }, request, options)
+      );
+    },
     post: (reply, transfer) => parentPort?.postMessage(reply, transfer),
   }),
 );
