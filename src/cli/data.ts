@@ -1,4 +1,7 @@
-/** `avseg data`: generate, prepare and check datasets. `data-import.ts` imports them, `data-shard.ts` packs them. */
+/**
+ * `avseg data`: generate, prepare and check datasets. `data-photos.ts` composes photographs, `data-import.ts` imports
+ * datasets, `data-shard.ts` packs them.
+ */
 
 import { Argument, Command, InvalidArgumentError } from "commander";
 import { checkDataset, type DatasetIssue, type DatasetReport } from "../datasets/avsbench/check.js";
@@ -9,6 +12,7 @@ import { writeSoundShapes } from "../datasets/sound-shapes/write.js";
 import { DatasetError } from "../errors.js";
 import { defaultImageSize } from "../models/base-config.js";
 import { importCommand } from "./data-import.js";
+import { photosCommand } from "./data-photos.js";
 import { shardCommand } from "./data-shard.js";
 import { integer } from "./options.js";
 import { print, printJson } from "./print.js";
@@ -48,7 +52,23 @@ function kindList(text: string): Kind[] {
 
 function synthCommand(): Command {
   return new Command("synth")
-    .description("generate SoundShapes, the built-in benchmark, in AVSBench's layout")
+    .description("generate a benchmark in AVSBench's layout: SoundShapes (the default), or PhotoSounds")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  avseg data synth s4 --out data/shapes --size 112
+  avseg data synth photos s4 --sources photo-sources --out data/photos
+
+\`avseg data synth shapes --help\` lists the options of SoundShapes.`,
+    )
+    .addCommand(shapesCommand(), { isDefault: true })
+    .addCommand(photosCommand());
+}
+
+function shapesCommand(): Command {
+  return new Command("shapes")
+    .description("generate SoundShapes, the built-in benchmark, which needs nothing else")
     .addArgument(task())
     .requiredOption("--out <dir>", "root to write under")
     .option("--train <n>", "training clips", integer(0, 99_999), 250)

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { stepFrame } from "../generated/schedule.js";
 import { kinds, labelOf, novelKinds, outlineReach, signedDistance } from "./kinds.js";
-import { type ClipSpec, planClip, stepFrame } from "./plan.js";
+import { type ClipSpec, planClip } from "./plan.js";
 import { renderClip, renderFrame, renderSound, renderVideoFrames } from "./render-clip.js";
 
 const spec: ClipSpec = { task: "s4", split: "train", index: 0, seed: 7, imageSize: 48 };

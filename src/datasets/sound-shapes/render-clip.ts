@@ -2,8 +2,9 @@
 import { at, f32At, u8At } from "../../arrays.js";
 import { hashText, Random } from "../../random.js";
 import type { TensorOf } from "../../tensor.js";
+import { stepFrame } from "../generated/schedule.js";
 import { type Kind, kinds, labelOf } from "./kinds.js";
-import { type ClipPlan, type ClipSpec, drawKinds, planClip, stepFrame } from "./plan.js";
+import { type ClipPlan, type ClipSpec, drawKinds, planClip } from "./plan.js";
 import { SceneRenderer } from "./render.js";
 import { drawScene } from "./scene.js";
 import { addNoiseFloor, sampleRateHz, synthesize } from "./voices.js";

@@ -1,24 +1,21 @@
 /** Writes SoundShapes to disk in AVSBench's layout, so that it is read by the same code as AVSBench. */
 
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import * as z from "zod";
-import { OutputError } from "../../errors.js";
-import { encodeFrame, encodePng } from "../../media/node/image-file.js";
-import { labelPicture } from "../../media/painting.js";
-import { encodeWav } from "../../media/wav.js";
 import { defaultImageSize } from "../../models/base-config.js";
 import { writeFileAtomic } from "../../node/files.js";
 import { lockBeside, withLock } from "../../node/lock.js";
 import { asOutputError } from "../../node/system-error.js";
 import type { CountedProgress } from "../../progress.js";
-import { type ClipFiles, filesOf, layouts } from "../avsbench/layout.js";
+import { filesOf, layouts } from "../avsbench/layout.js";
 import { type ClipRow, writeTables } from "../avsbench/write-tables.js";
 import type { Split, Task } from "../clip.js";
 import { mapConcurrent } from "../concurrent.js";
+import { writeClipFiles } from "../generated/clip-files.js";
+import { clearGenerated, formatManifest, readTextIfAny } from "../generated/folder.js";
+import { subsetOf } from "../generated/schedule.js";
 import { classNames, type Kind, kinds } from "./kinds.js";
-import { type ClipSpec, subsetOf } from "./plan.js";
-import { type RenderedClip, renderClip } from "./render-clip.js";
+import type { ClipSpec } from "./plan.js";
+import { renderClip } from "./render-clip.js";
 import { writeClipVideo } from "./video.js";
 import { sampleRateHz } from "./voices.js";
 
@@ -56,6 +53,7 @@ export interface WrittenDataset {
 
 /** Incremented whenever the same options give different pixels, sounds or files. */
 const generatorVersion = 1;
+const generatorName = "SoundShapes";
 const manifestName = "sound-shapes.json";
 const splitNames: readonly Split[] = ["train", "val", "test"];
 /** Clips rendered while others are being compressed and written by other threads. */
@@ -75,7 +73,7 @@ export async function writeSoundShapes(options: WriteOptions): Promise<WrittenDa
   const plan = planOf(options);
   const { folder } = plan;
   const dataset = { folder, clips: plan.specs.length, videos: plan.videos.map(({ file }) => file) };
-  if ((await readText(plan.manifest)) === manifestText(plan, true)) {
+  if ((await readTextIfAny(plan.manifest)) === manifestText(plan, true)) {
     return { ...dataset, written: false, replaced: false };
   }
   const lock = { what: folder, task: "SoundShapes", otherwise: "choose another root" };
@@ -97,7 +95,7 @@ function planOf({ task, root, counts, ...options }: WriteOptions): Plan {
   const folder = path.join(root, layouts[task].folder);
   const { imageSize = defaultImageSize, seed = 123, clipsAsVideo = 0 } = options;
   const settings = {
-    generator: "SoundShapes",
+    generator: generatorName,
     version: generatorVersion,
     task,
     seed,
@@ -120,7 +118,7 @@ function planOf({ task, root, counts, ...options }: WriteOptions): Plan {
 /** Writes a dataset in place of an earlier one; returns whether there was a complete one. */
 async function writePlan(plan: Plan, { task, signal, onProgress }: WriteOptions): Promise<boolean> {
   const { folder, manifest, settings, specs, videos } = plan;
-  const replaced = await clear(folder, manifest);
+  const replaced = await clearGenerated(folder, { manifestName, generator: generatorName });
   await writeFileAtomic(manifest, manifestText(plan, false));
   const total = specs.length + videos.length;
   let done = 0;
@@ -163,39 +161,7 @@ function checkOptions({ task, counts, imageSize = defaultImageSize, clipsAsVideo
 }
 
 function manifestText({ settings }: Plan, complete: boolean): string {
-  return `${JSON.stringify({ complete, ...settings }, null, 2)}\n`;
-}
-
-async function readText(file: string): Promise<string | undefined> {
-  return readFile(file, "utf8").catch(() => undefined);
-}
-
-/** Removes an earlier SoundShapes dataset and returns whether it was complete; refuses a folder with other data. */
-async function clear(folder: string, manifest: string): Promise<boolean> {
-  const held = await readdir(folder).catch(() => []);
-  if (held.length === 0) return false;
-  const own = z.object({ generator: z.literal("SoundShapes"), complete: z.boolean() });
-  let text: unknown;
-  try {
-    text = JSON.parse((await readText(manifest)) ?? "");
-  } catch {
-    text = undefined;
-  }
-  const found = own.safeParse(text);
-  if (!found.success) {
-    throw new OutputError(`${folder}: expected an empty folder or SoundShapes, found other data`, {
-      hint: "Choose another root, or remove the folder.",
-    });
-  }
-  // The manifest is replaced last: until then it marks the folder as ours.
-  try {
-    for (const name of held) {
-      if (name !== manifestName) await rm(path.join(folder, name), { recursive: true, force: true });
-    }
-  } catch (error) {
-    throw asOutputError(error, folder);
-  }
-  return found.data.complete;
+  return formatManifest({ complete, ...settings });
 }
 
 /** Renders and writes one clip. */
@@ -206,33 +172,10 @@ async function writeClip(folder: string, spec: ClipSpec): Promise<ClipRow> {
   const category = { s4: source, ms3: "", avss: subsetOf(spec.index) }[spec.task];
   const files = filesOf(spec.task, { id, category, split: spec.split });
   try {
-    await writeFiles(folder, files, { spec, clip });
+    await writeClipFiles(folder, files, { ...clip, semantic: spec.task === "avss", sampleRateHz });
   } catch (error) {
     throw asOutputError(error, path.join(folder, path.dirname(files.wav)));
   }
   const sounding = clip.kinds.filter((_, i) => clip.sounding.some((step) => step[i])).join("_");
   return { id, category, split: spec.split, sounding };
-}
-
-async function writeFiles(
-  folder: string,
-  files: ClipFiles,
-  { spec, clip }: { readonly spec: ClipSpec; readonly clip: RenderedClip },
-): Promise<void> {
-  const size = spec.imageSize;
-  const pixels = size * size;
-  const save = async (file: string, bytes: Uint8Array): Promise<void> => {
-    const target = path.join(folder, file);
-    await mkdir(path.dirname(target), { recursive: true });
-    await writeFile(target, bytes);
-  };
-  const jobs = files.frames.map(async (frame, t) => {
-    const rgb = clip.frames.data.slice(3 * t * pixels, 3 * (t + 1) * pixels);
-    await save(frame, await encodeFrame(frame, { dtype: "u8", shape: [size, size, 3], data: rgb }));
-    const maskFile = files.masks[t];
-    if (maskFile === undefined) return;
-    const mask = { shape: [size, size], data: clip.masks.data.slice(t * pixels, (t + 1) * pixels) };
-    await save(maskFile, await encodePng(labelPicture(mask, spec.task === "avss"), { compressionLevel: 1 }));
-  });
-  await Promise.all([...jobs, save(files.wav, encodeWav({ sampleRateHz, channels: [clip.samples] }))]);
 }

@@ -16,6 +16,9 @@ const SIGNATURES = [
   [0xff, 0xd8, 0xff], // JPEG
 ];
 
+/** Formats of `readRgba` by libvips' names. */
+const RGBA_FORMATS: readonly string[] = ["png", "jpeg", "gif", "webp"];
+
 const HINT = "Replace the file, or remove its row from the table that names it.";
 
 /** The bytes of an image file, after checks of existence, size and format. */
@@ -52,6 +55,30 @@ export async function readRgb(file: InputFile): Promise<ImageTensor> {
       ? `the image has more than ${MAX_IMAGE_PIXELS} pixels`
       : `the image cannot be decoded (${reason})`;
     throw new MediaError(`${path}: ${what}`, { hint: HINT, cause: error });
+  }
+}
+
+/**
+ * Decodes a PNG, JPEG, WebP or the first picture of a GIF to RGB with straight alpha, `u8[H,W,4]`. Throws `MediaError`
+ * naming the file.
+ */
+export async function readRgba(file: InputFile): Promise<ImageTensor> {
+  const name = inputName(file);
+  const bytes = await readInput(file, "image", MAX_FILE_BYTES);
+  try {
+    const image = sharp(bytes, { limitInputPixels: MAX_IMAGE_PIXELS, failOn: "error", ignoreIcc: true });
+    const { format } = await image.metadata();
+    if (!RGBA_FORMATS.includes(format)) throw new Error(`it is ${format}, expected PNG, JPEG, GIF or WebP`);
+    const { data, info } = await image
+      .toColorspace("srgb")
+      .ensureAlpha()
+      .raw()
+      .toBuffer({ resolveWithObject: true });
+    if (info.channels !== 4) throw new Error(`decoded to ${info.channels} channels, expected 4`);
+    return { dtype: "u8", shape: [info.height, info.width, 4], data: Uint8Array.from(data) };
+  } catch (error) {
+    const reason = (error instanceof Error ? error.message : String(error)).split("\n")[0]?.trim();
+    throw new MediaError(`${name}: the image cannot be decoded (${reason})`, { hint: HINT, cause: error });
   }
 }
 

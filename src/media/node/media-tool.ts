@@ -36,6 +36,9 @@ export function inputArguments(file: string, slice?: VideoSlice): string[] {
   return [...guards, ...part, "-i", `file:${path.resolve(file)}`];
 }
 
+/** Input arguments for a file that is written to the tool's standard input: containers only. */
+export const pipedInput = ["-protocol_whitelist", "pipe", "-format_whitelist", CONTAINERS, "-i", "pipe:0"];
+
 /** A running tool. Every wait ends: with data, with the tool's end, on abort, or when the tool stalls. */
 export interface MediaTool {
   /**

@@ -1,0 +1,123 @@
+/** PhotoSounds clips in memory: pixels, masks and sound of a `PhotoClipSpec`. */
+import { at, u8At } from "../../arrays.js";
+import { imageSize } from "../../media/resize.js";
+import { Random } from "../../random.js";
+import type { TensorOf } from "../../tensor.js";
+import { stepFrame } from "../generated/schedule.js";
+import { type Catalog, classNames, readCatalog } from "./catalog.js";
+import { PictureStore, readOutlines } from "./pictures.js";
+import { type PhotoClipPlan, type PhotoClipSpec, planPhotoClip } from "./plan.js";
+import { PhotoSceneRenderer } from "./render.js";
+import { drawScene } from "./scene.js";
+import { mixSound, RecordingStore } from "./sound.js";
+import { openPackages, type PackageFiles } from "./sources/packages.js";
+
+/** Frame rate of PhotoSounds videos: that of the published preparation of AVSBench. */
+export const framesPerSecond = 16;
+
+/** A rendered clip of T steps at H x W pixels. */
+export interface RenderedPhotoClip {
+  readonly plan: PhotoClipPlan;
+  /** `u8[T,H,W,3]` */
+  readonly frames: TensorOf<"u8">;
+  /** The visible object, sounding or not: 0 for none, `i + 1` for object `i`; `u8[T,H,W]`. */
+  readonly objects: TensorOf<"u8">;
+  /** Ground truth, the objects that sound: 1 (S4, MS3) or the label of the class (AVSS); `u8[T,H,W]`. */
+  readonly masks: TensorOf<"u8">;
+  /** The sound, 44.1 kHz mono, T seconds, within -1 to 1. */
+  readonly samples: Float32Array<ArrayBuffer>;
+}
+
+/** Where the sources of a studio are. */
+export interface StudioOptions {
+  /** The folder with the unpacked packages. Default: they are installed. */
+  readonly sources?: string | undefined;
+  /** Default: the shipped catalog. */
+  readonly catalog?: Catalog | undefined;
+  /** Default: packages on disk. */
+  readonly files?: PackageFiles | undefined;
+}
+
+/** Composes clips of the packages' pictures and recordings, which it keeps decoded. */
+export class PhotoStudio {
+  readonly catalog: Catalog;
+  /** Class names of AVSS by label, background first. */
+  readonly classes: readonly string[];
+  readonly #pictures: PictureStore;
+  readonly #recordings: RecordingStore;
+
+  private constructor(catalog: Catalog, pictures: PictureStore, recordings: RecordingStore) {
+    this.catalog = catalog;
+    this.classes = classNames(catalog);
+    this.#pictures = pictures;
+    this.#recordings = recordings;
+  }
+
+  /** Opens catalog and packages. Throws `DatasetError` that names missing packages and how to get them. */
+  static async open(options: StudioOptions = {}): Promise<PhotoStudio> {
+    const catalog = options.catalog ?? (await readCatalog());
+    const used = [...catalog.pictures, ...catalog.recordings, ...catalog.ambiences, ...catalog.backgrounds];
+    const names = [...new Set(used.map((origin) => origin.package))];
+    const files = options.files ?? openPackages(names, options.sources);
+    return new PhotoStudio(catalog, new PictureStore(files, await readOutlines()), new RecordingStore(files));
+  }
+
+  /** Renders the steps and the sound of a clip. Throws `DatasetError` or `MediaError` for a source that cannot be read. */
+  async render(spec: PhotoClipSpec): Promise<RenderedPhotoClip> {
+    const plan = planPhotoClip(spec, this.catalog);
+    const { renderer, labels } = await this.#prepare(plan, spec);
+    const { stepCount } = plan;
+    const size = spec.imageSize;
+    const frames = new Uint8Array(stepCount * size * size * 3);
+    const objects = new Uint8Array(stepCount * size * size);
+    const masks = new Uint8Array(stepCount * size * size);
+    for (let step = 0; step < stepCount; step++) {
+      const [from, to] = [step * size * size, (step + 1) * size * size];
+      const visible = objects.subarray(from, to);
+      const image = frames.subarray(3 * from, 3 * to);
+      renderer.render(stepFrame(step, framesPerSecond) / framesPerSecond, plan.key, {
+        image,
+        objects: visible,
+      });
+      const values = [0, ...labels.map((label, i) => (plan.sounding[step]?.[i] ? label : 0))];
+      for (let i = from; i < to; i++) masks[i] = at(values, u8At(objects, i));
+    }
+    return {
+      plan,
+      frames: { dtype: "u8", shape: [stepCount, size, size, 3], data: frames },
+      objects: { dtype: "u8", shape: [stepCount, size, size], data: objects },
+      masks: { dtype: "u8", shape: [stepCount, size, size], data: masks },
+      samples: await mixSound(plan, this.#recordings),
+    };
+  }
+
+  /** All frames of the clip as a video, in order, `u8[H,W,3]` each. Every frame is a new array. */
+  async *renderVideo(spec: PhotoClipSpec): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    const plan = planPhotoClip(spec, this.catalog);
+    const { renderer } = await this.#prepare(plan, spec);
+    const pixels = spec.imageSize ** 2;
+    const objects = new Uint8Array(pixels);
+    for (let i = 0; i < plan.stepCount * framesPerSecond; i++) {
+      const image = new Uint8Array(3 * pixels);
+      renderer.render(i / framesPerSecond, plan.key, { image, objects });
+      yield image;
+    }
+  }
+
+  async #prepare(
+    plan: PhotoClipPlan,
+    spec: PhotoClipSpec,
+  ): Promise<{ readonly renderer: PhotoSceneRenderer; readonly labels: readonly number[] }> {
+    const cutOuts = await Promise.all(plan.objects.map(({ picture }) => this.#pictures.cutOut(picture)));
+    const bodies = plan.objects.map(({ picture }, i) => {
+      const { height, width } = imageSize(cutOuts[i] as (typeof cutOuts)[number]);
+      const moves = this.catalog.classes.get(picture.class)?.moves ?? "still";
+      return { aspect: width / height, moves };
+    });
+    const scene = drawScene(new Random(plan.key, 2), bodies, plan.stepCount);
+    const background = await this.#pictures.background(plan.background);
+    const renderer = await PhotoSceneRenderer.create(scene, spec.imageSize, { background, cutOuts });
+    const label = (name: string): number => (spec.task === "avss" ? this.classes.indexOf(name) : 1);
+    return { renderer, labels: plan.objects.map(({ picture }) => label(picture.class)) };
+  }
+}

@@ -1,0 +1,127 @@
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import test from "node:test";
+import { testCatalog, testFiles } from "../../../test/photo-sources.js";
+import { tempDir } from "../../../test/temp-dir.js";
+import { readRgb } from "../../media/node/image-file.js";
+import { probeVideo } from "../../media/node/probe-video.js";
+import { openDataset } from "../avsbench/open-dataset.js";
+import { parseTable } from "../avsbench/table.js";
+import type { Task } from "../clip.js";
+import type { PhotoClipSpec } from "./plan.js";
+import { PhotoStudio } from "./render-clip.js";
+import { normalized, sampleRateHz } from "./sound.js";
+import { writePhotoSounds } from "./write.js";
+
+const studio = await PhotoStudio.open({ catalog: testCatalog, files: testFiles });
+const counts = { train: 3, val: 1, test: 3, unseen: 1 };
+const spec = (task: Task, index: number, more: Partial<PhotoClipSpec> = {}): PhotoClipSpec => {
+  return { task, split: "train", side: "train", index, seed: 5, imageSize: 64, ...more };
+};
+
+for (const task of ["s4", "ms3", "avss"] satisfies Task[]) {
+  test(`${task}: what is written reads back as it was rendered`, async (t) => {
+    const root = await tempDir(t);
+    const [main, unseen] = await writePhotoSounds({ task, root, studio, counts, imageSize: 64, seed: 5 });
+    assert.equal(main?.clips, 7);
+    assert.equal(unseen?.folder.startsWith(path.join(root, "unseen")), true);
+    const side = { train: "train", val: "train", test: "test" } as const;
+    for (const split of ["train", "val", "test"] as const) {
+      const dataset = await openDataset({ task, root, split, imageSize: 64 });
+      assert.equal(dataset.entries.length, counts[split]);
+      const clip = await dataset.load(0);
+      const made = await studio.render(spec(task, 0, { split, side: side[split] }));
+      assert.deepEqual(clip.masks.data, made.masks.data.slice(0, clip.masks.data.length));
+    }
+    const other = await openDataset({ task, root: path.join(root, "unseen"), split: "test", imageSize: 64 });
+    assert.equal(other.entries.length, 1);
+  });
+}
+
+test("the same options give the same clips, and other seeds give others", async () => {
+  const [a, b] = [await studio.render(spec("ms3", 1)), await studio.render(spec("ms3", 1))];
+  const c = await studio.render(spec("ms3", 1, { seed: 6 }));
+  assert.deepEqual(a.frames.data, b.frames.data);
+  assert.deepEqual(a.samples, b.samples);
+  assert.notDeepEqual(a.frames.data, c.frames.data);
+});
+
+test("classes take turns, and an S4 clip sounds in every second", async () => {
+  const clips = await Promise.all([0, 1, 2].map((index) => studio.render(spec("s4", index))));
+  const sounding = clips.map(({ plan }) => plan.objects[0]?.picture.class);
+  assert.deepEqual(sounding.sort(), ["bell", "bird", "drum"]);
+  for (const { plan, samples, masks, objects } of clips) {
+    assert.equal(new Set(plan.objects.map(({ picture }) => picture.class)).size, plan.objects.length);
+    for (let second = 0; second < 5; second++) {
+      const part = samples.subarray(second * sampleRateHz, (second + 1) * sampleRateHz);
+      const rms = Math.sqrt(part.reduce((sum, x) => sum + x * x, 0) / part.length);
+      assert.ok(rms > 0.002, `second ${second}: ${rms}`);
+    }
+    masks.data.forEach((value, i) => {
+      assert.equal(value, objects.data[i] === 1 ? 1 : 0);
+    });
+  }
+});
+
+test("test clips hold sources of the test side only, and every source is listed", async (t) => {
+  const root = await tempDir(t);
+  const [main] = await writePhotoSounds({ task: "s4", root, studio, counts, imageSize: 32 });
+  const folder = main?.folder ?? "";
+  const lines = (await readFile(path.join(folder, "clips.jsonl"), "utf8")).trim().split("\n");
+  assert.equal(lines.length, 7);
+  for (const line of lines) {
+    const side = line.includes('"split":"test"') ? "test" : "train";
+    const used = [...line.matchAll(/tuxpaint\/(\w+)\//g)].map((match) => match[1]);
+    assert.deepEqual([...new Set(used)], [side], line);
+  }
+  const text = await readFile(path.join(folder, "sources.csv"), "utf8");
+  const table = parseTable(text, { source: "sources.csv", required: ["source", "license", "credit"] });
+  const listed = new Set(table.rows.map(({ values }) => values.source));
+  for (const [id] of lines.join().matchAll(/tuxpaint\/[\w/.]+/g)) assert.ok(listed.has(id), id);
+  const objects = await readRgb(path.join(folder, "objects/photos_test_00000/1.png"));
+  assert.ok(objects.data.includes(1));
+});
+
+test("an interrupted run continues, and other options replace it", async (t) => {
+  const root = await tempDir(t);
+  const stop = new AbortController();
+  const options = { task: "s4", root, studio, counts: { ...counts, unseen: 0 }, imageSize: 32 } as const;
+  const interrupted = writePhotoSounds({
+    ...options,
+    signal: stop.signal,
+    onProgress: ({ done }) => done === 2 && stop.abort(new Error("stop")),
+  });
+  await assert.rejects(interrupted, /stop/);
+  const [continued] = await writePhotoSounds(options);
+  assert.ok((continued?.kept ?? 0) >= 2 && (continued?.kept ?? 9) < 7, `${continued?.kept}`);
+  const [again] = await writePhotoSounds(options);
+  assert.equal(again?.kept, 7);
+  const [replaced] = await writePhotoSounds({ ...options, seed: 9 });
+  assert.equal(replaced?.kept, 0);
+});
+
+test("test clips are written as videos, too", async (t) => {
+  const root = await tempDir(t);
+  const [main] = await writePhotoSounds({
+    task: "s4",
+    root,
+    studio,
+    counts: { train: 0, val: 0, test: 1, unseen: 0 },
+    imageSize: 32,
+    clipsAsVideo: 1,
+  });
+  const info = await probeVideo(main?.videos[0] ?? "");
+  assert.ok(info.audioTrack);
+  assert.ok(Math.abs((info.durationSeconds ?? 0) - 5) < 0.2);
+});
+
+test("recordings lose silent ends and have a common level", () => {
+  const samples = Float32Array.from({ length: 30_000 }, (_, i) =>
+    i > 10_000 && i < 20_000 ? 0.01 * Math.sin(i / 5) : 0,
+  );
+  const cut = normalized(samples);
+  assert.ok(cut.length > 9_000 && cut.length < 13_000, `${cut.length}`);
+  const rms = Math.sqrt(cut.reduce((sum, x) => sum + x * x, 0) / 10_000);
+  assert.ok(Math.abs(rms - 0.1) < 0.01, `${rms}`);
+});
