@@ -200,7 +200,7 @@ test("progress shows the time left of the epoch and of the run", () => {
   const view = epochView({ epochs: 30 }, { stream, now: () => time });
   const step = (epoch: number, batch: number): void => {
     time += 1000;
-    view({ kind: "step", epoch, batch, batches: 1000, loss: 0.5, learningRate: 1e-4 });
+    view({ kind: "step", epoch, batch, batches: 1000, loss: 0.5, learningRate: 1e-4, reports: {} });
   };
   step(2, 100); // a resumed run
   step(2, 101);

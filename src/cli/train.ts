@@ -64,6 +64,7 @@ async function train(ranks: OpenedRanks, ...[task, file, options]: TrainArgument
   const out = options.out === undefined ? [] : ["--out", options.out];
   const resume = commandLine("train", task, file, ...set, ...out, "--resume");
   let steps = 0;
+  let [waited, summed] = [0, 0];
   const signal = interruptSignal(
     () =>
       steps > 0
@@ -86,7 +87,11 @@ async function train(ranks: OpenedRanks, ...[task, file, options]: TrainArgument
     const result = await training.trainer.run({
       signal,
       onEvent: (event) => {
-        if (event.kind === "step") steps++;
+        if (event.kind === "step") {
+          steps++;
+          waited += event.reports.waitSeconds ?? 0;
+          summed += event.reports.reduceSeconds ?? 0;
+        }
         if (isFirst) view(event);
       },
     });
@@ -96,6 +101,11 @@ async function train(ranks: OpenedRanks, ...[task, file, options]: TrainArgument
       ? `best epoch ${result.best.epoch + 1} (${config.training.selectBy} ${result.best.value.toFixed(4)} on ${config.training.valSplit})`
       : "not evaluated";
     print(`done in ${took}: ${best}`);
+    if (ranks.size > 1) {
+      print(
+        `of that ${summed.toFixed(1)} s to sum gradients and ${waited.toFixed(1)} s to wait for other processes`,
+      );
+    }
     const use = result.bestFile ?? result.lastFile;
     const evaluate = commandLine("eval", task, file, use, ...set);
     print([`checkpoint: ${use}`, `evaluate:   ${evaluate}`]);
@@ -123,6 +133,11 @@ function printHeader({ summary, trainer }: Training, { config, workDir, ranks }:
   if (ranks.size > 1) {
     const threads = config.runtime.threads ?? ranks.threads ?? 1;
     lines.push(`${ranks.size} processes, ${threads} ${threads === 1 ? "thread" : "threads"} each`);
+    if (trainer.idleRanks > 0) {
+      lines.push(
+        `${trainer.idleRanks} of them have no clips to compute: raise data.batchSize, or start fewer`,
+      );
+    }
   }
   const { epoch, batch, step } = trainer.progress;
   if (step > 0) lines.push(`resuming in epoch ${epoch + 1} after ${batch} batches (${step} steps done)`);

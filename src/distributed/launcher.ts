@@ -16,11 +16,13 @@ export interface Launch {
 /** The launcher of this process; `undefined` for a process on its own. */
 export function launchOf(env: Readonly<Record<string, string | undefined>>): Launch | undefined {
   const number = (...names: readonly string[]): number | undefined => {
-    const value = Number(names.map((name) => env[name]).find((text) => text !== undefined && text !== ""));
+    const text = names.map((name) => env[name]).find((found) => found !== undefined && found !== "");
+    const value = Number(/^\d+/.exec(text ?? "")?.[0]); // Slurm writes 4(x2) for four on each of two nodes
     return Number.isInteger(value) && value > 0 ? value : undefined;
   };
   const launch = (command: string, size: number | undefined, family: MpiFamily | undefined) => {
-    const localSize = number("OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "SLURM_NTASKS_PER_NODE") ?? 1;
+    const localSize =
+      number("OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "SLURM_STEP_TASKS_PER_NODE") ?? 1;
     return size === undefined || size < 2 ? undefined : { command, size, localSize, family };
   };
   const tasks = number("SLURM_STEP_NUM_TASKS");

@@ -96,6 +96,8 @@ export type TrainerEvent =
       readonly batches: number;
       readonly loss: number;
       readonly learningRate: number;
+      /** Parts of the loss and, on several ranks, `waitSeconds` and `reduceSeconds`, as in `metrics.jsonl`. */
+      readonly reports: Readonly<Record<string, number>>;
     }
   | ({ readonly kind: "validation"; readonly epoch: number } & CountedProgress)
   | { readonly kind: "epoch"; readonly record: EpochRecord; readonly best: boolean }
@@ -175,6 +177,12 @@ export class Trainer {
       );
     }
     this.#optimizer.restore(resumeFrom.optimizer);
+  }
+
+  /** Processes without clips to compute, because a batch has fewer clips than there are processes. */
+  get idleRanks(): number {
+    const { data, training } = this.#options.config;
+    return Math.max(0, this.#batchRanks.size - data.batchSize * training.accumulate);
   }
 
   /** How far the run is. */
@@ -272,7 +280,8 @@ export class Trainer {
       };
       const { batch, step } = this.#progress;
       await log?.write({ kind: "step", step, epoch, learningRate, loss: result.loss, ...result.reports });
-      onEvent?.({ kind: "step", epoch, batch, batches, loss: result.loss, learningRate });
+      const { loss, reports } = result;
+      onEvent?.({ kind: "step", epoch, batch, batches, loss, learningRate, reports });
       if (batch < batches && this.#checkpointIsDue()) await this.#save("last", options);
     }
     await this.#throwIfStopped(signal);
