@@ -8,7 +8,6 @@
 import { setTimeout } from "node:timers/promises";
 import { checkConfig } from "../src/config/validate.js";
 import { parseYamlConfig } from "../src/config/yaml.js";
-import type { Clip } from "../src/datasets/clip.js";
 import { singleRank } from "../src/distributed/ranks.js";
 import { emitOnnx, input, matmul, parameter } from "../src/graph/index.js";
 import { modelPredictor } from "../src/inference/model-predictor.js";
@@ -23,7 +22,7 @@ import { full } from "../src/tensor.js";
 import { openTrainingModel } from "../src/training/avs-training.js";
 import { BatchStep } from "../src/training/batch-step.js";
 import { WeightStore } from "../src/weights/weight-store.js";
-import { frameCount, imageSize, noise, randomBytes } from "./samples.js";
+import { frameCount, imageSize, noise, randomBytes, randomClip } from "./samples.js";
 
 /** What it took until the first run was done. */
 export interface Ready {
@@ -57,22 +56,6 @@ async function matmulProbe(runtime: Runtime): Promise<() => Promise<number>> {
     const started = performance.now();
     await session.run({ a });
     return (2 * 1024 ** 3) / ((performance.now() - started) * 1e6);
-  };
-}
-
-function randomClip(id: number): Clip {
-  return {
-    id: `clip ${id}`,
-    category: "",
-    frames: randomBytes([frameCount, imageSize, imageSize, 3]),
-    logMel: noise([frameCount, 1, 96, 64], 3),
-    masks: {
-      dtype: "u8",
-      shape: [1, imageSize, imageSize],
-      data: randomBytes([imageSize * imageSize]).data.map((v) => v & 1),
-    },
-    labeled: [0],
-    frameMask: full([frameCount], 1),
   };
 }
 
