@@ -36,7 +36,7 @@ if (files.length === 0) {
 if (files.some((name) => path.basename(name).startsWith("web"))) await ensureChromium();
 if (files.some((name) => path.basename(name) === "examples.test.ts")) ensureVenv();
 if (files.some((name) => path.basename(name) === "int8.test.ts")) ensureQemu();
-if (files.some((name) => path.basename(name) === "web-studio.test.ts")) ensureStudio();
+if (files.some((name) => path.basename(name).startsWith("web-studio"))) ensureStudio();
 if (files.some((name) => path.basename(name).startsWith("archive"))) ensureRedis();
 if (files.some((name) => path.basename(name) === "distributed.test.ts")) ensureMpi();
 

@@ -1,7 +1,11 @@
 /** What the studio's page has for its tests. */
 interface Window {
   /** `studio/src/state/inspect.ts` */
-  readonly avsegStudio?: { labels(): number[][]; status(which: "result" | "other"): string };
+  readonly avsegStudio?: {
+    labels(): number[][];
+    liveLabels(): number[];
+    status(which: "result" | "other"): string;
+  };
   /** axe-core, where a test has put it in. */
   readonly axe: {
     run(context: Document): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }>;

@@ -1,5 +1,5 @@
 /** The studio in headless Chromium, on its local server. */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { type StudioOptions, type StudioServer, startStudio } from "../src/studio/node/server.js";
@@ -66,4 +66,15 @@ export async function openStudio(
       await server.close();
     },
   };
+}
+
+/** What axe-core objects to on the page as it is, one line each. */
+export async function axeViolations(page: Page): Promise<string[]> {
+  if (!(await page.evaluate(() => "axe" in window))) {
+    await page.evaluate(readFileSync(path.join(root, "node_modules", "axe-core", "axe.min.js"), "utf8"));
+  }
+  return page.evaluate(async () => {
+    const { violations } = await window.axe.run(document);
+    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" | ")}`);
+  });
 }

@@ -15,7 +15,7 @@ import { probeVideo } from "../src/media/node/probe-video.js";
 import { readFrames } from "../src/media/node/read-video.js";
 import { writeSegmentation } from "../src/segment/node/write-segmentation.js";
 import { differing } from "./browser-clip.js";
-import { type OpenStudio, openStudio, skipStudio } from "./studio.js";
+import { axeViolations, type OpenStudio, openStudio, skipStudio } from "./studio.js";
 import { root } from "./support.js";
 import { tempDir } from "./temp-dir.js";
 
@@ -248,14 +248,9 @@ test("what is no video says so", { skip }, async () => {
 
 test("axe finds no violations, in light and dark", { skip }, async () => {
   const { page } = studio;
-  await page.evaluate(readFileSync(path.join(root, "node_modules", "axe-core", "axe.min.js"), "utf8"));
   for (const colorScheme of ["light", "dark"] as const) {
     await page.emulateMedia({ colorScheme });
-    const found = await page.evaluate(async () => {
-      const { violations } = await window.axe.run(document);
-      return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" | ")}`);
-    });
-    assert.deepEqual(found, [], colorScheme);
+    assert.deepEqual(await axeViolations(page), [], colorScheme);
   }
 });
 

@@ -1,5 +1,6 @@
 /** The whole app: its bar, its page and its dialogs. */
 import { useEffect, useState } from "preact/hooks";
+import { LivePage } from "./panels/live-page";
 import { isModelFile, ModelDialog, openModelFiles } from "./panels/model-dialog";
 import { SegmentPage } from "./panels/segment-page";
 import { ShortcutsDialog } from "./panels/shortcuts-dialog";
@@ -7,6 +8,7 @@ import { IconButton } from "./parts/controls";
 import { listenToKeys } from "./player/shortcuts";
 import { badge, model } from "./state/engine";
 import { addFiles } from "./state/library";
+import { page, pages } from "./state/page";
 import { dialog, type Theme, theme } from "./state/settings";
 
 /** The app. */
@@ -16,7 +18,7 @@ export function App() {
   return (
     <div class={dropping ? "app dropping" : "app"}>
       <TopBar />
-      <SegmentPage />
+      {page.value === "live" ? <LivePage /> : <SegmentPage />}
       {dialog.value === "model" && <ModelDialog />}
       {dialog.value === "shortcuts" && <ShortcutsDialog />}
     </div>
@@ -35,6 +37,20 @@ function TopBar() {
         </svg>
         avseg <b>studio</b>
       </span>
+      <nav class="pages" aria-label="Pages">
+        {pages.map(({ id, label }) => (
+          <button
+            key={id}
+            type="button"
+            aria-current={page.value === id ? "page" : undefined}
+            onClick={() => {
+              page.value = id;
+            }}
+          >
+            {label}
+          </button>
+        ))}
+      </nav>
       <span class="spring" />
       <button
         type="button"

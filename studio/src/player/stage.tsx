@@ -15,7 +15,7 @@ const maskSide = 640;
 const pictureSide = 1280;
 
 /** A size with at most this longer side. */
-function within(side: number, width: number, height: number): { width: number; height: number } {
+export function within(side: number, width: number, height: number): { width: number; height: number } {
   const shrink = Math.min(1, side / Math.max(width, height, 1));
   return { width: Math.max(1, Math.round(width * shrink)), height: Math.max(1, Math.round(height * shrink)) };
 }

@@ -86,6 +86,11 @@ export function openModel(source: ModelSource, name: string): Promise<void> {
   return opening;
 }
 
+/** Waits until the model that was chosen last is open, or has failed. */
+export function modelOpened(): Promise<void> {
+  return opening;
+}
+
 /** Which part of a video is segmented, and with which sound. */
 export interface SegmentChoice {
   readonly sound: SoundChoice;
