@@ -5,7 +5,6 @@
  */
 
 import FFT from "fft.js";
-import { at } from "../arrays.js";
 import type { TensorOf } from "../tensor.js";
 import { resample } from "./resample.js";
 import type { Samples } from "./wav.js";
@@ -100,7 +99,9 @@ export function logMelExamples(samples: Samples, sampleRateHz: number): TensorOf
     for (let n = 0; n < WINDOW; n++) input[n] = sound[frame * HOP + n]! * hann[n]!;
     fft.realTransform(spectrum, input);
     for (let bin = 0; bin < BINS; bin++) {
-      magnitude[bin] = Math.hypot(at(spectrum, 2 * bin), at(spectrum, 2 * bin + 1));
+      const real = spectrum[2 * bin]!;
+      const imaginary = spectrum[2 * bin + 1]!;
+      magnitude[bin] = Math.sqrt(real * real + imaginary * imaginary); // Math.hypot is several times slower
     }
     for (const [band, { first, weights }] of bands.entries()) {
       let energy = 0;

@@ -67,7 +67,8 @@ export function maskOf(map: ProbabilityMap, { width, height, classes, marks }: M
     tallies.set(index, { area: 0, sum: 0, left: width, top: height, right: -1, bottom: -1 });
   }
   if (map.activeClasses.length > 0) {
-    for (const { y, labels: row, confidence, fraction } of upsample(map, { width, height }, marks)) {
+    const rows = upsample(map, { width, height }, { marks, markedOnly: true });
+    for (const { y, labels: row, confidence, fraction } of rows) {
       let tally: Tally | undefined;
       let current = 0;
       for (let x = 0; x < width; x++) {

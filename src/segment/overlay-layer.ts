@@ -37,7 +37,7 @@ export function overlayLayer(
     for (let i = 0; i < counts.length; i++) if (marks.levels[i]! > 127) count(i, i % width);
     rgba.fill(colors.get(only)!);
   } else {
-    for (const { y, labels, fraction } of upsample(map, { width, height }, marks)) {
+    for (const { y, labels, fraction } of upsample(map, { width, height }, { marks })) {
       for (let x = 0, i = y * width; x < width; x++, i++) {
         if (fraction[x]! > 0.5) count(i, x);
         rgba[i] = colors.get(labels[x]!)!;

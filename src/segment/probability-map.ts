@@ -75,11 +75,38 @@ function rowUpsampler(
   };
 }
 
-/** Upsamples a map to `size` (bilinear), row by row. `marks`, if given, decide what is marked instead of the map. */
+/** By row of a map or of its marks, whether any pixel is marked. */
+function markedRows(map: ProbabilityMap, marks: Marks | undefined): readonly boolean[] {
+  if (marks) {
+    const { width, height, levels } = marks;
+    return Array.from({ length: height }, (_, y) =>
+      levels.subarray(y * width, (y + 1) * width).some((level) => level > 127),
+    );
+  }
+  const { width, height, probabilities, activeClasses } = map;
+  const background = probabilities.get(0)!;
+  return Array.from({ length: height }, (_, y) =>
+    activeClasses.some((c) => {
+      const plane = probabilities.get(c)!;
+      for (let i = y * width; i < (y + 1) * width; i++) if (plane[i]! > background[i]!) return true;
+      return false;
+    }),
+  );
+}
+
+/** Options of `upsample`. */
+export interface UpsampleOptions {
+  /** What is marked, instead of what the map says. */
+  readonly marks?: Marks | undefined;
+  /** Leaves out rows in which no pixel can be marked: both rows that they lie between have none. Default: false. */
+  readonly markedOnly?: boolean | undefined;
+}
+
+/** Upsamples a map to `size` (bilinear), row by row. */
 export function* upsample(
   map: ProbabilityMap,
   size: FrameSize,
-  marks?: Marks,
+  { marks, markedOnly = false }: UpsampleOptions = {},
 ): Generator<UpsampledRow, void, undefined> {
   const { width, height } = size;
   const rowOfMap = rowUpsampler(map, size);
@@ -91,7 +118,10 @@ export function* upsample(
   const [first = 0, ...others] = map.activeClasses;
   const binary = map.probabilities.size === 2;
   labels.fill(first);
+  const marked = markedOnly ? markedRows(map, marks) : undefined;
+  const { low, high } = positions((marks ?? map).height, height);
   for (let y = 0; y < height; y++) {
+    if (marked && !marked[low[y]!] && !marked[high[y]!]) continue;
     if (marks) {
       rowOfMarks?.(marks.levels, y, fraction);
       for (let x = 0; x < width; x++) fraction[x]! /= 255;
