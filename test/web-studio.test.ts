@@ -1,6 +1,6 @@
 /** The studio as its users have it: the built app in Chromium, on its local server. */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import path from "node:path";
@@ -8,6 +8,7 @@ import test, { after, before } from "node:test";
 import { gzipSync } from "node:zlib";
 import { unzipSync } from "fflate";
 import { z } from "zod";
+import { checkDataset } from "../src/datasets/avsbench/check.js";
 import { writeClipVideo } from "../src/datasets/sound-shapes/video.js";
 import { openModel, segmentVideo } from "../src/index.js";
 import { readRgb as readImage } from "../src/media/node/image-file.js";
@@ -231,6 +232,43 @@ async function collect<T>(source: AsyncIterable<T>): Promise<T[]> {
   for await (const item of source) items.push(item);
   return items;
 }
+
+test("corrections become a dataset that `avseg data check` accepts", { skip }, async () => {
+  const { page } = studio;
+  await page.getByRole("tab", { name: "Correct" }).click();
+  const canvas = page.locator(".editor canvas");
+  const box = (await canvas.boundingBox()) ?? assert.fail();
+  await page.waitForFunction(
+    () => (document.querySelector<HTMLCanvasElement>(".editor canvas")?.width ?? 0) > 100,
+  );
+  const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+  await page.mouse.move(x - 60, y);
+  await page.mouse.down();
+  await page.mouse.move(x + 60, y, { steps: 4 });
+  await page.mouse.up();
+  await page.getByText(/Corrected seconds: \d/).waitFor();
+  await page.getByRole("button", { name: "Undo" }).click();
+  await page.getByText("Nothing is corrected yet").waitFor();
+  await page.getByRole("button", { name: "Redo" }).click();
+  const [download] = await Promise.all([
+    page.waitForEvent("download"),
+    page.getByRole("button", { name: "Save as a dataset" }).click(),
+  ]);
+  const zip = path.join(dir, download.suggestedFilename());
+  await download.saveAs(zip);
+  const data = path.join(dir, "corrected");
+  for (const [name, content] of Object.entries(unzipSync(readFileSync(zip)))) {
+    mkdirSync(path.dirname(path.join(data, name)), { recursive: true });
+    await writeFile(path.join(data, name), content);
+  }
+  const { issues, clips } = await checkDataset({ task: "ms3", root: data });
+  assert.deepEqual(
+    issues.map(({ message }) => message),
+    [],
+  );
+  assert.deepEqual(clips, { train: 1, val: 0, test: 0 });
+  await page.getByRole("tab", { name: "Look" }).click();
+});
 
 test("what is no video says so", { skip }, async () => {
   const { page } = studio;

@@ -56,6 +56,9 @@ async function work(message: Exclude<ToWorker, { kind: "cancel" }>, signal: Abor
     // Loaded when it is first needed.
     const { runExport } = await import("../export/run");
     post({ kind: "file", id, file: await runExport(message, { signal, onProgress }) });
+  } else if (message.kind === "dataset") {
+    const { exportDataset } = await import("../export/dataset");
+    post({ kind: "file", id, file: await exportDataset(message) });
   } else if (message.kind === "peaks") {
     await readPeaks(message.file, message.durationSeconds, {
       signal,

@@ -1,7 +1,8 @@
 /** Reads media files in a worker of their own, so that neither the page nor the model waits for them. */
 
 import type { PicturesRequest, Work } from "../engine/messages";
-import { WorkerClient } from "../engine/worker-client";
+import { type Request, WorkerClient } from "../engine/worker-client";
+import type { DatasetRequest } from "../export/dataset";
 import type { ExportRequest } from "../export/requests";
 import type { VideoFacts } from "./probe";
 import type { Peaks } from "./waveform";
@@ -40,9 +41,18 @@ export async function* peaksOf(
 }
 
 /** Makes a file of what was found. */
-export async function exportFile(request: ExportRequest, work: Work): Promise<File> {
+export function exportFile(request: ExportRequest, work: Work): Promise<File> {
+  return fileOf({ kind: "export", ...request }, work);
+}
+
+/** Makes a dataset of corrected masks. */
+export function exportDataset(request: DatasetRequest, work: Work): Promise<File> {
+  return fileOf({ kind: "dataset", ...request }, work);
+}
+
+async function fileOf(request: Request, work: Work): Promise<File> {
   exports ??= new WorkerClient();
-  for await (const answer of exports.ask({ kind: "export", ...request }, work)) {
+  for await (const answer of exports.ask(request, work)) {
     if (answer.kind === "file") return answer.file;
   }
   throw new Error("nothing was exported");

@@ -1,6 +1,7 @@
 /** The panels beside the picture. */
 import { signal } from "@preact/signals";
 import type { Item } from "../state/library";
+import { CorrectPanel } from "./correct-panel";
 import { ExportPanel } from "./export-panel";
 import { ListenPanel } from "./listen-panel";
 import { LookPanel } from "./look-panel";
@@ -8,6 +9,7 @@ import { LookPanel } from "./look-panel";
 const tabs = [
   { id: "look", label: "Look" },
   { id: "listen", label: "Does it listen?" },
+  { id: "correct", label: "Correct" },
   { id: "export", label: "Export" },
 ] as const;
 
@@ -45,6 +47,7 @@ export function Inspector({ item }: { item: Item }) {
       </div>
       <div id="panel" class="panel" role="tabpanel" aria-labelledby={`tab-${tab.value}`}>
         {tab.value === "look" && <LookPanel />}
+        {tab.value === "correct" && <CorrectPanel item={item} />}
         {tab.value === "export" && <ExportPanel item={item} />}
         {tab.value === "listen" && <ListenPanel item={item} />}
       </div>

@@ -1,11 +1,12 @@
 /** The page on which videos are segmented and watched. */
 import { FileButton } from "../parts/controls";
+import { Editor } from "../player/editor";
 import { Stage } from "../player/stage";
 import { Timeline } from "../player/timeline";
 import { Transport } from "../player/transport";
 import { openExample } from "../state/example";
 import { addFiles, type Item, selected } from "../state/library";
-import { Inspector } from "./inspector";
+import { Inspector, tab } from "./inspector";
 import { LibraryStrip } from "./library-strip";
 import { otherSound, soundName } from "./listen-panel";
 import { RunBar } from "./run-bar";
@@ -25,6 +26,7 @@ export function SegmentPage() {
 function Opened({ item }: { item: Item }) {
   const sound = otherSound.value;
   const { result, other } = item;
+  const correcting = tab.value === "correct";
   const results = sound
     ? [
         { name: "own sound", result },
@@ -36,7 +38,8 @@ function Opened({ item }: { item: Item }) {
       <h1 class="visually-hidden">{item.name}</h1>
       {!item.problem.value && (
         <>
-          <div class={sound ? "stages two" : "stages"}>
+          <div class={correcting ? "stages correcting" : sound ? "stages two" : "stages"}>
+            {correcting && <Editor item={item} />}
             {sound ? (
               <>
                 <Stage key="own-of-two" item={item} result={result} caption="own sound" />

@@ -1,0 +1,87 @@
+/** Masks that a person has corrected, with what was undone. */
+
+import { signal } from "@preact/signals";
+import { labelsOf, type Step } from "avseg/studio";
+import type { Item } from "./library";
+
+/** Where something sounds: `u8[height*width]`, 0 or 1. */
+export interface Correction {
+  readonly width: number;
+  readonly height: number;
+  readonly marked: Uint8Array<ArrayBuffer>;
+}
+
+/** The longer side of corrected masks: datasets keep 224 pixels. */
+const maxSide = 640;
+
+interface History {
+  readonly past: Correction[];
+  readonly future: Correction[];
+  present: Correction;
+}
+
+const histories = new WeakMap<Item, Map<number, History>>();
+
+/** Counts changes, so that what shows corrections is drawn again. */
+export const changes = signal(0);
+
+function historyOf(item: Item): Map<number, History> {
+  const known = histories.get(item) ?? new Map<number, History>();
+  histories.set(item, known);
+  return known;
+}
+
+/** The mask of a second: corrected, or as the model found it. */
+export function maskOf(item: Item, step: Step): Correction {
+  return historyOf(item).get(step.index)?.present ?? modelMask(step);
+}
+
+function modelMask({ mask }: Step): Correction {
+  const labels = labelsOf(mask.runs, mask.width * mask.height);
+  const shrink = Math.min(1, maxSide / Math.max(mask.width, mask.height));
+  const width = Math.max(1, Math.round(mask.width * shrink));
+  const height = Math.max(1, Math.round(mask.height * shrink));
+  const marked = new Uint8Array(width * height);
+  for (let y = 0; y < height; y++) {
+    const row = Math.floor(((y + 0.5) * mask.height) / height) * mask.width;
+    for (let x = 0; x < width; x++) {
+      marked[y * width + x] = Number(labels[row + Math.floor(((x + 0.5) * mask.width) / width)]! > 0);
+    }
+  }
+  return { width, height, marked };
+}
+
+/** Replaces a second's mask; the one before can be brought back. */
+export function correct(item: Item, step: Step, change: Correction): void {
+  const all = historyOf(item);
+  const known = all.get(step.index) ?? { past: [], future: [], present: modelMask(step) };
+  known.past.push(known.present);
+  known.future.length = 0;
+  known.present = change;
+  all.set(step.index, known);
+  changes.value++;
+}
+
+/** Goes one change back or forward. */
+export function move(item: Item, index: number, direction: "undo" | "redo"): void {
+  const known = historyOf(item).get(index);
+  if (!known) return;
+  const [from, to] = direction === "undo" ? [known.past, known.future] : [known.future, known.past];
+  const next = from.pop();
+  if (!next) return;
+  to.push(known.present);
+  known.present = next;
+  changes.value++;
+}
+
+/** Whether there is something to undo or redo in a second. */
+export function canMove(item: Item, index: number): { readonly undo: boolean; readonly redo: boolean } {
+  const known = historyOf(item).get(index);
+  return { undo: (known?.past.length ?? 0) > 0, redo: (known?.future.length ?? 0) > 0 };
+}
+
+/** The seconds that were corrected, in order. */
+export function correctedSeconds(item: Item): number[] {
+  const all = [...historyOf(item)].filter(([, { past }]) => past.length > 0);
+  return all.map(([index]) => index).sort((a, b) => a - b);
+}
