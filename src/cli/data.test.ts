@@ -45,6 +45,14 @@ test("synth makes a dataset in which check finds nothing, and faults end check w
   assert.match(faulty.err, /1 error found\nhint: /);
 });
 
+test("photos without its packages names them and the commands that fetch them", async (t) => {
+  const dir = await tempDir(t);
+  const run = avseg("synth", "photos", "s4", "--sources", dir, "--out", path.join(dir, "out"));
+  assert.equal(run.code, 1);
+  assert.match(run.err, /not found in .*: tuxpaint-stamps-default, .*openttd-opensfx/);
+  assert.match(run.err, /^hint: Run `mkdir -p .* apt-get download .*dpkg -x .*and pass --sources /m);
+});
+
 test("control characters in a table are escaped", async (t) => {
   const dir = await tempDir(t);
   const table = path.join(dir, "Multi-sources", "ms3_meta_data.csv");

@@ -15,7 +15,9 @@ export const sampleRateHz = 44_100;
 const maxSeconds = 15;
 /** Blocks in which the level of a recording is measured, and how far below its loudest block it counts as silent. */
 const blockSamples = 882;
-const silenceDb = 32;
+const silenceDb = 28;
+/** Blocks of a pause that are kept after a sound. */
+const pauseBlocks = 15;
 const fadeSamples = 350;
 /** A step lasts a second, but consecutive VGGish examples start 0.96 s apart: sounds change between the two. */
 const stepSeconds = 0.98;
@@ -42,23 +44,35 @@ export class RecordingStore {
   }
 }
 
-/** Cuts off silent ends and scales the rest; a recording that is silent throughout stays as it is. */
+/**
+ * Cuts off silent ends, shortens pauses and scales the rest; a recording that is silent throughout stays as it is. With
+ * long pauses inside, an object would be marked in seconds in which nothing is heard of it.
+ */
 export function normalized(samples: Float32Array): Float32Array {
   const blocks = Math.max(1, Math.floor(samples.length / blockSamples));
-  let mean = 0;
-  for (const x of samples) mean += x / samples.length;
+  const mean = samples.reduce((sum, x) => sum + x, 0) / samples.length;
   const power = Array.from({ length: blocks }, (_, b) => {
     const part = samples.subarray(b * blockSamples, (b + 1) * blockSamples);
     return part.reduce((sum, x) => sum + (x - mean) ** 2, 0) / part.length;
   });
   const limit = Math.max(...power) * 10 ** (-silenceDb / 10);
-  const loud = power.map((value, b) => ({ value, b })).filter(({ value }) => value >= limit);
-  const rms = Math.sqrt(loud.reduce((sum, { value }) => sum + value, 0) / loud.length);
+  const loud = power.filter((value) => value >= limit);
+  const rms = Math.sqrt(loud.reduce((sum, value) => sum + value, 0) / loud.length);
   if (!(rms > 0)) return samples;
-  const first = loud[0]?.b ?? 0;
-  const last = loud.at(-1)?.b ?? blocks - 1;
-  const end = last === blocks - 1 ? samples.length : (last + 2) * blockSamples;
-  return samples.slice(first * blockSamples, end).map((x) => ((x - mean) * 0.1) / rms);
+  // Of a pause, the first and the last blocks stay: the sound before it dies away, the next one begins.
+  const last = power.findLastIndex((value) => value >= limit);
+  const kept: number[] = [];
+  let since = Infinity;
+  for (let b = 0; b <= Math.min(last + 1, blocks - 1); b++) {
+    since = (power[b] as number) >= limit ? 0 : since + 1;
+    const near = power.slice(b + 1, b + 3).some((value) => value >= limit) && b > 0 && since < Infinity;
+    if (since <= pauseBlocks || near) kept.push(b);
+  }
+  const out = new Float32Array(kept.length * blockSamples);
+  kept.forEach((b, k) => {
+    out.set(samples.subarray(b * blockSamples, (b + 1) * blockSamples), k * blockSamples);
+  });
+  return out.map((x) => ((x - mean) * 0.1) / rms);
 }
 
 /** The sound of a planned clip, mono, within -1 to 1. */
