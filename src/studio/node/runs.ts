@@ -1,5 +1,5 @@
 /** The training runs of a folder. */
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import path from "node:path";
 import { type LogLine, readLog } from "../../training/run-log.js";
 import type { RunSummary } from "../protocol.js";
@@ -41,7 +41,7 @@ async function describe(root: string, folder: string): Promise<Run> {
       typeof validation === "object" && validation !== null ? Reflect.get(validation, "miou") : undefined;
     return typeof miou === "number" ? [miou] : [];
   });
-  const has = (name: string) => stat(path.join(folder, name)).then(Boolean, () => false);
+  const has = (name: string) => isFileBelow(root, path.join(folder, name));
   const name = path.relative(root, folder) || path.basename(root);
   return {
     id: Buffer.from(name).toString("base64url"),
@@ -53,6 +53,16 @@ async function describe(root: string, folder: string): Promise<Run> {
     hasCheckpoint: await has("best.safetensors"),
     hasReport: await has("report.html"),
   };
+}
+
+/** Whether `file` is a file below `root` after all symbolic links were followed. */
+async function isFileBelow(root: string, file: string): Promise<boolean> {
+  try {
+    const [realRoot, realFile] = await Promise.all([realpath(root), realpath(file)]);
+    return realFile.startsWith(path.join(realRoot, path.sep)) && (await stat(realFile)).isFile();
+  } catch {
+    return false;
+  }
 }
 
 /** A run by its id. Throws `RequestError` for an unknown one. */
