@@ -1,4 +1,5 @@
 /** Downloads that survive dropped connections: the bytes that arrived are kept beside the target and continued. */
+import { on } from "node:events";
 import { type FileHandle, open, readFile, rm, stat } from "node:fs/promises";
 import type { Dispatcher } from "undici";
 import * as z from "zod";
@@ -28,6 +29,8 @@ export interface DownloadOptions extends RetryOptions {
 const defaultMaxBytes = 8 * 2 ** 30;
 /** Bytes that are requested again when a file is continued: servers whose ranges are wrong send others. */
 const overlapBytes = 2 ** 16;
+/** Chunks of at most 64 KiB that wait for the disk before the connection is paused, and when it is resumed. */
+const waiting = { close: ["end", "close"], highWaterMark: 1024, lowWaterMark: 256 };
 /** Pages that ask to confirm a download, one after the other. */
 const maxConfirmations = 3;
 
@@ -126,7 +129,7 @@ export async function requestPage(source: DownloadSource, options: DownloadOptio
       const headers = headersFor(source.url, env);
       const answer = await requestFile(source.url, { headers, env, signal, stallMs });
       try {
-        const page = await readPage(answer.url, bytesOf(answer.response.body));
+        const page = await readPage(answer, bytesOf(answer.response.body));
         if (pageMeaning(page) !== "other") return page;
         const retry = retryOf(answer.response);
         if (retry !== undefined) throw retry;
@@ -169,7 +172,7 @@ async function requestBody(
         if (retry !== undefined) throw retry;
         return { ...answer, chunks: startingWith(first, chunks) };
       }
-      const page = await readPage(answer.url, startingWith(first, chunks));
+      const page = await readPage(answer, startingWith(first, chunks));
       const next = confirmedAddress(page);
       const isSafe = next?.startsWith("https:") || !address.startsWith("https:");
       // Without TLS, anyone on the way could replace the file.
@@ -187,17 +190,26 @@ async function requestBody(
   }
 }
 
-/** The chunks of a body. Throws `RetryableError` when the connection breaks. */
+/**
+ * The chunks of a body, all that arrived even if the connection breaks then. They are taken at once, and up to some 64 MB
+ * wait here for the disk. While undici has to stop reading, a server that closes the connection at the end of the body ends the
+ * process (https://github.com/nodejs/undici/issues/5360; fixed in undici 8, which needs a later Node).
+ * Throws `RetryableError` when the connection breaks.
+ */
 async function* bytesOf(body: Dispatcher.ResponseData["body"]): AsyncGenerator<Uint8Array, void> {
   let bytes = 0;
-  const chunks = body[Symbol.asyncIterator]();
-  for (;;) {
-    const next: IteratorResult<Uint8Array> = await chunks.next().catch((cause: unknown) => {
-      throw new RetryableError(`the connection broke after ${bytes} bytes (${messageOf(cause)})`, { cause });
-    });
-    if (next.done) return;
-    bytes += next.value.length;
-    yield next.value;
+  try {
+    // A connection that broke right after the headers reports it no more.
+    if (body.errored) throw body.errored;
+    if (body.readableEnded) return;
+    if (body.destroyed) throw new Error("it was closed");
+    for await (const [chunk] of on(body, "data", waiting)) {
+      if (!(chunk instanceof Uint8Array)) throw new TypeError("a body without bytes");
+      bytes += chunk.length;
+      yield chunk;
+    }
+  } catch (cause) {
+    throw new RetryableError(`the connection broke after ${bytes} bytes (${messageOf(cause)})`, { cause });
   }
 }
 

@@ -9,6 +9,8 @@ import { withoutCredentials } from "./source.js";
 const maxRedirects = 10;
 /** A server that sends nothing for so long is given up. */
 const defaultStallMs = 60_000;
+/** Bytes of a body that wait until it is read: more than arrive with the headers. */
+const highWaterMark = 2 ** 20;
 
 /** An answer or a break that another attempt may not meet. */
 export class RetryableError extends Error {
@@ -77,6 +79,7 @@ export async function requestFile(
       headers: { ...headers },
       dispatcher,
       signal: signal ?? null,
+      highWaterMark,
     });
     // A body that is destroyed reports an error, which would otherwise have no listener.
     response.body.on("error", () => undefined);

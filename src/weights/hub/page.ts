@@ -1,6 +1,7 @@
 /** Web pages that hosts send where a file was expected: what they are, and where they lead. */
+import { brotliDecompressSync, gunzipSync, inflateSync } from "node:zlib";
 import type { Dispatcher } from "undici";
-import { RetryableError } from "./http.js";
+import { type Answer, RetryableError } from "./http.js";
 
 /** Pages of Google Drive have some hundred kilobytes. */
 const maxPageBytes = 8 * 2 ** 20;
@@ -45,11 +46,32 @@ export function isPage(headers: Dispatcher.ResponseData["headers"], first: Uint8
   const type = headers["content-type"];
   if (typeof type === "string" && /^\s*(text\/html|application\/xhtml)/i.test(type)) return true;
   const text = new TextDecoder("latin1").decode(first.subarray(0, 512));
-  return /^(\xef\xbb\xbf)?\s*<(!doctype\s+html|html[\s>])/i.test(text);
+  return /^(\xef\xbb\xbf)?\s*(<!--[\s\S]*?-->\s*)*<(!doctype\s+html|html[\s>])/i.test(text);
+}
+
+/** What decompresses a page, by its `content-encoding`. */
+const decompressors: Readonly<Record<string, typeof gunzipSync>> = {
+  gzip: gunzipSync,
+  "x-gzip": gunzipSync,
+  deflate: inflateSync,
+  br: brotliDecompressSync,
+};
+
+/** A page as it was before compression. Some servers compress pages although nobody asks for it. */
+function decompressed(bytes: Buffer, headers: Dispatcher.ResponseData["headers"]): Buffer {
+  const encoding = [headers["content-encoding"] ?? ""].flat().join().trim().toLowerCase();
+  try {
+    return decompressors[encoding]?.(bytes, { maxOutputLength: maxPageBytes }) ?? bytes;
+  } catch {
+    return bytes; // not compressed, whatever its header says, or too long
+  }
 }
 
 /** Reads a page of at most 8 MiB; what follows is left out. Throws `RetryableError` when the connection breaks. */
-export async function readPage(url: string, chunks: AsyncIterable<Uint8Array>): Promise<Page> {
+export async function readPage(
+  { url, response: { headers } }: Pick<Answer, "url" | "response">,
+  chunks: AsyncIterable<Uint8Array>,
+): Promise<Page> {
   const parts: Uint8Array[] = [];
   const started = performance.now();
   let bytes = 0;
@@ -59,7 +81,7 @@ export async function readPage(url: string, chunks: AsyncIterable<Uint8Array>): 
     if (bytes > maxPageBytes) break;
     if (performance.now() - started > maxPageMs) throw new RetryableError("a web page did not end");
   }
-  return parsePage(url, new TextDecoder().decode(Buffer.concat(parts)));
+  return parsePage(url, new TextDecoder().decode(decompressed(Buffer.concat(parts), headers)));
 }
 
 /** Parses a page. */
@@ -140,7 +162,9 @@ export function confirmedAddress({ url, forms, links }: Page): string | undefine
 /** Why a page was sent instead of the file. */
 export function pageMeaning({ url, title, text }: Page): "quota" | "sign-in" | "other" {
   const shown = `${title} ${text}`;
-  if (/quota exceeded|too many users have viewed or downloaded|download quota/i.test(shown)) return "quota";
+  const quota =
+    /quota exceeded|too many users have viewed or downloaded|download quota|can.t view or download this file at this time/i;
+  if (quota.test(shown)) return "quota";
   const isSignIn = /^accounts\./.test(new URL(url).hostname) || /ServiceLogin|\/signin/.test(url);
   if (isSignIn || /you need access|request access|sign in to continue/i.test(shown)) return "sign-in";
   return "other";

@@ -107,7 +107,8 @@ function driveFolder(id: string): Source {
  * receives. Throws `ConfigError` for a token that cannot be sent.
  */
 export function headersFor(url: string, env: Environment): Record<string, string> {
-  const headers = { "accept-encoding": "identity", "user-agent": "avseg" };
+  // Pages in English are recognized.
+  const headers = { "accept-encoding": "identity", "accept-language": "en", "user-agent": "avseg" };
   if (!URL.canParse(url)) return headers;
   const { origin, username, password } = new URL(url);
   if (username !== "" || password !== "") {
