@@ -2,22 +2,20 @@
  * `npm run bench`: the published S4 model (PVTv2-B5, random weights) at one and four clips per batch, and exported in
  * 8 bits beside fp32, each measurement in a process of its own; and `avseg segment` beside ffmpeg. Absolute times vary with
  * the machine; what counts are the ratios to the matrix product, to fp32 or to ffmpeg, measured in turns. Writes
- * `bench/results/<date>-<commit>.json`.
+ * `bench/results/<date>-<commit>.json`. `npm run bench -- --peers`: the same model in other runtimes (`peers/main.ts`).
  */
 import { type ChildProcess, execFile, execFileSync, fork } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
 import type { Int8Measurement } from "./int8.js";
 import { machine } from "./machine.js";
 import type { End, Ready, Round } from "./measure.js";
+import { root, today, writeResults } from "./results-file.js";
 import { median } from "./samples.js";
 import type { VideoMeasurement } from "./video.js";
 
 /** Nominal work of one clip's forward pass, in the plain published form. */
 const forwardGflopPerClip = 163;
-
-const root = path.resolve(import.meta.dirname, "..", "..");
 
 const script = (name: string): string => path.join(import.meta.dirname, name);
 
@@ -108,6 +106,11 @@ function commit(): string {
   }
 }
 
+if (process.argv[2] === "--peers") {
+  const { benchPeers } = await import("./peers/main.js");
+  await benchPeers(process.argv.slice(3));
+  process.exit();
+}
 const one = await inTurns(["forward", "step"], 1, 9);
 // Apart: two processes of this size at once slow down each other's first use of memory.
 const four = { ...(await inTurns(["forward"], 4, 5)), ...(await inTurns(["step"], 4, 5)) };
@@ -120,11 +123,9 @@ const segmenting = await promisify(execFile)(process.execPath, [script("video.js
 const video: VideoMeasurement = JSON.parse(segmenting.stdout);
 const matmulGflops = median([one.forward, one.step, four.forward, four.step].flatMap(ratesOf));
 
-const date = new Date().toISOString().slice(0, 10);
-const file = path.join(root, "bench", "results", `${date}-${commit()}.json`);
-mkdirSync(path.dirname(file), { recursive: true });
-const results = { date, command: "npm run bench", machine: machine(), matmulGflops, batches, int8, video };
-writeFileSync(file, `${JSON.stringify(results, null, 2)}\n`);
+const [date, command] = [today(), "npm run bench"];
+const results = { date, command, machine: machine(), matmulGflops, batches, int8, video };
+const file = writeResults(commit(), results);
 
 const digits = (x: number | undefined, n = 2) => (x ?? Number.NaN).toFixed(n).padStart(9);
 process.stdout.write(`${results.machine.processor} (${results.machine.instructionSet})\n`);
