@@ -20,6 +20,8 @@ const CONTAINERS = [
 
 /** Longest wait for the tool without output, consumed input or a change of the output file. */
 const STALL_SECONDS = 60;
+/** How often a wait is looked at within that time. */
+const LOOKS = 10;
 const STDERR_KEPT = 8192;
 /** Messages about the output. After some of them (a full disk at the very end) ffmpeg still exits with 0. */
 const CANNOT_WRITE =
@@ -64,7 +66,7 @@ export interface ToolOptions extends Cancellable {
   readonly source: string;
   /** The file that is written, if any. While it changes, the tool is not stalled, however long it takes. */
   readonly output?: string | undefined;
-  /** Longest time without progress, in seconds; detected after twice that time at most. Default: 60. */
+  /** Longest time without progress, in seconds; detected a tenth later at most. Default: 60. */
   readonly stallSeconds?: number | undefined;
   /**
    * Further file descriptors, from 3 on: whether the tool reads or writes each. A stream is the input of another tool,
@@ -199,19 +201,23 @@ async function writtenSoFar({ output }: ToolOptions): Promise<string> {
 
 const noFile = "no file";
 
-/** Waits for `event`; calls `onStall` once a whole stall limit passes in which the output file does not change. */
+/**
+ * Waits for `event`; calls `onStall` once a whole stall limit passes in which the output file does not change. Looks are
+ * counted instead of time, so that a process that is stopped and continued (Ctrl-Z and `fg`) does not find a stall.
+ */
 async function watched<T>(event: Promise<T>, options: ToolOptions, onStall: () => void): Promise<T> {
   let waiting = true;
   // Waits are many and short: the file is looked at only when one takes long.
   let before = options.output === undefined ? noFile : undefined;
+  let unchanged = 0;
   const timer = setInterval(
     async () => {
       const now = await writtenSoFar(options);
-      const stalled = before === now;
+      unchanged = before === now ? unchanged + 1 : 0;
       before = now;
-      if (stalled && waiting) onStall();
+      if (unchanged >= LOOKS && waiting) onStall();
     },
-    (options.stallSeconds ?? STALL_SECONDS) * 1000,
+    ((options.stallSeconds ?? STALL_SECONDS) * 1000) / LOOKS,
   );
   try {
     return await event;

@@ -242,6 +242,20 @@ test("a tool that stalls, is aborted or is missing ends with a reason", async (t
   );
 });
 
+test("a process that is stopped for a while and continued does not find its tool stalled", async () => {
+  const input = "-f rawvideo -pixel_format gray -video_size 8x8 -i pipe:0".split(" ");
+  const args = [...input, "-f", "rawvideo", "pipe:1"];
+  const tool = startTool("ffmpeg", args, { source: "x.mp4", stallSeconds: 2 });
+  const output = tool.output();
+  const first = output.next();
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2500); // like Ctrl-Z and `fg`
+  await tool.write(new Uint8Array(64).fill(7));
+  tool.endInput();
+  const { value } = await first;
+  assert.deepEqual([...(value ?? [])], Array(64).fill(7));
+  assert.equal((await output.next()).done, true);
+});
+
 test("a tool that only writes its file may take its time, and is stopped when it stands still", async (t) => {
   const dir = await tempDir(t);
   const output = path.join(dir, "sound.wav");
