@@ -65,7 +65,17 @@ interface Work {
   readonly compileSeconds: number;
 }
 
-async function prepare(kind: string, clips: number, runtime: Runtime): Promise<Work> {
+/** What to measure. */
+interface What {
+  /** `forward`, `step` or `recompute`. */
+  readonly kind: string;
+  /** Clips of the batch. */
+  readonly clips: number;
+  /** Clips of a step that are computed at once. */
+  readonly atOnce: number;
+}
+
+async function prepare({ kind, clips, atOnce }: What, runtime: Runtime): Promise<Work> {
   const modelConfig = publishedModel({ task: "s4", visual: pvtV2Config("pvt-v2-b5") });
   const batch = Array.from({ length: clips }, (_, i) => randomClip(i));
   if (kind === "forward") {
@@ -90,7 +100,7 @@ async function prepare(kind: string, clips: number, runtime: Runtime): Promise<W
   const config = checkConfig(parseYamlConfig(yaml, "bench"));
   const model = await openTrainingModel({ config, modelConfig, runtime });
   const started = performance.now();
-  const step = await model.compileStep(clips, 0);
+  const step = await model.compileStep(atOnce, 0);
   const compileSeconds = (performance.now() - started) / 1000;
   const batchStep = new BatchStep({
     weights: model.weights,
@@ -102,14 +112,14 @@ async function prepare(kind: string, clips: number, runtime: Runtime): Promise<W
   const trained = model.trainedKeys(0);
   let number = 0;
   const run = () =>
-    batchStep.run({ clips: batch, total: clips, atOnce: clips, trained, step: number++, learningRate: 6e-5 });
+    batchStep.run({ clips: batch, total: clips, atOnce, trained, step: number++, learningRate: 6e-5 });
   return { run, compileSeconds };
 }
 
-const [kind = "", clips = "1"] = process.argv.slice(2);
+const [kind = "", clips = "1", atOnce = clips] = process.argv.slice(2);
 const runtime = nodeRuntime();
 const probe = await matmulProbe(runtime);
-const work = await prepare(kind, Number(clips), runtime);
+const work = await prepare({ kind, clips: Number(clips), atOnce: Number(atOnce) }, runtime);
 
 async function ready(): Promise<Ready> {
   const started = performance.now();
