@@ -3,7 +3,8 @@
  * browsers differ only in how they start a worker. Results are transferred, not copied.
  */
 import { AvsegError, isOutOfMemory, OutOfMemoryError } from "../errors.js";
-import { serializeOnnx } from "../graph/index.js";
+import { placeOf } from "../file-tensor.js";
+import { type ParameterData, serializeOnnx } from "../graph/index.js";
 import type { OnnxValue } from "../graph/onnx/read.js";
 import { deserializeError } from "../serialize-error.js";
 import { describe, type Tensor } from "../tensor.js";
@@ -22,6 +23,7 @@ import {
   type Runtime,
   type Session,
   type SessionSource,
+  type StoredData,
   weightsOf,
 } from "./runtime.js";
 
@@ -127,7 +129,7 @@ async function openSession(
   mapsFiles: boolean,
 ): Promise<Session> {
   const { name = "graph" } = source;
-  const { model, weightFiles, inputs, outputs } =
+  const { model, weightFiles, folder, inputs, outputs } =
     "onnx" in source ? fromModel(source) : fromGraph(source, name, mapsFiles);
   // Bytes that were made here are transferred; those of the caller are copied.
   const transfer = "onnx" in source ? [] : [model.buffer];
@@ -135,7 +137,7 @@ async function openSession(
     transfer.push(...new Set(weightFiles.flatMap(({ pieces }) => pieces.map(({ data }) => data.buffer))));
   }
   const { keepIn } = source;
-  const { folder, isOptimized } = "onnx" in source ? source : {};
+  const { isOptimized } = "onnx" in source ? source : {};
   const request = { kind: "create", model, weightFiles, name, folder, isOptimized, keepIn } as const;
   const { session = 0 } = await send(request, transfer);
   const all = outputs.map((o) => o.name);
@@ -161,24 +163,52 @@ async function openSession(
 interface Prepared {
   readonly model: Uint8Array<ArrayBuffer>;
   readonly weightFiles: readonly WeightFile[];
+  readonly folder?: string | undefined;
   readonly inputs: readonly OnnxValue[];
   readonly outputs: readonly OnnxValue[];
 }
 
-function fromModel({ onnx: { bytes, inputs, outputs }, weightFiles = new Map() }: ModelSource): Prepared {
+function fromModel({
+  onnx: { bytes, inputs, outputs },
+  weightFiles = new Map(),
+  folder,
+}: ModelSource): Prepared {
   const files = [...weightFiles].map(([path, data]) => ({ path, pieces: [{ offset: 0, data }] }));
-  return { model: bytes, weightFiles: files, inputs, outputs };
+  return { model: bytes, weightFiles: files, folder, inputs, outputs };
+}
+
+function bytesOf(weights: Iterable<StoredData>): number {
+  let bytes = 0;
+  for (const stored of weights) bytes += placeOf(stored)?.length ?? stored.data.byteLength;
+  return bytes;
+}
+
+/** The folder below which weights lie in files, where the others are so few that they can be part of the model. */
+function sharedFolder(weights: Iterable<StoredData>): string | undefined {
+  const all = [...weights];
+  const folders = new Set(all.flatMap((stored) => placeOf(stored)?.folder ?? []));
+  const others = all.filter((stored) => !placeOf(stored));
+  const [folder] = folders;
+  return folders.size === 1 && bytesOf(others) < minMappedBytes ? folder : undefined;
 }
 
 /**
- * Large weights are laid out as one file, which a worker in Node maps into memory. Small ones, and all in browsers, are
+ * Large weights that lie in files are mapped from there. Others are laid out as one file, which a worker in Node maps into memory. Small ones, and all in browsers, are
  * files of their own, which are passed without a copy.
  */
 function fromGraph({ graph, weights }: SessionSource, name: string, mapsFiles: boolean): Prepared {
   const needed = weightsOf(graph, weights instanceof OwnedWeights ? weights.tensors : weights);
   const { inputs, outputs, parameters } = graph;
-  const bytes = [...needed.values()].reduce((n, { data }) => n + data.byteLength, 0);
+  const bytes = bytesOf(needed.values());
   if (mapsFiles && bytes >= minMappedBytes) {
+    const folder = sharedFolder(needed.values());
+    if (folder !== undefined) {
+      const parameter = ({ name: key }: { readonly name: string }): ParameterData => {
+        const stored = needed.get(key);
+        return (stored && placeOf(stored)) ?? { bytes: stored?.data ?? new Uint8Array(0) };
+      };
+      return { model: serializeOnnx(graph, { name, parameter }), weightFiles: [], folder, inputs, outputs };
+    }
     const path = "weights";
     const { at, pieces } = externalData({ parameters, weights: needed }, path);
     const model = serializeOnnx(graph, { name, parameter: at });

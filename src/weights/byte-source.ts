@@ -1,5 +1,7 @@
 /** Random access to the bytes of a weight file, so that a reader takes only what it needs from a large one. */
 import { CheckpointError } from "../errors.js";
+import { fileTensor } from "../file-tensor.js";
+import { type Shape, sizeOf, type TensorOf } from "../tensor.js";
 
 /** A file on disk, a blob or bytes in memory. */
 export interface ByteSource {
@@ -12,11 +14,35 @@ export interface ByteSource {
    * typed array. Throws `CheckpointError` beyond the end.
    */
   read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** A file on disk, which can also be read later. */
+  readonly disk?: DiskFile | undefined;
+}
+
+/** A file on disk by its place, after its source is closed. */
+export interface DiskFile {
+  /** The folder, and the file's path from there. No link leads out of the folder. */
+  readonly folder: string;
+  readonly location: string;
+  /** Reads at once. Throws `CheckpointError` where the file has become shorter or cannot be read. */
+  readNow(offset: number, length: number): Uint8Array<ArrayBuffer>;
 }
 
 /** Options of operations that read or write whole files. */
 export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
+  /** Leaves tensors of 32-bit floats in a file on disk until they are used: see `fileTensor`. Default: false. */
+  readonly inPlace?: boolean | undefined;
+}
+
+/** The tensor of 32-bit floats at `offset` of a file on disk, which are not read yet. */
+export function tensorInPlace(disk: DiskFile, offset: number, shape: Shape): TensorOf<"f32"> {
+  const { folder, location } = disk;
+  const length = 4 * sizeOf(shape);
+  return fileTensor({
+    shape,
+    place: { folder, location, offset, length },
+    read: () => new Float32Array(disk.readNow(offset, length).buffer),
+  });
 }
 
 /** Throws `CheckpointError` when `source` does not hold `length` bytes from `offset`. */

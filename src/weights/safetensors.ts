@@ -5,7 +5,7 @@
 import { CheckpointError } from "../errors.js";
 import { narrowWeights } from "../half.js";
 import { type DType, type Shape, type StateDict, sizeOf, type Tensor } from "../tensor.js";
-import type { ByteSource, ReadOptions } from "./byte-source.js";
+import { type ByteSource, type ReadOptions, tensorInPlace } from "./byte-source.js";
 import { decodeTensor, ELEMENTS, type ElementType, isShape, isSize } from "./elements.js";
 
 /** Headers longer than this are refused, as in the format's reference reader. */
@@ -88,7 +88,9 @@ export async function readSafetensors(
   for (const [key, { type, shape, start, end }] of entries) {
     if (options.select?.(key) === false) continue;
     options.signal?.throwIfAborted();
-    tensors.set(key, decodeTensor(await source.read(start, end - start), type, shape));
+    if (options.inPlace && source.disk && type === "f32") {
+      tensors.set(key, tensorInPlace(source.disk, start, shape));
+    } else tensors.set(key, decodeTensor(await source.read(start, end - start), type, shape));
   }
   return { tensors, metadata };
 }

@@ -58,11 +58,11 @@ export function listWeights(source: ByteSource, { openShard }: ShardOptions = {}
  */
 export function readStateDict(
   source: ByteSource,
-  { signal, openShard }: ReadOptions & ShardOptions = {},
+  { openShard, ...options }: ReadOptions & ShardOptions = {},
 ): Promise<LoadedStateDict> {
   return readWeights<Tensor>(source, openShard, async (file, container) => {
-    if (container !== "safetensors") return readTorchState(file, { signal });
-    return { format: "safetensors", ...(await readSafetensors(file, { signal })) };
+    if (container !== "safetensors") return readTorchState(file, options);
+    return { format: "safetensors", ...(await readSafetensors(file, options)) };
   });
 }
 

@@ -1,4 +1,5 @@
 /** Who holds a model's weights: a store that lends them, hands them over, frees them, and reads them again. */
+import { placeOf } from "../file-tensor.js";
 import { discard } from "../runtime/discard.js";
 import { OwnedWeights } from "../runtime/runtime.js";
 import { copyOf, type StateDict, type Tensor } from "../tensor.js";
@@ -57,6 +58,7 @@ export class WeightStore {
     const taken = (await this.#found(keys)).map(({ key, tensor }): [string, Tensor] => {
       if (this.#resident.has(key)) return [key, copyOf(tensor)];
       this.#held?.delete(key);
+      if (placeOf(tensor)) return [key, tensor]; // in a file, which a session maps
       // A buffer that two tensors share can be transferred only once.
       const { buffer, byteLength } = tensor.data;
       const alone = byteLength === buffer.byteLength && !buffers.has(buffer) && !this.#shares(buffer);
@@ -69,14 +71,15 @@ export class WeightStore {
   /** Frees the weights that are not resident, at once instead of at the next garbage collection. */
   release(): void {
     const resident = new Set([...this.#resident.values()].map(({ data }) => data.buffer));
-    const buffers = [...(this.#held?.values() ?? [])].map(({ data }) => data.buffer);
+    const held = [...(this.#held?.values() ?? [])].filter((tensor) => !placeOf(tensor));
+    const buffers = held.map(({ data }) => data.buffer);
     this.#held = undefined;
     discard(buffers.filter((buffer) => !resident.has(buffer)));
   }
 
   #shares(buffer: ArrayBuffer): boolean {
     for (const tensors of [this.#held ?? [], this.#resident]) {
-      for (const [, { data }] of tensors) if (data.buffer === buffer) return true;
+      for (const [, tensor] of tensors) if (!placeOf(tensor) && tensor.data.buffer === buffer) return true;
     }
     return false;
   }

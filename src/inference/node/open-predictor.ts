@@ -6,6 +6,7 @@ import { soundFormOf } from "../../models/systems.js";
 import { nodeRuntime } from "../../runtime/node/node-runtime.js";
 import type { RuntimeOptions } from "../../runtime/runtime.js";
 import type { StateDict } from "../../tensor.js";
+import { loadStateDict } from "../../weights/node/load.js";
 import { WeightStore } from "../../weights/weight-store.js";
 import { loadModel } from "../load-model.js";
 import { sessionPredictor } from "../onnx-predictor.js";
@@ -15,13 +16,14 @@ import {
   withRuntime,
 } from "../open-predictor.js";
 import type { KeepOptions, LoadedPredictor } from "../predictor.js";
+import type { ModelFiles } from "../weight-sources.js";
 import { AudioEmbedder } from "./audio-embedder.js";
 import { stampOf } from "./cached-model.js";
 import type { EmbeddingCache } from "./embedding-cache.js";
 import { type FoundModel, type ModelCache, modelCache } from "./model-cache.js";
 import { diskFiles } from "./model-files.js";
 import { processorOf, requestHash, runtimeVersion } from "./model-request.js";
-import { type TracedFiles, traced } from "./traced-files.js";
+import { traced } from "./traced-files.js";
 
 /** Which model to open and how to run it. */
 export interface OpenPredictorOptions extends OpenOptions {
@@ -39,7 +41,7 @@ export interface OpenPredictorOptions extends OpenOptions {
 export async function openPredictor(options: OpenPredictorOptions): Promise<LoadedPredictor> {
   const { provider = "cpu" } = options.runtime ?? {};
   const cache = options.cache === false || provider !== "cpu" ? undefined : (options.cache ?? modelCache());
-  if (cache === undefined) return (await openFiles(options, diskFiles)).predictor;
+  if (cache === undefined) return (await openFiles(options, mappedFiles)).predictor;
   const checkpoint = await diskFiles.locate(options.checkpoint);
   const request = await requestHash({ ...options, provider, embedded: options.embeddings !== undefined });
   const found = await cache.find(request, checkpoint);
@@ -54,6 +56,9 @@ export async function openPredictor(options: OpenPredictorOptions): Promise<Load
   return openAndKeep(options, { cache, checkpoint, request });
 }
 
+/** Files whose weights stay where they are, for sessions to map. */
+const mappedFiles: ModelFiles = { ...diskFiles, weights: (name) => loadStateDict(name, { inPlace: true }) };
+
 interface Opened {
   readonly predictor: LoadedPredictor;
   readonly embedder: AudioEmbedder | undefined;
@@ -61,7 +66,7 @@ interface Opened {
 
 async function openFiles(
   options: OpenPredictorOptions,
-  files: TracedFiles["files"],
+  files: ModelFiles,
   keep?: KeepOptions,
 ): Promise<Opened> {
   const { embeddings } = options;
@@ -87,7 +92,7 @@ async function openAndKeep(
   options: OpenPredictorOptions,
   { cache, checkpoint, request }: { cache: ModelCache; checkpoint: string; request: string },
 ): Promise<LoadedPredictor> {
-  const { files, sources, absent } = traced(diskFiles);
+  const { files, sources, absent } = traced(mappedFiles);
   const size = (await stampOf(checkpoint))?.bytes ?? 0;
   const folder = await cache.begin({ warns: size >= cache.minBytes });
   if (folder === undefined) return (await openFiles(options, files)).predictor;

@@ -4,9 +4,11 @@ import path from "node:path";
 import test from "node:test";
 import { tempDir } from "../../../test/temp-dir.js";
 import { OutOfMemoryError } from "../../errors.js";
+import { fileTensor } from "../../file-tensor.js";
 import { add, emitOnnx, expand, input, matmul, mean, parameter } from "../../graph/index.js";
 import { f32, full } from "../../tensor.js";
 import { minMappedBytes } from "../protocol.js";
+import { OwnedWeights } from "../runtime.js";
 import { nodeRuntime } from "./node-runtime.js";
 
 test("an allocation that fails inside ONNX Runtime is an OutOfMemoryError with a hint", async (t) => {
@@ -56,6 +58,44 @@ test("large weights are mapped from a file that is gone afterwards; without a pl
     assert.equal(w.data.length, rows * columns, "weights that are lent stay");
   }
   assert.deepEqual(await readdir(path.join(dir, "sessions")), []);
+});
+
+test("weights that lie in a file are mapped from there: they are neither read nor written", async (t) => {
+  const { AVSEG_CACHE: before } = process.env;
+  t.after(() => {
+    if (before === undefined) delete process.env.AVSEG_CACHE;
+    else process.env.AVSEG_CACHE = before;
+  });
+  const dir = await tempDir(t);
+  process.env.AVSEG_CACHE = path.join(dir, "cache");
+  const rows = 1000;
+  const columns = Math.ceil(minMappedBytes / 4 / rows);
+  const file = path.join(dir, "weights");
+  await writeFile(
+    file,
+    new Uint8Array(Float32Array.from({ length: rows * columns }, (_, i) => i % 5).buffer),
+  );
+  const { root } = path.parse(file);
+  const place = { folder: root, location: path.relative(root, file), offset: 0, length: 4 * rows * columns };
+  const w = fileTensor({
+    shape: [rows, columns],
+    place,
+    read: () => assert.fail("the elements are read"),
+  });
+  const b = full([columns], 0.5);
+  const y = add(matmul(input("x", [1, rows]), parameter("w", w.shape)), parameter("b", b.shape));
+  const runtime = nodeRuntime({ threads: 1 });
+  t.after(() => runtime.close());
+  const weights = new OwnedWeights(new Map([["w", w] as const, ["b", b] as const]));
+  const session = await runtime.createSession({ graph: emitOnnx({ y }), weights });
+  const { y: result } = await session.run({ x: full([1, rows], 1) });
+  const sums = Float64Array.from({ length: columns }, (_, column) => {
+    let sum = 0.5;
+    for (let row = 0; row < rows; row++) sum += (row * columns + column) % 5;
+    return sum;
+  });
+  assert.deepEqual(Float64Array.from(result?.data ?? [], Number), sums);
+  assert.deepEqual(await readdir(dir), ["weights"]);
 });
 
 test("a provider that Node does not have is refused by type, and by name from plain JavaScript", () => {

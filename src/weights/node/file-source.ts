@@ -1,8 +1,10 @@
 /** Files on disk as byte sources. */
-import { type FileHandle, open, stat } from "node:fs/promises";
+import { closeSync, openSync, readSync } from "node:fs";
+import { type FileHandle, open, realpath, stat } from "node:fs/promises";
+import path from "node:path";
 import { CheckpointError } from "../../errors.js";
 import { readFailure } from "../../node/system-error.js";
-import { type ByteSource, checkRange } from "../byte-source.js";
+import { type ByteSource, checkRange, type DiskFile } from "../byte-source.js";
 
 /** One read takes less than 2 GiB; smaller pieces also let other work in between. */
 const pieceBytes = 1 << 26;
@@ -20,7 +22,8 @@ export async function withFileSource<T>(file: string, use: (source: ByteSource) 
       throw new CheckpointError(`cannot read ${file}: it is ${what}`, { hint: "Check the path." });
     }
     handle = await open(file, "r");
-    return await use(handleSource(file, handle, status.size));
+    const disk = diskFile(file, await realpath(file));
+    return await use({ ...handleSource(file, handle, status.size), disk });
   } catch (error) {
     const reason = readFailure(error);
     if (reason === undefined) throw error;
@@ -28,6 +31,30 @@ export async function withFileSource<T>(file: string, use: (source: ByteSource) 
   } finally {
     await handle?.close();
   }
+}
+
+/** The file `name` by its real path, from the root of the file system. */
+function diskFile(name: string, real: string): DiskFile {
+  const { root: folder } = path.parse(real);
+  return {
+    folder,
+    location: path.relative(folder, real),
+    readNow(offset, length) {
+      const bytes = new Uint8Array(length);
+      const file = openSync(real, "r");
+      try {
+        for (let done = 0; done < length; ) {
+          const wanted = Math.min(pieceBytes, length - done);
+          const read = readSync(file, bytes, done, wanted, offset + done);
+          if (read === 0) throw new CheckpointError(`${name}: the file became shorter while it was in use`);
+          done += read;
+        }
+      } finally {
+        closeSync(file);
+      }
+      return bytes;
+    },
+  };
 }
 
 function handleSource(name: string, handle: FileHandle, size: number): ByteSource {

@@ -10,9 +10,9 @@ import { readTorchTensor } from "../torch/state-dict.js";
 import { withFileSource } from "./file-source.js";
 
 /** Reads a weight file, or a folder or index of shards; see `readStateDict`. Throws `CheckpointError`. */
-export async function loadStateDict(file: string, { signal }: ReadOptions = {}): Promise<LoadedStateDict> {
+export async function loadStateDict(file: string, options: ReadOptions = {}): Promise<LoadedStateDict> {
   const found = await weightFileAt(file);
-  return withFileSource(found, (source) => readStateDict(source, { signal, openShard: besides(found) }));
+  return withFileSource(found, (source) => readStateDict(source, { ...options, openShard: besides(found) }));
 }
 
 /** Lists a weight file, or a folder or index of shards, without reading the data. Throws `CheckpointError`. */

@@ -1,11 +1,12 @@
 /** The objects in pickles of PyTorch: storages, tensors over them, and the allow-list of their constructors. */
 import type { CheckpointError } from "../../errors.js";
 import { type Shape, sizeOf, type Tensor } from "../../tensor.js";
+import { type DiskFile, type ReadOptions, tensorInPlace } from "../byte-source.js";
 import { decodeTensor, ELEMENTS, type ElementType, isShape, isSize, isSizes } from "../elements.js";
 import { PickleGlobal, type PickleMachine, PickleObject, PickleSet, type PickleValue } from "./pickle.js";
 
 type StorageSource = Pick<TorchStorage, "type" | "size" | "read"> &
-  Partial<Pick<TorchStorage, "unpackedBytes">>;
+  Partial<Pick<TorchStorage, "unpackedBytes" | "place">>;
 
 /** Bytes that several tensors may share. */
 export class TorchStorage extends PickleObject {
@@ -15,14 +16,19 @@ export class TorchStorage extends PickleObject {
   readonly size: number;
   /** Reads a part of it into a buffer of its own. */
   readonly read: (offset: number, length: number) => Promise<Uint8Array<ArrayBuffer>>;
+  /** Where its bytes lie as they are, checked; `undefined` where they cannot be used in place. */
+  readonly place:
+    | (() => Promise<{ readonly disk: DiskFile; readonly offset: number } | undefined>)
+    | undefined;
   /** Bytes that stay in memory after the first read: all of a packed storage, which is unpacked as a whole. */
   readonly unpackedBytes: number;
 
-  constructor({ type, size, read, unpackedBytes = 0 }: StorageSource) {
+  constructor({ type, size, read, place, unpackedBytes = 0 }: StorageSource) {
     super("storage");
     this.type = type;
     this.size = size;
     this.read = read;
+    this.place = place;
     this.unpackedBytes = unpackedBytes;
   }
 }
@@ -63,9 +69,16 @@ export class TorchTensor extends PickleObject {
     return (this.span + sizeOf(this.shape)) * Math.max(bytes, 4);
   }
 
-  /** Reads the elements into row-major order. The tensor shares its data with no other. */
-  async load(): Promise<Tensor> {
+  /**
+   * Reads the elements into row-major order. The tensor shares its data with no other. With `inPlace`, they stay in the
+   * file where they lie there in that form.
+   */
+  async load({ inPlace = false }: ReadOptions = {}): Promise<Tensor> {
     const { bytes } = ELEMENTS[this.type];
+    if (inPlace && this.type === "f32" && !this.#view.negated && this.#isContiguous()) {
+      const place = await this.storage.place?.();
+      if (place) return tensorInPlace(place.disk, place.offset + this.#view.offset * bytes, this.shape);
+    }
     const raw = await this.storage.read(this.#view.offset * bytes, this.span * bytes);
     const tensor = decodeTensor(this.#isContiguous() ? raw : this.#gather(raw), this.type, this.shape);
     return this.#view.negated ? negate(tensor) : tensor;

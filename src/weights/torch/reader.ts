@@ -5,7 +5,7 @@
  */
 import { CheckpointError } from "../../errors.js";
 import type { Tensor } from "../../tensor.js";
-import { type ByteSource, bytesSource, checkRange, type ReadOptions } from "../byte-source.js";
+import { type ByteSource, bytesSource, checkRange, type DiskFile, type ReadOptions } from "../byte-source.js";
 import { detectContainer } from "../detect.js";
 import { ELEMENTS, isSize } from "../elements.js";
 import {
@@ -19,7 +19,7 @@ import {
 } from "./objects.js";
 import { type PickleEnvironment, PickleMachine, type PickleValue } from "./pickle.js";
 import { PickleEndError } from "./pickle-reader.js";
-import { readZipEntries, readZipEntry, type ZipEntry, zipDataOffset } from "./zip.js";
+import { checkZipEntry, readZipEntries, readZipEntry, type ZipEntry, zipDataOffset } from "./zip.js";
 
 /** The forms in which PyTorch writes tensors. */
 export type TorchFormat = "torch-zip" | "torch-legacy" | "pickle";
@@ -68,13 +68,13 @@ export function checkMemory(source: ByteSource, wanted: Iterable<readonly [strin
 export async function loadTorchTensors(
   source: ByteSource,
   wanted: ReadonlyMap<string, TorchTensor>,
-  { signal }: ReadOptions = {},
+  { signal, inPlace }: ReadOptions = {},
 ): Promise<Map<string, Tensor>> {
   checkMemory(source, wanted);
   const tensors = new Map<string, Tensor>();
   for (const [key, tensor] of wanted) {
     signal?.throwIfAborted();
-    tensors.set(key, await tensor.load());
+    tensors.set(key, await tensor.load({ inPlace }));
   }
   return tensors;
 }
@@ -128,7 +128,11 @@ async function readZip(source: ByteSource): Promise<PickleValue> {
       }
       const storage =
         data.method === "stored"
-          ? new TorchStorage({ ...declared, read: storedReader(source, data) })
+          ? new TorchStorage({
+              ...declared,
+              read: storedReader(source, data),
+              place: storedPlace(source, data),
+            })
           : new TorchStorage({ ...declared, read: deflatedReader(source, data), unpackedBytes: data.size });
       storages.set(declared.key, storage);
       return storage;
@@ -143,6 +147,20 @@ function storedReader(source: ByteSource, entry: ZipEntry): TorchStorage["read"]
     if (length === entry.size) return readZipEntry(source, entry);
     checkRange({ name: source.name, size: entry.size }, offset, length);
     return source.read((await zipDataOffset(source, entry)) + offset, length);
+  };
+}
+
+/** Where a stored entry lies. What is used in place is checked against the checksum first, once. */
+function storedPlace(source: ByteSource, entry: ZipEntry): TorchStorage["place"] {
+  const { disk } = source;
+  let place: Promise<{ disk: DiskFile; offset: number }> | undefined;
+  const find = async (file: DiskFile) => {
+    await checkZipEntry(source, entry);
+    return { disk: file, offset: await zipDataOffset(source, entry) };
+  };
+  return async () => {
+    if (disk) place ??= find(disk);
+    return place;
   };
 }
 

@@ -3,6 +3,7 @@
  * central directory and is checked against the file, and no entry unpacks to more than it declares.
  */
 import { CheckpointError } from "../../errors.js";
+import { discard } from "../../runtime/discard.js";
 import type { ByteSource } from "../byte-source.js";
 import { crc32 } from "./crc32.js";
 
@@ -101,6 +102,22 @@ export async function readZipEntry(source: ByteSource, entry: ZipEntry): Promise
     throw damaged(source, `the checksum of entry ${entry.name} does not match`);
   }
   return bytes;
+}
+
+/** Bytes that a checksum is computed of at once. */
+const checkedBytes = 1 << 22;
+
+/** Checks the bytes of a stored entry against its checksum, if it has one. Throws `CheckpointError` for a damaged archive. */
+export async function checkZipEntry(source: ByteSource, entry: ZipEntry): Promise<void> {
+  const start = await zipDataOffset(source, entry);
+  if (entry.crc === undefined) return;
+  let crc = 0;
+  for (let done = 0; done < entry.size; done += checkedBytes) {
+    const bytes = await source.read(start + done, Math.min(checkedBytes, entry.size - done));
+    crc = crc32(bytes, crc);
+    discard([bytes.buffer]);
+  }
+  if (crc !== entry.crc) throw damaged(source, `the checksum of entry ${entry.name} does not match`);
 }
 
 async function inflate(source: ByteSource, entry: ZipEntry, packed: Uint8Array<ArrayBuffer>) {
