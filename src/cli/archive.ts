@@ -4,7 +4,7 @@ import path from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { Archive } from "../archive/archive.js";
 import type { WorkEvent } from "../archive/work.js";
-import { type NodeProvider, nodeProviders } from "../runtime/runtime.js";
+import { type NodeProvider, nodeProviders } from "../runtime/providers.js";
 import { exportResultsCommand, metricsCommand } from "./archive-export.js";
 import {
   type ArchiveCommandOptions,

@@ -26,11 +26,18 @@ import { soundFormOf } from "../models/systems.js";
 import { trainingCharts } from "../report/evaluation-report.js";
 import type { Report } from "../report/report.js";
 import { runEvaluation } from "../report/run-evaluation.js";
+import type { ProviderChoice } from "../runtime/providers.js";
 import { readCheckpointInfo } from "../training/checkpoint.js";
 import { plainFlops } from "../training/flops.js";
 import { runFiles } from "../training/trainer.js";
 import { hashFile } from "../weights/node/hash-file.js";
-import { commandCache, configuredModel, noCacheOption } from "./configured-model.js";
+import {
+  commandCache,
+  configuredModel,
+  noCacheOption,
+  providerOption,
+  withProvider,
+} from "./configured-model.js";
 import { collect, integer } from "./options.js";
 import { print, printJson } from "./print.js";
 import { createProgress } from "./progress.js";
@@ -49,6 +56,7 @@ interface EvalOptions extends Omit<ModelChoice, "checkpoint"> {
   readonly json?: boolean | undefined;
   readonly set: readonly string[];
   readonly cache: boolean;
+  readonly provider?: ProviderChoice | undefined;
 }
 
 /** The `eval` command. */
@@ -78,6 +86,7 @@ export function evalCommand(): Command {
     .option("--no-report", "write no HTML report")
     .option("--workers <n>", "decoding threads", integer(0, 256))
     .option("--json", "print every metric as JSON")
+    .addOption(providerOption())
     .addOption(noCacheOption())
     .option("--set <key=value>", "override a configuration key (repeatable)", collect, [])
     .addHelpText(
@@ -106,7 +115,7 @@ async function evaluateCheckpoint(
   const { split } = options;
   const signal = interruptSignal("Scored clips are kept; the same command continues from there.");
   const { config, workDir, checkpointFile, dataset, openModel } = await openEvaluation({
-    ...{ task, file, checkpoint, audioEncoder, split, set: options.set, signal },
+    ...{ task, file, checkpoint, audioEncoder, split, set: withProvider(options), signal },
     cache: commandCache(options.cache),
   });
   const { root, batchSize, testBatchSize } = config.data;
@@ -131,7 +140,7 @@ async function evaluateCheckpoint(
         config: file,
         settings: fingerprintOf(config),
         data: root,
-        set: options.set,
+        set: withProvider(options),
       },
       cost: () => ({
         parameters: countParameters(built).total,

@@ -1,22 +1,28 @@
 /** `avseg segment`: masks and overlays of any videos. */
 import path from "node:path";
 import { Command, Option } from "commander";
+import { measureRun } from "../inference/measure-run.js";
 import { findWeightFile } from "../inference/node/model-files.js";
 import { openPredictor } from "../inference/node/open-predictor.js";
 import type { LoadedPredictor } from "../inference/predictor.js";
 import { type CutoutFormat, cutoutFormats, type Look, looks } from "../media/node/overlay-encoder.js";
 import { MAX_RATE } from "../media/step-times.js";
 import type { VideoSlice } from "../media/video.js";
-import { type NodeProvider, nodeProviders } from "../runtime/runtime.js";
+import type { ProviderChoice } from "../runtime/providers.js";
 import { cocoRle } from "../segment/coco-rle.js";
-import { measureRun } from "../segment/cost.js";
 import { DEMO_MODEL, DEMO_MODEL_DESCRIPTION } from "../segment/node/demo-model.js";
 import { describeModel } from "../segment/node/describe-model.js";
 import { segmentVideo } from "../segment/node/segment-video.js";
 import { writeSegmentation } from "../segment/node/write-segmentation.js";
 import { type MaskFormat, maskFormats, recordOf } from "../segment/segments-json.js";
 import type { SegmentedFrame } from "../segment/step-stream.js";
-import { audioEncoderOption, commandCache, modelOptions, noCacheOption } from "./configured-model.js";
+import {
+  audioEncoderOption,
+  commandCache,
+  modelOptions,
+  noCacheOption,
+  providerOption,
+} from "./configured-model.js";
 import { integer, slice } from "./options.js";
 import { printJsonLine } from "./print.js";
 import {
@@ -47,7 +53,7 @@ interface Options extends ModelChoice {
   readonly format: MaskFormat;
   readonly cutout?: CutoutFormat | undefined;
   readonly json?: boolean | undefined;
-  readonly provider: NodeProvider;
+  readonly provider: ProviderChoice;
   readonly cache: boolean;
   readonly verbose?: boolean | undefined;
 }
@@ -112,7 +118,7 @@ export function segmentCommand(): Command {
     )
     .option("--json", "print progress and results as lines of JSON")
     .option("--no-silence-gate", "keep what the model predicts for silent seconds (no sample above -60 dBFS)")
-    .addOption(new Option("--provider <name>", "what runs the model").choices(nodeProviders).default("cpu"))
+    .addOption(providerOption().default("cpu"))
     .addOption(noCacheOption())
     .addHelpText(
       "after",

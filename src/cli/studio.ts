@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { Command, Option } from "commander";
-import { type NodeProvider, nodeProviders } from "../runtime/runtime.js";
+import { type NodeProvider, nodeProviders } from "../runtime/providers.js";
 import { startStudio } from "../studio/node/server.js";
 import { integer } from "./options.js";
 import { print } from "./print.js";

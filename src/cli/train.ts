@@ -3,8 +3,10 @@ import { Argument, Command } from "commander";
 import { loadConfig } from "../config/load.js";
 import type { Config } from "../config/schema.js";
 import type { OpenedRanks } from "../distributed/mpi.js";
+import { type NodeProvider, nodeProviders } from "../runtime/providers.js";
 import { openTraining, type Training } from "../training/open-training.js";
 import { runFiles, type TrainerEvent } from "../training/trainer.js";
+import { providerOption, withProvider } from "./configured-model.js";
 import { onRanks } from "./on-ranks.js";
 import { collect } from "./options.js";
 import { print } from "./print.js";
@@ -22,6 +24,7 @@ interface TrainOptions {
   readonly out?: string | undefined;
   readonly resume?: boolean | undefined;
   readonly overwrite?: boolean | undefined;
+  readonly provider?: NodeProvider | undefined;
 }
 
 /** The `train` command. */
@@ -32,6 +35,7 @@ export function trainCommand(): Command {
     .argument("<config>", "YAML configuration, or a published Python one")
     .option("--set <key=value>", "override a configuration key (repeatable)", collect, [])
     .option("--out <dir>", "folder for checkpoints and logs (default: work_dir/<task>/<config name>)")
+    .addOption(providerOption(nodeProviders))
     .option("--resume", "continue from the folder's last checkpoint, if there is one")
     .option("--overwrite", "start anew in a folder that has a run already")
     .addHelpText(
@@ -55,12 +59,13 @@ async function train(ranks: OpenedRanks, ...[task, file, options]: TrainArgument
       hint: "Give one of the two.",
     });
   }
-  const loaded = await loadConfig(file, { task, set: options.set });
+  const assignments = withProvider(options);
+  const loaded = await loadConfig(file, { task, set: assignments });
   const { config, workDir: defaultDir } = loaded;
   const onWarning = isFirst ? warn : undefined;
   for (const warning of [...loaded.warnings, ...loaded.trainingWarnings]) onWarning?.(warning);
   const workDir = options.out ?? defaultDir;
-  const set = options.set.flatMap((assignment) => ["--set", assignment]);
+  const set = assignments.flatMap((assignment) => ["--set", assignment]);
   const out = options.out === undefined ? [] : ["--out", options.out];
   const resume = commandLine("train", task, file, ...set, ...out, "--resume");
   let steps = 0;

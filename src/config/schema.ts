@@ -8,7 +8,7 @@ import { imageSizeSchema, publishedFrameCount, type Task, tasks } from "../model
 import { modelKinds, systemOf, systemSections, systems } from "../models/systems.js";
 import { vggishSchema } from "../models/vggish.js";
 import { visualConfigFields, visualNames } from "../models/visual-encoder.js";
-import { nodeProviders } from "../runtime/runtime.js";
+import { providerChoices } from "../runtime/providers.js";
 
 const positive = expecting("a positive number", (e) => z.number(e).positive(e));
 const nonNegative = expecting("a number, 0 or more", (e) => z.number(e).min(0, e));
@@ -132,7 +132,7 @@ export const configSchema = section({
   data,
   training,
   runtime: section({
-    provider: oneOf(nodeProviders).default("cpu"),
+    provider: oneOf(providerChoices).default("cpu"),
     threads: count().nullable().default(null),
   }).prefault({}),
   /** Folder for checkpoints, logs and metrics. Default: `work_dir/<task>/<file name>`. */

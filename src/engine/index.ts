@@ -31,9 +31,9 @@ export {
 export { type ScheduleConfig, scheduleFactor } from "../optim/schedule.js";
 export { Random } from "../random.js";
 // Runtimes
+export type { Provider } from "../runtime/providers.js";
 export {
   OwnedWeights,
-  type Provider,
   type Runtime,
   type RuntimeOptions,
   type Session,

@@ -1,7 +1,7 @@
 /** Converts between avseg's tensors and those of ONNX Runtime, for its Node and web packages. */
 import type { InferenceSession, Tensor as OrtTensor, TensorConstructor } from "onnxruntime-common";
 import type { Shape, Tensor } from "../tensor.js";
-import type { Provider } from "./runtime.js";
+import type { Provider } from "./providers.js";
 
 /** A tensor of avseg as one of ONNX Runtime, without a copy. */
 export function toOrt(Ctor: TensorConstructor, t: Tensor): OrtTensor {
@@ -44,7 +44,8 @@ export function fromOrt(t: OrtTensor): Tensor {
 /** Session options that all runtimes share. */
 export function sessionOptions(provider: Provider, threads: number): InferenceSession.SessionOptions {
   return {
-    executionProviders: provider === "webgpu" ? ["webgpu", "cpu"] : [provider],
+    // What a graphics card's kernels lack runs on the processor.
+    executionProviders: provider === "cpu" || provider === "wasm" ? [provider] : [provider, "cpu"],
     graphOptimizationLevel: "all",
     intraOpNumThreads: threads,
     interOpNumThreads: 1,

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { AvsegError, OutOfMemoryError } from "../errors.js";
 import { serializeError } from "../serialize-error.js";
+import type { Provider } from "./providers.js";
 import { remoteRuntime } from "./remote.js";
-import type { Provider } from "./runtime.js";
 
 const onnx = { bytes: new Uint8Array(0), inputs: [], outputs: [], metadata: {}, weightFiles: [] };
 
@@ -32,6 +32,34 @@ test("an error of WebGPU names another provider", async () => {
     failing("webgpu", "out of memory").createSession({ onnx, name: "model" }),
     expected("WebGPU: cannot open the model: out of memory"),
   );
+});
+
+test("an error of a graphics provider says what it needs", async () => {
+  for (const [provider, reason, message, needs] of [
+    [
+      "cuda",
+      "OrtSession: Failed to load shared library",
+      "CUDA: its library is missing or cannot be loaded",
+      /cuda12/,
+    ],
+    [
+      "dml",
+      "it is not part of ONNX Runtime for x",
+      "DirectML: it is not part of ONNX Runtime for x",
+      /Windows/,
+    ],
+    ["coreml", "bad node", "Core ML: cannot open the model: bad node", /macOS.*--provider cpu/],
+  ] as const) {
+    await assert.rejects(
+      failing(provider, reason).createSession({ onnx, name: "model" }),
+      (error: unknown) => {
+        assert.ok(error instanceof AvsegError);
+        assert.equal(error.message, message);
+        assert.match(error.hint ?? "", needs);
+        return true;
+      },
+    );
+  }
 });
 
 test("errors of other providers and of a closed runtime are plain errors", async () => {

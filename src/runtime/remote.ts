@@ -16,10 +16,10 @@ import {
   type WorkerRequest,
   type WorkerTask,
 } from "./protocol.js";
+import { graphicsProviders, type Provider } from "./providers.js";
 import {
   type ModelSource,
   OwnedWeights,
-  type Provider,
   type Runtime,
   type Session,
   type SessionSource,
@@ -94,8 +94,8 @@ export function remoteRuntime(
     });
   return {
     provider,
-    // ONNX Runtime has them for processors, natively and in WASM; its WebGPU kernels lack FusedMatMul.
-    supports: { contrib: provider !== "webgpu" },
+    // ONNX Runtime has them for processors, natively and in WASM, and for CUDA; its other kernels lack FusedMatMul.
+    supports: { contrib: provider === "cpu" || provider === "wasm" || provider === "cuda" },
     createSession: (source) => openSession(send, source, mapsFiles),
     close: async () => {
       failure ??= new Error("runtime: the runtime is closed");
@@ -107,12 +107,10 @@ export function remoteRuntime(
 
 /** The error of a request that failed in the worker; a failed allocation and a missing adapter get a hint. */
 function requestError(provider: Provider, request: WorkerTask, cause: Error): Error {
-  if (provider === "webgpu" && request.kind === "create") {
-    const problem = /Failed to get .*adapter/.test(cause.message)
-      ? "no usable graphics adapter"
-      : `cannot open the ${request.name}: ${cause.message}`;
-    return new AvsegError(`WebGPU: ${problem}`, {
-      hint: 'Use `--provider cpu`, or from code the provider "cpu" ("wasm" in browsers).',
+  if (provider !== "cpu" && provider !== "wasm" && request.kind === "create") {
+    const { title, needs } = graphicsProviders[provider];
+    return new AvsegError(`${title}: ${problemOf(cause.message, request.name)}`, {
+      hint: `It needs ${needs}; or use \`--provider cpu\`, from code the provider "cpu" ("wasm" in browsers).`,
       cause,
     });
   }
@@ -121,6 +119,13 @@ function requestError(provider: Provider, request: WorkerTask, cause: Error): Er
     hint: "Process fewer clips at a time, or free memory.",
     cause,
   });
+}
+
+/** Why a model cannot be opened on a graphics card, from ONNX Runtime's message. */
+function problemOf(message: string, model: string): string {
+  if (/Failed to get .*adapter/.test(message)) return "no usable graphics adapter";
+  if (/Failed to load (shared )?library/.test(message)) return "its library is missing or cannot be loaded";
+  return /^it is not part of/.test(message) ? message : `cannot open the ${model}: ${message}`;
 }
 
 async function openSession(

@@ -2,6 +2,7 @@
 import type { EmitTarget, OnnxGraph } from "../graph/index.js";
 import type { OnnxModel } from "../graph/onnx/read.js";
 import type { Shape, Tensor } from "../tensor.js";
+import type { NodeProvider, Provider } from "./providers.js";
 
 /** Tensors by name. */
 export type Tensors = Readonly<Record<string, Tensor>>;
@@ -70,14 +71,6 @@ export interface Session {
   run(feeds: Tensors, fetches?: readonly string[]): Promise<Record<string, Tensor>>;
   close(): Promise<void>;
 }
-
-/** Where operators run: ONNX Runtime's kernels for processors, for WebGPU, or for processors in WebAssembly. */
-export type Provider = NodeProvider | "wasm";
-
-/** The providers of runtimes in Node. */
-export const nodeProviders = ["cpu", "webgpu"] as const;
-/** One of `nodeProviders`. */
-export type NodeProvider = (typeof nodeProviders)[number];
 
 /** An engine. Closing it closes its sessions. */
 export interface Runtime {

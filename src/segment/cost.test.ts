@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { measureRun } from "../inference/measure-run.js";
 import type { ClipBatch, Predictor } from "../inference/predictor.js";
-import { measureRun, segmentationCost } from "./cost.js";
+import { segmentationCost } from "./cost.js";
 
 test("the cost is a run per window of each series", () => {
   const model = { frameCount: 5 };

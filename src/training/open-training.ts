@@ -14,6 +14,7 @@ import { EmbeddingCache } from "../inference/node/embedding-cache.js";
 import { trainableKinds } from "../models/systems.js";
 import { acquireLock, type Lock, lockInside } from "../node/lock.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
+import { nodeProviders } from "../runtime/providers.js";
 import type { WeightFile } from "../weights/checkpoint.js";
 import { type AvsTrainingModel, openTrainingModel } from "./avs-training.js";
 import type { Checkpoint } from "./checkpoint.js";
@@ -90,12 +91,18 @@ export async function openTraining(options: OpenTrainingOptions): Promise<Traini
 async function openRun(options: OpenTrainingOptions, lock: Lock | undefined): Promise<Training> {
   const { config, workDir, existing = "refuse", ranks = singleRank, signal, onWarning } = options;
   requireTrainable(config.model.kind);
+  const { provider } = config.runtime;
+  if (provider === "auto") {
+    throw new ConfigError("runtime.provider: expected the name of a provider to train on, found auto", {
+      hint: `A resumed run continues to the bit, so name one with --provider: ${nodeProviders.join(", ")}.`,
+    });
+  }
   const resumeFrom = await existingRun(options, existing);
   const { valSplit, seed } = config.training;
   const [trainSet, valSet] = [await open(options, "train"), await open(options, valSplit)];
   signal?.throwIfAborted();
   const runtime = nodeRuntime({
-    provider: config.runtime.provider,
+    provider,
     threads: config.runtime.threads ?? options.ranks?.threads,
   });
   const workers = config.data.workers ?? undefined;

@@ -1,9 +1,11 @@
 /** From a model file on disk to a predictor, in Node. */
+import path from "node:path";
 import { readOnnx } from "../../graph/onnx/read.js";
 import { buildAvsModel } from "../../models/avs-model.js";
 import { modelConfigFromJson, modelConfigToJson } from "../../models/model-config.js";
 import { soundFormOf } from "../../models/systems.js";
 import { nodeRuntime } from "../../runtime/node/node-runtime.js";
+import type { NodeProvider, ProviderChoice } from "../../runtime/providers.js";
 import type { RuntimeOptions } from "../../runtime/runtime.js";
 import type { StateDict } from "../../tensor.js";
 import { loadStateDict } from "../../weights/node/load.js";
@@ -18,16 +20,26 @@ import {
 import type { KeepOptions, LoadedPredictor } from "../predictor.js";
 import type { ModelFiles } from "../weight-sources.js";
 import { AudioEmbedder } from "./audio-embedder.js";
-import { stampOf } from "./cached-model.js";
+import { sha256Of, stampOf } from "./cached-model.js";
+import { chooseProvider, graphicsCandidates } from "./choose-provider.js";
 import type { EmbeddingCache } from "./embedding-cache.js";
 import { type FoundModel, type ModelCache, modelCache } from "./model-cache.js";
 import { diskFiles } from "./model-files.js";
 import { processorOf, requestHash, runtimeVersion } from "./model-request.js";
 import { traced } from "./traced-files.js";
 
+/** How a model runs. */
+export interface PredictorRuntimeOptions extends Omit<RuntimeOptions, "provider"> {
+  /**
+   * `auto` takes the fastest provider that works here. It measures once per model, and remembers the result in the shared
+   * cache folder. Default: `cpu`.
+   */
+  readonly provider?: ProviderChoice | undefined;
+}
+
 /** Which model to open and how to run it. */
 export interface OpenPredictorOptions extends OpenOptions {
-  readonly runtime?: RuntimeOptions | undefined;
+  readonly runtime?: PredictorRuntimeOptions | undefined;
   /** Audio embeddings of earlier runs, to be used and added to. An exported model does not use them. */
   readonly embeddings?: EmbeddingCache | undefined;
   /**
@@ -40,6 +52,36 @@ export interface OpenPredictorOptions extends OpenOptions {
 /** Opens a model file with a runtime of its own; see `openPredictor` in `inference/open-predictor.ts`. */
 export async function openPredictor(options: OpenPredictorOptions): Promise<LoadedPredictor> {
   const { provider = "cpu" } = options.runtime ?? {};
+  const chosen = provider === "auto" ? await fastestProvider(options) : provider;
+  return openOnProvider({ ...options, runtime: { ...options.runtime, provider: chosen } });
+}
+
+/** Options whose provider is known. */
+type ProviderOptions = Omit<OpenPredictorOptions, "runtime"> & {
+  readonly runtime: RuntimeOptions & { readonly provider: NodeProvider };
+};
+
+/** The fastest provider for a model: see `chooseProvider`. */
+async function fastestProvider(options: OpenPredictorOptions): Promise<NodeProvider> {
+  const checkpoint = await diskFiles.locate(options.checkpoint);
+  const request = await requestHash({ ...options, provider: "auto", embedded: false });
+  const stamp = await stampOf(checkpoint);
+  const open = (provider: NodeProvider) =>
+    openOnProvider({
+      ...options,
+      ...{ embeddings: undefined, cache: provider === "cpu" ? options.cache : false },
+      runtime: { ...options.runtime, provider },
+    });
+  return chooseProvider({
+    cpu: { open: () => open("cpu") },
+    candidates: graphicsCandidates(open),
+    model: sha256Of(JSON.stringify([request, path.resolve(checkpoint), stamp])),
+    signal: options.signal,
+  });
+}
+
+async function openOnProvider(options: ProviderOptions): Promise<LoadedPredictor> {
+  const { provider } = options.runtime;
   const cache = options.cache === false || provider !== "cpu" ? undefined : (options.cache ?? modelCache());
   if (cache === undefined) return (await openFiles(options, mappedFiles)).predictor;
   const checkpoint = await diskFiles.locate(options.checkpoint);
@@ -64,11 +106,7 @@ interface Opened {
   readonly embedder: AudioEmbedder | undefined;
 }
 
-async function openFiles(
-  options: OpenPredictorOptions,
-  files: ModelFiles,
-  keep?: KeepOptions,
-): Promise<Opened> {
+async function openFiles(options: ProviderOptions, files: ModelFiles, keep?: KeepOptions): Promise<Opened> {
   const { embeddings } = options;
   let embedder: AudioEmbedder | undefined;
   const predictor = await openOn(options, {
@@ -89,7 +127,7 @@ async function openFiles(
 
 /** Opens files, and adds the opened model to the cache once it has run. */
 async function openAndKeep(
-  options: OpenPredictorOptions,
+  options: ProviderOptions,
   { cache, checkpoint, request }: { cache: ModelCache; checkpoint: string; request: string },
 ): Promise<LoadedPredictor> {
   const { files, sources, absent } = traced(mappedFiles);
@@ -127,7 +165,7 @@ async function openAndKeep(
 }
 
 /** All weights of the model that `options` name. */
-async function allWeights(options: OpenPredictorOptions): Promise<StateDict> {
+async function allWeights(options: ProviderOptions): Promise<StateDict> {
   const checkpoint = await diskFiles.locate(options.checkpoint);
   const { model, store } = await loadModel({ ...options, checkpoint }, diskFiles);
   return store.lend(model.specs.map(({ key }) => key));
@@ -136,7 +174,7 @@ async function allWeights(options: OpenPredictorOptions): Promise<StateDict> {
 /** Opens what the cache holds. */
 function openFound(
   { folder, record, model: bytes }: FoundModel,
-  options: OpenPredictorOptions,
+  options: ProviderOptions,
 ): Promise<LoadedPredictor> {
   const { clipsPerRun, files, trainedOn } = record;
   const { embeddings, signal } = options;

@@ -100,7 +100,7 @@ test("weights that lie in a file are mapped from there: they are neither read no
 
 test("a provider that Node does not have is refused by type, and by name from plain JavaScript", () => {
   const options = JSON.parse('{ "provider": "wasm" }');
-  const message = 'nodeRuntime: expected one of the providers cpu, webgpu, found "wasm"';
+  const message = 'nodeRuntime: expected one of the providers cpu, webgpu, cuda, dml, coreml, found "wasm"';
   assert.throws(() => nodeRuntime(options), { name: "RangeError", message });
   // @ts-expect-error: "wasm" runs in browsers only.
   assert.throws(() => nodeRuntime({ provider: "wasm" }), RangeError);

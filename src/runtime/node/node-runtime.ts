@@ -2,8 +2,9 @@
 import { availableParallelism } from "node:os";
 import { startThread } from "../../node/thread.js";
 import type { WorkerReply, WorkerRequest } from "../protocol.js";
+import { nodeProviders } from "../providers.js";
 import { remoteRuntime } from "../remote.js";
-import { nodeProviders, type Runtime, type RuntimeOptions } from "../runtime.js";
+import type { Runtime, RuntimeOptions } from "../runtime.js";
 
 /** Starts a runtime on onnxruntime-node with a worker thread of its own. Throws `RangeError` for another provider. */
 export function nodeRuntime(options: RuntimeOptions = {}): Runtime {

@@ -4,16 +4,28 @@ import * as ort from "onnxruntime-node";
 import { serveThread } from "../../node/thread.js";
 import { answerRequests, sessionFromMemory } from "../answer-requests.js";
 import { sessionOptions } from "../ort-tensors.js";
-import type { NodeProvider } from "../runtime.js";
+import type { NodeProvider } from "../providers.js";
 import { keepingSessions } from "./keeping-sessions.js";
 import { mappedSession } from "./mapped-session.js";
 
 const { provider, threads }: { provider: NodeProvider; threads: number } = workerData;
 const options = sessionOptions(provider, threads);
+// Failures are errors here, with a hint; the log would repeat them in the runtime's words.
+if (provider !== "cpu") ort.env.logLevel = "fatal";
+
+/** Throws where ONNX Runtime lacks a provider: it would run the model on the processor without a word. */
+function requireProvider(name: NodeProvider): void {
+  const names = ort.listSupportedBackends().map((backend) => backend.name);
+  if (names.includes(name)) return;
+  throw new Error(
+    `it is not part of ONNX Runtime for ${process.platform} on ${process.arch}, which has ${names.join(", ")}`,
+  );
+}
 serveThread(
   answerRequests({
     ort,
     create: async (request) => {
+      requireProvider(provider);
       const sessions = keepingSessions(ort.InferenceSession, request);
       return (
         (await mappedSession(request, { sessions, options })) ??
