@@ -55,7 +55,12 @@ import { WeightStore } from "../src/weights/weight-store.js";
 const visualConfig = pvtV2Config("pvt-v2-b0", { dropPath: 0.05 });
 
 /** A VGGish a quarter as wide. */
-const audioConfig: VggishConfig = { widths: [16, 32, 64, 64, 128, 128], hidden: 256, pca: false };
+const audioConfig: VggishConfig = {
+  kind: "vggish",
+  widths: [16, 32, 64, 64, 128, 128],
+  hidden: 256,
+  pca: false,
+};
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,

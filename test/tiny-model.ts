@@ -3,6 +3,7 @@
 import { buildAvsModel } from "../src/models/avs-model.js";
 import { modelConfigToJson, publishedModel, type SeavsConfig } from "../src/models/model-config.js";
 import { pvtV2Config } from "../src/models/pvt-v2.js";
+import type { VggishConfig } from "../src/models/vggish.js";
 import type { TensorOf } from "../src/tensor.js";
 import { writeSafetensors } from "../src/weights/node/safetensors-file.js";
 import { seededParameter, seededUniform } from "./support.js";
@@ -10,11 +11,11 @@ import { seededParameter, seededUniform } from "./support.js";
 const base = publishedModel({ task: "s4", visual: pvtV2Config("pvt-v2-b0") });
 
 /** What `writeTinyModel` writes. */
-export const tinyConfig: SeavsConfig = {
+export const tinyConfig: SeavsConfig & { readonly audio: VggishConfig } = {
   ...base,
   imageSize: 64,
   visual: pvtV2Config("pvt-v2-b0", { dims: [16, 32, 40, 64], depths: [1, 1, 2, 1] }),
-  audio: { widths: [4, 4, 8, 8, 8, 8], hidden: 16, pca: false },
+  audio: { kind: "vggish", widths: [4, 4, 8, 8, 8, 8], hidden: 16, pca: false },
   decoder: { ...base.decoder, convDim: 32 },
 };
 

@@ -8,18 +8,22 @@ import { publishedModel } from "../src/models/model-config.js";
 import { pvtV2Config } from "../src/models/pvt-v2.js";
 import { type SelmConfig, selmSchema } from "../src/models/selm/selm.js";
 import { type TpaviConfig, tpaviSchema } from "../src/models/tpavi.js";
+import type { VggishConfig } from "../src/models/vggish.js";
 import type { Tensor } from "../src/tensor.js";
 import { seededParameter } from "./support.js";
 
-const audio: SeavsConfig["audio"] = { widths: [4, 4, 8, 8, 8, 8], hidden: 16, pca: false };
+const audio: VggishConfig = { kind: "vggish", widths: [4, 4, 8, 8, 8, 8], hidden: 16, pca: false };
 const visual = pvtV2Config("pvt-v2-b0", { dims: [16, 32, 40, 64], depths: [1, 1, 2, 1], loraRank: 4 });
 
-function shrunk(base: SeavsConfig): SeavsConfig {
+/** A model of SeaVS with VGGish. */
+type TinyConfig = SeavsConfig & { readonly audio: VggishConfig };
+
+function shrunk(base: SeavsConfig): TinyConfig {
   return { ...base, imageSize: 64, audio, decoder: { ...base.decoder, convDim: 32 } };
 }
 
 /** S4 with a PVTv2 that has low-rank adapters, 64 x 64 frames. */
-export const tinyS4: SeavsConfig = shrunk(publishedModel({ task: "s4", visual }));
+export const tinyS4: TinyConfig = shrunk(publishedModel({ task: "s4", visual }));
 
 /** AVSS with three classes. */
 export const tinyAvss: SeavsConfig = shrunk(

@@ -51,7 +51,7 @@ const base = publishedModel({
 const smallest: SeavsConfig = {
   ...base,
   imageSize: 32,
-  audio: { widths: [1, 1, 1, 1, 1, 1], hidden: 4, pca: false },
+  audio: { kind: "vggish", widths: [1, 1, 1, 1, 1, 1], hidden: 4, pca: false },
   decoder: { ...base.decoder, convDim: 8 },
 };
 

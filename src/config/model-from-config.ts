@@ -1,6 +1,7 @@
 /** The model that a configuration describes. */
 import { ConfigError } from "../errors.js";
 import { complaintOf } from "../fields.js";
+import { audioConfigFields } from "../models/audio-encoder.js";
 import {
   type AvsModelConfig,
   avsModelSchema,
@@ -47,10 +48,9 @@ function resolveModel(
   { task, model, data }: ModelSections,
   classes: readonly string[],
 ): AvsModelConfig | ModelConfigProblem {
-  const { weights: _weights, train: _train, pca, ...audio } = model.audio;
   const encoders = {
     visual: visualSettings(model.visual).settings,
-    audio: { ...audio, pca: pca !== null },
+    audio: audioSettings(model.audio),
   };
   const settings = {
     ...ownModel(model),
@@ -83,6 +83,17 @@ export function ownModel(model: Config["model"]): object {
 function located({ path, message }: ModelConfigProblem): ModelConfigProblem {
   const section = ["frameCount", "imageSize"].includes(path[0] ?? "") ? "data" : "model";
   return { path: [section, ...path], message };
+}
+
+/** The audio encoder of `model.audio`: its own keys, and whether embeddings are post-processed. */
+function audioSettings(audio: Config["model"]["audio"]): object {
+  const { kind, pca } = audio;
+  const own = Object.entries(audio).filter(([key]) => key in audioConfigFields[kind]);
+  return {
+    ...Object.fromEntries(own),
+    kind,
+    ...((kind === "vggish" || pca !== null) && { pca: pca !== null }),
+  };
 }
 
 /** The resolved visual encoder of `model.visual`. */

@@ -4,9 +4,9 @@
  */
 import * as z from "zod";
 import { count, expecting, flag, fraction, integer, oneOf, section } from "../fields.js";
+import { audioConfigFields, audioNames } from "../models/audio-encoder.js";
 import { imageSizeSchema, publishedFrameCount, type Task, tasks } from "../models/model-config.js";
 import { modelKinds, systemOf, systemSections, systems } from "../models/systems.js";
-import { vggishSchema } from "../models/vggish.js";
 import { visualConfigFields, visualNames } from "../models/visual-encoder.js";
 import { providerChoices } from "../runtime/providers.js";
 
@@ -28,7 +28,10 @@ const visual = section({
 });
 
 const audio = section({
-  ...vggishSchema.shape,
+  ...audioConfigFields.vggish,
+  ...audioConfigFields.aisfx,
+  /** What embeds the sound. aiSFX is for general sound effects; only SeaVS takes it. */
+  kind: expecting(`one of ${audioNames.join(", ")}`, (e) => z.enum(audioNames, e)).default("vggish"),
   weights: file.nullable().default(null),
   /** Whether the audio encoder is trained, too (published: never). */
   train: flag.default(false),

@@ -14,7 +14,7 @@ import {
 import { CheckpointError } from "../errors.js";
 import { emitOnnx } from "../graph/index.js";
 import { buildAvsModel } from "../models/avs-model.js";
-import type { AvsModelConfig, SeavsConfig } from "../models/model-config.js";
+import type { AvsModelConfig } from "../models/model-config.js";
 import { pvtV2Config } from "../models/pvt-v2.js";
 import { Pass } from "../nn/index.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
@@ -171,7 +171,7 @@ test("a weight beyond the range of halves is named", async () => {
 
 test("8 bits: encoders and decoder, not the Messenger Blocks; masks hardly change", async () => {
   // Some layers with enough weights to be quantized.
-  const wide: SeavsConfig = {
+  const wide = {
     ...tinyS4,
     visual: pvtV2Config("pvt-v2-b0", { dims: [16, 32, 40, 320], depths: [1, 1, 1, 1] }),
     audio: { ...tinyS4.audio, hidden: 512 },

@@ -8,7 +8,7 @@ import { Pass } from "../nn/index.js";
 import type { Runtime, Session, Tensors } from "../runtime/runtime.js";
 import { sizeOf, type TensorOf } from "../tensor.js";
 import type { WeightStore } from "../weights/weight-store.js";
-import { batchedPredictor, type KeepOptions, type Predictor } from "./predictor.js";
+import { batchedPredictor, type KeepOptions, type Predictor, type Sounds, soundFeeds } from "./predictor.js";
 
 /** Variants of the inference graph. */
 export interface InferenceGraphOptions {
@@ -39,14 +39,14 @@ export interface ModelPredictorOptions {
   readonly runtime: Runtime;
   /** Clips per run of the session. Default: 1, which is fastest on processors. */
   readonly clipsPerRun?: number | undefined;
-  /** log-mels `f32[B*T,1,96,64]` -> `f32[B*T,128]`; without it the audio encoder is part of the session. */
+  /** The sound of a batch -> `f32[B*T,D]`; without it the audio encoder is part of the session. */
   readonly embed?: Embed | undefined;
   /** Writes the optimized model. Default: nothing is written. */
   readonly keep?: KeepOptions | undefined;
 }
 
-/** An audio encoder that runs apart: log-mels `f32[B*T,1,96,64]` -> `f32[B*T,128]`. */
-export type Embed = (logMel: TensorOf<"f32">) => Promise<TensorOf<"f32">>;
+/** An audio encoder that runs apart: the sound of a batch -> `f32[B*T,D]`. */
+export type Embed = (sounds: Sounds) => Promise<TensorOf<"f32">>;
 
 /**
  * Opens a session of `clipsPerRun` clips and makes a predictor of it. Weights are taken from the store; those that are
@@ -77,12 +77,9 @@ export async function modelPredictor({
     maskSize: maskSizeOf(model.config),
     soundForm,
     clipsPerRun,
-    async run({ frames, logMel, frameMask, sound }) {
-      const audio = embed
-        ? { embedding: await embed(logMel) }
-        : sound && soundForm === "wave"
-          ? { sound }
-          : { logMel };
+    async run(batch) {
+      const { frames, frameMask } = batch;
+      const audio = embed ? { embedding: await embed(batch) } : soundFeeds(model.config, batch);
       const trained: Tensors = Object.fromEntries(
         names.flatMap((name) => {
           const tensor = live.get(name);

@@ -74,7 +74,7 @@ export function sessionPredictor({
     soundForm: soundFormOf(config),
     clipsPerRun,
     async run(batch) {
-      const given = { ...batch, ...(embed && { embedding: await embed(batch.logMel) }) };
+      const given = { ...batch, ...(embed && { embedding: await embed(batch) }) };
       const feeds = Object.entries(given).flatMap(([name, tensor]): [string, Tensor][] =>
         tensor && names.has(name) ? [[name, tensor]] : [],
       );

@@ -1,6 +1,6 @@
 /** From a model file of any kind to a predictor, on any platform. */
 import type { AvsModel } from "../models/avs-model.js";
-import { soundFormOf } from "../models/systems.js";
+import { hasSharedEncoders } from "../models/systems.js";
 import type { Runtime } from "../runtime/runtime.js";
 import type { WeightStore } from "../weights/weight-store.js";
 import { type LoadModelOptions, loadModel, requireSameModel } from "./load-model.js";
@@ -57,7 +57,7 @@ export async function openPredictor(
   }
   const { model, store, files: encoders, trainedOn } = await loadModel({ ...options, checkpoint }, files);
   return withRuntime(await startRuntime(), async (runtime) => {
-    const embeds = soundFormOf(model.config) === "log-mel";
+    const embeds = hasSharedEncoders(model.config.kind);
     const embed = embeds ? await embedder?.({ model, store, runtime }) : undefined;
     const predictor = await modelPredictor({ model, store, runtime, clipsPerRun, embed, keep });
     store.release();

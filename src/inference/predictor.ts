@@ -1,6 +1,7 @@
 /** The narrow waist between models and what uses them: clips in, logits out. */
 import type { AvsModelConfig } from "../models/model-config.js";
 import type { SoundForm } from "../models/system-definition.js";
+import { soundFormOf } from "../models/systems.js";
 import { asF32, sizeOf, type Tensor, type TensorOf } from "../tensor.js";
 import type { WeightFile } from "../weights/checkpoint.js";
 
@@ -14,6 +15,24 @@ export interface ClipBatch {
   readonly frameMask: TensorOf<"f32">;
   /** `f32[B,16000*T]`, 16 kHz mono; models whose `soundForm` is `wave` need it. */
   readonly sound?: TensorOf<"f32"> | undefined;
+}
+
+/** The sound of a batch, in both forms. */
+export type Sounds = Pick<ClipBatch, "logMel" | "sound">;
+
+/** What a model takes of a batch's sound: `sound` for models that take waves, else `logMel`. Throws `RangeError` without it. */
+export function soundOf(config: AvsModelConfig, { logMel, sound }: Sounds): TensorOf<"f32"> {
+  if (soundFormOf(config) !== "wave") return logMel;
+  if (sound !== undefined) return sound;
+  throw new RangeError("predict: this model takes waves; the batch has no `sound`");
+}
+
+/** The same, by the name of the model's input. */
+export function soundFeeds(
+  config: AvsModelConfig,
+  sounds: Sounds,
+): Readonly<Record<string, TensorOf<"f32">>> {
+  return { [soundFormOf(config) === "wave" ? "sound" : "logMel"]: soundOf(config, sounds) };
 }
 
 /** A model ready to run. Close it to free its sessions. */

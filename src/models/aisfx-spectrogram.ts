@@ -29,8 +29,6 @@ const hopSamples = 1024;
 const bins = windowSamples / 2 + 1;
 /** Mel bands. */
 const bands = 96;
-/** Frames of a block: 2.3 s. */
-const blockFrames = 100;
 /** Largest value in the sounds that the encoder was trained on. */
 const largest = 9.457798957824707;
 
@@ -87,28 +85,10 @@ export function aisfxSpectrogram(waves: Value): Value {
   return reshape(cast(mul(level, scale), "f32"), [batch, frames, bands]);
 }
 
-/**
- * The block around the middle of every second, with silence before and after the sound.
- * waves `f32[B,44100*T]` -> `f32[B*T,1,100,96]`
- */
-export function aisfxBlocks(waves: Value, seconds: number): Value {
-  const spectrogram = aisfxSpectrogram(waves);
-  const [batch, frames] = [dim(spectrogram, 0), dim(spectrogram, 1)];
-  const firstOf = (second: number) =>
-    Math.round(((second + 0.5) * aisfxRateHz) / hopSamples) - blockFrames / 2;
-  const before = Math.max(0, -firstOf(0));
-  const after = Math.max(0, firstOf(seconds - 1) + blockFrames - frames);
-  const padded = pad(spectrogram, [{ axis: 1, before, after }]);
-  const blocks = Array.from({ length: seconds }, (_, second) => {
-    const start = firstOf(second) + before;
-    return reshape(slice(padded, [{ axis: 1, start, end: start + blockFrames }]), [
-      batch,
-      1,
-      blockFrames,
-      bands,
-    ]);
-  });
-  return reshape(concat(blocks, 1), [batch * seconds, 1, blockFrames, bands]);
+/** The spectrogram of every second on its own.  waves `f32[B,44100*T]` -> `f32[B*T,1,44,96]` */
+export function aisfxSeconds(waves: Value): Value {
+  const spectrogram = aisfxSpectrogram(reshape(waves, [-1, aisfxRateHz]));
+  return reshape(spectrogram, [dim(spectrogram, 0), 1, dim(spectrogram, 1), bands]);
 }
 
 const mel = (hertz: number) => 2595 * Math.log10(1 + hertz / 700);

@@ -1,7 +1,7 @@
 /**
  * aiSFX, an embedding of sound effects ("Aggregating datasets for sound effect representations", ISMIR 2022; weights
- * CC BY 4.0 and code MIT, in the package aisfx on PyPI). A plain CNN over 2.3 s of a mel spectrogram; state-dict keys as
- * in its checkpoint below `embedding_net`.
+ * CC BY 4.0 and code MIT, in the package aisfx on PyPI). A plain CNN over a mel spectrogram, of 2.3 s in its
+ * package and of single seconds here; state-dict keys as in its checkpoint below `embedding_net`.
  */
 import * as z from "zod";
 import { count, section } from "../fields.js";
@@ -26,7 +26,7 @@ export function aisfxWidth({ width }: AisfxConfig): number {
   return width * 2 ** (pools.length - 1);
 }
 
-/** Builds the encoder's parameters under `scope`.  blocks `f32[N,1,100,96]` (see `aisfxBlocks`) -> `f32[N,8*width]` */
+/** Builds the encoder's parameters under `scope`.  blocks `f32[N,1,F,96]` (see `aisfxSeconds`) -> `f32[N,8*width]` */
 export function aisfx(scope: Scope, { width }: AisfxConfig): (blocks: Value) => Value {
   let inputs = 1;
   const layers = pools.flatMap((pool, i) => {
@@ -43,7 +43,7 @@ export function aisfx(scope: Scope, { width }: AisfxConfig): (blocks: Value) => 
   });
   const pass = new Pass();
   return (blocks) => {
-    const map = layers.reduce((x, layer) => layer(x, pass), blocks); // [N,C,12,12]
+    const map = layers.reduce((x, layer) => layer(x, pass), blocks); // [N,C,F/8,12]
     return max(mean(map, { axes: [3] }), { axes: [2] });
   };
 }

@@ -9,7 +9,7 @@ import { systemOf } from "./systems.js";
 export interface AvsInputs {
   /** Normalised, `f32[N,3,H,W]`; see `normalizeFrames`. */
   readonly frames: Value;
-  /** VGGish embeddings, `f32[N,128]`, or what `AvsModel.embedAudio` gives in another system. */
+  /** What `AvsModel.embedAudio` gives: `f32[N,D]`, where D is 128 for VGGish. */
   readonly embedding: Value;
   /** `f32[N]`, 0 for padded frames; see `takesFrameMask`. */
   readonly frameMask?: Value | undefined;
@@ -46,7 +46,7 @@ export interface AvsModel {
   /** The symbolic parameters by key: what gradients are asked for. */
   readonly values: ReadonlyMap<string, Value>;
   readonly encoders: EncoderPrefixes;
-  /** log-mel `f32[N,1,96,64]` -> `f32[N,128]`; of systems that take waves, `f32[B,16000*T]` -> `f32[N,D]` */
+  /** log-mel `f32[N,1,96,64]` -> `f32[N,128]`; of models that take waves, `f32[B,16000*T]` -> `f32[N,D]` */
   embedAudio(sound: Value): Value;
   /** The logits, and what the losses of its system need besides. */
   forward(inputs: AvsInputs, pass: Pass): AvsOutputs;

@@ -40,7 +40,9 @@ const cases: Record<string, Case> = {
   VGGish: {
     file: "unfrozen_vggish",
     input: seededInput("mel", [2, 1, 96, 64], 3),
-    build: (scope, x) => [vggish(scope, { widths: [4, 4, 8, 8, 8, 8], hidden: 16, pca: false }).embed(x)],
+    build: (scope, x) => [
+      vggish(scope, { kind: "vggish", widths: [4, 4, 8, 8, 8, 8], hidden: 16, pca: false }).embed(x),
+    ],
   },
 };
 

@@ -5,8 +5,7 @@ import { EXAMPLE_FRAMES, MEL_BANDS } from "../media/log-mel.js";
 import type { Pass } from "../nn/index.js";
 import type { AvsModel, AvsOutputs } from "./avs-model.js";
 import { normalizeFrames } from "./normalize-frames.js";
-import { frameNormalizationOf, soundFormOf, takesFrameMask } from "./systems.js";
-import { audioWidth } from "./vggish.js";
+import { embeddingWidthOf, frameNormalizationOf, soundFormOf, takesFrameMask } from "./systems.js";
 
 /** Which pass, and variants of its inputs. */
 export interface ForwardOptions {
@@ -16,7 +15,7 @@ export interface ForwardOptions {
   /** Normalized frames `f32[B*T,3,H,W]`. Default: those of the input `frames`, `u8[B*T,H,W,3]`. */
   readonly frames?: Value | undefined;
   /**
-   * Embeddings `f32[B*T,128]`. Default: those of the input `logMel` `f32[B*T,1,96,64]`, or of systems that take waves `sound`
+   * Embeddings `f32[B*T,D]`. Default: those of the input `logMel` `f32[B*T,1,96,64]`, or of models that take waves `sound`
    * `f32[B,16000*T]`.
    */
   readonly embedding?: Value | undefined;
@@ -45,15 +44,15 @@ export function framesInput({ config }: AvsModel, clips: number): Value {
   return normalizeFrames(frames, frameNormalizationOf(config));
 }
 
-/** The input for the sound of `clips` clips: `logMel` `f32[B*T,1,96,64]`, or of systems that take waves `sound` `f32[B,16000*T]`. */
-function soundInput({ config }: AvsModel, clips: number): Value {
+/** The input for the sound of `clips` clips: `logMel` `f32[B*T,1,96,64]`, or of models that take waves `sound` `f32[B,16000*T]`. */
+export function soundInput({ config }: AvsModel, clips: number): Value {
   const { frameCount } = config;
   return soundFormOf(config) === "wave"
     ? input("sound", [clips, frameCount * soundRateHz])
     : input("logMel", [clips * frameCount, 1, EXAMPLE_FRAMES, MEL_BANDS]);
 }
 
-/** The input `embedding` `f32[B*T,128]` of `clips` clips. */
+/** The input `embedding` `f32[B*T,D]` of `clips` clips. */
 export function embeddingInput({ config }: AvsModel, clips: number): Value {
-  return input("embedding", [clips * config.frameCount, audioWidth]);
+  return input("embedding", [clips * config.frameCount, embeddingWidthOf(config)]);
 }

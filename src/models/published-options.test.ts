@@ -41,7 +41,7 @@ test("the decoder adds positions to what attends, and to nothing else", async ()
 
 test("VGGish post-processing: rotated, clipped to [-2,2], 8-bit steps", async () => {
   const logMel = seededInput("mel", [2, 1, 96, 64], 3);
-  const sizes = { widths: [4, 4, 8, 8, 8, 8], hidden: 16 } as const;
+  const sizes = { kind: "vggish", widths: [4, 4, 8, 8, 8, 8], hidden: 16 } as const;
   const x = inputLike("x", logMel);
   const raw = vggish(new Scope(), { ...sizes, pca: false }).embed(x);
   const scope = new Scope();

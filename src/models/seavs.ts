@@ -5,7 +5,8 @@
 import * as z from "zod";
 import { section } from "../fields.js";
 import { dim, reshape, type Value } from "../graph/index.js";
-import { Scope, toMap } from "../nn/index.js";
+import { linear, Scope, toMap } from "../nn/index.js";
+import { audioEncoder, audioSchema, embeddingWidth, inferAudio } from "./audio-encoder.js";
 import type { AvsModel } from "./avs-model.js";
 import {
   baseShape,
@@ -21,15 +22,16 @@ import {
 import { decoder, decoderSchema, type StageFeatures } from "./decoder.js";
 import { everyFrame, realFrames } from "./frame-axis.js";
 import { messenger, messengerSchema } from "./messenger.js";
-import type { StateDictShapes } from "./state-dict-shapes.js";
+import { type StateDictShapes, shapesBelow } from "./state-dict-shapes.js";
 import { defineSystem, type Recipe } from "./system-definition.js";
-import { audioWidth, vggish } from "./vggish.js";
+import { audioWidth } from "./vggish.js";
 import { stageDims, type VisualConfig, visualEncoder } from "./visual-encoder.js";
 
 /** A model of this system; its frame count is a multiple of `messenger.frames`. */
 const seavsSchema = section({
   kind: z.literal("seavs"),
   ...baseShape,
+  audio: audioSchema.prefault({}),
   messenger: messengerSchema.prefault({}),
   decoder: decoderSchema.prefault({}),
 });
@@ -96,6 +98,7 @@ function inferSeavs(shapes: StateDictShapes, hints: InferenceHints): SeavsConfig
   const published = publishedModel(base);
   return {
     ...published,
+    audio: inferAudio(shapesBelow(shapes, `${encoders.audio}.`)) ?? published.audio,
     messenger: { ...published.messenger, queries: shapes.size(queries), width: shapes.size(queries, 1) },
     decoder: {
       ...published.decoder,
@@ -114,9 +117,12 @@ function buildSeavs(config: SeavsConfig): AvsModel {
   const root = new Scope();
   const encoder = visualEncoder(root.at(encoders.visual), config.visual);
   const { dims } = encoder;
-  const audio = vggish(root.at(encoders.audio), config.audio);
+  const embedAudio = audioEncoder(root.at(encoders.audio), config.audio, config.frameCount);
   // All that audio and visual exchange passes through few and small layers.
   const bridger = root.at("bridger").fullPrecision();
+  const width = embeddingWidth(config.audio);
+  // Messenger Blocks take embeddings as wide as VGGish's.
+  const narrow = width === audioWidth ? undefined : linear(bridger.at("audio_proj"), width, audioWidth);
   const fusers = dims.map((channels, i) => messenger(bridger.at("Fusers").at(i), channels, config.messenger));
   const decode = decoder(root.at("decoder"), { ...config.decoder, dims, classes: config.classes.length });
 
@@ -125,10 +131,10 @@ function buildSeavs(config: SeavsConfig): AvsModel {
     specs: root.specs(),
     values: root.values(),
     encoders,
-    embedAudio: (logMel) => audio.embed(logMel),
+    embedAudio,
     forward({ frames, embedding, frameMask, decodeEvery = 1 }, pass) {
       const batch = dim(frames, 0);
-      const audioToken = reshape(embedding, [batch, 1, audioWidth]);
+      const audioToken = reshape(narrow ? narrow(embedding) : embedding, [batch, 1, audioWidth]);
       const decoded = (x: Value): Value => everyFrame(x, decodeEvery);
       // Padded frames count as empty: in the features that the decoder sees, and in the logits.
       const mask = config.task === "avss" ? frameMask && decoded(frameMask) : undefined;

@@ -1,6 +1,7 @@
 /** The systems there are: this library's own first, then other published ones. */
 import * as z from "zod";
 import { schemasOf } from "../fields.js";
+import { embeddingWidth, soundFormOfEncoder } from "./audio-encoder.js";
 import { avsegformerSystem } from "./avsegformer/avsegformer.js";
 import { baseShape } from "./base-config.js";
 import { denseavSystem } from "./denseav/system.js";
@@ -9,6 +10,7 @@ import { seavsSystem } from "./seavs.js";
 import { selmSystem } from "./selm/selm.js";
 import type { SoundForm, SystemKeys } from "./system-definition.js";
 import { tpaviSystem } from "./tpavi.js";
+import { audioWidth } from "./vggish.js";
 import { frameNormalization } from "./visual-encoder.js";
 
 /** To add a system, add its definition here: models, configurations, checkpoints and recipes follow. */
@@ -30,9 +32,16 @@ export function systemOf(kind: ModelKind): System {
   return found;
 }
 
-/** What the models of a system take of a sound. */
-export function soundFormOf({ kind }: { readonly kind: ModelKind }): SoundForm {
-  return systemOf(kind).soundForm ?? "log-mel";
+/** What a model takes of a sound: what its audio encoder does, or its system. */
+export function soundFormOf(config: AvsModelConfig): SoundForm {
+  return "audio" in config
+    ? soundFormOfEncoder(config.audio)
+    : (systemOf(config.kind).soundForm ?? "log-mel");
+}
+
+/** Width of a model's audio embeddings. */
+export function embeddingWidthOf(config: AvsModelConfig): number {
+  return "audio" in config ? embeddingWidth(config.audio) : audioWidth;
 }
 
 /** Whether models of a system have one of the shared visual encoders and VGGish. */

@@ -33,6 +33,7 @@ const widths = expecting("six integers from 1 to 4096", (e) =>
 
 /** Sizes of a VGGish, with the published values as defaults; its embedding is 128 wide. */
 export const vggishSchema = section({
+  kind: z.literal("vggish").default("vggish"),
   /** Channels of the six convolutions. */
   widths: widths.default([64, 128, 256, 256, 512, 512]),
   /** Width of the two hidden linear layers. */
@@ -113,6 +114,7 @@ function postprocessor(scope: Scope): (x: Value) => Value {
 export function inferVggish({ has, size }: StateDictShapes): VggishConfig {
   const width = (index: number) => size(`features.${index}.weight`);
   return {
+    kind: "vggish",
     widths: [width(0), width(3), width(6), width(8), width(11), width(13)],
     hidden: size("embeddings.0.weight"),
     pca: has("pproc.pca_eigen_vectors"),

@@ -6,7 +6,7 @@ import { input } from "../graph/index.js";
 import { modelPredictor } from "../inference/model-predictor.js";
 import { AudioEmbedder } from "../inference/node/audio-embedder.js";
 import type { EmbeddingCache } from "../inference/node/embedding-cache.js";
-import type { Predictor } from "../inference/predictor.js";
+import { type Predictor, type Sounds, soundFeeds } from "../inference/predictor.js";
 import {
   type AvsModel,
   buildAvsModel,
@@ -19,10 +19,10 @@ import { embeddingInput, forwardOf } from "../models/forward.js";
 import type { AvsModelConfig } from "../models/model-config.js";
 import { Pass, randomFeeds } from "../nn/index.js";
 import type { Runtime, Tensors } from "../runtime/runtime.js";
-import { f32, type StateDict, sizeOf, type TensorOf } from "../tensor.js";
+import { f32, type StateDict, sizeOf } from "../tensor.js";
 import { WeightStore } from "../weights/weight-store.js";
 import type { ClipStep } from "./batch-step.js";
-import { labeledFrames } from "./counted-frames.js";
+import { labeledFrames, stepConfig } from "./counted-frames.js";
 import { plainFlops } from "./flops.js";
 import { lossOf } from "./losses.js";
 import { startingWeights } from "./starting-weights.js";
@@ -97,16 +97,21 @@ class OpenedTrainingModel implements AvsTrainingModel {
   readonly statistics: readonly string[];
   readonly #parts: Parts;
   readonly #embedder: AudioEmbedder | undefined;
+  /** What a step computes, and the embedder of its sounds; both are the model's own where frames are joined. */
+  readonly #step: { readonly model: AvsModel; readonly embedder: AudioEmbedder | undefined };
 
   constructor(parts: Parts) {
     const { config, model, store, runtime, embeddings, everTrained } = parts;
+    const short = stepConfig(model.config);
+    const stepModel = short === model.config ? model : buildAvsModel(short);
     const trained = model.specs
       .filter(({ key, kind }) => kind === "parameter" && everTrained.has(key))
       .reduce((sum, { shape }) => sum + sizeOf(shape), 0);
     this.#parts = parts;
-    this.#embedder = config.model.audio.train
-      ? undefined
-      : new AudioEmbedder({ model, runtime, store, cache: embeddings });
+    const embedderOf = (model: AvsModel) =>
+      config.model.audio.train ? undefined : new AudioEmbedder({ model, runtime, store, cache: embeddings });
+    this.#embedder = embedderOf(model);
+    this.#step = { model: stepModel, embedder: model === stepModel ? this.#embedder : embedderOf(stepModel) };
     this.parameterCounts = { ...countParameters(model), trained };
     this.forwardFlops = plainFlops(model);
     this.modelConfig = model.config;
@@ -118,21 +123,21 @@ class OpenedTrainingModel implements AvsTrainingModel {
 
   compileStep(clips: number, epoch: number): Promise<ClipStep> {
     const trained = new Set(this.trainedKeys(epoch));
-    return this.#openWithFrozenWeights(() =>
-      compileClipStep({ ...this.#parts, clips, trained, embedder: this.#embedder }),
+    return this.#openWithFrozenWeights(this.#step.embedder, () =>
+      compileClipStep({ ...this.#parts, ...this.#step, clips, trained }),
     );
   }
 
   predictor(): Promise<Predictor> {
     const { model, store, runtime } = this.#parts;
     const embedder = this.#embedder;
-    const embed = embedder && ((logMel: TensorOf<"f32">) => embedder.embed(logMel));
-    return this.#openWithFrozenWeights(() => modelPredictor({ model, store, runtime, embed }));
+    const embed = embedder && ((sounds: Sounds) => embedder.embed(sounds));
+    return this.#openWithFrozenWeights(embedder, () => modelPredictor({ model, store, runtime, embed }));
   }
 
-  async #openWithFrozenWeights<T>(open: () => Promise<T>): Promise<T> {
+  async #openWithFrozenWeights<T>(embedder: AudioEmbedder | undefined, open: () => Promise<T>): Promise<T> {
     try {
-      await this.#embedder?.open();
+      await embedder?.open();
       return await open();
     } finally {
       this.#parts.store.release();
@@ -189,7 +194,7 @@ async function compileClipStep(options: StepOptions): Promise<ClipStep> {
       const feeds: Tensors = {
         frames: batch.frames,
         frameMask: batch.frameMask,
-        ...(embedder ? { embedding: await embedder.embed(batch.logMel) } : { logMel: batch.logMel }),
+        ...(embedder ? { embedding: await embedder.embed(batch) } : soundFeeds(model.config, batch)),
         ...labelFeeds(group, labeled, imageSize),
         "fraction.clips": f32([part.clips], []),
         "fraction.counted": f32([part.counted], []),

@@ -14,3 +14,9 @@ export function countedFrames(
 ): number {
   return labeled.filter((frame) => frame < labeledFrames(config)).length;
 }
+
+/** What a step computes of a clip: where no layer joins frames, a model of the labeled ones. Its parameters are the same. */
+export function stepConfig(config: AvsModelConfig): AvsModelConfig {
+  const apart = config.kind === "seavs" && config.messenger.frames === 1;
+  return apart ? { ...config, frameCount: labeledFrames(config) } : config;
+}

@@ -35,7 +35,7 @@ const model = buildAvsModel({
     dropPath: 0,
     loraRank: 0,
   },
-  audio: { widths: [8, 8, 8, 8, 8, 8], hidden: 8, pca: false },
+  audio: { kind: "vggish", widths: [8, 8, 8, 8, 8, 8], hidden: 8, pca: false },
   messenger: { queries: 5, width: 128, heads: 8, frames: 5, dropout: 0 },
   decoder: decoderSchema.parse({ convDim: 32, dropout: 0 }),
 });

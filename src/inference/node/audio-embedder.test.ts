@@ -57,9 +57,9 @@ async function embed(
     store: new WeightStore({ load: async () => weights() }),
   });
   await embedder.open();
-  const { data, shape } = await embedder.embed(logMel);
+  const { data, shape } = await embedder.embed({ logMel });
   assert.deepEqual(shape, [logMel.shape[0], 128]);
-  assert.deepEqual(await embedder.embed(logMel), { dtype: "f32", shape, data });
+  assert.deepEqual(await embedder.embed({ logMel }), { dtype: "f32", shape, data });
   return { data, sessions, runs };
 }
 

@@ -3,12 +3,14 @@
 import { createHash } from "node:crypto";
 import os from "node:os";
 import { env } from "onnxruntime-common";
-import { emitOnnx, input, type OnnxGraph, serializePieces } from "../../graph/index.js";
+import { emitOnnx, type OnnxGraph, serializePieces } from "../../graph/index.js";
 import type { AvsModel } from "../../models/avs-model.js";
-import { audioWidth } from "../../models/vggish.js";
+import { soundInput } from "../../models/forward.js";
+import { embeddingWidthOf } from "../../models/systems.js";
 import { type Runtime, type Session, weightsOf } from "../../runtime/runtime.js";
-import { asF32, type StateDict, type TensorOf } from "../../tensor.js";
+import { asF32, type StateDict, sizeOf, type TensorOf } from "../../tensor.js";
 import type { WeightStore } from "../../weights/weight-store.js";
+import { type Sounds, soundOf } from "../predictor.js";
 import type { EmbeddingCache } from "./embedding-cache.js";
 
 /** To be changed when kept embeddings must not be used any more for a reason that their keys do not hold. */
@@ -27,7 +29,7 @@ export interface AudioEmbedderOptions {
 
 /**
  * Runs the audio encoder apart from the rest. Each clip is run on its own, so that its embedding does not depend on its
- * batch, and kept under the hash of its log-mels and of the encoder: its ONNX model, weights included.
+ * batch, and kept under the hash of its sound and of the encoder: its ONNX model, weights included.
  */
 export class AudioEmbedder {
   readonly #options: AudioEmbedderOptions;
@@ -39,7 +41,7 @@ export class AudioEmbedder {
 
   constructor(options: AudioEmbedderOptions) {
     const { model, runtime } = options;
-    const embedding = model.embedAudio(input("log_mel", [model.config.frameCount, 1, 96, 64]));
+    const embedding = model.embedAudio(soundInput(model, 1));
     this.#options = options;
     this.#encoder = options.encoder;
     this.#graph = emitOnnx({ embedding }, { target: runtime.supports });
@@ -63,37 +65,39 @@ export class AudioEmbedder {
     return this.#encoder;
   }
 
-  /** log-mels of whole clips `f32[B*T,1,96,64]` -> `f32[B*T,128]` */
-  async embed(logMel: TensorOf<"f32">): Promise<TensorOf<"f32">> {
-    const { frameCount } = this.#options.model.config;
-    const clipSize = frameCount * 96 * 64;
-    const clips = logMel.data.length / clipSize;
-    const data = new Float32Array(clips * frameCount * audioWidth);
+  /** The sounds of whole clips -> `f32[B*T,D]`. Throws `RangeError` where a batch has not the form that the encoder takes. */
+  async embed(batch: Sounds): Promise<TensorOf<"f32">> {
+    const { config } = this.#options.model;
+    const width = embeddingWidthOf(config);
+    const sounds = soundOf(config, batch);
+    const clipSize = sizeOf(this.#graph.inputs[0]?.shape ?? []);
+    const clips = sounds.data.length / clipSize;
+    const data = new Float32Array(clips * config.frameCount * width);
     for (let i = 0; i < clips; i++) {
-      const clip = logMel.data.subarray(i * clipSize, (i + 1) * clipSize);
-      data.set(await this.#embedClip(clip), i * frameCount * audioWidth);
+      const clip = sounds.data.subarray(i * clipSize, (i + 1) * clipSize);
+      data.set(await this.#embedClip(clip), i * config.frameCount * width);
     }
-    return { dtype: "f32", shape: [clips * frameCount, audioWidth], data };
+    return { dtype: "f32", shape: [clips * config.frameCount, width], data };
   }
 
-  async #embedClip(logMel: Float32Array<ArrayBuffer>): Promise<Float32Array> {
+  async #embedClip(sound: Float32Array<ArrayBuffer>): Promise<Float32Array> {
     const { cache } = this.#options;
     const { encoder } = this;
-    const key = createHash("sha256").update(logMel).digest("hex");
+    const key = createHash("sha256").update(sound).digest("hex");
     const known = this.#known.get(key) ?? (await cache?.read(encoder, key));
-    const embedding = known ?? (await this.#run(logMel));
+    const embedding = known ?? (await this.#run(sound));
     this.#known.set(key, embedding);
     if (!known) await cache?.write(encoder, key, embedding);
     return embedding;
   }
 
-  async #run(logMel: Float32Array<ArrayBuffer>): Promise<Float32Array> {
-    const { model, store } = this.#options;
+  async #run(sound: Float32Array<ArrayBuffer>): Promise<Float32Array> {
+    const { store } = this.#options;
     // By now the store has transferred its weights; those that it reads again along with the encoder's are freed.
     this.#session ??= this.#openSession().finally(() => store.release());
     const session = await this.#session;
-    const shape = [model.config.frameCount, 1, 96, 64];
-    const { embedding } = await session.run({ log_mel: { dtype: "f32", shape, data: logMel.slice() } });
+    const [{ name, shape } = { name: "", shape: [] }] = this.#graph.inputs;
+    const { embedding } = await session.run({ [name]: { dtype: "f32", shape, data: sound.slice() } });
     if (!embedding) throw new Error("audio encoder: no embedding");
     return asF32(embedding, "embedding").data;
   }

@@ -3,7 +3,7 @@ import path from "node:path";
 import { readOnnx } from "../../graph/onnx/read.js";
 import { buildAvsModel } from "../../models/avs-model.js";
 import { modelConfigFromJson, modelConfigToJson } from "../../models/model-config.js";
-import { soundFormOf } from "../../models/systems.js";
+import { hasSharedEncoders } from "../../models/systems.js";
 import { nodeRuntime } from "../../runtime/node/node-runtime.js";
 import type { NodeProvider, ProviderChoice } from "../../runtime/providers.js";
 import type { RuntimeOptions } from "../../runtime/runtime.js";
@@ -119,7 +119,7 @@ async function openFiles(options: ProviderOptions, files: ModelFiles, keep?: Kee
         const opened = new AudioEmbedder({ ...parts, cache: embeddings });
         await opened.open();
         embedder = opened;
-        return (logMel) => opened.embed(logMel);
+        return (batch) => opened.embed(batch);
       }),
   });
   return { predictor, embedder };
@@ -183,7 +183,7 @@ function openFound(
   const config = modelConfigFromJson(record.config, folder);
   return withRuntime(nodeRuntime(options.runtime), async (runtime) => {
     let embed: AudioEmbedder | undefined;
-    if (embeddings && record.audioEncoder !== undefined && soundFormOf(config) === "log-mel") {
+    if (embeddings && record.audioEncoder !== undefined && hasSharedEncoders(config.kind)) {
       const { audioEncoder: encoder } = record;
       const store = new WeightStore({ load: () => allWeights(options) });
       embed = new AudioEmbedder({ model: buildAvsModel(config), runtime, cache: embeddings, store, encoder });
@@ -193,7 +193,7 @@ function openFound(
     const session = await runtime.createSession({ onnx, folder, isOptimized: true, name: "model" });
     const predictor = sessionPredictor({
       ...{ onnx, session, config, clipsPerRun },
-      embed: embed && ((logMel) => embed.embed(logMel)),
+      embed: embed && ((batch) => embed.embed(batch)),
     });
     return { ...predictor, config, files, trainedOn };
   });

