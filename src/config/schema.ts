@@ -9,6 +9,7 @@ import { imageSizeSchema, publishedFrameCount, type Task, tasks } from "../model
 import { modelKinds, systemOf, systemSections, systems } from "../models/systems.js";
 import { visualConfigFields, visualNames } from "../models/visual-encoder.js";
 import { providerChoices } from "../runtime/providers.js";
+import { augmentSchema } from "./augment-schema.js";
 
 const positive = expecting("a positive number", (e) => z.number(e).positive(e));
 const nonNegative = expecting("a number, 0 or more", (e) => z.number(e).min(0, e));
@@ -85,6 +86,8 @@ const training = section({
   clipNorm: positive.nullable().default(null),
   /** Decay of an average of the weights, which is what evaluation and export use; see `MovingAverage`. `null`: none. */
   ema: fraction.nullable().default(null),
+  /** Random changes of the clips. Default: none, as published. */
+  augment: augmentSchema.prefault({}),
   seed: integer(0, 4_294_967_295).default(123),
   /** First epoch, counted from 0, after which the model is evaluated. */
   evaluateFrom: countFromZero,

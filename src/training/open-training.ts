@@ -17,6 +17,7 @@ import { acquireLock, type Lock, lockInside } from "../node/lock.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import { nodeProviders } from "../runtime/providers.js";
 import type { WeightFile } from "../weights/checkpoint.js";
+import { augmentedClips } from "./augment.js";
 import { type AvsTrainingModel, openTrainingModel } from "./avs-training.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { loadCheckpoint, readCheckpointInfo } from "./checkpoint.js";
@@ -100,7 +101,7 @@ async function openRun(options: OpenTrainingOptions, lock: Lock | undefined): Pr
     });
   }
   const resumeFrom = await existingRun(options, existing);
-  const { valSplit, seed } = config.training;
+  const { valSplit, seed, augment } = config.training;
   const [trainSet, valSet] = [await open(options, "train", stepConfig), await open(options, valSplit)];
   signal?.throwIfAborted();
   const runtime = nodeRuntime({
@@ -125,7 +126,7 @@ async function openRun(options: OpenTrainingOptions, lock: Lock | undefined): Pr
     const trainer = new Trainer({
       config,
       model,
-      clips: loader,
+      clips: augmentedClips(loader, { entries: trainSet.entries, settings: augment, seed }),
       workDir,
       resumeFrom,
       ranks,
