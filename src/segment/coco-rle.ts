@@ -2,12 +2,41 @@
  * Masks in the compressed run lengths of COCO, as `pycocotools.mask` reads them: lengths of runs of zeros and ones in
  * column-major order, each but the first three as the difference from the one two before, in pieces of five bits.
  */
-import type { Mask } from "./mask.js";
+import type { Mask, Region } from "./mask.js";
 
 /** A mask as COCO's tools have it. */
 export interface CocoRle {
   readonly size: readonly [height: number, width: number];
   readonly counts: string;
+}
+
+/** One region of one mask, as COCO's tools have it. */
+export interface CocoAnnotation {
+  readonly id: number;
+  readonly image_id: number;
+  readonly category_id: number;
+  readonly segmentation: CocoRle;
+  readonly area: number;
+  readonly bbox: Region["box"];
+  readonly iscrowd: 0;
+  readonly score: number;
+}
+
+/** The regions of a mask, numbered from `firstId` on. */
+export function cocoAnnotations(
+  { index, mask }: { readonly index: number; readonly mask: Mask },
+  firstId: number,
+): CocoAnnotation[] {
+  return mask.regions.map((region, i) => ({
+    id: firstId + i,
+    image_id: index,
+    category_id: region.index,
+    segmentation: cocoRle(mask, region.index),
+    area: region.area,
+    bbox: region.box,
+    iscrowd: 0,
+    score: Math.round(region.confidence * 1e4) / 1e4,
+  }));
 }
 
 /** The pixels of one label. */

@@ -5,10 +5,18 @@
  */
 export { monoOf, type PlanarSound } from "../media/mono.js";
 export type { FrameRate, VideoInfo } from "../media/video.js";
-export { type CocoRle, cocoRle } from "../segment/coco-rle.js";
+export { type CocoAnnotation, type CocoRle, cocoAnnotations } from "../segment/coco-rle.js";
 export { maskPicture } from "../segment/mask.js";
 export type { ProbabilityMap } from "../segment/probability-map.js";
 export { type FrameRecord, notesOf, recordOf, segmentsJson } from "../segment/segments-json.js";
+export {
+  audioEncoderName,
+  externalDataName,
+  isModelFileName,
+  modelFirst,
+  pcaName,
+  visualEncoderName,
+} from "./model-file-names.js";
 export { addPlane, classesOf, type PackedMap, type PlaneTerm, packMap } from "./packed-map.js";
 export * from "./protocol.js";
 export { labelsOf, type Runs, runsOf } from "./runs.js";

@@ -42,10 +42,25 @@ export const modelFactsSchema = z.object({
 /** What is known of an opened model. */
 export type ModelFacts = z.infer<typeof modelFactsSchema>;
 
+/** A public trained model that the server can fetch, as its authors describe it. */
+export const publicModelSchema = z.object({
+  name: z.string(),
+  title: z.string(),
+  /** Bytes that a download takes; 0 where everything is in the cache. */
+  downloadBytes: z.number(),
+  /** Licenses of the code and of the weights; missing where the authors state none. */
+  codeLicense: z.string().optional(),
+  weightsLicense: z.string().optional(),
+  homepage: z.string(),
+});
+/** A public trained model. */
+export type PublicModel = z.infer<typeof publicModelSchema>;
+
 /** What the server has for the app. */
 export const sessionSchema = z.object({
   files: z.array(serverFileSchema),
   runs: z.array(runSchema),
+  models: z.array(publicModelSchema),
 });
 /** What the server has for the app. */
 export type Session = z.infer<typeof sessionSchema>;
@@ -66,14 +81,27 @@ export const segmentRequestSchema = z.object({
 /** A request to segment. */
 export type ServerSegmentRequest = z.infer<typeof segmentRequestSchema>;
 
-/** A request to open a model: the small one, a run's best checkpoint, or files that were uploaded. */
+/** A request to open a model: the small one, a run's best checkpoint, a public model in the cache, or uploaded files. */
 export const openRequestSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("small") }),
   z.object({ kind: z.literal("run"), run: z.string() }),
+  z.object({ kind: z.literal("public"), name: z.string() }),
   z.object({ kind: z.literal("files"), files: z.array(z.string()).min(1).max(5) }),
 ]);
 /** A request to open a model. */
 export type OpenRequest = z.infer<typeof openRequestSchema>;
+
+/**
+ * One line of the answer to a request that takes long: to download a model (progress in bytes) or to make a copy of a
+ * video that browsers play (progress in seconds), which `file` names at its end.
+ */
+export const workLineSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("progress"), done: z.number(), total: z.number().optional() }),
+  z.object({ kind: z.literal("failed"), error: z.string(), hint: z.string().optional() }),
+  z.object({ kind: z.literal("done"), file: serverFileSchema.optional() }),
+]);
+/** One line of the answer to a request that takes long. */
+export type WorkLine = z.infer<typeof workLineSchema>;
 
 /** Why a request failed and what to do. */
 export const failureSchema = z.object({ error: z.string(), hint: z.string().optional() });

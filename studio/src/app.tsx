@@ -1,7 +1,8 @@
 /** The whole app: its bar, its page and its dialogs. */
+import { isModelFileName } from "avseg/studio";
 import { useEffect, useState } from "preact/hooks";
 import { LivePage } from "./panels/live-page";
-import { isModelFile, ModelDialog, openModelFiles } from "./panels/model-dialog";
+import { ModelDialog, openModelFiles } from "./panels/model-dialog";
 import { SegmentPage } from "./panels/segment-page";
 import { ShortcutsDialog } from "./panels/shortcuts-dialog";
 import { IconButton } from "./parts/controls";
@@ -96,8 +97,8 @@ function useDrop(): boolean {
       event.preventDefault();
       setOver(false);
       const files = [...(event.dataTransfer?.files ?? [])];
-      const models = files.filter(isModelFile);
-      const videos = files.filter((file) => !isModelFile(file));
+      const models = files.filter(({ name }) => isModelFileName(name));
+      const videos = files.filter(({ name }) => !isModelFileName(name));
       if (models.length > 0) openModelFiles(models);
       if (videos.length > 0) addFiles(videos);
     };

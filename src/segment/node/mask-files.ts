@@ -3,7 +3,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import path from "node:path";
 import type { Cancellable } from "../../media/video.js";
 import { writeFileAtomic } from "../../node/files.js";
-import { cocoRle } from "../coco-rle.js";
+import { cocoAnnotations } from "../coco-rle.js";
 import { type FrameRecord, type MaskFormat, recordOf } from "../segments-json.js";
 import type { SegmentedFrame } from "../step-stream.js";
 import { maskToPng } from "./mask-png.js";
@@ -101,19 +101,9 @@ export class MaskFiles {
   async #append({ index, mask }: SegmentedFrame): Promise<void> {
     this.#size ??= { width: mask.width, height: mask.height };
     const file = await this.#file();
-    const lines = mask.regions.map((region) => {
-      const annotation = {
-        id: ++this.#annotations,
-        image_id: index,
-        category_id: region.index,
-        segmentation: cocoRle(mask, region.index),
-        area: region.area,
-        bbox: region.box,
-        iscrowd: 0,
-        score: Math.round(region.confidence * 1e4) / 1e4,
-      };
-      return `${this.#annotations > 1 ? "," : ""}\n${JSON.stringify(annotation)}`;
-    });
+    const annotations = cocoAnnotations({ index, mask }, this.#annotations + 1);
+    const lines = annotations.map((one) => `${one.id > 1 ? "," : ""}\n${JSON.stringify(one)}`);
+    this.#annotations += annotations.length;
     if (lines.length > 0) await file.write(lines.join(""));
   }
 }

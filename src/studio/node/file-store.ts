@@ -1,7 +1,7 @@
 /** The files that the server may read: those of the command line, and uploads in a folder of its own. */
 import { randomUUID } from "node:crypto";
 import { createWriteStream } from "node:fs";
-import { mkdtemp, rm, stat } from "node:fs/promises";
+import { mkdtemp, rm, stat, symlink } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import type { Readable } from "node:stream";
@@ -61,6 +61,30 @@ export class FileStore {
     return file.path;
   }
 
+  /** The name of a file. Throws `RequestError` for an unknown id. */
+  nameOf(id: string): string {
+    this.pathOf(id);
+    return this.#files.get(id)?.name ?? "";
+  }
+
+  /**
+   * The paths of files that belong together, in one folder and under their own names, as a model and its external data
+   * must lie. Throws `RequestError` for an unknown id.
+   */
+  async together(ids: readonly string[]): Promise<string[]> {
+    const folder = await mkdtemp(path.join(this.#folder, "model-"));
+    const paths: string[] = [];
+    for (const id of ids) {
+      const source = this.pathOf(id);
+      // Names come from the page: a link's name is one part of a path, and never an existing one.
+      const name = path.basename(this.nameOf(id)).replace(/[^\w.-]/g, "_");
+      const link = path.join(folder, name === "" || name.startsWith(".") ? `model${name}` : name);
+      await symlink(source, link);
+      paths.push(link);
+    }
+    return paths;
+  }
+
   /** Takes an upload. Throws `RequestError` where it is too large or there are too many. */
   async upload(name: string, content: Readable, announcedBytes: number): Promise<ServerFile> {
     const tooLarge = () =>
@@ -98,6 +122,22 @@ export class FileStore {
       throw error;
     }
     return this.#add({ name: path.basename(name), path: target, bytes: received });
+  }
+
+  /** Adds a file that `write` makes; it counts as an upload. Throws `RequestError` where there are too many. */
+  async add(name: string, write: (target: string) => Promise<void>): Promise<ServerFile> {
+    if (this.#uploads >= maxUploads)
+      throw new RequestError(429, "too many uploads", "Start the studio again.");
+    this.#uploads++;
+    const target = path.join(this.#folder, randomUUID());
+    try {
+      await write(target);
+    } catch (error) {
+      this.#uploads--;
+      await rm(target, { force: true });
+      throw error;
+    }
+    return this.#add({ name, path: target, bytes: (await stat(target)).size });
   }
 
   /** Removes the uploads. */

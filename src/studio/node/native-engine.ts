@@ -1,4 +1,6 @@
 /** Segmenting by this computer's own runtime and ffmpeg, for the app. */
+
+import type { LoadModelOptions } from "../../inference/load-model.js";
 import { findWeightFile } from "../../inference/node/model-files.js";
 import { openPredictor } from "../../inference/node/open-predictor.js";
 import type { LoadedPredictor } from "../../inference/predictor.js";
@@ -12,6 +14,9 @@ import { type ModelFacts, type SegmentLine, toWire } from "../protocol.js";
 import { stepOf } from "../step.js";
 import { withOtherSound } from "../swapped-sound.js";
 import { RequestError } from "./requests.js";
+
+/** Which model to open, with its encoders. */
+export type ModelToOpen = Pick<LoadModelOptions, "checkpoint" | "encoders" | "hints">;
 
 /** What to segment: paths of files. */
 export interface NativeSegmentOptions {
@@ -36,11 +41,13 @@ export class NativeEngine {
   }
 
   /** Opens a checkpoint in place of the present one. Default: the small model. Throws `CheckpointError`. */
-  async open(checkpoint: string = DEMO_MODEL): Promise<ModelFacts> {
+  async open(model: ModelToOpen = { checkpoint: DEMO_MODEL }): Promise<ModelFacts> {
     if (this.#busy) throw new RequestError(409, "a video is being segmented", "Stop it first.");
     await this.close();
     const runtime = { provider: this.#provider };
-    this.#model = findWeightFile(checkpoint).then((file) => openPredictor({ checkpoint: file, runtime }));
+    this.#model = findWeightFile(model.checkpoint).then((checkpoint) =>
+      openPredictor({ ...model, checkpoint, runtime }),
+    );
     try {
       const { config, classes, imageSize, frameCount, trainedOn } = await this.#model;
       return {

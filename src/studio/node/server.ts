@@ -5,12 +5,26 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import path from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { AvsegError } from "../../errors.js";
+import { publishedModelOptions } from "../../inference/node/published-model.js";
+import type { Progress } from "../../progress.js";
 import type { RuntimeOptions } from "../../runtime/runtime.js";
-import { openRequestSchema, type SegmentLine, type Session, segmentRequestSchema } from "../protocol.js";
+import { audioEncoderName, pcaName, visualEncoderName } from "../model-file-names.js";
+import {
+  openRequestSchema,
+  type SegmentLine,
+  type ServerFile,
+  type Session,
+  segmentRequestSchema,
+  type WorkLine,
+} from "../protocol.js";
 import { answerFile, appFiles } from "./app-files.js";
 import { FileStore } from "./file-store.js";
-import { NativeEngine } from "./native-engine.js";
+import { type ModelToOpen, NativeEngine } from "./native-engine.js";
+import { writePlayableCopy } from "./playable-copy.js";
+import { listPublicModels, ModelDownloads } from "./public-models.js";
 import { answerJson, checkOrigin, checkToken, commonHeaders, RequestError, readJson } from "./requests.js";
 import { findRun, listRuns, logOf, reportOf } from "./runs.js";
 
@@ -36,6 +50,7 @@ export interface StudioServer {
 interface Studio {
   readonly files: FileStore;
   readonly engine: NativeEngine;
+  readonly downloads: ModelDownloads;
   readonly runsFolder: string;
 }
 
@@ -43,7 +58,12 @@ interface Studio {
 export async function startStudio(options: StudioOptions = {}): Promise<StudioServer> {
   const { files = [], runs = "work_dir", port = 0, provider = "cpu" } = options;
   const app = appFiles();
-  const studio = { files: await FileStore.open(files), engine: new NativeEngine(provider), runsFolder: runs };
+  const studio = {
+    files: await FileStore.open(files),
+    engine: new NativeEngine(provider),
+    downloads: new ModelDownloads(),
+    runsFolder: runs,
+  };
   const token = randomBytes(24).toString("base64url");
   let actualPort = port;
   const server = createServer(async (request, response) => {
@@ -102,7 +122,8 @@ async function answerApi(exchange: Exchange, studio: Studio): Promise<void> {
   switch (`${request.method} ${kind}${id ? "/:id" : ""}${part ? `/${part}` : ""}`) {
     case "GET session": {
       const runs = (await listRuns(studio.runsFolder)).map(({ folder: _, ...run }) => run);
-      return answerJson(response, 200, { files: studio.files.list(), runs } satisfies Session);
+      const models = await listPublicModels();
+      return answerJson(response, 200, { files: studio.files.list(), runs, models } satisfies Session);
     }
     case "GET files/:id":
       return answerFile(response, studio.files.pathOf(id));
@@ -113,8 +134,14 @@ async function answerApi(exchange: Exchange, studio: Studio): Promise<void> {
     }
     case "POST model": {
       const chosen = await readJson(request, openRequestSchema);
-      return answerJson(response, 200, await studio.engine.open(await checkpointOf(chosen, studio)));
+      return answerJson(response, 200, await studio.engine.open(await modelOf(chosen, studio)));
     }
+    case "POST models/:id/download":
+      return answerLines<WorkLine>(exchange, (signal) =>
+        workLines((onProgress) => studio.downloads.pull(id, { signal, onProgress })),
+      );
+    case "POST files/:id/playable":
+      return answerPlayable(exchange, studio, id);
     case "POST segment":
       return answerSegment(exchange, studio);
     case "GET runs/:id/log":
@@ -130,42 +157,92 @@ async function answerApi(exchange: Exchange, studio: Studio): Promise<void> {
   }
 }
 
-async function checkpointOf(
+async function modelOf(
   chosen: ReturnType<typeof openRequestSchema.parse>,
   { files, runsFolder }: Studio,
-): Promise<string | undefined> {
+): Promise<ModelToOpen | undefined> {
   if (chosen.kind === "small") return undefined;
-  if (chosen.kind === "files") return files.pathOf(chosen.files[0] ?? "");
+  if (chosen.kind === "public") return publishedModelOptions(chosen.name);
+  if (chosen.kind === "files") return modelOfFiles(await files.together(chosen.files));
   const run = await findRun(runsFolder, chosen.run);
   if (!run.hasCheckpoint)
     throw new RequestError(404, "this run has no checkpoint yet", "Wait for its first epoch.");
-  return `${run.folder}/best.safetensors`;
+  return { checkpoint: `${run.folder}/best.safetensors` };
 }
 
-/** Answers line by line as seconds are found; a closed page stops the work. */
-async function answerSegment({ request, response }: Exchange, { files, engine }: Studio): Promise<void> {
-  const { file, sound, endSeconds } = await readJson(request, segmentRequestSchema);
+/** The model itself comes first; encoders are recognized by their names, and external data lies beside it. */
+function modelOfFiles([checkpoint = "", ...others]: readonly string[]): ModelToOpen {
+  const named = (pattern: RegExp) => others.find((file) => pattern.test(path.basename(file)));
+  const encoders = {
+    visual: named(visualEncoderName),
+    audio: named(audioEncoderName),
+    pca: named(pcaName),
+  };
+  return { checkpoint, encoders };
+}
+
+async function answerSegment(exchange: Exchange, { files, engine }: Studio): Promise<void> {
+  const { file, sound, endSeconds } = await readJson(exchange.request, segmentRequestSchema);
+  const paths = {
+    video: files.pathOf(file),
+    sound: sound.kind === "file" ? { kind: "file" as const, path: files.pathOf(sound.file) } : sound,
+  };
+  await answerLines<SegmentLine>(exchange, (signal) => engine.segment({ ...paths, endSeconds, signal }));
+}
+
+/** Makes a copy of a video that the browser plays. */
+async function answerPlayable(exchange: Exchange, { files }: Studio, id: string): Promise<void> {
+  const source = files.pathOf(id);
+  const name = `${path.parse(files.nameOf(id)).name}.mp4`;
+  await answerLines<WorkLine>(exchange, (signal) =>
+    workLines((onProgress) =>
+      files.add(name, (target) => writePlayableCopy(source, target, { signal, onProgress })),
+    ),
+  );
+}
+
+/** Progress is reported at most this often. */
+const progressIntervalMs = 200;
+
+/** The progress of work, and its end. */
+async function* workLines(
+  start: (onProgress: (progress: Progress) => void) => Promise<ServerFile | undefined>,
+): AsyncGenerator<WorkLine, void, undefined> {
+  let latest: Progress | undefined;
+  let isDone = false;
+  const work = start((progress) => {
+    latest = progress;
+  }).finally(() => {
+    isDone = true;
+  });
+  work.catch(() => undefined); // awaited below
+  while (!isDone) {
+    await Promise.race([work, setTimeout(progressIntervalMs)]);
+    if (latest) yield { kind: "progress", ...latest };
+    latest = undefined;
+  }
+  yield { kind: "done", file: await work };
+}
+
+/** Answers line by line; a closed page stops the work. */
+async function answerLines<Line extends { readonly kind: string }>(
+  { response }: Exchange,
+  work: (signal: AbortSignal) => AsyncIterable<Line>,
+): Promise<void> {
   const stop = new AbortController();
   response.on("close", () => stop.abort(new DOMException("the page was closed", "AbortError")));
-  const lines = engine.segment({
-    video: files.pathOf(file),
-    sound: sound.kind === "file" ? { kind: "file", path: files.pathOf(sound.file) } : sound,
-    endSeconds,
-    signal: stop.signal,
-  });
-  const write = async (line: SegmentLine): Promise<void> => {
+  const write = async (line: object): Promise<void> => {
     if (!response.headersSent) {
       response.writeHead(200, { ...commonHeaders, "Content-Type": "application/x-ndjson" });
     }
     if (!response.write(`${JSON.stringify(line)}\n`)) await once(response, "drain", { signal: stop.signal });
   };
   try {
-    for await (const line of lines) await write(line);
+    for await (const line of work(stop.signal)) await write(line);
   } catch (error) {
     if (stop.signal.aborted) return;
     if (!response.headersSent) throw error;
-    const { error: message, hint } = describe(error).body;
-    await write({ kind: "failed", error: message, hint });
+    await write({ kind: "failed", ...describe(error).body });
   }
   response.end();
 }

@@ -7,8 +7,9 @@ import {
   serverFileSchema,
   sessionSchema,
   TOKEN_HEADER,
+  workLineSchema,
 } from "avseg/studio";
-import { EngineError } from "./messages";
+import { EngineError, type Work } from "./messages";
 
 const tokenKey = "avseg-studio-token";
 
@@ -70,3 +71,46 @@ export async function upload(file: File): Promise<string> {
 
 /** A training run, as the session lists it. */
 export type Run = RunSummary;
+
+/** Asks for work that takes long; gives the file that it makes, if any. */
+async function work(path: string, { signal, onProgress }: Work): Promise<ServerFile | undefined> {
+  for await (const text of linesOf(await post(path, {}, signal))) {
+    const line = workLineSchema.parse(JSON.parse(text));
+    if (line.kind === "progress") onProgress?.(line.done, line.total);
+    else if (line.kind === "failed") throw new EngineError({ message: line.error, hint: line.hint });
+    else return line.file;
+  }
+  throw new EngineError({
+    message: "The local server ended in the middle of its work",
+    hint: "Start `avseg studio` again.",
+  });
+}
+
+/** Downloads a public model into the cache of this computer; progress is in bytes. */
+export async function downloadModel(name: string, options: Work): Promise<void> {
+  await work(`models/${encodeURIComponent(name)}/download`, options);
+}
+
+/** A copy of a video that this browser plays, as this computer makes it; progress is in seconds. */
+export async function playableCopy(id: string, options: Work): Promise<File> {
+  const copy = await work(`files/${id}/playable`, options);
+  if (!copy) throw new EngineError({ message: "The local server made no copy", hint: undefined });
+  const file = await fetchFile(copy);
+  return new File([file], copy.name, { type: "video/mp4" });
+}
+
+/** The lines of an answer as they arrive. */
+export async function* linesOf({ body }: Response): AsyncGenerator<string, void, undefined> {
+  if (!body) return;
+  let rest = "";
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  try {
+    for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+      const lines = (rest + piece.value).split("\n");
+      rest = lines.pop() ?? "";
+      yield* lines;
+    }
+  } finally {
+    await reader.cancel();
+  }
+}

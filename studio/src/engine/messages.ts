@@ -10,6 +10,8 @@ export type ModelSource =
   | { readonly kind: "small" }
   /** The best checkpoint of a training run, which the local server has. */
   | { readonly kind: "run"; readonly run: string }
+  /** A public model, which the local server has in its cache. */
+  | { readonly kind: "public"; readonly name: string }
   /** Files that the user gave: the model first, then what it needs besides (encoders, external data). */
   | { readonly kind: "files"; readonly files: readonly File[] };
 

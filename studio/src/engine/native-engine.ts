@@ -8,7 +8,7 @@ import {
   type Step,
   segmentLineSchema,
 } from "avseg/studio";
-import { post, upload } from "./local-server";
+import { linesOf, post, upload } from "./local-server";
 import { type Engine, EngineError, type ModelSource, type SegmentRequest, type Work } from "./messages";
 
 /** Ids of files that the server has already. */
@@ -19,7 +19,8 @@ export function markSent(file: Blob, id: string): void {
   sent.set(file, Promise.resolve(id));
 }
 
-function idOf(file: Blob, name: string): Promise<string> {
+/** The server's id of a file, which is sent to it first where it has not got it. */
+export function idOf(file: Blob, name: string): Promise<string> {
   const known = sent.get(file);
   if (known) return known;
   const id = upload(file instanceof File ? file : new File([file], name));
@@ -52,21 +53,5 @@ export class NativeEngine implements Engine {
       else if (line.kind === "progress") work.onProgress?.(line.done, line.total);
       else if (line.kind === "failed") throw new EngineError({ message: line.error, hint: line.hint });
     }
-  }
-}
-
-/** The lines of an answer as they come. */
-export async function* linesOf({ body }: Response): AsyncGenerator<string, void, undefined> {
-  if (!body) return;
-  let rest = "";
-  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
-  try {
-    for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
-      const lines = (rest + piece.value).split("\n");
-      rest = lines.pop() ?? "";
-      yield* lines;
-    }
-  } finally {
-    await reader.cancel();
   }
 }

@@ -1,6 +1,14 @@
 /** The engine in the tab: decodes and segments in this worker; the model runs in a worker of its own. */
 
-import { type ModelFacts, stepOf, withOtherSound } from "avseg/studio";
+import {
+  audioEncoderName,
+  externalDataName,
+  type ModelFacts,
+  pcaName,
+  stepOf,
+  visualEncoderName,
+  withOtherSound,
+} from "avseg/studio";
 import { type Model, openModel, segmentVideo, type WebFile } from "avseg/web";
 import { decodeSound } from "../media/decode-sound";
 import { readPictures } from "../media/filmstrip";
@@ -92,17 +100,17 @@ function openSource(source: ModelSource, folder: string, { id, signal }: Job): P
   if (source.kind === "small") {
     return openModel({ checkpoint: small("demo.safetensors"), encoders, ...options });
   }
-  if (source.kind === "run") throw new Error("runs are opened by this computer's engine");
+  if (source.kind !== "files") throw new Error("this model is opened by this computer's engine");
   const [checkpoint, ...others] = source.files;
   if (checkpoint === undefined) throw new Error("no model file was given");
   const named = (pattern: RegExp): File | undefined => others.find(({ name }) => pattern.test(name));
   return openModel({
     checkpoint,
-    externalData: named(/\.data$/),
+    externalData: named(externalDataName),
     encoders: {
-      visual: named(/visual|pvt|resnet/i) ?? encoders.visual,
-      audio: named(/audio|vggish/i) ?? encoders.audio,
-      pca: named(/pca/i),
+      visual: named(visualEncoderName) ?? encoders.visual,
+      audio: named(audioEncoderName) ?? encoders.audio,
+      pca: named(pcaName),
     },
     ...options,
   });

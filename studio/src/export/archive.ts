@@ -37,3 +37,15 @@ export async function createArchive(name: string): Promise<Archive> {
     discard: () => out.discard(),
   };
 }
+
+/** A zip file that `fill` puts files into; it is thrown away where that fails. */
+export async function fillArchive(name: string, fill: (zip: Archive) => Promise<void>): Promise<File> {
+  const zip = await createArchive(name);
+  try {
+    await fill(zip);
+    return await zip.finish();
+  } catch (error) {
+    await zip.discard().catch(() => undefined);
+    throw error;
+  }
+}

@@ -1,6 +1,7 @@
 /** Masks as files. */
 import {
-  cocoRle,
+  type CocoAnnotation,
+  cocoAnnotations,
   type FrameRecord,
   labelsOf,
   notesOf,
@@ -14,7 +15,8 @@ import { BlobSource, EncodedPacketSink, Input } from "mediabunny";
 import type { Work } from "../engine/messages";
 import { maskAt } from "../masks/moment";
 import { fileFormats } from "../media/probe";
-import { type Archive, createArchive } from "./archive";
+import { fillArchive } from "./archive";
+import { numbered, stemOf } from "./names";
 import { maskPng } from "./png";
 import { type ExportRequest, labelNamesOf } from "./requests";
 
@@ -26,14 +28,11 @@ export function maskOfStep(
   return { width, height, labels: labelsOf(runs, width * height), labelNames, regions };
 }
 
-const stem = (name: string): string => name.replace(/\.[^.]*$/, "");
-const numbered = (index: number): string => String(index).padStart(6, "0");
-
 /** `masks/000000.png` and so on, and `segments.json`: the files of `avseg segment`. */
 export async function exportSegments(request: ExportRequest, work: Work): Promise<File> {
   const { file, steps, model, modelName } = request;
   const names = labelNamesOf(model);
-  return archive(`${stem(file.name)}-masks.zip`, async (zip) => {
+  return fillArchive(`${stemOf(file.name)}-masks.zip`, async (zip) => {
     const records: FrameRecord[] = [];
     for (const [i, step] of steps.entries()) {
       work.signal?.throwIfAborted();
@@ -68,7 +67,7 @@ export async function exportMattes(
 ): Promise<File> {
   const size = { width: facts.width, height: facts.height, classes: labelNamesOf(model) };
   const end = (steps.at(-1)?.index ?? 0) + 1;
-  return archive(`${stem(file.name)}-mattes.zip`, async (zip) => {
+  return fillArchive(`${stemOf(file.name)}-mattes.zip`, async (zip) => {
     const times = (await frameTimes(file)).filter((time) => time < end);
     for (const [i, time] of times.entries()) {
       signal?.throwIfAborted();
@@ -80,45 +79,21 @@ export async function exportMattes(
   });
 }
 
-/** The masks in COCO's run lengths. */
+/** The masks in COCO's run lengths: the `masks.json` of `avseg segment --format rle`. */
 export function exportCoco({ file, steps, model }: ExportRequest): File {
   const names = labelNamesOf(model);
-  const annotations = steps.flatMap((step) => {
+  const annotations: CocoAnnotation[] = [];
+  const images = steps.map((step) => {
     const mask = maskOfStep(step, names);
-    return mask.regions.map(({ index, area, box, confidence }) => ({
-      image_id: step.index,
-      category_id: index,
-      segmentation: cocoRle(mask, index),
-      area,
-      bbox: box,
-      iscrowd: 0,
-      score: Math.round(confidence * 1e4) / 1e4,
-    }));
+    annotations.push(...cocoAnnotations({ index: step.index, mask }, annotations.length + 1));
+    const { index, time } = recordOf({ ...step, kind: "predicted", mask }, null);
+    return { id: index, width: mask.width, height: mask.height, time };
   });
-  const content = {
-    images: steps.map(({ index, timeSeconds, mask: { width, height } }) => ({
-      id: index,
-      width,
-      height,
-      time: timeSeconds,
-    })),
-    categories: names.map((name, id) => ({ id, name })).slice(1),
-    annotations,
-  };
-  return new File([`${JSON.stringify(content)}\n`], `${stem(file.name)}-coco.json`, {
+  const categories = names.flatMap((name, id) => (id > 0 ? [{ id, name }] : []));
+  const content = { categories, annotations, images };
+  return new File([`${JSON.stringify(content)}\n`], `${stemOf(file.name)}-coco.json`, {
     type: "application/json",
   });
-}
-
-async function archive(name: string, fill: (zip: Archive) => Promise<void>): Promise<File> {
-  const zip = await createArchive(name);
-  try {
-    await fill(zip);
-    return await zip.finish();
-  } catch (error) {
-    await zip.discard().catch(() => undefined);
-    throw error;
-  }
 }
 
 /** The times of all frames, in the order in which they are shown. */

@@ -8,6 +8,7 @@ import type { VideoFacts } from "../media/probe";
 export const exportKinds = [
   { id: "video", label: "Video as shown", note: "MP4 or WebM with sound and the original timestamps" },
   { id: "cutout", label: "Cut-out with alpha", note: "WebM whose background is transparent" },
+  { id: "cutout-pictures", label: "Cut-out as pictures", note: "a zip with a transparent PNG per frame" },
   { id: "segments", label: "Masks and segments.json", note: "a zip with the files of avseg segment" },
   { id: "mattes", label: "Mattes of every frame", note: "a zip with a PNG per frame" },
   { id: "coco", label: "COCO run lengths", note: "JSON for pycocotools, one entry per second and class" },

@@ -1,5 +1,6 @@
 /** One export, in the worker. */
 import type { Work } from "../engine/messages";
+import { exportCutoutPictures } from "./cutout-pictures";
 import { exportCoco, exportMattes, exportSegments } from "./masks";
 import type { ExportRequest } from "./requests";
 import { exportVideo } from "./video";
@@ -10,6 +11,8 @@ export async function runExport(request: ExportRequest, work: Work): Promise<Fil
     case "video":
     case "cutout":
       return exportVideo(request, work);
+    case "cutout-pictures":
+      return exportCutoutPictures(request, work);
     case "segments":
       return exportSegments(request, work);
     case "mattes":

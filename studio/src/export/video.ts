@@ -15,6 +15,7 @@ import type { Work } from "../engine/messages";
 import { Composer } from "../masks/compose";
 import { maskAt } from "../masks/moment";
 import { fileFormats } from "../media/probe";
+import { stemOf } from "./names";
 import { createOutputFile } from "./output-file";
 import { type ExportRequest, labelNamesOf } from "./requests";
 
@@ -32,7 +33,7 @@ export async function exportVideo(
   const height = Math.max(2, facts.height - (facts.height % 2));
   const mp4 = !alpha && (await canEncodeVideo("avc", { width, height }));
   const suffix = alpha ? "cut-out" : "overlay";
-  const name = `${file.name.replace(/\.[^.]*$/, "")}-${suffix}.${mp4 ? "mp4" : "webm"}`;
+  const name = `${stemOf(file.name)}-${suffix}.${mp4 ? "mp4" : "webm"}`;
   const out = await createOutputFile(name);
   using input = new Input({ source: new BlobSource(file), formats: fileFormats });
   const writable = new WritableStream<StreamTargetChunk>({

@@ -5,11 +5,14 @@ import { FileButton, IconButton } from "../parts/controls";
 import { Icon } from "../parts/icon";
 import { addFiles, type Item, items, remove, select, selected } from "../state/library";
 
+/** Files that can be videos, for the file chooser. */
+export const videoFiles = "video/*,.mkv,.mov,.ts,.avi,.wmv,.flv,.mxf";
+
 /** The strip. */
 export function LibraryStrip() {
   return (
     <nav class="library" aria-label="Videos">
-      <FileButton accept="video/*,.mkv,.mov,.ts" multiple primary onFiles={addFiles}>
+      <FileButton accept={videoFiles} multiple primary onFiles={addFiles}>
         <Icon name="add" /> Add videos
       </FileButton>
       <ul>
@@ -38,11 +41,13 @@ function Entry({ item }: { item: Item }) {
         <Bitmap picture={item.thumbnail.value} />
         <span class="entry-name">{item.name}</span>
         <span class="entry-facts">
-          {item.problem.value
-            ? "cannot be opened"
-            : facts
-              ? `${clock(facts.durationSeconds)} · ${bytes(facts.bytes)}`
-              : "reading"}
+          {item.copying.value
+            ? "being decoded"
+            : item.problem.value
+              ? "cannot be opened"
+              : facts
+                ? `${clock(facts.durationSeconds)} · ${bytes(facts.bytes)}`
+                : "reading"}
           {state[status.value] && ` · ${state[status.value]}`}
         </span>
       </button>

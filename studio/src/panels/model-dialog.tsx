@@ -1,23 +1,19 @@
 /** Choosing a model. */
+import { modelFirst } from "avseg/studio";
 import { bytes } from "../format";
 import { Choice, FileButton, Problem } from "../parts/controls";
 import { Modal } from "../parts/modal";
 import { badge, chooseEngine, engineId, model, openModel, smallModelName } from "../state/engine";
 import { server } from "../state/server";
 import { dialog } from "../state/settings";
+import { PublicModels } from "./public-models";
 
 /** Files that can be models, for the file chooser. */
 export const modelFiles = ".onnx,.data,.safetensors,.pth,.pt";
 
-/** Whether a dropped file is a model and not a video. */
-export function isModelFile({ name }: File): boolean {
-  return /\.(onnx|data|safetensors|pth|pt)$/i.test(name);
-}
-
-/** Opens model files that the user gave; the model itself is the one that is not an encoder. */
+/** Opens model files that the user gave. */
 export function openModelFiles(files: readonly File[]): Promise<void> {
-  const isPart = ({ name }: File): boolean => /\.data$|vggish|pvt_v2|resnet50-/i.test(name);
-  const sorted = [...files].sort((a, b) => Number(isPart(a)) - Number(isPart(b)));
+  const sorted = modelFirst(files);
   return openModel({ kind: "files", files: sorted }, sorted[0]?.name ?? "model");
 }
 
@@ -84,6 +80,7 @@ export function ModelDialog() {
             {best !== undefined && `, mIoU ${best.toFixed(3)}`}
           </button>
         ))}
+        <PublicModels />
       </div>
       <button type="button" class="button primary" onClick={() => (dialog.value = undefined)}>
         Close

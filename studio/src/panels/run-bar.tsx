@@ -1,13 +1,16 @@
 /** What a video is, and the buttons that segment it. */
+import { signal } from "@preact/signals";
 import { bytes, clock, duration } from "../format";
 import { Problem } from "../parts/controls";
 import { model, segment, speed } from "../state/engine";
-import type { Item } from "../state/library";
+import { type Copying, type Item, remove } from "../state/library";
 
-/** Seconds of the slice that is tried before a longer file. */
-const sliceSeconds = 10;
-/** Above this length the whole file is not begun at once. */
-const longSeconds = 30;
+/** Lengths of the slice that is tried before a longer file, in seconds. */
+const sliceLengths = [5, 10, 15] as const;
+/** The chosen one. */
+const sliceSeconds = signal<number>(10);
+/** Above this length the whole file is not started at once. */
+const longSeconds = 20;
 
 /** Facts, limits, start, cancel and progress. */
 export function RunBar({ item }: { item: Item }) {
@@ -18,6 +21,8 @@ export function RunBar({ item }: { item: Item }) {
   const run = (endSeconds?: number): void => {
     segment(item, result, { sound: { kind: "own" }, endSeconds });
   };
+  const copying = item.copying.value;
+  if (copying) return <CopyProgress item={item} {...copying} />;
   if (item.problem.value) return <Problem message={item.problem.value} />;
   const estimate = facts && speed.value > 0 ? `, about ${duration(facts.durationSeconds / speed.value)}` : "";
   const isLong = (facts?.durationSeconds ?? 0) > longSeconds;
@@ -57,10 +62,15 @@ export function RunBar({ item }: { item: Item }) {
               type="button"
               class="button primary"
               disabled={!ready}
-              onClick={() => run(isLong ? sliceSeconds : undefined)}
+              onClick={() => run(isLong ? sliceSeconds.value : undefined)}
             >
-              {isLong ? `Try ${sliceSeconds} s` : status === "idle" ? "Find what sounds" : "Find it again"}
+              {isLong
+                ? `Try ${sliceSeconds.value} s`
+                : status === "idle"
+                  ? "Find what sounds"
+                  : "Find it again"}
             </button>
+            {isLong && <SliceLength />}
             {isLong && (
               <button type="button" class="button" disabled={!ready} onClick={() => run()}>
                 Whole video{estimate}
@@ -71,6 +81,48 @@ export function RunBar({ item }: { item: Item }) {
         )}
       </div>
       {result.failure.value && <Problem {...result.failure.value} />}
+    </section>
+  );
+}
+
+/** How much of a long video is tried first. */
+function SliceLength() {
+  return (
+    <label>
+      <span class="visually-hidden">Seconds to try</span>
+      <select
+        value={sliceSeconds.value}
+        onChange={(event) => {
+          sliceSeconds.value = Number(event.currentTarget.value);
+        }}
+      >
+        {sliceLengths.map((seconds) => (
+          <option key={seconds} value={seconds}>
+            {seconds} s
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+function CopyProgress({ item, done, total }: { item: Item } & Copying) {
+  return (
+    <section class="run-bar" aria-label="Decoding">
+      <p class="note">
+        This browser cannot decode {item.name}. This computer makes a copy of it that the browser plays.
+      </p>
+      <div class="run">
+        <button type="button" class="button" onClick={() => remove(item)}>
+          Stop
+        </button>
+        <div class="progress">
+          <progress max={total ?? 1} value={total && done} aria-label="Seconds decoded" />
+          <span>
+            {done.toFixed(0)} of {total?.toFixed(0) ?? "?"} s
+          </span>
+        </div>
+      </div>
     </section>
   );
 }

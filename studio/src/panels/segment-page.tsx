@@ -7,7 +7,7 @@ import { Transport } from "../player/transport";
 import { openExample } from "../state/example";
 import { addFiles, type Item, selected } from "../state/library";
 import { Inspector, tab } from "./inspector";
-import { LibraryStrip } from "./library-strip";
+import { LibraryStrip, videoFiles } from "./library-strip";
 import { otherSound, soundName } from "./listen-panel";
 import { RunBar } from "./run-bar";
 
@@ -64,7 +64,7 @@ function Empty() {
       <h1>What sounds in your video?</h1>
       <p>Drop a video here. What is making the sound is marked in every second of it, on this computer.</p>
       <div class="row">
-        <FileButton accept="video/*,.mkv,.mov,.ts" multiple primary onFiles={addFiles}>
+        <FileButton accept={videoFiles} multiple primary onFiles={addFiles}>
           Choose videos
         </FileButton>
         <button type="button" class="button" onClick={openExample}>

@@ -52,13 +52,16 @@ let opened: { readonly source: ModelSource; readonly name: string } | undefined;
 /** Runs the same model on the other engine. */
 export function chooseEngine(id: "tab" | "native"): Promise<void> {
   engineId.value = id;
-  return openModel(opened?.source ?? { kind: "small" }, opened?.name ?? smallModelName);
+  const { source, name } = opened ?? { source: { kind: "small" } as const, name: smallModelName };
+  // Runs and public models lie on this computer; the tab has the small model instead.
+  const isElsewhere = id === "tab" && (source.kind === "run" || source.kind === "public");
+  return isElsewhere ? openModel({ kind: "small" }, smallModelName) : openModel(source, name);
 }
 
 /** Opens a model in place of the present one. */
 export function openModel(source: ModelSource, name: string): Promise<void> {
   opened = { source, name };
-  if (source.kind === "run") engineId.value = "native";
+  if (source.kind === "run" || source.kind === "public") engineId.value = "native";
   opening = opening.then(async () => {
     batch(() => {
       model.loading.value = true;
@@ -108,9 +111,16 @@ export async function segment(
   if (!facts || !model.facts.value) return;
   const total = Math.min(facts.durationSeconds, endSeconds ?? Number.POSITIVE_INFINITY);
   const engine = engineId.value === "tab" ? tabEngine : nativeEngine;
-  await result.run((work) => engine.segment({ file: item.file, name: item.name, sound, endSeconds }, work), {
-    madeBy: model.name.value,
-    totalSeconds: total,
-  });
+  await result.run(
+    (work) =>
+      engine.segment(
+        { file: engineId.value === "tab" ? item.file : item.source, name: item.name, sound, endSeconds },
+        work,
+      ),
+    {
+      madeBy: model.name.value,
+      totalSeconds: total,
+    },
+  );
   if (result.speed.value > 0) speed.value = result.speed.value;
 }

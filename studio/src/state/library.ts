@@ -1,26 +1,42 @@
 /** The opened videos, and the one that is shown. */
 import { computed, signal } from "@preact/signals";
+import { hasServer, playableCopy } from "../engine/local-server";
+import { idOf } from "../engine/native-engine";
 import type { VideoFacts } from "../media/probe";
 import { factsOf, picturesOf } from "../media/reader";
 import { Result } from "./result";
+
+/** How far a copy is, in seconds of the video. */
+export interface Copying {
+  readonly done: number;
+  readonly total: number | undefined;
+}
 
 /** One opened video. */
 export class Item {
   readonly id = crypto.randomUUID();
   readonly name: string;
+  /** What the browser plays. */
   readonly file: File;
+  /** The file that was opened, where `file` is a copy of it that the browser can decode. */
+  readonly source: File;
   /** Address of the file for players. */
   readonly url: string;
   readonly facts = signal<VideoFacts | undefined>(undefined);
   readonly problem = signal<string | undefined>(undefined);
+  /** How far this computer is with a copy that the browser plays. */
+  readonly copying = signal<Copying | undefined>(undefined);
   readonly thumbnail = signal<ImageBitmap | undefined>(undefined);
   readonly result = new Result();
   /** The same with another sound. */
   readonly other = new Result();
 
-  constructor(file: File) {
+  readonly #closed = new AbortController();
+
+  constructor(file: File, source = file) {
     this.file = file;
-    this.name = file.name;
+    this.source = source;
+    this.name = source.name;
     this.url = URL.createObjectURL(file);
   }
 
@@ -38,8 +54,35 @@ export class Item {
     }
   }
 
+  /** Whether this browser cannot decode it. */
+  get isUndecodable(): boolean {
+    return this.problem.value !== undefined || this.facts.value?.obstacle !== undefined;
+  }
+
+  /** Lets this computer make a copy that the browser plays; `undefined` when the video was closed, or it cannot. */
+  async copy(): Promise<Item | undefined> {
+    const { signal: closed } = this.#closed;
+    this.copying.value = { done: 0, total: undefined };
+    try {
+      const id = await idOf(this.source, this.name);
+      const onProgress = (done: number, total: number | undefined): void => {
+        this.copying.value = { done, total };
+      };
+      return new Item(await playableCopy(id, { signal: closed, onProgress }), this.source);
+    } catch {
+      const obstacle = this.facts.value?.obstacle;
+      if (obstacle && !closed.aborted) {
+        this.problem.value = `${obstacle} This computer cannot decode it either: convert it to MP4 (H.264 and AAC).`;
+      }
+      return undefined;
+    } finally {
+      this.copying.value = undefined;
+    }
+  }
+
   /** Frees what the page holds of it. */
   close(): void {
+    this.#closed.abort(new DOMException("closed", "AbortError"));
     this.result.cancel();
     this.other.cancel();
     URL.revokeObjectURL(this.url);
@@ -66,8 +109,23 @@ export async function addFiles(files: Iterable<File>): Promise<Item[]> {
   items.value = [...items.value, ...added];
   const [first] = added;
   if (first) select(first);
-  for (const item of added) await item.read();
+  for (const item of added) {
+    await item.read();
+    if (item.isUndecodable && hasServer) await replaceByCopy(item);
+  }
   return added;
+}
+
+/** Shows the copy that this computer makes of a video in its place. */
+async function replaceByCopy(item: Item): Promise<void> {
+  const copy = await item.copy();
+  if (!copy) return;
+  await copy.read();
+  if (!items.value.includes(item)) return copy.close();
+  const isShown = selected.value === item;
+  items.value = items.value.map((other) => (other === item ? copy : other));
+  if (isShown) select(copy);
+  item.close();
 }
 
 /** Closes a video. */
