@@ -333,6 +333,7 @@ test("published models are listed with size and licenses before a download", { s
   await page.getByLabel("Published model", { exact: true }).selectOption("seavs-s4");
   await page.getByRole("button", { name: /Download 6\d\d\.\d MB from its authors and open/ }).waitFor();
   await page.getByText(/License of the code: none stated; of the weights: none stated/).waitFor();
+  assert.deepEqual(await axeViolations(page), []);
   await page.keyboard.press("Escape");
 });
 
@@ -347,15 +348,34 @@ test("what is no video says so", { skip }, async () => {
     .getByRole("alert")
     .filter({ hasText: /words\.mp4 is not a video/ })
     .waitFor();
+  assert.deepEqual(await axeViolations(page), []);
   await page.getByRole("button", { name: "Close words.mp4" }).click();
 });
 
-test("axe finds no violations, in light and dark", { skip }, async () => {
+test("axe finds no violations on any panel, in light and dark, on a desktop and a phone", {
+  skip,
+}, async () => {
   const { page } = studio;
-  for (const colorScheme of ["light", "dark"] as const) {
+  for (const [colorScheme, width] of [
+    ["light", 1280],
+    ["dark", 360],
+  ] as const) {
     await page.emulateMedia({ colorScheme });
-    assert.deepEqual(await axeViolations(page), [], colorScheme);
+    await page.setViewportSize({ width, height: 800 });
+    assert.ok(
+      await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth),
+      `the page is wider than ${width} pixels`,
+    );
+    for (const tab of ["Does it listen?", "Export", "Correct", "Look"]) {
+      await page.getByRole("tab", { name: tab }).click();
+      assert.deepEqual(await axeViolations(page), [], `${colorScheme}, ${tab}`);
+    }
+    await page.getByRole("button", { name: "Keyboard shortcuts" }).click();
+    assert.deepEqual(await axeViolations(page), [], `${colorScheme}, shortcuts`);
+    await page.keyboard.press("Escape");
   }
+  await page.emulateMedia({ colorScheme: "light" });
+  await page.setViewportSize({ width: 1280, height: 800 });
 });
 
 test("on a host without isolation it runs on one thread and says so", { skip }, async () => {

@@ -1,0 +1,99 @@
+/**
+ * `node dist/scripts/studio-pictures.js`: takes the pictures of the studio in the guide, `docs/studio/*.jpg`, with the built
+ * app in headless Chromium and the example that is part of it.
+ */
+import { execFileSync } from "node:child_process";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import type { Page } from "playwright-core";
+import { writeClipVideo } from "../src/datasets/sound-shapes/video.js";
+import { openStudio } from "../test/studio.js";
+import { root } from "../test/support.js";
+
+const folder = path.join(root, "docs", "studio");
+await mkdir(folder, { recursive: true });
+const temporary = await mkdtemp(path.join(os.tmpdir(), "avseg-pictures-"));
+const [clip, camera, microphone] = ["clip.mp4", "camera.y4m", "microphone.wav"].map((name) =>
+  path.join(temporary, name),
+) as [string, string, string];
+await writeClipVideo({ task: "s4", split: "test", index: 0, seed: 1, imageSize: 480 }, clip);
+execFileSync("ffmpeg", ["-v", "error", "-i", clip, "-pix_fmt", "yuv420p", camera, "-ac", "1", microphone]);
+const studio = await openStudio(
+  {},
+  {
+    query: "empty",
+    args: [
+      "--use-fake-device-for-media-stream",
+      `--use-file-for-fake-video-capture=${camera}`,
+      `--use-file-for-fake-audio-capture=${microphone}`,
+    ],
+  },
+);
+const { page } = studio;
+page.setDefaultTimeout(120_000);
+
+async function take(name: string): Promise<void> {
+  await page.waitForTimeout(400); // fonts, and the last frame of a fade
+  await page.screenshot({ path: path.join(folder, `${name}.jpg`), type: "jpeg", quality: 70 });
+}
+
+const button = (name: string | RegExp) => page.getByRole("button", { name, exact: typeof name === "string" });
+const press = (name: string | RegExp) => button(name).click();
+const isDone = () => page.getByText(/Something sounds in \d+ of \d+ seconds/).waitFor();
+
+/** A moment at which two shapes are in view, and only one is marked. */
+async function showMoment(of: Page): Promise<void> {
+  await of.locator(".clock").click();
+  await of.keyboard.press("Home");
+  for (let i = 0; i < 4; i++) await of.keyboard.press("ArrowRight");
+}
+
+try {
+  await page
+    .getByText(/WASM|WebGPU/)
+    .first()
+    .waitFor();
+  await take("empty");
+  await press("Open the example");
+  await page.getByText(/of 10 s/).waitFor();
+  await take("loading");
+  await isDone();
+  await showMoment(page);
+  await take("light");
+  await page.emulateMedia({ colorScheme: "dark" });
+  await page.keyboard.press("3");
+  await take("dark");
+  await page.emulateMedia({ colorScheme: "light" });
+  await page.keyboard.press("1");
+  await page.locator(".badge").click();
+  await take("models");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("?");
+  await take("shortcuts");
+  await page.keyboard.press("Escape");
+  await page.getByRole("tab", { name: "Does it listen?" }).click();
+  await press("Silence");
+  await page.waitForFunction(() => window.avsegStudio?.status("other") === "done");
+  await take("listen");
+  await press("Own sound only");
+  await page.getByRole("tab", { name: "Look" }).click();
+  await page.setViewportSize({ width: 360, height: 780 });
+  await take("phone");
+  await page.setViewportSize({ width: 1280, height: 800 });
+  await page.locator(".library input[type=file]").setInputFiles({
+    name: "words.mp4",
+    mimeType: "video/mp4",
+    buffer: Buffer.from("these are words"),
+  });
+  await page.getByText(/words\.mp4 is not a video/).waitFor();
+  await take("error");
+  await page.context().grantPermissions(["camera", "microphone"]);
+  await press("Live");
+  await press("Start camera and microphone");
+  await page.locator(".live-found", { hasText: /% of the picture/ }).waitFor();
+  await take("live");
+} finally {
+  await studio.close();
+  await rm(temporary, { recursive: true, force: true });
+}
