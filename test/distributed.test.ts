@@ -65,9 +65,9 @@ interface System extends SmallRun {
 }
 
 const systems: readonly System[] = [
-  { ...single, name: "s4", sizes: [3] }, // and of two: on two hosts, below
+  { ...single, name: "s4: several processes end with the weights of one", sizes: [3] }, // and of two: on two hosts, below
   {
-    name: "ms3, averaged and clipped",
+    name: "ms3, averaged and clipped: several processes end with the weights of one",
     task: "ms3",
     training: "ema: 0.9, clipNorm: 0.05, accumulate: 2",
     batchSize: 1,
@@ -75,9 +75,9 @@ const systems: readonly System[] = [
     sizes: [3], // for batches of two clips
     idle: true,
   },
-  { name: "avss", task: "avss", sizes: [2] },
+  { name: "avss: several processes end with the weights of one", task: "avss", sizes: [2] },
   {
-    name: "batch statistics",
+    name: "batch statistics: several processes end with the weights of one",
     task: "ms3",
     model: "kind: tpavi\n  tpavi: { channels: 8 }",
     epochs: 1,
@@ -86,12 +86,12 @@ const systems: readonly System[] = [
   },
 ];
 for (const { name, sizes, idle = false, wholeBatches = false, ...run } of systems) {
-  test(`${name}: several processes end with the weights of one`, async (t) => {
+  test(name, async (t) => {
     const [first, second = first] = launchers;
     if (first === undefined || second === undefined) return t.skip(absent);
-    const key = name.replaceAll(/\W+/g, "-");
+    const key = name.split(":")[0]?.replaceAll(/\W+/g, "-") ?? name;
     const out = (n: number) => path.join(dir, `${key}-${n}`);
-    const shared = name === "s4" ? await runOfOne() : undefined;
+    const shared = run.task === "s4" ? await runOfOne() : undefined;
     const file = shared?.file ?? (await writeSmallRun(dir, key, run));
     const one = shared?.folder ?? out(1);
     if (!shared) await train(undefined, [run.task, file, "--out", one]);
