@@ -19,8 +19,9 @@ const [clip, camera, microphone] = ["clip.mp4", "camera.y4m", "microphone.wav"].
 ) as [string, string, string];
 await writeClipVideo({ task: "s4", split: "test", index: 0, seed: 1, imageSize: 480 }, clip);
 execFileSync("ffmpeg", ["-v", "error", "-i", clip, "-pix_fmt", "yuv420p", camera, "-ac", "1", microphone]);
+const runs = path.join(temporary, "runs");
 const studio = await openStudio(
-  {},
+  { runs },
   {
     query: "empty",
     args: [
@@ -47,6 +48,38 @@ async function showMoment(of: Page): Promise<void> {
   await of.locator(".clock").click();
   await of.keyboard.press("Home");
   for (let i = 0; i < 4; i++) await of.keyboard.press("ArrowRight");
+}
+
+/** Two short trainings of the small model, of which the pictures of the page of runs are taken. */
+async function trainingRuns(): Promise<void> {
+  const avseg = (...args: string[]) =>
+    execFileSync(process.execPath, [path.join(root, "dist", "src", "cli", "main.js"), ...args]);
+  const data = path.join(temporary, "data");
+  avseg("data", "synth", "s4", "--out", data, "--train", "16", "--val", "8", "--test", "8");
+  for (const [name, rate] of [
+    ["fast", "6e-4"],
+    ["slow", "6e-5"],
+  ] as const) {
+    const settings = [
+      `data.root=${data}`,
+      "data.batchSize=4",
+      "training.epochs=8",
+      `training.optimizer.learningRate=${rate}`,
+    ];
+    const out = path.join(runs, "s4", name);
+    const set = settings.flatMap((setting) => ["--set", setting]);
+    avseg("train", "s4", path.join(root, "config", "soundshapes", "s4.yaml"), ...set, "--out", out);
+  }
+  await press("Runs");
+  await page.getByRole("img", { name: /^mIoU on the validation split/ }).waitFor();
+  await take("runs");
+  await page.emulateMedia({ colorScheme: "dark" });
+  await page.getByRole("checkbox", { checked: false }).click();
+  await page
+    .getByRole("img", { name: /slow ends at .*fast ends at/ })
+    .first()
+    .waitFor();
+  await take("runs-dark");
 }
 
 try {
@@ -93,6 +126,7 @@ try {
   await press("Start camera and microphone");
   await page.locator(".live-found", { hasText: /% of the picture/ }).waitFor();
   await take("live");
+  await trainingRuns();
 } finally {
   await studio.close();
   await rm(temporary, { recursive: true, force: true });

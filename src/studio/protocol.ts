@@ -20,14 +20,59 @@ export const runSchema = z.object({
   id: z.string(),
   /** Its folder, relative to that of all runs. */
   name: z.string(),
+  /** When its log was last written, in milliseconds since 1970, and the log's size. */
   modified: z.number(),
+  bytes: z.number(),
+  /** Whether a process writes it now. */
+  isTraining: z.boolean(),
   epochs: z.number(),
+  /** Best and last mIoU on the validation split, 0 to 1. */
   best: z.number().optional(),
+  last: z.number().optional(),
   hasCheckpoint: z.boolean(),
-  hasReport: z.boolean(),
+  /** When the newest of its evaluations was written, in milliseconds since 1970; 0 without one. */
+  evaluated: z.number(),
+  /** Paths of its reports, relative to its folder. */
+  reports: z.array(z.string()),
 });
 /** A training run. */
 export type RunSummary = z.infer<typeof runSchema>;
+
+/** One number of a log over steps. */
+export const curveSchema = z.object({
+  /** `step.loss`, `epoch.validation.miou`. */
+  name: z.string(),
+  points: z.array(z.tuple([z.number(), z.number()])),
+  /** A point is the mean of so many of the log's lines. */
+  each: z.number(),
+});
+/** One number of a log over steps. */
+export type Curve = z.infer<typeof curveSchema>;
+
+/** The log of a run. */
+export const runLogSchema = z.object({
+  curves: z.array(curveSchema),
+  /** Lines that could not be read. */
+  damaged: z.number(),
+});
+/** The log of a run. */
+export type RunLogAnswer = z.infer<typeof runLogSchema>;
+
+/** An evaluation in a run's folder. */
+export const runEvaluationSchema = z.object({
+  /** Its folder, relative to that of the run; empty for the run's own. */
+  name: z.string(),
+  split: z.string(),
+  clips: z.number(),
+  miou: z.number(),
+  fscore: z.number(),
+  /** The worst clips by mIoU. */
+  worst: z.array(
+    z.object({ id: z.string(), category: z.string(), miou: z.number(), fscore: z.number().nullable() }),
+  ),
+});
+/** An evaluation in a run's folder. */
+export type RunEvaluation = z.infer<typeof runEvaluationSchema>;
 
 /** What is known of an opened model. */
 export const modelFactsSchema = z.object({

@@ -52,15 +52,28 @@ export class RunLog {
 
 /** Reads a log; a missing file is an empty log, and a last line that was cut short is left out. */
 export async function readLog(file: string): Promise<LogLine[]> {
-  const text = await readFile(file, "utf8").catch(() => "");
-  return text.split("\n").flatMap((line): LogLine[] => {
-    try {
-      const value: unknown = JSON.parse(line);
-      return isLogLine(value) ? [value] : [];
-    } catch {
-      return [];
-    }
-  });
+  return parseLog(await readFile(file, "utf8").catch(() => "")).lines;
+}
+
+/** The lines of a log, and how many could not be read; a last line that is still being written is not among those. */
+export function parseLog(text: string): { readonly lines: LogLine[]; readonly damaged: number } {
+  const lines: LogLine[] = [];
+  let damaged = 0;
+  const all = text.split("\n");
+  for (const [i, line] of all.entries()) {
+    const value = jsonOf(line);
+    if (isLogLine(value)) lines.push(value);
+    else if (line !== "" && i < all.length - 1) damaged++;
+  }
+  return { lines, damaged };
+}
+
+function jsonOf(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
 }
 
 function isLogLine(value: unknown): value is LogLine {

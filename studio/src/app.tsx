@@ -1,5 +1,7 @@
 /** The whole app: its bar, its page and its dialogs. */
+import { signal } from "@preact/signals";
 import { isModelFileName } from "avseg/studio";
+import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { LivePage } from "./panels/live-page";
 import { ModelDialog, openModelFiles } from "./panels/model-dialog";
@@ -19,11 +21,26 @@ export function App() {
   return (
     <div class={dropping ? "app dropping" : "app"}>
       <TopBar />
-      {page.value === "live" ? <LivePage /> : <SegmentPage />}
+      {page.value === "live" && <LivePage />}
+      {page.value === "videos" && <SegmentPage />}
+      {page.value === "runs" && <LazyRunsPage />}
       {dialog.value === "model" && <ModelDialog />}
       {dialog.value === "shortcuts" && <ShortcutsDialog />}
     </div>
   );
+}
+
+/** The page of runs is loaded when it is opened first. */
+const runsPage = signal<ComponentType | undefined>(undefined);
+
+function LazyRunsPage() {
+  useEffect(() => {
+    void import("./panels/runs-page").then(({ RunsPage }) => {
+      runsPage.value = RunsPage;
+    });
+  }, []);
+  const Page = runsPage.value;
+  return Page ? <Page /> : <main class="center" aria-busy="true" />;
 }
 
 const nextTheme: Readonly<Record<Theme, Theme>> = { auto: "light", light: "dark", dark: "auto" };

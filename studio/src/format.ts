@@ -16,6 +16,12 @@ export function duration(seconds: number): string {
   return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
 }
 
+/** How long ago a time in milliseconds since 1970 was: `5 s ago`, `3 days ago`. */
+export function ago(time: number): string {
+  const seconds = (Date.now() - time) / 1000;
+  return seconds < 48 * 3600 ? `${duration(seconds)} ago` : `${Math.round(seconds / 86_400)} days ago`;
+}
+
 /** Bytes as `310 kB`, `4.2 MB`. */
 export function bytes(count: number): string {
   if (count < 1e6) return `${Math.max(1, Math.round(count / 1e3))} kB`;

@@ -14,6 +14,7 @@ import type { RuntimeOptions } from "../../runtime/runtime.js";
 import { audioEncoderName, pcaName, visualEncoderName } from "../model-file-names.js";
 import {
   openRequestSchema,
+  type RunSummary,
   type SegmentLine,
   type ServerFile,
   type Session,
@@ -26,7 +27,7 @@ import { type ModelToOpen, NativeEngine } from "./native-engine.js";
 import { writePlayableCopy } from "./playable-copy.js";
 import { listPublicModels, ModelDownloads } from "./public-models.js";
 import { answerJson, checkOrigin, checkToken, commonHeaders, RequestError, readJson } from "./requests.js";
-import { findRun, listRuns, logOf, reportOf } from "./runs.js";
+import { RunsFolder } from "./runs.js";
 
 /** How the server is started. */
 export interface StudioOptions {
@@ -51,7 +52,7 @@ interface Studio {
   readonly files: FileStore;
   readonly engine: NativeEngine;
   readonly downloads: ModelDownloads;
-  readonly runsFolder: string;
+  readonly runs: RunsFolder;
 }
 
 /** Starts the server. Throws `AvsegError` where the app is not built, a file is missing or the port is in use. */
@@ -62,7 +63,7 @@ export async function startStudio(options: StudioOptions = {}): Promise<StudioSe
     files: await FileStore.open(files),
     engine: new NativeEngine(provider),
     downloads: new ModelDownloads(),
-    runsFolder: runs,
+    runs: new RunsFolder(runs),
   };
   const token = randomBytes(24).toString("base64url");
   let actualPort = port;
@@ -121,10 +122,11 @@ async function answerApi(exchange: Exchange, studio: Studio): Promise<void> {
   const [, , kind = "", id = "", part = ""] = pathname.split("/");
   switch (`${request.method} ${kind}${id ? "/:id" : ""}${part ? `/${part}` : ""}`) {
     case "GET session": {
-      const runs = (await listRuns(studio.runsFolder)).map(({ folder: _, ...run }) => run);
-      const models = await listPublicModels();
+      const [runs, models] = await Promise.all([summaries(studio), listPublicModels()]);
       return answerJson(response, 200, { files: studio.files.list(), runs, models } satisfies Session);
     }
+    case "GET runs":
+      return answerJson(response, 200, await summaries(studio));
     case "GET files/:id":
       return answerFile(response, studio.files.pathOf(id));
     case "POST files": {
@@ -145,9 +147,11 @@ async function answerApi(exchange: Exchange, studio: Studio): Promise<void> {
     case "POST segment":
       return answerSegment(exchange, studio);
     case "GET runs/:id/log":
-      return answerJson(response, 200, await logOf(await findRun(studio.runsFolder, id)));
+      return answerJson(response, 200, await studio.runs.log(await studio.runs.find(id)));
+    case "GET runs/:id/evaluations":
+      return answerJson(response, 200, await studio.runs.evaluations(await studio.runs.find(id)));
     case "GET runs/:id/report": {
-      const html = await reportOf(await findRun(studio.runsFolder, id));
+      const html = await studio.runs.report(await studio.runs.find(id), searchParams.get("name") ?? "");
       response.writeHead(200, { ...commonHeaders, "Content-Type": "text/html; charset=utf-8" });
       response.end(html);
       return;
@@ -157,14 +161,18 @@ async function answerApi(exchange: Exchange, studio: Studio): Promise<void> {
   }
 }
 
+async function summaries({ runs }: Studio): Promise<RunSummary[]> {
+  return (await runs.list()).map(({ folder: _, ...run }) => run);
+}
+
 async function modelOf(
   chosen: ReturnType<typeof openRequestSchema.parse>,
-  { files, runsFolder }: Studio,
+  { files, runs }: Studio,
 ): Promise<ModelToOpen | undefined> {
   if (chosen.kind === "small") return undefined;
   if (chosen.kind === "public") return publishedModelOptions(chosen.name);
   if (chosen.kind === "files") return modelOfFiles(await files.together(chosen.files));
-  const run = await findRun(runsFolder, chosen.run);
+  const run = await runs.find(chosen.run);
   if (!run.hasCheckpoint)
     throw new RequestError(404, "this run has no checkpoint yet", "Wait for its first epoch.");
   return { checkpoint: `${run.folder}/best.safetensors` };

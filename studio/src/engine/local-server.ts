@@ -1,7 +1,12 @@
 /** The local server of `avseg studio`, where the app was started by it. */
 import {
   failureSchema,
+  type RunEvaluation,
+  type RunLogAnswer,
   type RunSummary,
+  runEvaluationSchema,
+  runLogSchema,
+  runSchema,
   type ServerFile,
   type Session,
   serverFileSchema,
@@ -69,9 +74,6 @@ export async function upload(file: File): Promise<string> {
   return serverFileSchema.parse(await response.json()).id;
 }
 
-/** A training run, as the session lists it. */
-export type Run = RunSummary;
-
 /** Asks for work that takes long; gives the file that it makes, if any. */
 async function work(path: string, { signal, onProgress }: Work): Promise<ServerFile | undefined> {
   for await (const text of linesOf(await post(path, {}, signal))) {
@@ -113,4 +115,24 @@ export async function* linesOf({ body }: Response): AsyncGenerator<string, void,
   } finally {
     await reader.cancel();
   }
+}
+
+/** The training runs of the server's folder, the newest first. */
+export async function listRuns(signal: AbortSignal): Promise<RunSummary[]> {
+  return runSchema.array().parse(await (await ask("runs", { signal })).json());
+}
+
+/** The curves of a run. */
+export async function runLog(id: string, signal: AbortSignal): Promise<RunLogAnswer> {
+  return runLogSchema.parse(await (await ask(`runs/${id}/log`, { signal })).json());
+}
+
+/** The evaluations in a run's folder. */
+export async function runEvaluations(id: string, signal: AbortSignal): Promise<RunEvaluation[]> {
+  return runEvaluationSchema.array().parse(await (await ask(`runs/${id}/evaluations`, { signal })).json());
+}
+
+/** The HTML of a run's report. */
+export async function runReport(id: string, name: string): Promise<string> {
+  return (await ask(`runs/${id}/report?name=${encodeURIComponent(name)}`)).text();
 }

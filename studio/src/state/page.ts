@@ -5,6 +5,7 @@ import { signal } from "@preact/signals";
 export const pages = [
   { id: "videos", label: "Videos" },
   { id: "live", label: "Live" },
+  { id: "runs", label: "Runs" },
 ] as const;
 
 /** The name of a page. */
