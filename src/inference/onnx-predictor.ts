@@ -3,12 +3,11 @@ import * as z from "zod";
 import { CheckpointError } from "../errors.js";
 import { integer } from "../fields.js";
 import type { OnnxModel } from "../graph/onnx/read.js";
-import { type AvsModelConfig, maskSizeOf, modelConfigFromJson } from "../models/model-config.js";
+import { type AvsModelConfig, modelConfigFromJson } from "../models/model-config.js";
 import { soundFormOf } from "../models/systems.js";
-import type { Runtime, Session } from "../runtime/runtime.js";
-import type { Tensor } from "../tensor.js";
-import type { Embed } from "./model-predictor.js";
-import { batchedPredictor, type LoadedPredictor, type Predictor, type TrainingOrigin } from "./predictor.js";
+import type { Runtime } from "../runtime/runtime.js";
+import type { LoadedPredictor, TrainingOrigin } from "./predictor.js";
+import { sessionPredictor } from "./session-predictor.js";
 import type { OnnxFile } from "./weight-sources.js";
 
 /** Options of `onnxPredictor`. */
@@ -45,43 +44,8 @@ export async function onnxPredictor({
     if (bytes !== undefined) weightFiles.set(name, bytes);
   }
   const session = await runtime.createSession({ onnx, weightFiles, folder, keepIn, name: file });
-  const predictor = sessionPredictor({ onnx, session, config, clipsPerRun });
+  const predictor = sessionPredictor({ session, inputs: onnx.inputs, config, clipsPerRun });
   return { ...predictor, config, files: {}, trainedOn: originOf(onnx.metadata.trained_on) };
-}
-
-/** What `sessionPredictor` is made of. */
-export interface SessionPredictorOptions {
-  readonly onnx: Pick<OnnxModel, "inputs">;
-  readonly session: Session;
-  readonly config: AvsModelConfig;
-  readonly clipsPerRun: number;
-  /** The audio encoder, where the session takes its embeddings. */
-  readonly embed?: Embed | undefined;
-}
-
-/** A predictor that feeds a session those parts of a batch that it has inputs for. */
-export function sessionPredictor({
-  onnx,
-  session,
-  config,
-  clipsPerRun,
-  embed,
-}: SessionPredictorOptions): Predictor {
-  const names = new Set(onnx.inputs.map(({ name }) => name));
-  return batchedPredictor({
-    config,
-    maskSize: maskSizeOf(config),
-    soundForm: soundFormOf(config),
-    clipsPerRun,
-    async run(batch) {
-      const given = { ...batch, ...(embed && { embedding: await embed(batch) }) };
-      const feeds = Object.entries(given).flatMap(([name, tensor]): [string, Tensor][] =>
-        tensor && names.has(name) ? [[name, tensor]] : [],
-      );
-      return (await session.run(Object.fromEntries(feeds), ["logits"])).logits;
-    },
-    close: () => session.close(),
-  });
 }
 
 const originSchema = z.object({

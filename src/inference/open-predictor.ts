@@ -4,9 +4,10 @@ import { hasSharedEncoders } from "../models/systems.js";
 import type { Runtime } from "../runtime/runtime.js";
 import type { WeightStore } from "../weights/weight-store.js";
 import { type LoadModelOptions, loadModel, requireSameModel } from "./load-model.js";
-import { type Embed, modelPredictor } from "./model-predictor.js";
+import { modelPredictor } from "./model-predictor.js";
 import { onnxPredictor } from "./onnx-predictor.js";
 import type { KeepOptions, LoadedPredictor, Predictor } from "./predictor.js";
+import type { Embed } from "./session-predictor.js";
 import type { ModelFiles } from "./weight-sources.js";
 
 /** Which model to open and how to run it. */

@@ -11,13 +11,13 @@ import type { StateDict } from "../../tensor.js";
 import { loadStateDict } from "../../weights/node/load.js";
 import { WeightStore } from "../../weights/weight-store.js";
 import { loadModel } from "../load-model.js";
-import { sessionPredictor } from "../onnx-predictor.js";
 import {
   type OpenPredictorOptions as OpenOptions,
   openPredictor as openOn,
   withRuntime,
 } from "../open-predictor.js";
 import type { KeepOptions, LoadedPredictor } from "../predictor.js";
+import { sessionPredictor } from "../session-predictor.js";
 import type { ModelFiles } from "../weight-sources.js";
 import { AudioEmbedder } from "./audio-embedder.js";
 import { sha256Of, stampOf } from "./cached-model.js";
@@ -192,7 +192,7 @@ function openFound(
     }
     const session = await runtime.createSession({ onnx, folder, isOptimized: true, name: "model" });
     const predictor = sessionPredictor({
-      ...{ onnx, session, config, clipsPerRun },
+      ...{ session, inputs: onnx.inputs, config, clipsPerRun },
       embed: embed && ((batch) => embed.embed(batch)),
     });
     return { ...predictor, config, files, trainedOn };
