@@ -10,6 +10,7 @@ import path from "node:path";
 import { ConfigError } from "../../errors.js";
 import { cacheDir } from "../../node/cache-dir.js";
 import { ensureWritableDir, removeStale, temporaryPath } from "../../node/files.js";
+import { sha256Of } from "../../node/sha256.js";
 import { minMappedBytes } from "../../runtime/protocol.js";
 import { optimizedFiles } from "../../runtime/runtime.js";
 import {
@@ -21,7 +22,6 @@ import {
   readRecord,
   recordFile,
   sameStamp,
-  sha256Of,
   stampOf,
   steadyHash,
   writeRecord,
