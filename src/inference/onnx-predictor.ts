@@ -6,6 +6,7 @@ import type { OnnxModel } from "../graph/onnx/read.js";
 import { type AvsModelConfig, modelConfigFromJson } from "../models/model-config.js";
 import { soundFormOf } from "../models/systems.js";
 import type { Runtime } from "../runtime/runtime.js";
+import { modelFacts, type OnKnown } from "./model-facts.js";
 import type { LoadedPredictor, TrainingOrigin } from "./predictor.js";
 import { sessionPredictor } from "./session-predictor.js";
 import type { OnnxFile } from "./weight-sources.js";
@@ -18,6 +19,8 @@ export interface OnnxPredictorOptions extends OnnxFile {
   readonly runtime: Runtime;
   /** A new folder for the optimized model: see `SessionSource`. Default: nothing is written. */
   readonly keepIn?: string | undefined;
+  /** Called before the session is made. */
+  readonly onKnown?: OnKnown | undefined;
 }
 
 /**
@@ -31,6 +34,7 @@ export async function onnxPredictor({
   beside,
   runtime,
   keepIn,
+  onKnown,
 }: OnnxPredictorOptions): Promise<LoadedPredictor> {
   const { config, clipsPerRun } = describedModel(onnx, file);
   const weightFiles = new Map<string, Uint8Array<ArrayBuffer>>();
@@ -43,9 +47,10 @@ export async function onnxPredictor({
     const bytes = await beside(name);
     if (bytes !== undefined) weightFiles.set(name, bytes);
   }
+  const described = { config, files: {}, trainedOn: originOf(onnx.metadata.trained_on) };
+  onKnown?.(modelFacts({ ...described, clipsPerRun }));
   const session = await runtime.createSession({ onnx, weightFiles, folder, keepIn, name: file });
-  const predictor = sessionPredictor({ session, inputs: onnx.inputs, config, clipsPerRun });
-  return { ...predictor, config, files: {}, trainedOn: originOf(onnx.metadata.trained_on) };
+  return { ...sessionPredictor({ session, inputs: onnx.inputs, config, clipsPerRun }), ...described };
 }
 
 const originSchema = z.object({
