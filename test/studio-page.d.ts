@@ -6,6 +6,8 @@ interface Window {
     liveLabels(): number[];
     status(which: "result" | "other"): string;
   };
+  /** Chromium's chooser of folders. */
+  showDirectoryPicker?(): Promise<FileSystemDirectoryHandle>;
   /** axe-core, where a test has put it in. */
   readonly axe: {
     run(context: Document): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }>;

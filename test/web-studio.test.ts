@@ -366,6 +366,12 @@ test("axe finds no violations on any panel, in light and dark, on a desktop and 
       await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth),
       `the page is wider than ${width} pixels`,
     );
+    const engine = page.locator(".badge-engine");
+    assert.match((await engine.textContent()) ?? "", /WASM|WebGPU/);
+    assert.ok(
+      await engine.evaluate((e) => e.clientWidth > 60 && e.scrollWidth <= e.clientWidth),
+      `badge, ${width}`,
+    );
     for (const tab of ["Does it listen?", "Export", "Correct", "Look"]) {
       await page.getByRole("tab", { name: tab }).click();
       assert.deepEqual(await axeViolations(page), [], `${colorScheme}, ${tab}`);

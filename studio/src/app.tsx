@@ -1,13 +1,12 @@
 /** The whole app: its bar, its page and its dialogs. */
-import { signal } from "@preact/signals";
 import { isModelFileName } from "avseg/studio";
-import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { LivePage } from "./panels/live-page";
 import { ModelDialog, openModelFiles } from "./panels/model-dialog";
 import { SegmentPage } from "./panels/segment-page";
 import { ShortcutsDialog } from "./panels/shortcuts-dialog";
 import { IconButton } from "./parts/controls";
+import { lazy } from "./parts/lazy";
 import { listenToKeys } from "./player/shortcuts";
 import { badge, model } from "./state/engine";
 import { addFiles } from "./state/library";
@@ -23,7 +22,7 @@ export function App() {
       <TopBar />
       {page.value === "live" && <LivePage />}
       {page.value === "videos" && <SegmentPage />}
-      {page.value === "runs" && <LazyRunsPage />}
+      {page.value === "runs" && <RunsPage />}
       {dialog.value === "model" && <ModelDialog />}
       {dialog.value === "shortcuts" && <ShortcutsDialog />}
     </div>
@@ -31,17 +30,7 @@ export function App() {
 }
 
 /** The page of runs is loaded when it is opened first. */
-const runsPage = signal<ComponentType | undefined>(undefined);
-
-function LazyRunsPage() {
-  useEffect(() => {
-    void import("./panels/runs-page").then(({ RunsPage }) => {
-      runsPage.value = RunsPage;
-    });
-  }, []);
-  const Page = runsPage.value;
-  return Page ? <Page /> : <main class="center" aria-busy="true" />;
-}
+const RunsPage = lazy(() => import("./panels/runs-page").then((module) => module.RunsPage));
 
 const nextTheme: Readonly<Record<Theme, Theme>> = { auto: "light", light: "dark", dark: "auto" };
 const themeIcons = { auto: "auto", light: "sun", dark: "moon" } as const;

@@ -1,7 +1,7 @@
 /** What the page and the engine's worker say to each other, and what every engine can do. */
 import type { ModelFacts, Step } from "avseg/studio";
-import type { DatasetRequest } from "../export/dataset";
 import type { ExportRequest } from "../export/requests";
+import type { SaveDatasetRequest } from "../export/save-dataset";
 import type { VideoFacts } from "../media/probe";
 import type { Peaks } from "../media/waveform";
 
@@ -52,7 +52,7 @@ export type ToWorker =
   | { readonly kind: "probe"; readonly id: number; readonly file: File }
   | ({ readonly kind: "pictures"; readonly id: number } & PicturesRequest)
   | ({ readonly kind: "export"; readonly id: number } & ExportRequest)
-  | ({ readonly kind: "dataset"; readonly id: number } & DatasetRequest)
+  | ({ readonly kind: "dataset"; readonly id: number } & SaveDatasetRequest)
   | { readonly kind: "peaks"; readonly id: number; readonly file: Blob; readonly durationSeconds: number }
   | { readonly kind: "cancel"; readonly id: number };
 

@@ -65,8 +65,9 @@ async function work(message: Exclude<ToWorker, { kind: "cancel" }>, signal: Abor
     const { runExport } = await import("../export/run");
     post({ kind: "file", id, file: await runExport(message, { signal, onProgress }) });
   } else if (message.kind === "dataset") {
-    const { exportDataset } = await import("../export/dataset");
-    post({ kind: "file", id, file: await exportDataset(message) });
+    const { saveDataset } = await import("../export/save-dataset");
+    const file = await saveDataset(message);
+    if (file) post({ kind: "file", id, file });
   } else if (message.kind === "peaks") {
     await readPeaks(message.file, message.durationSeconds, {
       signal,

@@ -2,6 +2,7 @@
 import { BlobSource, Input, VideoSampleSink } from "mediabunny";
 import type { Work } from "../engine/messages";
 import { Composer } from "../masks/compose";
+import { within } from "../masks/labels";
 import { maskAt } from "../masks/moment";
 import { fileFormats } from "../media/probe";
 import { fillArchive } from "./archive";
@@ -17,12 +18,7 @@ export function exportCutoutPictures(
   { signal, onProgress }: Work,
 ): Promise<File> {
   const { width, height } = facts;
-  const shrink = Math.min(1, maskSide / Math.max(width, height));
-  const size = {
-    width: Math.max(1, Math.round(width * shrink)),
-    height: Math.max(1, Math.round(height * shrink)),
-    classes: labelNamesOf(model),
-  };
+  const size = { ...within(maskSide, width, height), classes: labelNamesOf(model) };
   const end = Math.min(facts.durationSeconds, (steps.at(-1)?.index ?? 0) + 1);
   return fillArchive(`${stemOf(file.name)}-cut-out.zip`, async (zip) => {
     using input = new Input({ source: new BlobSource(file), formats: fileFormats });

@@ -13,6 +13,7 @@ import {
 } from "mediabunny";
 import type { Work } from "../engine/messages";
 import { Composer } from "../masks/compose";
+import { within } from "../masks/labels";
 import { maskAt } from "../masks/moment";
 import { fileFormats } from "../media/probe";
 import { stemOf } from "./names";
@@ -47,12 +48,7 @@ export async function exportVideo(
   const [frame, picture] = [new OffscreenCanvas(width, height), new OffscreenCanvas(width, height)];
   const [frameContext, context] = [frame.getContext("2d"), picture.getContext("2d")];
   if (!frameContext || !context) throw new Error("the browser gives no canvas to draw frames on");
-  const shrink = Math.min(1, maskSide / Math.max(width, height));
-  const size = {
-    width: Math.max(1, Math.round(width * shrink)),
-    height: Math.max(1, Math.round(height * shrink)),
-    classes: labelNamesOf(model),
-  };
+  const size = { ...within(maskSide, width, height), classes: labelNamesOf(model) };
   const shown = alpha ? { ...look, id: "cutout" as const } : look;
   const process = (sample: VideoSample): OffscreenCanvas => {
     sample.draw(frameContext, 0, 0, width, height);

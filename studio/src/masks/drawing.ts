@@ -1,5 +1,5 @@
 /** Drawing on masks. */
-import type { Correction } from "../state/corrections";
+import type { LabelMap } from "./labels";
 
 /** A point in pixels of the mask. */
 export interface Point {
@@ -7,13 +7,13 @@ export interface Point {
   readonly y: number;
 }
 
-/** A copy of `mask` with a line of round ends, marked or cleared. */
+/** A copy of `map` with a line of round ends in one label; 0 clears. */
 export function stroke(
-  mask: Correction,
-  { from, to, radius, mark }: { from: Point; to: Point; radius: number; mark: boolean },
-): Correction {
-  const { width, height } = mask;
-  const marked = mask.marked.slice();
+  map: LabelMap,
+  { from, to, radius, label }: { from: Point; to: Point; radius: number; label: number },
+): LabelMap {
+  const { width, height } = map;
+  const labels = map.labels.slice();
   const [dx, dy] = [to.x - from.x, to.y - from.y];
   const length2 = dx * dx + dy * dy;
   const clip = (value: number, max: number): number => Math.min(max, Math.max(0, Math.round(value)));
@@ -24,16 +24,16 @@ export function stroke(
       const along = ((x - from.x) * dx + (y - from.y) * dy) / (length2 || 1);
       const t = Math.min(1, Math.max(0, along));
       const distance = Math.hypot(x - from.x - t * dx, y - from.y - t * dy);
-      if (distance <= radius) marked[y * width + x] = Number(mark);
+      if (distance <= radius) labels[y * width + x] = label;
     }
   }
-  return { width, height, marked };
+  return { width, height, labels };
 }
 
-/** A copy of `mask` with the inside of a polygon marked. */
-export function fillPolygon(mask: Correction, points: readonly Point[]): Correction {
-  const { width, height } = mask;
-  const marked = mask.marked.slice();
+/** A copy of `map` with the inside of a polygon in one label. */
+export function fillPolygon(map: LabelMap, points: readonly Point[], label: number): LabelMap {
+  const { width, height } = map;
+  const labels = map.labels.slice();
   for (let y = 0; y < height; y++) {
     const crossings: number[] = [];
     for (const [i, a] of points.entries()) {
@@ -44,8 +44,8 @@ export function fillPolygon(mask: Correction, points: readonly Point[]): Correct
     for (let i = 0; i + 1 < crossings.length; i += 2) {
       const start = Math.max(0, Math.ceil(crossings[i]!));
       const end = Math.min(width - 1, Math.floor(crossings[i + 1]!));
-      if (end >= start) marked.fill(1, y * width + start, y * width + end + 1);
+      if (end >= start) labels.fill(label, y * width + start, y * width + end + 1);
     }
   }
-  return { width, height, marked };
+  return { width, height, labels };
 }

@@ -2,8 +2,8 @@
 
 import type { PicturesRequest, Work } from "../engine/messages";
 import { type Request, WorkerClient } from "../engine/worker-client";
-import type { DatasetRequest } from "../export/dataset";
 import type { ExportRequest } from "../export/requests";
+import type { SaveDatasetRequest } from "../export/save-dataset";
 import type { VideoFacts } from "./probe";
 import type { Peaks } from "./waveform";
 
@@ -41,19 +41,20 @@ export async function* peaksOf(
 }
 
 /** Makes a file of what was found. */
-export function exportFile(request: ExportRequest, work: Work): Promise<File> {
-  return fileOf({ kind: "export", ...request }, work);
+export async function exportFile(request: ExportRequest, work: Work): Promise<File> {
+  const file = await fileOf({ kind: "export", ...request }, work);
+  if (!file) throw new Error("nothing was exported");
+  return file;
 }
 
-/** Makes a dataset of corrected masks. */
-export function exportDataset(request: DatasetRequest, work: Work): Promise<File> {
+/** Makes a dataset of corrected masks: a zip, where the request has no folder for it. */
+export function exportDataset(request: SaveDatasetRequest, work: Work): Promise<File | undefined> {
   return fileOf({ kind: "dataset", ...request }, work);
 }
 
-async function fileOf(request: Request, work: Work): Promise<File> {
+async function fileOf(request: Request, work: Work): Promise<File | undefined> {
   exports ??= new WorkerClient();
-  for await (const answer of exports.ask(request, work)) {
-    if (answer.kind === "file") return answer.file;
-  }
-  throw new Error("nothing was exported");
+  let file: File | undefined;
+  for await (const answer of exports.ask(request, work)) if (answer.kind === "file") file = answer.file;
+  return file;
 }

@@ -1,19 +1,29 @@
 /** Correcting masks, and keeping them as a dataset to train on. */
 import { signal } from "@preact/signals";
+import type { Step } from "avseg/studio";
 import { type Failure, failureOf } from "../engine/messages";
+import { datasetName } from "../export/names";
 import { percent } from "../format";
 import { exportDataset } from "../media/reader";
 import { Choice, IconButton, Problem, Slider } from "../parts/controls";
-import { brushSize, currentStep, tool, tools } from "../player/editor";
-import { canMove, changes, correctedSeconds, maskOf, move } from "../state/corrections";
+import {
+  brushSize,
+  brushSizes,
+  chosenLabel,
+  currentStep,
+  goBy,
+  labelOf,
+  tool,
+  tools,
+} from "../player/editor";
+import { correctedClips } from "../state/corrected-clips";
+import { canMove, changes, correctedSeconds, move } from "../state/corrections";
 import type { Item } from "../state/library";
-import { seek } from "../state/player";
 import { download } from "./export-panel";
 
 const failure = signal<Failure | undefined>(undefined);
 const busy = signal(false);
-/** Seconds of a clip of AVSBench. */
-const clipSeconds = 5;
+const savedInto = signal("");
 
 /** The panel "Correct". */
 export function CorrectPanel({ item }: { item: Item }) {
@@ -21,7 +31,6 @@ export function CorrectPanel({ item }: { item: Item }) {
   const step = currentStep(item);
   const corrected = correctedSeconds(item);
   const can = canMove(item, step?.index ?? 0);
-  const go = (by: number): void => seek((step?.index ?? 0) + by + 0.5);
   return (
     <>
       <p class="lead">
@@ -36,12 +45,11 @@ export function CorrectPanel({ item }: { item: Item }) {
           tool.value = id;
         }}
       />
+      {step && item.result.labelNames.length > 2 && <ClassChoice item={item} step={step} />}
       <Slider
         label="Size"
         value={brushSize.value}
-        min={0.005}
-        max={0.12}
-        step={0.005}
+        {...brushSizes}
         text={percent(brushSize.value)}
         onInput={(value) => {
           brushSize.value = value;
@@ -63,51 +71,86 @@ export function CorrectPanel({ item }: { item: Item }) {
           />
         </span>
         <span>
-          <IconButton icon="back" label="Second before" onClick={() => go(-1)} />
-          <IconButton icon="forward" label="Second after" onClick={() => go(1)} />
+          <IconButton icon="back" label="Second before" onClick={() => goBy(item, -1)} />
+          <IconButton icon="forward" label="Second after" onClick={() => goBy(item, 1)} />
         </span>
       </div>
       <p class="note" role="status">
         {corrected.length === 0 ? "Nothing is corrected yet." : `Corrected seconds: ${corrected.join(", ")}.`}
       </p>
-      <button
-        type="button"
-        class="button primary"
-        disabled={corrected.length === 0 || busy.value}
-        onClick={() => save(item)}
-      >
-        Save as a dataset
-      </button>
-      <p class="note">
-        A zip in AVSBench's layout (MS3): each five seconds with a correction are a clip, and the last of
-        several is for validation. Unpack it, check it with <code>avseg data check ms3 FOLDER</code>, and
-        train on it with <code>avseg train ms3</code>.
-      </p>
+      <SaveButtons item={item} disabled={corrected.length === 0 || busy.value} />
       {failure.value && <Problem {...failure.value} />}
     </>
   );
 }
 
-async function save(item: Item): Promise<void> {
+/** What brush and polygon paint with a model that tells classes apart. */
+function ClassChoice({ item, step }: { item: Item; step: Step }) {
+  return (
+    <label class="field">
+      <span>Class</span>
+      <select
+        value={labelOf(item, step)}
+        onChange={({ currentTarget }) => {
+          chosenLabel.value = Number(currentTarget.value);
+        }}
+      >
+        {item.result.labelNames.map((name, index) => index > 0 && <option value={index}>{name}</option>)}
+      </select>
+    </label>
+  );
+}
+
+function SaveButtons({ item, disabled }: { item: Item; disabled: boolean }) {
+  const task = item.result.labelNames.length > 2 ? "avss" : "ms3";
+  return (
+    <>
+      <button type="button" class="button primary" disabled={disabled} onClick={() => save(item)}>
+        Save as a dataset
+      </button>
+      {canSaveIntoFolder && (
+        <button type="button" class="button" disabled={disabled} onClick={() => saveIntoFolder(item)}>
+          Save into a folder …
+        </button>
+      )}
+      {savedInto.value && (
+        <p class="note" role="status">
+          Saved into the folder {savedInto.value}.
+        </p>
+      )}
+      <p class="note">
+        A zip or a folder in AVSBench's layout ({task.toUpperCase()}): each five seconds with a correction are
+        a clip, and the last of several is for validation. Check it with{" "}
+        <code>avseg data check {task} FOLDER</code>, and train on it with <code>avseg train {task}</code>.
+      </p>
+    </>
+  );
+}
+
+/** Browsers without it save zips only. */
+const canSaveIntoFolder = typeof window.showDirectoryPicker === "function";
+
+async function saveIntoFolder(item: Item): Promise<void> {
+  let folder: FileSystemDirectoryHandle | undefined;
+  try {
+    folder = await window.showDirectoryPicker?.({ id: "datasets", mode: "readwrite" });
+  } catch (error) {
+    const isCanceled = error instanceof DOMException && error.name === "AbortError";
+    if (!isCanceled) failure.value = failureOf(error);
+    return;
+  }
+  if (!folder) return;
+  await save(item, folder);
+  if (!failure.value) savedInto.value = `${folder.name}/${datasetName(item.name)}`;
+}
+
+async function save(item: Item, folder?: FileSystemDirectoryHandle): Promise<void> {
   busy.value = true;
   failure.value = undefined;
+  savedInto.value = "";
   try {
-    const { steps } = item.result;
-    const starts = [
-      ...new Set(
-        correctedSeconds(item).map((second) =>
-          Math.max(0, Math.min(Math.floor(second / clipSeconds) * clipSeconds, steps.length - clipSeconds)),
-        ),
-      ),
-    ];
-    if (steps.length < clipSeconds)
-      throw new Error(`A clip needs ${clipSeconds} seconds; this video has ${steps.length}.`);
-    const clips = starts.map((start) => ({
-      start,
-      masks: steps.slice(start, start + clipSeconds).map((step) => maskOf(item, step)),
-      times: steps.slice(start, start + clipSeconds).map(({ timeSeconds }) => timeSeconds),
-    }));
-    download(await exportDataset({ file: item.file, clips }, {}));
+    const file = await exportDataset({ ...correctedClips(item, { holdsOut: true }), folder }, {});
+    if (file) download(file);
   } catch (error) {
     failure.value = failureOf(error);
   } finally {

@@ -55,7 +55,7 @@ export const shortcuts: readonly Shortcut[] = [
 ];
 
 /** Elements that use these keys themselves. */
-const ownKeys = "input, select, textarea, button, a, [role=slider], dialog";
+const ownKeys = "input, select, textarea, button, a, [role=slider], [role=application], dialog";
 
 /** Listens to the keyboard; returns what ends it. */
 export function listenToKeys(): () => void {

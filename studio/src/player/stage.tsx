@@ -2,6 +2,7 @@
 import { effect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { Composer } from "../masks/compose";
+import { within } from "../masks/labels";
 import { maskAt } from "../masks/moment";
 import { labelNames } from "../state/engine";
 import type { Item } from "../state/library";
@@ -13,12 +14,6 @@ import { controls, look } from "../state/settings";
 const maskSide = 640;
 /** Pictures are drawn with at most this longer side. */
 const pictureSide = 1280;
-
-/** A size with at most this longer side. */
-export function within(side: number, width: number, height: number): { width: number; height: number } {
-  const shrink = Math.min(1, side / Math.max(width, height, 1));
-  return { width: Math.max(1, Math.round(width * shrink)), height: Math.max(1, Math.round(height * shrink)) };
-}
 
 /** Draws the moment that `video` shows; returns what stops it. */
 function drawOn(canvas: HTMLCanvasElement, video: HTMLVideoElement, result: Result): () => void {

@@ -2,22 +2,16 @@
 
 import { signal } from "@preact/signals";
 import { labelsOf, type Step } from "avseg/studio";
+import { type LabelMap, scaleLabels, within } from "../masks/labels";
 import type { Item } from "./library";
-
-/** Where something sounds: `u8[height*width]`, 0 or 1. */
-export interface Correction {
-  readonly width: number;
-  readonly height: number;
-  readonly marked: Uint8Array<ArrayBuffer>;
-}
 
 /** The longer side of corrected masks: datasets keep 224 pixels. */
 const maxSide = 640;
 
 interface History {
-  readonly past: Correction[];
-  readonly future: Correction[];
-  present: Correction;
+  readonly past: LabelMap[];
+  readonly future: LabelMap[];
+  present: LabelMap;
 }
 
 const histories = new WeakMap<Item, Map<number, History>>();
@@ -32,27 +26,17 @@ function historyOf(item: Item): Map<number, History> {
 }
 
 /** The mask of a second: corrected, or as the model found it. */
-export function maskOf(item: Item, step: Step): Correction {
+export function maskOf(item: Item, step: Step): LabelMap {
   return historyOf(item).get(step.index)?.present ?? modelMask(step);
 }
 
-function modelMask({ mask }: Step): Correction {
-  const labels = labelsOf(mask.runs, mask.width * mask.height);
-  const shrink = Math.min(1, maxSide / Math.max(mask.width, mask.height));
-  const width = Math.max(1, Math.round(mask.width * shrink));
-  const height = Math.max(1, Math.round(mask.height * shrink));
-  const marked = new Uint8Array(width * height);
-  for (let y = 0; y < height; y++) {
-    const row = Math.floor(((y + 0.5) * mask.height) / height) * mask.width;
-    for (let x = 0; x < width; x++) {
-      marked[y * width + x] = Number(labels[row + Math.floor(((x + 0.5) * mask.width) / width)]! > 0);
-    }
-  }
-  return { width, height, marked };
+function modelMask({ mask: { width, height, runs } }: Step): LabelMap {
+  const labels = labelsOf(runs, width * height);
+  return scaleLabels({ width, height, labels }, within(maxSide, width, height));
 }
 
 /** Replaces a second's mask; the one before can be brought back. */
-export function correct(item: Item, step: Step, change: Correction): void {
+export function correct(item: Item, step: Step, change: LabelMap): void {
   const all = historyOf(item);
   const known = all.get(step.index) ?? { past: [], future: [], present: modelMask(step) };
   known.past.push(known.present);

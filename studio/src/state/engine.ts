@@ -119,6 +119,7 @@ export async function segment(
       ),
     {
       madeBy: model.name.value,
+      labelNames: labelNames.value,
       totalSeconds: total,
     },
   );

@@ -5,6 +5,7 @@ import { EngineError, type Failure, failureOf } from "../engine/messages";
 import { type Capture, type Device, type Devices, listDevices, openCapture } from "../live/capture";
 import { PictureRing } from "../live/picture-ring";
 import { SampleRing } from "../live/sample-ring";
+import { within } from "../masks/labels";
 import { engineId, model, modelOpened, tabEngine } from "./engine";
 
 /** What live mode shows. */
@@ -124,9 +125,7 @@ const context = canvas.getContext("2d", { willReadFrequently: true });
 export function takePicture(video: HTMLVideoElement): void {
   const seconds = performance.now() / 1000;
   if (!session || !context || video.videoWidth === 0 || !session.pictures.wants(seconds)) return;
-  const shrink = Math.min(1, pictureSide / Math.max(video.videoWidth, video.videoHeight));
-  const width = Math.max(1, Math.round(video.videoWidth * shrink));
-  const height = Math.max(1, Math.round(video.videoHeight * shrink));
+  const { width, height } = within(pictureSide, video.videoWidth, video.videoHeight);
   if (canvas.width !== width) canvas.width = width;
   if (canvas.height !== height) canvas.height = height;
   context.drawImage(video, 0, 0, width, height);

@@ -16,6 +16,8 @@ export class Result {
   /** The length of `steps`: they are appended to, so that half an hour is never copied. */
   readonly count = signal(0);
   readonly steps: Step[] = [];
+  /** Names of the labels in its masks, by index. */
+  labelNames: readonly string[] = [];
   /** Which model made it. */
   readonly madeBy = signal("");
   readonly #started = signal(0);
@@ -50,7 +52,11 @@ export class Result {
       signal: AbortSignal;
       onProgress: (done: number, total: number | undefined) => void;
     }) => AsyncIterable<Step>,
-    { madeBy, totalSeconds }: { madeBy: string; totalSeconds: number },
+    {
+      madeBy,
+      labelNames,
+      totalSeconds,
+    }: { madeBy: string; labelNames: readonly string[]; totalSeconds: number },
   ): Promise<void> {
     this.cancel();
     const stop = new AbortController();
@@ -58,6 +64,7 @@ export class Result {
     const started = performance.now();
     batch(() => {
       this.steps.length = 0;
+      this.labelNames = labelNames;
       this.count.value = 0;
       this.doneSeconds.value = 0;
       this.totalSeconds.value = totalSeconds;
