@@ -1,5 +1,4 @@
 /** What is to be done with every video: the model, what is written, and where. */
-import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import path from "node:path";
 import * as z from "zod";
@@ -8,6 +7,7 @@ import { ArchiveError } from "../errors.js";
 import { findWeightFile } from "../inference/node/model-files.js";
 import type { EncoderFiles } from "../inference/weight-sources.js";
 import { type AvsModelConfig, avsModelSchema } from "../models/model-config.js";
+import { sha256Of } from "../node/sha256.js";
 import { DEMO_MODEL } from "../segment/node/demo-model.js";
 import { hashFile } from "../weights/node/hash-file.js";
 
@@ -70,9 +70,7 @@ export async function makePlan(options: PlanOptions, signal?: AbortSignal): Prom
 export async function hashModel(file: string, signal?: AbortSignal): Promise<string> {
   const own = await hashFile(file, signal);
   if (!existsSync(`${file}.data`)) return own;
-  return createHash("sha256")
-    .update(`${own} ${await hashFile(`${file}.data`, signal)}`)
-    .digest("hex");
+  return sha256Of(`${own} ${await hashFile(`${file}.data`, signal)}`);
 }
 
 /** Eight hexadecimal digits that name a plan: its model and what is written, not where the files lie. */
@@ -85,7 +83,7 @@ export function planKey({ checkpoint, config, encoders, overlay, silenceGate }: 
     overlay,
     silenceGate,
   ];
-  return createHash("sha256").update(JSON.stringify(content)).digest("hex").slice(0, 8);
+  return sha256Of(JSON.stringify(content)).slice(0, 8);
 }
 
 /** Reads a plan from the server. Throws `ArchiveError` for one of another version. */

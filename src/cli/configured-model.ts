@@ -1,9 +1,6 @@
 /** The model that a configuration file describes, for commands that are given one beside a checkpoint. */
 import { Option } from "commander";
-import { loadConfig } from "../config/load.js";
-import { modelFromConfig } from "../config/model-from-config.js";
 import type { Config } from "../config/schema.js";
-import { datasetClasses } from "../datasets/avsbench/open-dataset.js";
 import type { LoadModelOptions } from "../inference/load-model.js";
 import { type ModelCache, modelCache } from "../inference/node/model-cache.js";
 import { type ProviderChoice, providerChoices } from "../runtime/providers.js";
@@ -15,6 +12,9 @@ export async function configuredModel(
 ): Promise<Pick<LoadModelOptions, "config" | "encoders">> {
   const { task, data } = config;
   const { visual, audio } = config.model;
+  // Loaded here, because most commands run without a configuration, and these take a tenth of a second.
+  const { modelFromConfig } = await import("../config/model-from-config.js");
+  const { datasetClasses } = await import("../datasets/avsbench/open-dataset.js");
   const classes = task === "avss" ? await datasetClasses(task, data.root) : undefined;
   return {
     config: modelFromConfig(config, classes),
@@ -57,7 +57,11 @@ export async function modelOptions(options: {
   readonly config?: string | undefined;
   readonly audioEncoder?: string | undefined;
 }): Promise<Pick<LoadModelOptions, "config" | "encoders">> {
-  const { config, encoders } =
-    options.config === undefined ? {} : await configuredModel((await loadConfig(options.config)).config);
+  const { config, encoders } = options.config === undefined ? {} : await configuredFile(options.config);
   return { config, encoders: { ...encoders, audio: options.audioEncoder ?? encoders?.audio } };
+}
+
+async function configuredFile(file: string): Promise<Pick<LoadModelOptions, "config" | "encoders">> {
+  const { loadConfig } = await import("../config/load.js");
+  return configuredModel((await loadConfig(file)).config);
 }

@@ -3,7 +3,7 @@ import path from "node:path";
 import { Command, Option } from "commander";
 import { measureRun } from "../inference/measure-run.js";
 import { findWeightFile } from "../inference/node/model-files.js";
-import { openPredictor } from "../inference/node/open-predictor.js";
+import { beginOpening, type OpeningPredictor } from "../inference/node/open-predictor.js";
 import type { LoadedPredictor } from "../inference/predictor.js";
 import { type CutoutFormat, cutoutFormats, type Look, looks } from "../media/node/overlay-encoder.js";
 import { MAX_RATE } from "../media/step-times.js";
@@ -139,7 +139,7 @@ async function segmentAll(videos: string[], options: Options): Promise<void> {
   }
   const chosen = await chosenModel(options);
   const signal = interruptSignal("Videos that were finished are kept.");
-  const { predictor, description } = await openDescribed(options, chosen, signal);
+  const { predictor, opened, description } = await openDescribed(options, chosen, signal);
   const report =
     options.json || options.out === stdio ? jsonReport() : textReport({ files: segmentFiles(options) });
   report.model(description);
@@ -159,6 +159,7 @@ async function segmentAll(videos: string[], options: Options): Promise<void> {
         else await segmentOne(video, work);
       } catch (error) {
         if (signal.aborted) throw error;
+        await opened; // a model that cannot be opened ends the command
         failed++;
         report.failed(video, describeFailure(error, options.verbose ?? false).text);
       }
@@ -175,9 +176,9 @@ async function openDescribed(
   { config, audioEncoder, provider, cache }: Options,
   chosen: ChosenModel | undefined,
   signal: AbortSignal,
-): Promise<{ predictor: LoadedPredictor; description: string }> {
+): Promise<OpeningPredictor & { readonly description: string }> {
   const file = await findWeightFile(chosen?.checkpoint ?? DEMO_MODEL);
-  const predictor = await openPredictor({
+  const opening = await beginOpening({
     checkpoint: file,
     hints: chosen?.hints,
     ...(await modelOptions({ config, audioEncoder: audioEncoder ?? chosen?.audioEncoder })),
@@ -185,7 +186,8 @@ async function openDescribed(
     cache: commandCache(cache),
     signal,
   });
-  return { predictor, description: chosen ? describeModel(file, predictor) : DEMO_MODEL_DESCRIPTION };
+  const description = chosen ? describeModel(file, opening.predictor) : DEMO_MODEL_DESCRIPTION;
+  return { ...opening, description };
 }
 
 /** What one video is segmented with. */

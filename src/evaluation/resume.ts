@@ -1,10 +1,10 @@
 /** Evaluations that can be resumed after an interruption. */
 
-import { createHash } from "node:crypto";
 import { readFile, rm } from "node:fs/promises";
 import * as z from "zod";
 import type { Clip } from "../datasets/clip.js";
 import { writeFileAtomic } from "../node/files.js";
+import { sha256Of } from "../node/sha256.js";
 import { asOutputError } from "../node/system-error.js";
 import {
   type EvaluateClipsOptions,
@@ -64,7 +64,7 @@ export async function removeState(stateFile: string): Promise<void> {
  * result.
  */
 export function fingerprintOf(parts: Readonly<Record<string, unknown>>): string {
-  return sha256(JSON.stringify(parts));
+  return sha256Of(JSON.stringify(parts));
 }
 
 /** The state as text, so that damage is noticed before it is parsed. */
@@ -72,20 +72,16 @@ const savedSchema = z.object({ fingerprint: z.string(), sha256: z.string(), stat
 
 async function saveState(file: string, fingerprint: string, state: EvaluationState): Promise<void> {
   const text = JSON.stringify(state);
-  await writeFileAtomic(file, JSON.stringify({ fingerprint, sha256: sha256(text), state: text }));
+  await writeFileAtomic(file, JSON.stringify({ fingerprint, sha256: sha256Of(text), state: text }));
 }
 
 /** The state in `file`; `undefined` when it is missing, damaged or belongs to another evaluation. */
 async function loadState(file: string, fingerprint: string): Promise<EvaluationState | undefined> {
   try {
     const { data: saved } = savedSchema.safeParse(JSON.parse(await readFile(file, "utf8")));
-    if (saved?.fingerprint !== fingerprint || saved.sha256 !== sha256(saved.state)) return undefined;
+    if (saved?.fingerprint !== fingerprint || saved.sha256 !== sha256Of(saved.state)) return undefined;
     return evaluationStateSchema.safeParse(JSON.parse(saved.state)).data;
   } catch {
     return undefined;
   }
-}
-
-function sha256(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
 }

@@ -8,9 +8,8 @@ import { predictClip } from "../evaluation/predict-clips.js";
 import type { EvaluationResult } from "../evaluation/result.js";
 import type { LoadedModel } from "../inference/load-model.js";
 import { modelPredictor } from "../inference/model-predictor.js";
-import { batchedPredictor, type ClipBatch, type Predictor } from "../inference/predictor.js";
-import { maskSizeOf } from "../models/model-config.js";
-import { soundFormOf } from "../models/systems.js";
+import type { ClipBatch, Predictor } from "../inference/predictor.js";
+import { sessionPredictor } from "../inference/session-predictor.js";
 import type { Progress } from "../progress.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
 import { audioFormsOf } from "./form.js";
@@ -183,13 +182,7 @@ async function exportedPredictor({ model, store }: LoadedModel, precision: Preci
   const weights = await store.lend(model.specs.map(({ key }) => key));
   const stored = await prepareExport({ model, weights, form, precision, runtime });
   const session = await runtime.createSession({ ...stored, name: "exported model" });
-  return batchedPredictor({
-    config: model.config,
-    maskSize: maskSizeOf(model.config),
-    soundForm: soundFormOf(model.config),
-    clipsPerRun: form.clips,
-    run: async ({ sound, ...batch }) =>
-      (await session.run({ ...batch, ...(sound && { sound }) }, ["logits"])).logits,
-    close: () => runtime.close(),
-  });
+  const { inputs } = stored.graph;
+  const predictor = sessionPredictor({ session, inputs, config: model.config, clipsPerRun: form.clips });
+  return { ...predictor, close: () => runtime.close() };
 }

@@ -2,13 +2,12 @@
 import { type EmitTarget, emitOnnx, type OnnxGraph } from "../graph/index.js";
 import type { AvsModel } from "../models/avs-model.js";
 import { embeddingInput, forwardOf } from "../models/forward.js";
-import { maskSizeOf } from "../models/model-config.js";
-import { soundFormOf } from "../models/systems.js";
 import { Pass } from "../nn/index.js";
-import type { Runtime, Session, Tensors } from "../runtime/runtime.js";
-import { sizeOf, type TensorOf } from "../tensor.js";
+import type { Runtime } from "../runtime/runtime.js";
+import { sizeOf } from "../tensor.js";
 import type { WeightStore } from "../weights/weight-store.js";
-import { batchedPredictor, type KeepOptions, type Predictor, type Sounds, soundFeeds } from "./predictor.js";
+import type { KeepOptions, Predictor } from "./predictor.js";
+import { type Embed, sessionPredictor } from "./session-predictor.js";
 
 /** Variants of the inference graph. */
 export interface InferenceGraphOptions {
@@ -45,9 +44,6 @@ export interface ModelPredictorOptions {
   readonly keep?: KeepOptions | undefined;
 }
 
-/** An audio encoder that runs apart: the sound of a batch -> `f32[B*T,D]`. */
-export type Embed = (sounds: Sounds) => Promise<TensorOf<"f32">>;
-
 /**
  * Opens a session of `clipsPerRun` clips and makes a predictor of it. Weights are taken from the store; those that are
  * resident there (they train) are fed at every run, so that the predictor always computes with their present values.
@@ -69,25 +65,6 @@ export async function modelPredictor({
   const weights = await store.take(graph.parameters.map(({ name }) => name));
   const values = graph.parameters.reduce((n, { shape }) => n + sizeOf(shape), 0);
   const keepIn = keep && 4 * values >= keep.minBytes ? keep.folder : undefined;
-  const session: Session = await runtime.createSession({ graph, weights, name: "model", keepIn });
-  const soundForm = soundFormOf(model.config);
-  const names = graph.inputs.map(({ name }) => name);
-  return batchedPredictor({
-    config: model.config,
-    maskSize: maskSizeOf(model.config),
-    soundForm,
-    clipsPerRun,
-    async run(batch) {
-      const { frames, frameMask } = batch;
-      const audio = embed ? { embedding: await embed(batch) } : soundFeeds(model.config, batch);
-      const trained: Tensors = Object.fromEntries(
-        names.flatMap((name) => {
-          const tensor = live.get(name);
-          return tensor ? [[name, tensor]] : [];
-        }),
-      );
-      return (await session.run({ frames, frameMask, ...audio, ...trained })).logits;
-    },
-    close: () => session.close(),
-  });
+  const session = await runtime.createSession({ graph, weights, name: "model", keepIn });
+  return sessionPredictor({ session, inputs: graph.inputs, config: model.config, clipsPerRun, embed, live });
 }

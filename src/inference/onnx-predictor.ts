@@ -3,12 +3,12 @@ import * as z from "zod";
 import { CheckpointError } from "../errors.js";
 import { integer } from "../fields.js";
 import type { OnnxModel } from "../graph/onnx/read.js";
-import { type AvsModelConfig, maskSizeOf, modelConfigFromJson } from "../models/model-config.js";
+import { type AvsModelConfig, modelConfigFromJson } from "../models/model-config.js";
 import { soundFormOf } from "../models/systems.js";
-import type { Runtime, Session } from "../runtime/runtime.js";
-import type { Tensor } from "../tensor.js";
-import type { Embed } from "./model-predictor.js";
-import { batchedPredictor, type LoadedPredictor, type Predictor, type TrainingOrigin } from "./predictor.js";
+import type { Runtime } from "../runtime/runtime.js";
+import { modelFacts, type OnKnown } from "./model-facts.js";
+import type { LoadedPredictor, TrainingOrigin } from "./predictor.js";
+import { sessionPredictor } from "./session-predictor.js";
 import type { OnnxFile } from "./weight-sources.js";
 
 /** Options of `onnxPredictor`. */
@@ -19,6 +19,8 @@ export interface OnnxPredictorOptions extends OnnxFile {
   readonly runtime: Runtime;
   /** A new folder for the optimized model: see `SessionSource`. Default: nothing is written. */
   readonly keepIn?: string | undefined;
+  /** Called before the session is made. */
+  readonly onKnown?: OnKnown | undefined;
 }
 
 /**
@@ -32,6 +34,7 @@ export async function onnxPredictor({
   beside,
   runtime,
   keepIn,
+  onKnown,
 }: OnnxPredictorOptions): Promise<LoadedPredictor> {
   const { config, clipsPerRun } = describedModel(onnx, file);
   const weightFiles = new Map<string, Uint8Array<ArrayBuffer>>();
@@ -44,44 +47,10 @@ export async function onnxPredictor({
     const bytes = await beside(name);
     if (bytes !== undefined) weightFiles.set(name, bytes);
   }
+  const described = { config, files: {}, trainedOn: originOf(onnx.metadata.trained_on) };
+  onKnown?.(modelFacts({ ...described, clipsPerRun }));
   const session = await runtime.createSession({ onnx, weightFiles, folder, keepIn, name: file });
-  const predictor = sessionPredictor({ onnx, session, config, clipsPerRun });
-  return { ...predictor, config, files: {}, trainedOn: originOf(onnx.metadata.trained_on) };
-}
-
-/** What `sessionPredictor` is made of. */
-export interface SessionPredictorOptions {
-  readonly onnx: Pick<OnnxModel, "inputs">;
-  readonly session: Session;
-  readonly config: AvsModelConfig;
-  readonly clipsPerRun: number;
-  /** The audio encoder, where the session takes its embeddings. */
-  readonly embed?: Embed | undefined;
-}
-
-/** A predictor that feeds a session those parts of a batch that it has inputs for. */
-export function sessionPredictor({
-  onnx,
-  session,
-  config,
-  clipsPerRun,
-  embed,
-}: SessionPredictorOptions): Predictor {
-  const names = new Set(onnx.inputs.map(({ name }) => name));
-  return batchedPredictor({
-    config,
-    maskSize: maskSizeOf(config),
-    soundForm: soundFormOf(config),
-    clipsPerRun,
-    async run(batch) {
-      const given = { ...batch, ...(embed && { embedding: await embed(batch) }) };
-      const feeds = Object.entries(given).flatMap(([name, tensor]): [string, Tensor][] =>
-        tensor && names.has(name) ? [[name, tensor]] : [],
-      );
-      return (await session.run(Object.fromEntries(feeds), ["logits"])).logits;
-    },
-    close: () => session.close(),
-  });
+  return { ...sessionPredictor({ session, inputs: onnx.inputs, config, clipsPerRun }), ...described };
 }
 
 const originSchema = z.object({

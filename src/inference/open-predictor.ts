@@ -4,9 +4,11 @@ import { hasSharedEncoders } from "../models/systems.js";
 import type { Runtime } from "../runtime/runtime.js";
 import type { WeightStore } from "../weights/weight-store.js";
 import { type LoadModelOptions, loadModel, requireSameModel } from "./load-model.js";
-import { type Embed, modelPredictor } from "./model-predictor.js";
+import { modelFacts, type OnKnown } from "./model-facts.js";
+import { modelPredictor } from "./model-predictor.js";
 import { onnxPredictor } from "./onnx-predictor.js";
 import type { KeepOptions, LoadedPredictor, Predictor } from "./predictor.js";
+import type { Embed } from "./session-predictor.js";
 import type { ModelFiles } from "./weight-sources.js";
 
 /** Which model to open and how to run it. */
@@ -16,6 +18,8 @@ export interface OpenPredictorOptions extends LoadModelOptions {
    * fixed number.
    */
   readonly clipsPerRun?: number | undefined;
+  /** Called when the model is known, before its session is made; again where it is opened another way after a failure. */
+  readonly onKnown?: OnKnown | undefined;
 }
 
 /** What differs between Node and browsers. */
@@ -44,18 +48,25 @@ export async function openPredictor(
   options: OpenPredictorOptions,
   { files, startRuntime, embedder, keep }: Platform,
 ): Promise<LoadedPredictor> {
-  const { config, signal, clipsPerRun } = options;
+  const { config, signal, clipsPerRun, onKnown } = options;
   const checkpoint = await files.locate(options.checkpoint);
   if ((await files.container(checkpoint)) === "onnx") {
     const file = await files.onnx(checkpoint);
     signal?.throwIfAborted();
     return withRuntime(await startRuntime(), async (runtime) => {
-      const predictor = await onnxPredictor({ ...file, file: checkpoint, runtime, keepIn: keep?.folder });
+      const predictor = await onnxPredictor({
+        ...file,
+        file: checkpoint,
+        runtime,
+        keepIn: keep?.folder,
+        onKnown,
+      });
       if (config) requireSameModel(config, predictor.config, checkpoint);
       return predictor;
     });
   }
   const { model, store, files: encoders, trainedOn } = await loadModel({ ...options, checkpoint }, files);
+  onKnown?.(modelFacts({ config: model.config, clipsPerRun, files: encoders, trainedOn }));
   return withRuntime(await startRuntime(), async (runtime) => {
     const embeds = hasSharedEncoders(model.config.kind);
     const embed = embeds ? await embedder?.({ model, store, runtime }) : undefined;

@@ -27,7 +27,7 @@ export function soundOf(config: AvsModelConfig, { logMel, sound }: Sounds): Tens
   throw new RangeError("predict: this model takes waves; the batch has no `sound`");
 }
 
-/** The same, by the name of the model's input. */
+/** The same, by the name of the model's input. Throws `RangeError` without it. */
 export function soundFeeds(
   config: AvsModelConfig,
   sounds: Sounds,
@@ -114,9 +114,6 @@ export function batchedPredictor({
     clipsPerRun,
     soundForm,
     async predict(batch) {
-      if (soundForm === "wave" && batch.sound === undefined) {
-        throw new RangeError("predict: this model takes waves; the batch has no `sound`");
-      }
       const clips = countClips(batch, frameCount);
       const parts: TensorOf<"f32">[] = [];
       for (let first = 0; first < clips; first += clipsPerRun) {

@@ -5,7 +5,7 @@
  * its content or fails, on network file systems too. A lock is abandoned, and taken over, when its holder is known to
  * have ended (same machine and container), or has not refreshed it for `staleSeconds` (another one).
  */
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { type FileHandle, link, open, readFile, rm, rmdir, stat } from "node:fs/promises";
 import path from "node:path";
@@ -14,6 +14,7 @@ import * as z from "zod";
 import { LockedError } from "../errors.js";
 import { ensureWritableDir, temporaryPath } from "./files.js";
 import { isRunning, ownIdentity } from "./process.js";
+import { sha256Of } from "./sha256.js";
 import { asOutputError, errorCode } from "./system-error.js";
 
 /** A holder refreshes its lock this often. */
@@ -77,7 +78,7 @@ export function lockInside(folder: string): string {
  */
 export function lockBeside(target: string): string {
   const name = path.basename(target);
-  const digest = createHash("sha256").update(name).digest("hex").slice(0, 8);
+  const digest = sha256Of(name).slice(0, 8);
   const short = name.length <= 40 ? name : `${name.slice(0, 31)}-${digest}`;
   return path.join(path.dirname(target), `.${short}.avseg-lock`);
 }

@@ -1,7 +1,7 @@
 /** Identifies processes, and checks whether one still runs. */
-import { createHash } from "node:crypto";
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
+import { sha256Of } from "./sha256.js";
 import { errorCode } from "./system-error.js";
 
 /** Identifies a process for other processes. */
@@ -34,7 +34,7 @@ export function isRunning({ pid, space, birth }: Omit<ProcessIdentity, "host">):
 
 /** Eight hexadecimal digits that differ between machines and containers. */
 export function processSpace(): string {
-  return createHash("sha256").update(`${hostname()} ${pidNamespace()}`).digest("hex").slice(0, 8);
+  return sha256Of(`${hostname()} ${pidNamespace()}`).slice(0, 8);
 }
 
 function pidNamespace(): string {

@@ -57,3 +57,13 @@ export function sessionOptions(provider: Provider, threads: number): InferenceSe
     logSeverityLevel: 3,
   };
 }
+
+/** `options` with further settings, by their names below `session.`. */
+export function withSessionSettings(
+  options: InferenceSession.SessionOptions,
+  settings: object,
+): InferenceSession.SessionOptions {
+  const { session }: { readonly session?: unknown } = options.extra ?? {};
+  const present = typeof session === "object" && session !== null ? session : {};
+  return { ...options, extra: { ...options.extra, session: { ...present, ...settings } } };
+}

@@ -13,6 +13,11 @@ export interface RuntimeOptions {
   readonly provider?: NodeProvider | undefined;
   /** Threads inside one operator. Default: the number of cores. */
   readonly threads?: number | undefined;
+  /**
+   * Whether threads that wait keep looking for work: a little faster on idle cores, slower beside other work such as a
+   * video's decoder. Default: true.
+   */
+  readonly spinning?: boolean | undefined;
 }
 
 /** Weights by key: a `StateDict`, or data of the element types that only files and kernels have. */

@@ -2,8 +2,9 @@
  * ONNX files without reading their weights: the model as it is, with its large tensors left where they are in the file.
  * A runtime then maps them into memory, instead of parsing and copying hundreds of megabytes.
  */
-import { PbfReader, PbfWriter } from "pbf";
+import { PbfReader } from "pbf";
 import { CheckpointError } from "../errors.js";
+import { joined, lengthPrefix, sizeOfPieces, writeExternalData, written } from "../graph/onnx/protobuf.js";
 import { type OnnxModel, readOnnx } from "../graph/onnx/read.js";
 import type { ByteSource } from "./byte-source.js";
 
@@ -11,7 +12,7 @@ import type { ByteSource } from "./byte-source.js";
 const minBytes = 1024;
 
 /** Field numbers of onnx.proto3: `ModelProto`, `GraphProto`, `TensorProto`. */
-const fields = { graph: 7, initializer: 5, rawData: 9, externalData: 13, dataLocation: 14 } as const;
+const fields = { graph: 7, initializer: 5, rawData: 9 } as const;
 
 /** Bytes of one field: its tag, then for a message or bytes its length, then its content until `end`. */
 interface Field {
@@ -45,17 +46,9 @@ const isLarge =
 function externalTensor(source: ByteSource, tensor: Field, location: string): Promise<Uint8Array[]> {
   return rewritten(source, tensor, {
     isReplaced: isLarge(fields.rawData),
-    replace: async ({ content, end }) => {
-      const place = { location, offset: String(content), length: String(end - content) };
-      return [
-        written((w) => {
-          for (const [key, value] of Object.entries(place)) {
-            w.writeMessage(fields.externalData, writePair, { key, value });
-          }
-          w.writeVarintField(fields.dataLocation, 1); // EXTERNAL
-        }),
-      ];
-    },
+    replace: async ({ content, end }) => [
+      written((w) => writeExternalData({ location, offset: content, length: end - content }, w)),
+    ],
     isWhole: true,
   });
 }
@@ -100,7 +93,7 @@ async function rewritten(
     if (!isReplaced(field)) continue;
     await copyUntil(field.start);
     const replaced = await replace(field);
-    if (!isWhole) pieces.push(lengthPrefix(field.tag, sizeOf(replaced)));
+    if (!isWhole) pieces.push(lengthPrefix(field.tag, sizeOfPieces(replaced)));
     pieces.push(...replaced);
     copied = field.end;
   }
@@ -122,34 +115,4 @@ function nextField(reader: PbfReader, from: number): Field | undefined {
   } catch {
     return undefined;
   }
-}
-
-function written(write: (w: PbfWriter) => void): Uint8Array {
-  const writer = new PbfWriter();
-  write(writer);
-  return writer.finish();
-}
-
-function lengthPrefix(tag: number, length: number): Uint8Array {
-  return written((w) => {
-    w.writeTag(tag, 2);
-    w.writeVarint(length);
-  });
-}
-
-function writePair({ key, value }: { key: string; value: string }, w: PbfWriter): void {
-  w.writeStringField(1, key);
-  w.writeStringField(2, value);
-}
-
-const sizeOf = (pieces: readonly Uint8Array[]): number => pieces.reduce((n, piece) => n + piece.length, 0);
-
-function joined(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(sizeOf(pieces));
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
 }

@@ -1,6 +1,5 @@
 /** Reads every file of a dataset and lists everything that is wrong with it, instead of stopping at the first fault. */
 
-import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import path from "node:path";
 import { u8At } from "../../arrays.js";
@@ -11,6 +10,7 @@ import { readWavFile } from "../../media/node/wav-file.js";
 import { classOfColor } from "../../media/palette.js";
 import { type ImageTensor, imageSize } from "../../media/resize.js";
 import { toMono } from "../../media/wav.js";
+import { sha256Of } from "../../node/sha256.js";
 import type { CountedProgress } from "../../progress.js";
 import { loadTorchTensor } from "../../weights/node/load.js";
 import type { Split, Task } from "../clip.js";
@@ -258,7 +258,7 @@ async function checkSound(folder: string, clip: ClipFiles, findings: Findings): 
     findings.warning("audio", `${clip.wav}: the sound is silent throughout`);
     return undefined;
   }
-  return createHash("sha256").update(mono).digest("hex");
+  return sha256Of(mono);
 }
 
 async function checkPickle(folder: string, clip: ClipFiles, findings: Findings): Promise<void> {

@@ -1,8 +1,8 @@
 /** Clips out of shards: ranges of tar files, on a disk or over HTTP, where broken answers are continued. */
-import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
 import { Parser } from "tar";
 import { CheckpointError, DatasetError } from "../../errors.js";
+import { sha256Of } from "../../node/sha256.js";
 import { readFailure } from "../../node/system-error.js";
 import { type Connections, messageOf, RetryableError, requestFile } from "../../weights/hub/http.js";
 import { requireUsable, retrying, retryOf } from "../../weights/hub/retry.js";
@@ -18,7 +18,7 @@ export function isAddress(source: string): boolean {
 export async function readShardClip(range: ShardRange): Promise<Map<string, Uint8Array>> {
   const { source, offset, bytes: length, sha256 } = range;
   const bytes = isAddress(source) ? await readOverHttp(range) : await readFromDisk(range);
-  const found = createHash("sha256").update(bytes).digest("hex");
+  const found = sha256Of(bytes);
   if (!found.startsWith(sha256)) {
     throw new DatasetError(
       `${withoutCredentials(source)}: bytes ${offset} to ${offset + length - 1} have the SHA-256 ${found.slice(0, 16)}, expected ${sha256}`,

@@ -1,5 +1,4 @@
 /** Writes a dataset as shards. */
-import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
@@ -7,6 +6,7 @@ import { Header } from "tar";
 import { DatasetError, OutputError } from "../../errors.js";
 import { ensureWritableDir, removeStale, writeFileAtomic } from "../../node/files.js";
 import { lockInside, withLock } from "../../node/lock.js";
+import { sha256Of } from "../../node/sha256.js";
 import { readFailure } from "../../node/system-error.js";
 import type { Progress } from "../../progress.js";
 import { type ClipFiles, layouts } from "../avsbench/layout.js";
@@ -113,7 +113,7 @@ async function* tarOf({
   for (const [i, clip] of files.entries()) {
     const key = `${split}-${String(start + i).padStart(8, "0")}`;
     const bytes = await clipEntries(from, clip, key);
-    const sha256 = createHash("sha256").update(bytes).digest("hex").slice(0, 16);
+    const sha256 = sha256Of(bytes).slice(0, 16);
     const { id, category, sounds } = clip;
     yield { bytes, clip: { id, category, sounds: [...sounds], offset, bytes: bytes.length, sha256 } };
     offset += bytes.length;

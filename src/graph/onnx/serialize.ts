@@ -1,8 +1,17 @@
 /** Serializes an ONNX graph to the bytes of a `ModelProto` (field numbers from onnx.proto3, IR version 10). */
-import { PbfWriter } from "pbf";
+import type { PbfWriter } from "pbf";
 import { elementType, storedElementType } from "./element-type.js";
 import type { OnnxGraph } from "./emit.js";
 import type { OnnxAttribute, OnnxNode, OnnxValue, StoredValue } from "./emitter.js";
+import {
+  type ExternalRange,
+  joined,
+  lengthPrefix,
+  sizeOfPieces,
+  writeExternalData,
+  writePair,
+  written,
+} from "./protobuf.js";
 
 const irVersion = 10;
 const opsetVersion = 20;
@@ -13,9 +22,7 @@ const contribVersion = 1;
 const maxModelBytes = 2 ** 31 - 1;
 
 /** Where the data of a frozen parameter is: in the model, or in a range of a file beside it. */
-export type ParameterData =
-  | { readonly bytes: ArrayBufferView<ArrayBuffer> }
-  | { readonly location: string; readonly offset: number; readonly length: number };
+export type ParameterData = { readonly bytes: ArrayBufferView<ArrayBuffer> } | ExternalRange;
 
 /** Options of `serializeOnnx`: the parameters' data, and descriptions. */
 export interface SerializeOptions {
@@ -40,14 +47,7 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 /** The bytes of the model in one array. Throws `ModelSizeError` above protobuf's limit of 2 GiB. */
 export function serializeOnnx(graph: OnnxGraph, options: SerializeOptions): Uint8Array<ArrayBuffer> {
-  const pieces = serializePieces(graph, options);
-  const bytes = new Uint8Array(sizeOfPieces(pieces));
-  let position = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, position);
-    position += piece.length;
-  }
-  return bytes;
+  return joined(serializePieces(graph, options));
 }
 
 /** The bytes of the model in pieces; weights are not copied. Throws `ModelSizeError` above protobuf's limit of 2 GiB. */
@@ -83,32 +83,9 @@ export function serializePieces(
   return pieces;
 }
 
-function sizeOfPieces(pieces: readonly Bytes[]): number {
-  return pieces.reduce((n, piece) => n + piece.length, 0);
-}
-
-function written(write: (w: PbfWriter) => void): Bytes {
-  const w = new PbfWriter();
-  write(w);
-  return new Uint8Array(w.finish());
-}
-
-/** Tag and length before the bytes of field `tag`. */
-function lengthPrefix(tag: number, length: number): Bytes {
-  return written((w) => {
-    w.writeTag(tag, 2);
-    w.writeVarint(length);
-  });
-}
-
 function writeOpset({ domain, version }: { domain: string; version: number }, w: PbfWriter): void {
   w.writeStringField(1, domain);
   w.writeVarintField(2, version);
-}
-
-function writePair({ key, value }: { key: string; value: string }, w: PbfWriter): void {
-  w.writeStringField(1, key);
-  w.writeStringField(2, value);
 }
 
 /** The graph without its tensors. */
@@ -183,11 +160,7 @@ function tensorPieces({ name, dtype, shape }: StoredValue, source: ParameterData
     for (const d of shape) w.writeVarintField(1, d);
     w.writeVarintField(2, storedElementType[dtype]);
     w.writeStringField(8, name);
-    if ("bytes" in source) return;
-    w.writeMessage(13, writePair, { key: "location", value: source.location });
-    w.writeMessage(13, writePair, { key: "offset", value: String(source.offset) });
-    w.writeMessage(13, writePair, { key: "length", value: String(source.length) });
-    w.writeVarintField(14, 1); // data_location: EXTERNAL
+    if (!("bytes" in source)) writeExternalData(source, w);
   });
   const fields = [description];
   if ("bytes" in source) {

@@ -7,6 +7,7 @@ import { emitOnnx, type OnnxGraph, serializePieces } from "../../graph/index.js"
 import type { AvsModel } from "../../models/avs-model.js";
 import { soundInput } from "../../models/forward.js";
 import { embeddingWidthOf } from "../../models/systems.js";
+import { sha256Of } from "../../node/sha256.js";
 import { type Runtime, type Session, weightsOf } from "../../runtime/runtime.js";
 import { asF32, type StateDict, sizeOf, type TensorOf } from "../../tensor.js";
 import type { WeightStore } from "../../weights/weight-store.js";
@@ -83,7 +84,7 @@ export class AudioEmbedder {
   async #embedClip(sound: Float32Array<ArrayBuffer>): Promise<Float32Array> {
     const { cache } = this.#options;
     const { encoder } = this;
-    const key = createHash("sha256").update(sound).digest("hex");
+    const key = sha256Of(sound);
     const known = this.#known.get(key) ?? (await cache?.read(encoder, key));
     const embedding = known ?? (await this.#run(sound));
     this.#known.set(key, embedding);

@@ -1,11 +1,10 @@
 /** One opened model in the cache: what is recorded of it, and whether its files are still those that were written. */
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import * as z from "zod";
 import { writeFileAtomic } from "../../node/files.js";
+import { sha256Of, sha256OfFiles } from "../../node/sha256.js";
 import { optimizedFiles } from "../../runtime/runtime.js";
 
 const hex = z.string().regex(/^[0-9a-f]{64}$/);
@@ -78,19 +77,10 @@ export const sameStamp = (a: FileStamp, b: FileStamp): boolean =>
 /** SHA-256 of a file that does not change meanwhile; `undefined` where it does or cannot be read. */
 export async function steadyHash(file: string, signal?: AbortSignal): Promise<string | undefined> {
   const before = await stampOf(file);
-  const hash = createHash("sha256");
-  try {
-    for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20, signal })) hash.update(chunk);
-  } catch {
-    return undefined;
-  }
+  const sha256 = await sha256OfFiles([file], signal).catch(() => undefined);
   const after = await stampOf(file);
-  return before && after && sameStamp(before, after) ? hash.digest("hex") : undefined;
+  return before && after && sameStamp(before, after) ? sha256 : undefined;
 }
-
-/** SHA-256 of bytes. */
-export const sha256Of = (bytes: Uint8Array | string): string =>
-  createHash("sha256").update(bytes).digest("hex");
 
 /**
  * What changes when the machine starts again: files written shortly before a power cut can have lost content without a

@@ -6,11 +6,11 @@ import * as z from "zod";
 import { add, emitOnnx, input } from "../../graph/index.js";
 import { cacheDir } from "../../node/cache-dir.js";
 import { writeFileAtomic } from "../../node/files.js";
+import { sha256Of } from "../../node/sha256.js";
 import { nodeRuntime } from "../../runtime/node/node-runtime.js";
 import { graphicsProvidersOf, type NodeProvider, nodeProviders } from "../../runtime/providers.js";
 import { measureRun } from "../measure-run.js";
 import type { Predictor } from "../predictor.js";
-import { sha256Of } from "./cached-model.js";
 import { processorOf, runtimeVersion } from "./model-request.js";
 
 /** Runs of a model after the first, which prepares kernels; the fastest one counts. */

@@ -7,10 +7,11 @@ import { tempDir } from "../../../test/temp-dir.js";
 import { tinyS4 as micro, seededWeights } from "../../../test/tiny-models.js";
 import { exportModel } from "../../export/export-model.js";
 import { modelConfigToJson } from "../../models/model-config.js";
+import { sha256Of } from "../../node/sha256.js";
 import { optimizedFiles } from "../../runtime/runtime.js";
 import { writeSafetensors } from "../../weights/node/safetensors-file.js";
 import type { ClipBatch } from "../predictor.js";
-import { recordFile } from "./cached-model.js";
+import { recordFile, stampOf } from "./cached-model.js";
 import { EmbeddingCache } from "./embedding-cache.js";
 import { ModelCache, modelCache } from "./model-cache.js";
 import { type OpenPredictorOptions, openPredictor } from "./open-predictor.js";
@@ -101,7 +102,6 @@ test("warm opening uses the entry: one with other weights gives their results", 
   await utimes(weights, atime, mtime);
   // The record is made to agree, which nothing but a person can do: what is computed then is what the entry holds.
   const record = JSON.parse(await readFile(path.join(entry, recordFile), "utf8"));
-  const { sha256Of, stampOf } = await import("./cached-model.js");
   record.weights = { ...record.weights, stamp: await stampOf(weights), sha256: sha256Of(bytes) };
   await writeFile(path.join(entry, recordFile), JSON.stringify(record));
   assert.notDeepEqual(await logitsOf({ checkpoint: p.checkpoint, cache: p.cache() }), before);

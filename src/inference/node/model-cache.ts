@@ -10,6 +10,7 @@ import path from "node:path";
 import { ConfigError } from "../../errors.js";
 import { cacheDir } from "../../node/cache-dir.js";
 import { ensureWritableDir, removeStale, temporaryPath } from "../../node/files.js";
+import { sha256Of } from "../../node/sha256.js";
 import { minMappedBytes } from "../../runtime/protocol.js";
 import { optimizedFiles } from "../../runtime/runtime.js";
 import {
@@ -21,7 +22,6 @@ import {
   readRecord,
   recordFile,
   sameStamp,
-  sha256Of,
   stampOf,
   steadyHash,
   writeRecord,
@@ -59,7 +59,9 @@ export interface ListedModel {
 }
 
 /** What `ModelCache.keep` records beside what it finds out itself. */
-export type KeptFacts = Omit<ModelRecord, "format" | "sources" | "modelSha256" | "weights"> & {
+export type KeptFacts = Omit<ModelRecord, "format" | "request" | "sources" | "modelSha256" | "weights"> & {
+  /** Computes the hash of the request. */
+  readonly request: () => Promise<string>;
   /** The files that the model was made of, the checkpoint first, as they were before they were read. */
   readonly sources: readonly { readonly path: string; readonly stamp: FileStamp }[];
 };
@@ -100,12 +102,16 @@ export class ModelCache {
     this.#onWarning = onWarning;
   }
 
-  /** The model that `request` opened from `checkpoint` as it is now. Damaged entries are removed on the way. */
-  async find(request: string, checkpoint: string): Promise<FoundModel | undefined> {
+  /**
+   * The model that `request` opened from `checkpoint` as it is now. Damaged entries are removed on the way. The request's
+   * hash is computed only where an entry has a checkpoint of the same size.
+   */
+  async find(request: () => Promise<string>, checkpoint: string): Promise<FoundModel | undefined> {
+    const bytes = (await stampOf(checkpoint))?.bytes;
     for (const folder of await this.#folders()) {
       const record = await readRecord(folder);
       if (record === undefined) await removeFolder(folder);
-      if (record?.request !== request) continue;
+      if (record?.sources[0]?.stamp.bytes !== bytes || record?.request !== (await request())) continue;
       const matched = await matchSources(record, path.resolve(checkpoint));
       if (matched === undefined) continue;
       const intact = await intactEntry(folder, matched);
@@ -194,7 +200,7 @@ export class ModelCache {
 
   async #recordOf(
     folder: string,
-    { sources, ...facts }: KeptFacts,
+    { request, sources, ...facts }: KeptFacts,
     signal: AbortSignal | undefined,
   ): Promise<ModelRecord | undefined> {
     const weights = path.join(folder, optimizedFiles.weights);
@@ -216,6 +222,7 @@ export class ModelCache {
     return {
       format: "avseg-opened-model-1",
       ...facts,
+      request: await request(),
       sources: hashed,
       modelSha256,
       weights: { stamp, sha256, boot: await bootId() },

@@ -3,8 +3,8 @@ import { readdir, readFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { env } from "onnxruntime-common";
+import { sha256Of } from "../../node/sha256.js";
 import type { OpenPredictorOptions } from "../open-predictor.js";
-import { sha256Of } from "./cached-model.js";
 
 /** Folders of code that decide what a model computes, beside this one's parent. */
 const codeFolders = ["graph", "inference", "models", "nn", "runtime", "weights"];

@@ -13,7 +13,8 @@ import { Pass } from "../../nn/index.js";
 import { writeSafetensors } from "../../weights/node/safetensors-file.js";
 import type { ClipBatch } from "../predictor.js";
 import { EmbeddingCache } from "./embedding-cache.js";
-import { openPredictor } from "./open-predictor.js";
+import { ModelCache } from "./model-cache.js";
+import { beginOpening, openPredictor } from "./open-predictor.js";
 
 /** Metadata of a checkpoint of `avseg train`. */
 const described = (model: SeavsConfig) => ({
@@ -60,6 +61,35 @@ test("a state dict with published keys reveals its model; batches of any size ar
   await assert.rejects(
     predictor.predict({ ...clips(1), frames: { ...clips(1).frames, shape: [4, 64, 64, 3] } }),
   );
+});
+
+test("a model that is being opened says what it is, then predicts the same; where it cannot be opened, why", async (t) => {
+  const dir = await tempDir(t);
+  const file = path.join(dir, "whole.safetensors");
+  await writeSafetensors(file, seededWeights(micro));
+  const cache = new ModelCache({ dir: path.join(dir, "models"), minBytes: 0 });
+  const options = { checkpoint: file, hints: { imageSize: 64 }, runtime: { threads: 1 } };
+  const { predict, close, ...facts } = await openPredictor({ ...options, cache: false });
+  t.after(close);
+  const { data } = await predict(clips(1));
+  for (const form of ["checkpoint", "cached"]) {
+    const { predictor, opened } = await beginOpening({ ...options, cache });
+    const { predict: early, close: end, ...known } = predictor;
+    assert.deepEqual(known, facts, form);
+    assert.deepEqual((await early(clips(1))).data, data, form);
+    await opened;
+    await end();
+  }
+  assert.equal((await cache.list()).length, 1);
+
+  const provider = process.platform === "win32" ? "coreml" : "dml";
+  const { predictor, opened } = await beginOpening({ ...options, runtime: { provider } });
+  assert.deepEqual(predictor.config, micro);
+  await assert.rejects(predictor.predict(clips(1)), /not part of ONNX Runtime/);
+  await assert.rejects(opened, /not part of ONNX Runtime/);
+  await predictor.close();
+  const missing = beginOpening({ ...options, checkpoint: path.join(dir, "missing.pth") });
+  await assert.rejects(missing, CheckpointError);
 });
 
 test("embeddings of earlier runs change no bit", async (t) => {

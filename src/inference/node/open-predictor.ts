@@ -4,23 +4,25 @@ import { readOnnx } from "../../graph/onnx/read.js";
 import { buildAvsModel } from "../../models/avs-model.js";
 import { modelConfigFromJson, modelConfigToJson } from "../../models/model-config.js";
 import { hasSharedEncoders } from "../../models/systems.js";
+import { sha256Of } from "../../node/sha256.js";
 import { nodeRuntime } from "../../runtime/node/node-runtime.js";
 import type { NodeProvider, ProviderChoice } from "../../runtime/providers.js";
-import type { RuntimeOptions } from "../../runtime/runtime.js";
+import type { Runtime, RuntimeOptions } from "../../runtime/runtime.js";
 import type { StateDict } from "../../tensor.js";
 import { loadStateDict } from "../../weights/node/load.js";
 import { WeightStore } from "../../weights/weight-store.js";
 import { loadModel } from "../load-model.js";
-import { sessionPredictor } from "../onnx-predictor.js";
+import { type ModelFacts, modelFacts, type OnKnown } from "../model-facts.js";
 import {
   type OpenPredictorOptions as OpenOptions,
   openPredictor as openOn,
   withRuntime,
 } from "../open-predictor.js";
 import type { KeepOptions, LoadedPredictor } from "../predictor.js";
+import { sessionPredictor } from "../session-predictor.js";
 import type { ModelFiles } from "../weight-sources.js";
 import { AudioEmbedder } from "./audio-embedder.js";
-import { sha256Of, stampOf } from "./cached-model.js";
+import { stampOf } from "./cached-model.js";
 import { chooseProvider, graphicsCandidates } from "./choose-provider.js";
 import type { EmbeddingCache } from "./embedding-cache.js";
 import { type FoundModel, type ModelCache, modelCache } from "./model-cache.js";
@@ -69,7 +71,7 @@ async function fastestProvider(options: OpenPredictorOptions): Promise<NodeProvi
   const open = (provider: NodeProvider) =>
     openOnProvider({
       ...options,
-      ...{ embeddings: undefined, cache: provider === "cpu" ? options.cache : false },
+      ...{ onKnown: undefined, embeddings: undefined, cache: provider === "cpu" ? options.cache : false },
       runtime: { ...options.runtime, provider },
     });
   return chooseProvider({
@@ -85,7 +87,12 @@ async function openOnProvider(options: ProviderOptions): Promise<LoadedPredictor
   const cache = options.cache === false || provider !== "cpu" ? undefined : (options.cache ?? modelCache());
   if (cache === undefined) return (await openFiles(options, mappedFiles)).predictor;
   const checkpoint = await diskFiles.locate(options.checkpoint);
-  const request = await requestHash({ ...options, provider, embedded: options.embeddings !== undefined });
+  const embedded = options.embeddings !== undefined;
+  let hash: Promise<string> | undefined;
+  const request = () => {
+    hash ??= requestHash({ ...options, provider, embedded });
+    return hash;
+  };
   const found = await cache.find(request, checkpoint);
   if (found) {
     try {
@@ -97,6 +104,9 @@ async function openOnProvider(options: ProviderOptions): Promise<LoadedPredictor
   }
   return openAndKeep(options, { cache, checkpoint, request });
 }
+
+/** A runtime beside other work: clips are decoded while a model runs. */
+const startRuntime = ({ runtime }: ProviderOptions): Runtime => nodeRuntime({ spinning: false, ...runtime });
 
 /** Files whose weights stay where they are, for sessions to map. */
 const mappedFiles: ModelFiles = { ...diskFiles, weights: (name) => loadStateDict(name, { inPlace: true }) };
@@ -111,7 +121,7 @@ async function openFiles(options: ProviderOptions, files: ModelFiles, keep?: Kee
   let embedder: AudioEmbedder | undefined;
   const predictor = await openOn(options, {
     files,
-    startRuntime: () => nodeRuntime(options.runtime),
+    startRuntime: () => startRuntime(options),
     keep,
     embedder:
       embeddings &&
@@ -128,7 +138,7 @@ async function openFiles(options: ProviderOptions, files: ModelFiles, keep?: Kee
 /** Opens files, and adds the opened model to the cache once it has run. */
 async function openAndKeep(
   options: ProviderOptions,
-  { cache, checkpoint, request }: { cache: ModelCache; checkpoint: string; request: string },
+  { cache, checkpoint, request }: { cache: ModelCache; checkpoint: string; request: () => Promise<string> },
 ): Promise<LoadedPredictor> {
   const { files, sources, absent } = traced(mappedFiles);
   const size = (await stampOf(checkpoint))?.bytes ?? 0;
@@ -177,11 +187,12 @@ function openFound(
   options: ProviderOptions,
 ): Promise<LoadedPredictor> {
   const { clipsPerRun, files, trainedOn } = record;
-  const { embeddings, signal } = options;
+  const { embeddings, signal, onKnown } = options;
   signal?.throwIfAborted();
   const onnx = readOnnx(bytes, folder);
   const config = modelConfigFromJson(record.config, folder);
-  return withRuntime(nodeRuntime(options.runtime), async (runtime) => {
+  onKnown?.(modelFacts({ config, clipsPerRun, files, trainedOn }));
+  return withRuntime(startRuntime(options), async (runtime) => {
     let embed: AudioEmbedder | undefined;
     if (embeddings && record.audioEncoder !== undefined && hasSharedEncoders(config.kind)) {
       const { audioEncoder: encoder } = record;
@@ -192,9 +203,40 @@ function openFound(
     }
     const session = await runtime.createSession({ onnx, folder, isOptimized: true, name: "model" });
     const predictor = sessionPredictor({
-      ...{ onnx, session, config, clipsPerRun },
+      ...{ session, inputs: onnx.inputs, config, clipsPerRun },
       embed: embed && ((batch) => embed.embed(batch)),
     });
     return { ...predictor, config, files, trainedOn };
   });
+}
+
+/** A predictor whose session is being made. */
+export interface OpeningPredictor {
+  /** Says what the model is; `predict` waits for the session, and throws what `openPredictor` throws. */
+  readonly predictor: LoadedPredictor;
+  /** Fulfilled when the session is there, rejected when the model cannot be opened. */
+  readonly opened: Promise<unknown>;
+}
+
+/**
+ * Opens a model as `openPredictor` does, and returns as soon as its configuration is known, so that a video can be decoded
+ * meanwhile. Throws what `openPredictor` throws until then.
+ */
+export async function beginOpening(options: OpenPredictorOptions): Promise<OpeningPredictor> {
+  let known: OnKnown = () => undefined;
+  const facts = new Promise<ModelFacts>((resolve) => {
+    known = resolve;
+  });
+  const opened = openPredictor({ ...options, onKnown: known });
+  opened.catch(() => undefined); // thrown where it is awaited
+  const predictor: LoadedPredictor = {
+    ...(await Promise.race([facts, opened])),
+    predict: async (batch) => (await opened).predict(batch),
+    close: () =>
+      opened.then(
+        ({ close }) => close(),
+        () => undefined,
+      ),
+  };
+  return { predictor, opened };
 }

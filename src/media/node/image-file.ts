@@ -4,10 +4,8 @@ import sharp, { type Sharp } from "sharp";
 import { u8At } from "../../arrays.js";
 import { MediaError } from "../../errors.js";
 import { type ImageTensor, imageSize } from "../resize.js";
-import { type InputFile, inputName, readInput } from "./input-file.js";
+import { type InputFile, inputName, MAX_IMAGE_PIXELS, readInput } from "./input-file.js";
 
-/** The largest number of pixels of an image; checked from the header, before anything is allocated. */
-export const MAX_IMAGE_PIXELS = 64 * 2 ** 20;
 const MAX_FILE_BYTES = 256 * 2 ** 20;
 
 /** Only these are decoded: other formats that libvips knows can refer to further files. */

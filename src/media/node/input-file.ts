@@ -3,6 +3,9 @@ import { readFile, stat } from "node:fs/promises";
 import { MediaError } from "../../errors.js";
 import { errorCode, readFailure } from "../../node/system-error.js";
 
+/** The largest number of pixels of an image; checked from the header, before anything is allocated. */
+export const MAX_IMAGE_PIXELS = 64 * 2 ** 20;
+
 /** A `MediaError` for a file that the system will not hand out. `kind` is what it should be: `image`, `video`. */
 export function unreadable(error: unknown, path: string, kind: string): MediaError {
   const what =

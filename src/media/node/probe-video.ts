@@ -2,8 +2,7 @@
 import * as z from "zod";
 import { MediaError } from "../../errors.js";
 import type { AudioTrack, Cancellable, VideoInfo } from "../video.js";
-import { MAX_IMAGE_PIXELS } from "./image-file.js";
-import { inputSize } from "./input-file.js";
+import { inputSize, MAX_IMAGE_PIXELS } from "./input-file.js";
 import { inputArguments, startTool } from "./media-tool.js";
 
 const MAX_REPORT_BYTES = 4 * 2 ** 20;

@@ -1,7 +1,7 @@
 /** Sessions of optimized models, and of models that are written as ONNX Runtime has optimized them. */
 import path from "node:path";
-import type { InferenceSession } from "onnxruntime-common";
 import type { CreateRequest, SessionFactory } from "../answer-requests.js";
+import { withSessionSettings } from "../ort-tensors.js";
 import { optimizedFiles } from "../runtime.js";
 
 /** Initializers of fewer bytes stay in the graph's file. */
@@ -29,9 +29,8 @@ export function keepingSessions(
     create: async (model, options) => {
       try {
         return await plain.create(model, {
-          ...options,
+          ...withSessionSettings(options, externalInitializers),
           optimizedModelFilePath: path.join(keepIn, optimizedFiles.model),
-          extra: { session: { ...sessionExtra(options), ...externalInitializers } },
         });
       } catch {
         return plain.create(model, options);
@@ -44,9 +43,3 @@ const externalInitializers = {
   optimized_model_external_initializers_file_name: optimizedFiles.weights,
   optimized_model_external_initializers_min_size_in_bytes: String(minExternalBytes),
 };
-
-/** The `session.*` settings that `options` have. */
-function sessionExtra({ extra }: InferenceSession.SessionOptions): object {
-  const session: unknown = extra?.session;
-  return typeof session === "object" && session !== null ? session : {};
-}

@@ -10,6 +10,7 @@ import { cacheDir } from "../../node/cache-dir.js";
 import { removeStale, temporaryPath } from "../../node/files.js";
 import type { CreateRequest, SessionFactory } from "../answer-requests.js";
 import { discard } from "../discard.js";
+import { withSessionSettings } from "../ort-tensors.js";
 import { minMappedBytes, type WeightFile } from "../protocol.js";
 
 /** What sessions are made with. */
@@ -46,8 +47,10 @@ function sessionIn(
   { model }: CreateRequest,
   { sessions, options }: SessionMaker,
 ): Promise<InferenceSession> {
-  const extra = { session: { model_external_initializers_file_folder_path: folder } };
-  return sessions.create(model, { ...options, extra });
+  return sessions.create(
+    model,
+    withSessionSettings(options, { model_external_initializers_file_folder_path: folder }),
+  );
 }
 
 /** Writes files of weights into a new folder; `undefined` where that is impossible, e.g. on a full disk. */

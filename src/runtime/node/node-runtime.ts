@@ -15,14 +15,14 @@ export function nodeRuntime(options: RuntimeOptions = {}): Runtime {
       `nodeRuntime: expected one of the providers ${nodeProviders.join(", ")}, found ${JSON.stringify(provider)}`,
     );
   }
-  const threads = options.threads ?? availableParallelism();
+  const { threads = availableParallelism(), spinning = true } = options;
   const url = new URL("./worker.js", import.meta.url);
   return remoteRuntime(
     provider,
     (listener) =>
       startThread<WorkerRequest, WorkerReply>(url, {
         name: "runtime",
-        workerData: { provider, threads },
+        workerData: { provider, threads, spinning },
         ...listener,
       }),
     { mapsFiles: true },

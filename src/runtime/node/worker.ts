@@ -3,13 +3,16 @@ import { parentPort, workerData } from "node:worker_threads";
 import * as ort from "onnxruntime-node";
 import { serveThread } from "../../node/thread.js";
 import { answerRequests, sessionFromMemory } from "../answer-requests.js";
-import { sessionOptions } from "../ort-tensors.js";
+import { sessionOptions, withSessionSettings } from "../ort-tensors.js";
 import type { NodeProvider } from "../providers.js";
 import { keepingSessions } from "./keeping-sessions.js";
 import { mappedSession } from "./mapped-session.js";
 
-const { provider, threads }: { provider: NodeProvider; threads: number } = workerData;
-const options = sessionOptions(provider, threads);
+const { provider, threads, spinning }: { provider: NodeProvider; threads: number; spinning: boolean } =
+  workerData;
+const options = withSessionSettings(sessionOptions(provider, threads), {
+  intra_op: { allow_spinning: spinning ? "1" : "0" },
+});
 // Failures are errors here, with a hint; the log would repeat them in the runtime's words.
 if (provider !== "cpu") ort.env.logLevel = "fatal";
 

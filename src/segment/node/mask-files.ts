@@ -1,12 +1,11 @@
 /** Masks written into a folder while more are made. */
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { Cancellable } from "../../media/video.js";
-import { writeFileAtomic } from "../../node/files.js";
+import { syncDir } from "../../node/files.js";
 import { cocoAnnotations } from "../coco-rle.js";
 import { type FrameRecord, type MaskFormat, recordOf } from "../segments-json.js";
 import type { SegmentedFrame } from "../step-stream.js";
-import { maskToPng } from "./mask-png.js";
 
 /** The folder of PNG masks within the results. */
 export const maskFolder = "masks";
@@ -60,6 +59,7 @@ export class MaskFiles {
   /** Waits until all masks are written. */
   async finish(): Promise<void> {
     while (this.#pending.size > 0) await this.#oldest();
+    if (this.#options.format === "png") await syncDir(path.join(this.#dir, maskFolder));
     if (this.#options.format !== "rle" || this.#records.length === 0) return;
     const file = await this.#file();
     const images = this.#records.map(({ index, time }) => JSON.stringify({ id: index, ...this.#size, time }));
@@ -86,7 +86,11 @@ export class MaskFiles {
   }
 
   async #encode({ mask }: SegmentedFrame, file: string): Promise<void> {
-    await writeFileAtomic(file, await maskToPng(mask), this.#options);
+    const { maskToPng } = await import("./mask-png.js"); // loads sharp, which other formats do without
+    const png = await maskToPng(mask);
+    this.#options.signal?.throwIfAborted();
+    // Results are published by renaming their folder, so that files in it need no temporary names.
+    await writeFile(file, png, { flag: "wx", flush: true });
   }
 
   async #file(): Promise<FileHandle> {

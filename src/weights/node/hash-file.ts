@@ -1,7 +1,6 @@
 /** Hashes of weight files. */
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import path from "node:path";
+import { sha256OfFiles } from "../../node/sha256.js";
 import { readShardIndex } from "../shards.js";
 import { withFileSource } from "./file-source.js";
 
@@ -10,13 +9,6 @@ import { withFileSource } from "./file-source.js";
  * the other, in the order of their names. Throws `CheckpointError` for a malformed index, the signal's reason on abort.
  */
 export async function hashFile(file: string, signal?: AbortSignal): Promise<string> {
-  const hash = createHash("sha256");
   const shards = /\.index\.json$/.test(file) ? [...(await withFileSource(file, readShardIndex)).keys()] : [];
-  for (const part of [file, ...shards.sort().map((name) => path.join(path.dirname(file), name))]) {
-    for await (const chunk of createReadStream(part, { highWaterMark: 1 << 20 })) {
-      signal?.throwIfAborted();
-      hash.update(chunk);
-    }
-  }
-  return hash.digest("hex");
+  return sha256OfFiles([file, ...shards.sort().map((name) => path.join(path.dirname(file), name))], signal);
 }
