@@ -282,3 +282,14 @@ test("AVSEG_MODEL_CACHE turns the cache off or bounds it", (t) => {
   assert.equal(withSetting("300 mb"), 3e8);
   assert.throws(() => withSetting("big"), /AVSEG_MODEL_CACHE: expected off or a size such as 4GB, found big/);
 });
+
+test("the request is hashed only for checkpoints of the size of an entry's", async (t) => {
+  const p = await place(t);
+  const request = () => assert.fail("hashed");
+  assert.equal(await p.cache().find(request, p.checkpoint), undefined, "empty");
+  await logitsOf({ checkpoint: p.checkpoint, cache: p.cache() });
+  const other = path.join(p.dir, "other.safetensors");
+  await writeFile(other, "another size");
+  assert.equal(await p.cache().find(request, other), undefined);
+  await assert.rejects(p.cache().find(request, p.checkpoint), /hashed/);
+});
