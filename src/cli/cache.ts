@@ -25,17 +25,17 @@ change it). Beyond ${formatBytes(defaultMaxBytes)}, those that were not used for
 bound, and AVSEG_MODEL_CACHE=off or --no-cache turns the cache off.`,
     )
     .action(async ({ json }: { readonly json?: boolean | undefined }) => {
-      const cache = modelCache();
-      const { dir } = cache ?? new ModelCache();
-      const models = await new ModelCache().list();
+      const used = modelCache();
+      const cache = used ?? new ModelCache();
+      const models = await cache.list();
       const bytes = models.reduce((sum, model) => sum + model.bytes, 0);
       if (json) {
-        printJson({ folder: dir, maxBytes: cache?.maxBytes ?? 0, bytes, models: models.map(asPlain) });
+        printJson({ folder: cache.dir, maxBytes: used?.maxBytes ?? 0, bytes, models: models.map(asPlain) });
         return;
       }
-      const bound = cache ? `of ${formatBytes(cache.maxBytes)} at most` : "off by AVSEG_MODEL_CACHE";
+      const bound = used ? `of ${formatBytes(used.maxBytes)} at most` : "off by AVSEG_MODEL_CACHE";
       const count = models.length === 1 ? "1 opened model" : `${models.length} opened models`;
-      print([`${dir}: ${count}, ${formatBytes(bytes)} (${bound})`, ...asTable(models)]);
+      print([`${cache.dir}: ${count}, ${formatBytes(bytes)} (${bound})`, ...asTable(models)]);
     })
     .addCommand(
       new Command("clear")

@@ -113,9 +113,10 @@ async function evaluateCheckpoint(
 ): Promise<void> {
   const { checkpoint, audioEncoder } = await requiredModel({ ...options, checkpoint: givenCheckpoint });
   const { split } = options;
+  const set = withProvider(options);
   const signal = interruptSignal("Scored clips are kept; the same command continues from there.");
   const { config, workDir, checkpointFile, dataset, openModel } = await openEvaluation({
-    ...{ task, file, checkpoint, audioEncoder, split, set: withProvider(options), signal },
+    ...{ task, file, checkpoint, audioEncoder, split, set, signal },
     cache: commandCache(options.cache),
   });
   const { root, batchSize, testBatchSize } = config.data;
@@ -140,7 +141,7 @@ async function evaluateCheckpoint(
         config: file,
         settings: fingerprintOf(config),
         data: root,
-        set: withProvider(options),
+        set,
       },
       cost: () => ({
         parameters: countParameters(built).total,
