@@ -14,7 +14,7 @@ import {
 } from "../datasets/own/import.js";
 import { listSome } from "../errors.js";
 import { findWeightFile } from "../inference/node/model-files.js";
-import { defaultImageSize } from "../models/base-config.js";
+import { defaultImageSize, tasks } from "../models/base-config.js";
 import { writeFileAtomic } from "../node/files.js";
 import { readCheckpointInfo } from "../training/checkpoint.js";
 import { fraction, integer } from "./options.js";
@@ -41,7 +41,7 @@ export function importCommand(): Command {
     .requiredOption("--out <dir>", "root to write under")
     .addOption(
       new Option("--task <task>", "s4: the first of five seconds needs a mask; ms3, avss: every second")
-        .choices(["s4", "ms3", "avss"])
+        .choices(tasks)
         .default("ms3"),
     )
     .option("--classes <list>", "comma-separated class names: class 1, 2, ... (avss only)", classList)

@@ -1,8 +1,8 @@
 /** `avseg data shard`: a dataset as tar files, for disks and servers that many processes read. */
-import { Argument, Command } from "commander";
+import { Command } from "commander";
 import type { Task } from "../datasets/clip.js";
 import { writeShards } from "../datasets/shards/write.js";
-import { integer } from "./options.js";
+import { integer, taskArgument } from "./options.js";
 import { print } from "./print.js";
 import { createProgress, formatBytes } from "./progress.js";
 import { interruptSignal, warn } from "./run.js";
@@ -16,7 +16,7 @@ interface ShardCommandOptions {
 export function shardCommand(): Command {
   return new Command("shard")
     .description("pack a dataset into tar files, which are read from a disk or over HTTP")
-    .addArgument(new Argument("<task>", "the setting of AVSBench").choices(["s4", "ms3", "avss"]))
+    .addArgument(taskArgument())
     .argument("<root>", "root of AVSBench, or the task's folder")
     .requiredOption("--out <dir>", "folder to write the task's folder into")
     .option("--clips <n>", "clips per tar file", integer(1, 1_000_000), 256)

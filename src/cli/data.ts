@@ -3,7 +3,7 @@
  * datasets, `data-shard.ts` packs them.
  */
 
-import { Argument, Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import { checkDataset, type DatasetIssue, type DatasetReport } from "../datasets/avsbench/check.js";
 import { prepareDataset } from "../datasets/avsbench/prepare.js";
 import type { Task } from "../datasets/clip.js";
@@ -14,10 +14,11 @@ import { defaultImageSize } from "../models/base-config.js";
 import { importCommand } from "./data-import.js";
 import { photosCommand } from "./data-photos.js";
 import { shardCommand } from "./data-shard.js";
-import { integer } from "./options.js";
+import { integer, taskArgument } from "./options.js";
 import { print, printJson } from "./print.js";
 import { createProgress } from "./progress.js";
 import { interruptSignal } from "./run.js";
+import { addRenderOptions, clipCount, requireVideos, type SynthOptions } from "./synth-options.js";
 
 /** Builds the command. */
 export function dataCommand(): Command {
@@ -37,11 +38,6 @@ Examples:
     .addCommand(importCommand())
     .addCommand(shardCommand());
 }
-
-const task = (...choices: Task[]): Argument =>
-  new Argument("<task>", "the setting of AVSBench").choices(
-    choices.length > 0 ? choices : ["s4", "ms3", "avss"],
-  );
 
 function kindList(text: string): Kind[] {
   const names = [...new Set(text.split(",").map((name) => name.trim()))];
@@ -67,21 +63,14 @@ Examples:
 }
 
 function shapesCommand(): Command {
-  return new Command("shapes")
+  const command = new Command("shapes")
     .description("generate SoundShapes, the built-in benchmark, which needs nothing else")
-    .addArgument(task())
+    .addArgument(taskArgument())
     .requiredOption("--out <dir>", "root to write under")
-    .option("--train <n>", "training clips", integer(0, 99_999), 250)
-    .option("--val <n>", "validation clips", integer(0, 99_999), 40)
-    .option("--test <n>", "test clips", integer(0, 99_999), 60)
-    .option(
-      "--size <pixels>",
-      "height and width of the frames, 32 to 1024",
-      integer(32, 1024),
-      defaultImageSize,
-    )
-    .option("--seed <n>", "seed of the generated clips", integer(0), 123)
-    .option("--videos <n>", "number of test clips to write as MP4 files, too", integer(0), 0)
+    .option("--train <n>", "training clips", clipCount, 250)
+    .option("--val <n>", "validation clips", clipCount, 40)
+    .option("--test <n>", "test clips", clipCount, 60);
+  return addRenderOptions(command)
     .option("--kinds <list>", `comma-separated kinds of objects (default: ${kinds.join(",")})`, kindList)
     .addHelpText(
       "after",
@@ -93,33 +82,18 @@ Examples:
     .action(synth);
 }
 
-interface SynthOptions {
-  readonly out: string;
-  readonly train: number;
-  readonly val: number;
-  readonly test: number;
-  readonly size: number;
-  readonly seed: number;
-  readonly videos: number;
+interface ShapesOptions extends SynthOptions {
   readonly kinds?: Kind[] | undefined;
 }
 
-async function synth(which: Task, options: SynthOptions, command: Command): Promise<void> {
-  if (options.videos > options.test)
-    command.error("avseg: --videos: expected at most the number of test clips");
-  if (options.videos > 0 && options.size % 2 > 0) command.error("avseg: --videos: expected an even --size");
-  const counts = { train: options.train, val: options.val, test: options.test };
-  const progress = createProgress(
-    "generating clips",
-    counts.train + counts.val + counts.test + options.videos,
-    {
-      unit: "clips",
-    },
-  );
+async function synth(which: Task, options: ShapesOptions, command: Command): Promise<void> {
+  requireVideos(options, command);
+  const { train, val, test } = options;
+  const progress = createProgress("generating clips", train + val + test + options.videos, { unit: "clips" });
   const { folder, clips, videos, written, replaced } = await writeSoundShapes({
     task: which,
     root: options.out,
-    counts,
+    counts: { train, val, test },
     imageSize: options.size,
     seed: options.seed,
     clipsAsVideo: options.videos,
@@ -135,7 +109,7 @@ async function synth(which: Task, options: SynthOptions, command: Command): Prom
 function checkCommand(): Command {
   return new Command("check")
     .description("read every file of a dataset and list everything that is wrong with it")
-    .addArgument(task())
+    .addArgument(taskArgument())
     .argument("<root>", "root of AVSBench, or the task's folder")
     .option("--json", "print JSON")
     .option("--limit <n>", "maximum number of findings to print", integer(1), 100)
@@ -177,7 +151,7 @@ function reportLines({ folder, clips, issues }: DatasetReport, limit: number): s
 function prepareCommand(): Command {
   return new Command("prepare")
     .description("turn raw videos into AVSBench's layout: frames, 16 kHz sound, log-mels")
-    .addArgument(task())
+    .addArgument(taskArgument())
     .argument("<videos>", "folder of videos with the names of the clips, in any subfolders")
     .requiredOption("--table <csv>", "metadata table, e.g. s4_meta_data.csv")
     .requiredOption("--out <dir>", "root to write under")

@@ -1,7 +1,7 @@
 /** `avseg eval`: published and corrected metrics, tables, masks and a report. */
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { Argument, Command, InvalidArgumentError, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { loadConfig } from "../config/load.js";
 import type { Config } from "../config/schema.js";
 import { openDataset } from "../datasets/avsbench/open-dataset.js";
@@ -38,7 +38,7 @@ import {
   providerOption,
   withProvider,
 } from "./configured-model.js";
-import { collect, integer } from "./options.js";
+import { collect, integer, taskArgument } from "./options.js";
 import { print, printJson } from "./print.js";
 import { createProgress } from "./progress.js";
 import { type ModelChoice, modelNameOption, requiredModel, yesOption } from "./published-models.js";
@@ -63,7 +63,7 @@ interface EvalOptions extends Omit<ModelChoice, "checkpoint"> {
 export function evalCommand(): Command {
   return new Command("eval")
     .description("evaluate a checkpoint on S4, MS3 or AVSS data")
-    .addArgument(new Argument("<task>", "the setting of AVSBench").choices(["s4", "ms3", "avss"]))
+    .addArgument(taskArgument())
     .argument("<config>", "YAML configuration, or a published Python one")
     .argument("[checkpoint]", "a file of `avseg train` or `avseg export`, or a published one (.pth)")
     .addOption(modelNameOption())

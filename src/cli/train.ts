@@ -1,5 +1,5 @@
 /** `avseg train`: trains Messenger Blocks and decoder (and whatever the configuration unfreezes). */
-import { Argument, Command } from "commander";
+import { Command } from "commander";
 import { loadConfig } from "../config/load.js";
 import type { Config } from "../config/schema.js";
 import type { OpenedRanks } from "../distributed/mpi.js";
@@ -8,7 +8,7 @@ import { openTraining, type Training } from "../training/open-training.js";
 import { runFiles, type TrainerEvent } from "../training/trainer.js";
 import { providerOption, withProvider } from "./configured-model.js";
 import { onRanks } from "./on-ranks.js";
-import { collect } from "./options.js";
+import { collect, taskArgument } from "./options.js";
 import { print } from "./print.js";
 import {
   createProgress,
@@ -31,7 +31,7 @@ interface TrainOptions {
 export function trainCommand(): Command {
   return new Command("train")
     .description("train on S4, MS3 or AVSS data")
-    .addArgument(new Argument("<task>", "the setting of AVSBench").choices(["s4", "ms3", "avss"]))
+    .addArgument(taskArgument())
     .argument("<config>", "YAML configuration, or a published Python one")
     .option("--set <key=value>", "override a configuration key (repeatable)", collect, [])
     .option("--out <dir>", "folder for checkpoints and logs (default: work_dir/<task>/<config name>)")

@@ -4,11 +4,12 @@ import path from "node:path";
 import * as z from "zod";
 import { DatasetError } from "../errors.js";
 import { soundConditions } from "../evaluation/sound-conditions.js";
+import { tasks } from "../models/base-config.js";
 import { readFailure } from "../node/system-error.js";
 
 const number = z.number();
 const stored = z.object({
-  task: z.enum(["s4", "ms3", "avss"]),
+  task: z.enum(tasks),
   batchSize: number,
   summary: z.object({ miou: number, fscore: number }),
   metrics: z.record(z.string(), number),

@@ -3,6 +3,7 @@
  * an index says where each clip lies, so that clips are read in any order, from disks and over HTTP.
  */
 import * as z from "zod";
+import { tasks } from "../../models/base-config.js";
 import type { ClipFiles } from "../avsbench/layout.js";
 
 /** The file beside the shards that lists them and their clips. */
@@ -39,7 +40,7 @@ const splitSchema = z.strictObject({
 /** The index of a dataset in shards. */
 export const shardIndexSchema = z.strictObject({
   format: z.literal("avseg-shards-1"),
-  task: z.enum(["s4", "ms3", "avss"]),
+  task: z.enum(tasks),
   /** Class names by index; AVSS only. */
   classes: z.array(name).min(2).max(256).optional(),
   splits: z.strictObject({
