@@ -19,41 +19,20 @@ const RGBA_FORMATS: readonly string[] = ["png", "jpeg", "gif", "webp"];
 
 const HINT = "Replace the file, or remove its row from the table that names it.";
 
-/** The bytes of an image file, after checks of existence, size and format. */
-async function readImageBytes(file: InputFile): Promise<Buffer> {
-  const path = inputName(file);
-  const bytes = await readInput(file, "image", MAX_FILE_BYTES);
-  if (!SIGNATURES.some((signature) => signature.every((byte, i) => bytes[i] === byte))) {
-    throw new MediaError(`${path}: expected a PNG or JPEG image, found neither's signature`, { hint: HINT });
-  }
-  return bytes;
-}
-
 /** Decodes a PNG or JPEG to RGB, `u8[H,W,3]`; transparency is dropped. Throws `MediaError` naming the file. */
 export async function readRgb(file: InputFile): Promise<ImageTensor> {
-  const path = inputName(file);
-  const bytes = await readImageBytes(file);
-  try {
-    // Profiles and orientation tags are ignored, as Pillow does by default.
-    const image = sharp(bytes, { limitInputPixels: MAX_IMAGE_PIXELS, failOn: "error", ignoreIcc: true });
-    if (isDeepGray(bytes)) return await readDeepGray(image);
+  const bytes = await readInput(file, "image", MAX_FILE_BYTES);
+  if (!SIGNATURES.some((signature) => signature.every((byte, i) => bytes[i] === byte))) {
+    throw new MediaError(`${inputName(file)}: expected a PNG or JPEG image, found neither's signature`, {
+      hint: HINT,
+    });
+  }
+  return decoded(file, bytes, async (image) => {
+    if (isDeepGray(bytes)) return readDeepGray(image);
     if (isJpeg(bytes) && (await image.metadata()).space === "cmyk")
       throw new Error("it is CMYK, expected RGB or gray");
-    const { data, info } = await image
-      .removeAlpha()
-      .toColorspace("srgb")
-      .raw()
-      .toBuffer({ resolveWithObject: true });
-    if (info.channels !== 3) throw new Error(`decoded to ${info.channels} channels, expected 3`);
-    // Copied off libvips' memory, so that its owner is an ordinary ArrayBuffer.
-    return { dtype: "u8", shape: [info.height, info.width, 3], data: Uint8Array.from(data) };
-  } catch (error) {
-    const reason = (error instanceof Error ? error.message : String(error)).split("\n")[0]?.trim();
-    const what = /pixel limit/i.test(reason ?? "")
-      ? `the image has more than ${MAX_IMAGE_PIXELS} pixels`
-      : `the image cannot be decoded (${reason})`;
-    throw new MediaError(`${path}: ${what}`, { hint: HINT, cause: error });
-  }
+    return pixelsOf(image.removeAlpha().toColorspace("srgb"), 3);
+  });
 }
 
 /**
@@ -61,23 +40,41 @@ export async function readRgb(file: InputFile): Promise<ImageTensor> {
  * naming the file.
  */
 export async function readRgba(file: InputFile): Promise<ImageTensor> {
-  const name = inputName(file);
-  const bytes = await readInput(file, "image", MAX_FILE_BYTES);
-  try {
-    const image = sharp(bytes, { limitInputPixels: MAX_IMAGE_PIXELS, failOn: "error", ignoreIcc: true });
+  return decoded(file, await readInput(file, "image", MAX_FILE_BYTES), async (image) => {
     const { format } = await image.metadata();
     if (!RGBA_FORMATS.includes(format)) throw new Error(`it is ${format}, expected PNG, JPEG, GIF or WebP`);
-    const { data, info } = await image
-      .toColorspace("srgb")
-      .ensureAlpha()
-      .raw()
-      .toBuffer({ resolveWithObject: true });
-    if (info.channels !== 4) throw new Error(`decoded to ${info.channels} channels, expected 4`);
-    return { dtype: "u8", shape: [info.height, info.width, 4], data: Uint8Array.from(data) };
+    return pixelsOf(image.toColorspace("srgb").ensureAlpha(), 4);
+  });
+}
+
+/** What `decode` makes of an image's bytes. Throws `MediaError` naming the file. */
+async function decoded(
+  file: InputFile,
+  bytes: Buffer,
+  decode: (image: Sharp) => Promise<ImageTensor>,
+): Promise<ImageTensor> {
+  try {
+    // Profiles and orientation tags are ignored, as Pillow does by default.
+    return await decode(
+      sharp(bytes, { limitInputPixels: MAX_IMAGE_PIXELS, failOn: "error", ignoreIcc: true }),
+    );
   } catch (error) {
     const reason = (error instanceof Error ? error.message : String(error)).split("\n")[0]?.trim();
-    throw new MediaError(`${name}: the image cannot be decoded (${reason})`, { hint: HINT, cause: error });
+    const what = /pixel limit/i.test(reason ?? "")
+      ? `the image has more than ${MAX_IMAGE_PIXELS} pixels`
+      : `the image cannot be decoded (${reason})`;
+    throw new MediaError(`${inputName(file)}: ${what}`, { hint: HINT, cause: error });
   }
+}
+
+/** Pixels of an image of `channels` channels. Throws `Error` for another number. */
+async function pixelsOf(image: Sharp, channels: number): Promise<ImageTensor> {
+  const { data, info } = await image.raw().toBuffer({ resolveWithObject: true });
+  if (info.channels !== channels) {
+    throw new Error(`decoded to ${info.channels} channels, expected ${channels}`);
+  }
+  // Copied off libvips' memory, so that its owner is an ordinary ArrayBuffer.
+  return { dtype: "u8", shape: [info.height, info.width, channels], data: Uint8Array.from(data) };
 }
 
 /** Which of the two admitted formats it is: a PNG has no CMYK, so that its header is read once only. */
