@@ -1,5 +1,15 @@
-/** When the objects of a generated clip sound, and which frame shows a step. */
+/** The steps of a generated clip: how many there are, which frame shows one, and when the objects sound. */
 import type { Random } from "../../random.js";
+import type { Task } from "../clip.js";
+
+/** Frame rate of generated videos: that of the published preparation of AVSBench. */
+export const videoFramesPerSecond = 16;
+
+/**
+ * Sounds change at this time times the step. A step lasts a second, but consecutive VGGish examples start 0.96 s apart:
+ * both the example and the second of a step mostly contain its own objects.
+ */
+export const soundStepSeconds = 0.98;
 
 /** The three subsets of AVSS. */
 export type AvssSubset = "v1s" | "v1m" | "v2";
@@ -7,6 +17,22 @@ export type AvssSubset = "v1s" | "v1m" | "v2";
 /** The AVSS subset of a clip: half single-source, a quarter each of the others. */
 export function subsetOf(index: number): AvssSubset {
   return (["v1s", "v1m", "v1s", "v2"] as const)[index % 4] as AvssSubset;
+}
+
+/** What the setting of AVSBench and its number decide about a clip. */
+export interface ClipForm {
+  /** AVSS only. */
+  readonly subset: AvssSubset | undefined;
+  /** One-second steps, T. */
+  readonly stepCount: number;
+  /** Whether one object sounds throughout. */
+  readonly single: boolean;
+}
+
+/** The form of clip `index` of its split. */
+export function clipForm(task: Task, index: number): ClipForm {
+  const subset = task === "avss" ? subsetOf(index) : undefined;
+  return { subset, stepCount: subset === "v2" ? 10 : 5, single: task === "s4" || subset === "v1s" };
 }
 
 /** Index, within the video, of a step's frame: the last one of its second. */

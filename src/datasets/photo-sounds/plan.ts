@@ -3,11 +3,11 @@ import { at } from "../../arrays.js";
 import { hashText, Random } from "../../random.js";
 import type { Split, Task } from "../clip.js";
 import {
-  type AvssSubset,
+  type ClipForm,
   changingSchedule,
+  clipForm,
   constantSchedule,
   type Schedule,
-  subsetOf,
 } from "../generated/schedule.js";
 import { type Catalog, type Origin, type Side, type Source, soundingClasses } from "./catalog.js";
 
@@ -32,16 +32,12 @@ export interface PlannedObject {
 }
 
 /** A clip before it is rendered. */
-export interface PhotoClipPlan {
-  /** One-second steps, T. */
-  readonly stepCount: number;
+export interface PhotoClipPlan extends Pick<ClipForm, "subset" | "stepCount"> {
   readonly background: Origin;
   readonly objects: readonly PlannedObject[];
   /** Whether object `i` sounds during step `t`: `sounding[t][i]`. */
   readonly sounding: Schedule;
   readonly ambience: Source | undefined;
-  /** AVSS only. */
-  readonly subset: AvssSubset | undefined;
   /** Key of the random draws of the scene and the sounds. */
   readonly key: number;
 }
@@ -57,9 +53,7 @@ export function planPhotoClip(spec: PhotoClipSpec, catalog: Catalog): PhotoClipP
   const splitKey = hashText(`photos/${spec.task}/${spec.split}/${spec.side}`);
   const key = new Random(spec.seed, splitKey, spec.index).u32();
   const random = new Random(key, 1);
-  const subset = spec.task === "avss" ? subsetOf(spec.index) : undefined;
-  const stepCount = subset === "v2" ? 10 : 5;
-  const single = spec.task === "s4" || subset === "v1s";
+  const { subset, stepCount, single } = clipForm(spec.task, spec.index);
   const choice = choicesOf(catalog, spec.side);
   const voices = drawVoices(random, { choice, catalog, first: turn(spec, splitKey, choice.voices), single });
   const silent = drawSilent(random, { choice, catalog, voices, single });

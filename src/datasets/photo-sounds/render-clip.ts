@@ -3,7 +3,7 @@ import { at, u8At } from "../../arrays.js";
 import { imageSize } from "../../media/resize.js";
 import { Random } from "../../random.js";
 import type { TensorOf } from "../../tensor.js";
-import { stepFrame } from "../generated/schedule.js";
+import { stepFrame, videoFramesPerSecond } from "../generated/schedule.js";
 import { type Catalog, classNames, readCatalog } from "./catalog.js";
 import { PictureStore, readOutlines } from "./pictures.js";
 import { type PhotoClipPlan, type PhotoClipSpec, planPhotoClip } from "./plan.js";
@@ -11,9 +11,6 @@ import { PhotoSceneRenderer } from "./render.js";
 import { drawScene } from "./scene.js";
 import { mixSound, RecordingStore } from "./sound.js";
 import { openPackages, type PackageFiles } from "./sources/packages.js";
-
-/** Frame rate of PhotoSounds videos: that of the published preparation of AVSBench. */
-export const framesPerSecond = 16;
 
 /** A rendered clip of T steps at H x W pixels. */
 export interface RenderedPhotoClip {
@@ -75,7 +72,7 @@ export class PhotoStudio {
       const [from, to] = [step * size * size, (step + 1) * size * size];
       const visible = objects.subarray(from, to);
       const image = frames.subarray(3 * from, 3 * to);
-      renderer.render(stepFrame(step, framesPerSecond) / framesPerSecond, plan.key, {
+      renderer.render(stepFrame(step, videoFramesPerSecond) / videoFramesPerSecond, plan.key, {
         image,
         objects: visible,
       });
@@ -97,9 +94,9 @@ export class PhotoStudio {
     const { renderer } = await this.#prepare(plan, spec);
     const pixels = spec.imageSize ** 2;
     const objects = new Uint8Array(pixels);
-    for (let i = 0; i < plan.stepCount * framesPerSecond; i++) {
+    for (let i = 0; i < plan.stepCount * videoFramesPerSecond; i++) {
       const image = new Uint8Array(3 * pixels);
-      renderer.render(i / framesPerSecond, plan.key, { image, objects });
+      renderer.render(i / videoFramesPerSecond, plan.key, { image, objects });
       yield image;
     }
   }

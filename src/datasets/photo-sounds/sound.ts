@@ -2,8 +2,8 @@
 import { at, f32At } from "../../arrays.js";
 import { readSound } from "../../media/node/read-sound.js";
 import { hashText, Random } from "../../random.js";
-import type { Schedule } from "../generated/schedule.js";
-import { addNoiseFloor } from "../sound-shapes/voices.js";
+import { addNoiseFloor } from "../generated/noise.js";
+import { type Schedule, soundStepSeconds } from "../generated/schedule.js";
 import { type Source, sourceId } from "./catalog.js";
 import type { PhotoClipPlan } from "./plan.js";
 import type { PackageFiles } from "./sources/packages.js";
@@ -19,8 +19,6 @@ const silenceDb = 28;
 /** Blocks of a pause that are kept after a sound. */
 const pauseBlocks = 15;
 const fadeSamples = 350;
-/** A step lasts a second, but consecutive VGGish examples start 0.96 s apart: sounds change between the two. */
-const stepSeconds = 0.98;
 
 /** Reads recordings of the packages and keeps them in memory. */
 export class RecordingStore {
@@ -112,7 +110,7 @@ function soundingParts(
 ): { readonly start: number; readonly end: number }[] {
   const steps = sounding.length;
   const edge = (step: number): number =>
-    Math.round((step >= steps ? steps : step * stepSeconds) * sampleRateHz);
+    Math.round((step >= steps ? steps : step * soundStepSeconds) * sampleRateHz);
   const parts: { start: number; end: number }[] = [];
   for (let step = 0; step < steps; step++) {
     if (!sounding[step]?.[object]) continue;

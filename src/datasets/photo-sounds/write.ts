@@ -16,11 +16,11 @@ import type { Split, Task } from "../clip.js";
 import { mapConcurrent } from "../concurrent.js";
 import { saveBelow, writeClipFiles } from "../generated/clip-files.js";
 import { clearGenerated, formatManifest, readTextIfAny } from "../generated/folder.js";
-import { subsetOf } from "../generated/schedule.js";
+import { subsetOf, videoFramesPerSecond } from "../generated/schedule.js";
 import { writeVideo } from "../generated/video.js";
 import { type Origin, type Side, sourceId } from "./catalog.js";
 import type { PhotoClipSpec } from "./plan.js";
-import { framesPerSecond, type PhotoStudio, type RenderedPhotoClip } from "./render-clip.js";
+import type { PhotoStudio, RenderedPhotoClip } from "./render-clip.js";
 import { sampleRateHz } from "./sound.js";
 
 /** The parts of PhotoSounds: the splits of AVSBench, and test clips of classes that training never meets. */
@@ -155,7 +155,7 @@ async function writeVideos(job: FolderJob, specs: readonly PhotoClipSpec[]): Pro
       const { samples } = await studio.render(spec);
       await writeVideo(target, {
         imageSize: spec.imageSize,
-        framesPerSecond,
+        framesPerSecond: videoFramesPerSecond,
         sound: { sampleRateHz, channels: [samples] },
         frames: studio.renderVideo(spec),
         signal,

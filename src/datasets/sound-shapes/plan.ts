@@ -2,11 +2,12 @@
 import { hashText, Random } from "../../random.js";
 import type { Split, Task } from "../clip.js";
 import {
-  type AvssSubset,
+  type ClipForm,
   changingSchedule,
+  clipForm,
   constantSchedule,
   type Schedule,
-  subsetOf,
+  videoFramesPerSecond,
 } from "../generated/schedule.js";
 import { type Kind, kinds } from "./kinds.js";
 import { drawScene, type Scene } from "./scene.js";
@@ -27,21 +28,14 @@ export interface ClipSpec {
 }
 
 /** A clip before it is rendered. */
-export interface ClipPlan {
+export interface ClipPlan extends Pick<ClipForm, "subset" | "stepCount"> {
   readonly scene: Scene;
-  /** One-second steps, T. */
-  readonly stepCount: number;
   readonly framesPerSecond: number;
   /** Whether object `i` sounds during step `t`: `sounding[t][i]`. */
   readonly sounding: Schedule;
-  /** AVSS only. */
-  readonly subset: AvssSubset | undefined;
   /** Key of the random draws of pixel noise and sounds. */
   readonly key: number;
 }
-
-/** Default frame rate of SoundShapes videos: that of the published preparation. */
-export const defaultFramesPerSecond = 16;
 
 /** Draws a clip's scene and the schedule of its sounds. Throws `RangeError` for fewer than two kinds. */
 export function planClip(spec: ClipSpec): ClipPlan {
@@ -50,15 +44,13 @@ export function planClip(spec: ClipSpec): ClipPlan {
     throw new RangeError(`sound shapes: expected at least two kinds, got ${choice.length}`);
   const key = new Random(spec.seed, hashText(`${spec.task}/${spec.split}`), spec.index).u32();
   const random = new Random(key, 1);
-  const subset = spec.task === "avss" ? subsetOf(spec.index) : undefined;
-  const stepCount = subset === "v2" ? 10 : 5;
+  const { subset, stepCount, single } = clipForm(spec.task, spec.index);
   const objectKinds = drawKinds(random, choice);
   const scene = drawScene(random, objectKinds, stepCount);
-  const single = spec.task === "s4" || subset === "v1s";
   return {
     scene,
     stepCount,
-    framesPerSecond: spec.framesPerSecond ?? defaultFramesPerSecond,
+    framesPerSecond: spec.framesPerSecond ?? videoFramesPerSecond,
     sounding: single
       ? constantSchedule(random.integer(objectKinds.length), objectKinds.length, stepCount)
       : changingSchedule(random, objectKinds.length, stepCount),

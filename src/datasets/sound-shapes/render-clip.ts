@@ -2,12 +2,13 @@
 import { at, f32At, u8At } from "../../arrays.js";
 import { hashText, Random } from "../../random.js";
 import type { TensorOf } from "../../tensor.js";
-import { stepFrame } from "../generated/schedule.js";
+import { addNoiseFloor } from "../generated/noise.js";
+import { soundStepSeconds, stepFrame } from "../generated/schedule.js";
 import { type Kind, kinds, labelOf } from "./kinds.js";
 import { type ClipPlan, type ClipSpec, drawKinds, planClip } from "./plan.js";
 import { SceneRenderer } from "./render.js";
 import { drawScene } from "./scene.js";
-import { addNoiseFloor, sampleRateHz, synthesize } from "./voices.js";
+import { sampleRateHz, synthesize } from "./voices.js";
 
 /** A rendered clip of T steps at H x W pixels. */
 export interface RenderedClip {
@@ -137,16 +138,14 @@ export function renderSound(
   return finishSound(out, key);
 }
 
-/**
- * The sound of a planned clip. A step lasts a second, but consecutive VGGish examples start 0.96 s apart. Sounds
- * change at 0.98 s times the step, so that both the example and the second of a step mostly contain its own objects.
- */
+/** The sound of a planned clip. */
 function renderClipSound(plan: ClipPlan): Float32Array<ArrayBuffer> {
   const out = new Float32Array(plan.stepCount * sampleRateHz);
   plan.scene.objects.forEach((object, i) => {
     const on = plan.sounding.map((step) => step[i] === true);
     if (!on.includes(true)) return;
-    const gate = (seconds: number) => (on[Math.min(plan.stepCount - 1, Math.floor(seconds / 0.98))] ? 1 : 0);
+    const stepAt = (seconds: number) => Math.min(plan.stepCount - 1, Math.floor(seconds / soundStepSeconds));
+    const gate = (seconds: number) => (on[stepAt(seconds)] ? 1 : 0);
     addVoice(out, object.kind, { key: plan.key, gate });
   });
   return finishSound(out, plan.key);

@@ -1,7 +1,8 @@
 /** SoundShapes clips as video files. */
 import type { Cancellable } from "../../media/video.js";
+import { videoFramesPerSecond } from "../generated/schedule.js";
 import { writeVideo } from "../generated/video.js";
-import { type ClipSpec, defaultFramesPerSecond } from "./plan.js";
+import type { ClipSpec } from "./plan.js";
 import { renderClip, renderVideoFrames } from "./render-clip.js";
 import { sampleRateHz } from "./voices.js";
 
@@ -20,7 +21,7 @@ export async function writeClipVideo(
   }
   await writeVideo(target, {
     imageSize: spec.imageSize,
-    framesPerSecond: spec.framesPerSecond ?? defaultFramesPerSecond,
+    framesPerSecond: spec.framesPerSecond ?? videoFramesPerSecond,
     sound: { sampleRateHz, channels: [renderClip(spec).samples] },
     frames: frames(),
     signal,

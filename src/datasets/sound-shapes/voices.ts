@@ -3,7 +3,8 @@
  * no single band or level identifies a kind.
  */
 import { f32At } from "../../arrays.js";
-import { Random } from "../../random.js";
+import type { Random } from "../../random.js";
+import { whiteNoise } from "../generated/noise.js";
 import type { Kind } from "./kinds.js";
 
 /** Sample rate of every SoundShapes sound. */
@@ -20,17 +21,6 @@ export function synthesize(kind: Kind, sampleCount: number, random: Random): Flo
   for (const x of out) energy += x * x;
   const gain = 0.1 / Math.sqrt(energy / sampleCount + 1e-12);
   return out.map((x) => x * gain);
-}
-
-/** Adds white noise, slightly stronger at low frequencies, of a root mean square of `level`. */
-export function addNoiseFloor(out: Float32Array, level: number, random: Random): void {
-  const noise = whiteNoise(random);
-  let low = 0;
-  for (let i = 0; i < out.length; i++) {
-    const white = noise();
-    low += 0.2 * (white - low);
-    out[i] = f32At(out, i) + level * (0.7 * white + 2 * low);
-  }
 }
 
 const voices: Record<Kind, Voice> = {
@@ -259,22 +249,4 @@ function soften(out: Float32Array, weight: number): void {
     low += weight * (f32At(out, i) - low);
     out[i] = low;
   }
-}
-
-/** Four seconds of normal noise, made once: drawing every sample anew would take most of the time of a clip. */
-let noiseTable: Float32Array | undefined;
-const noiseLength = 65521;
-
-/** Reads the noise table from a random position. */
-function whiteNoise(random: Random): () => number {
-  if (noiseTable === undefined) {
-    const draws = new Random(0x50a2d);
-    noiseTable = new Float32Array(noiseLength).map(() => draws.normal());
-  }
-  const table = noiseTable;
-  let at = random.integer(noiseLength);
-  return () => {
-    at = at + 1 === noiseLength ? 0 : at + 1;
-    return f32At(table, at);
-  };
 }
