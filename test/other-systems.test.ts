@@ -15,24 +15,27 @@ import type { ClipBatch } from "../src/inference/predictor.js";
 import type { AvsModelConfig } from "../src/models/model-config.js";
 import { openTraining } from "../src/training/open-training.js";
 import { loadSafetensors, writeSafetensors } from "../src/weights/node/safetensors-file.js";
-import { assertClose, seededInput, seededUniform } from "./support.js";
+import { assertClose, seededInput } from "./support.js";
 import { tempDir } from "./temp-dir.js";
-import { seededWeights, tinyAvsegformer, tinyDenseav, tinySelm, tinyTpavi } from "./tiny-models.js";
+import {
+  seededBatch,
+  seededWeights,
+  tinyAvsegformer,
+  tinyDenseav,
+  tinySelm,
+  tinyTpavi,
+} from "./tiny-models.js";
 
 const dir = await mkdtemp(path.join(tmpdir(), "avseg-other-systems-"));
 after(() => rm(dir, { recursive: true, force: true }));
 const runtime = { threads: 1 };
 
-function clipOf({ frameCount: n, imageSize: size }: AvsModelConfig): ClipBatch {
-  const u = seededUniform("frames", n * size * size * 3);
+function clipOf(config: AvsModelConfig): ClipBatch {
+  const { frameCount: n } = config;
+  const frameMask = Float32Array.from({ length: n }, (_, i) => (i < 7 ? 1 : 0));
   return {
-    frames: { dtype: "u8", shape: [n, size, size, 3], data: Uint8Array.from(u, (v) => (v + 1) * 127.5) },
-    logMel: seededInput("mel", [n, 1, 96, 64], 3),
-    frameMask: {
-      dtype: "f32",
-      shape: [n],
-      data: Float32Array.from({ length: n }, (_, i) => (i < 7 ? 1 : 0)),
-    },
+    ...seededBatch(config, { logMelScale: 3 }),
+    frameMask: { dtype: "f32", shape: [n], data: frameMask },
     sound: seededInput("sound", [1, n * 16_000], 0.5),
   };
 }

@@ -1,5 +1,6 @@
 /** Models small enough for tests, of every published form. */
 
+import type { ClipBatch } from "../src/inference/predictor.js";
 import { buildAvsModel } from "../src/models/avs-model.js";
 import { type AvsegformerConfig, avsegformerSchema } from "../src/models/avsegformer/avsegformer.js";
 import { type DenseavConfig, denseavSchema } from "../src/models/denseav/system.js";
@@ -10,7 +11,7 @@ import { type SelmConfig, selmSchema } from "../src/models/selm/selm.js";
 import { type TpaviConfig, tpaviSchema } from "../src/models/tpavi.js";
 import type { VggishConfig } from "../src/models/vggish.js";
 import type { Tensor } from "../src/tensor.js";
-import { seededParameter } from "./support.js";
+import { seededInput, seededParameter, seededUniform } from "./support.js";
 
 const audio: VggishConfig = { kind: "vggish", widths: [4, 4, 8, 8, 8, 8], hidden: 16, pca: false };
 const visual = pvtV2Config("pvt-v2-b0", { dims: [16, 32, 40, 64], depths: [1, 1, 2, 1], loraRank: 4 });
@@ -84,4 +85,22 @@ export function seededWeights(config: AvsModelConfig): Map<string, Tensor> {
         : seededParameter(spec.key, spec.shape),
     ]),
   );
+}
+
+/** A batch of noise for a model, of which no frame is padded. `logMelScale` makes its sounds louder. Defaults: 1. */
+export function seededBatch(
+  { frameCount, imageSize }: Pick<AvsModelConfig, "frameCount" | "imageSize">,
+  { clips = 1, logMelScale = 1 }: { readonly clips?: number; readonly logMelScale?: number } = {},
+): ClipBatch {
+  const n = clips * frameCount;
+  const u = seededUniform("frames", n * imageSize * imageSize * 3);
+  return {
+    frames: {
+      dtype: "u8",
+      shape: [n, imageSize, imageSize, 3],
+      data: Uint8Array.from(u, (v) => (v + 1) * 127.5),
+    },
+    logMel: seededInput("mel", [n, 1, 96, 64], logMelScale),
+    frameMask: { dtype: "f32", shape: [n], data: new Float32Array(n).fill(1) },
+  };
 }

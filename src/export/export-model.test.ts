@@ -5,9 +5,9 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import test, { after } from "node:test";
 import * as ort from "onnxruntime-node";
-import { assertClose, seededInput, seededUniform } from "../../test/support.js";
+import { assertClose } from "../../test/support.js";
 import { tempDir } from "../../test/temp-dir.js";
-import { seededWeights, tinyAvss, tinyS4 } from "../../test/tiny-models.js";
+import { seededBatch, seededWeights, tinyAvss, tinyS4 } from "../../test/tiny-models.js";
 import { LockedError, OutputError } from "../errors.js";
 import { readOnnx } from "../graph/onnx/read.js";
 import { openPredictor } from "../inference/node/open-predictor.js";
@@ -24,16 +24,6 @@ async function checkpointOf(config: AvsModelConfig): Promise<string> {
   const metadata = { format: "avseg-checkpoint-1", model: modelConfigToJson(config) };
   await writeSafetensors(file, seededWeights(config), { metadata });
   return file;
-}
-
-function clip({ frameCount, imageSize }: AvsModelConfig): ClipBatch {
-  const u = seededUniform("frames", frameCount * imageSize * imageSize * 3);
-  const shape = [frameCount, imageSize, imageSize, 3];
-  return {
-    frames: { dtype: "u8", shape, data: Uint8Array.from(u, (v) => (v + 1) * 127.5) },
-    logMel: seededInput("mel", [frameCount, 1, 96, 64], 3),
-    frameMask: { dtype: "f32", shape: [frameCount], data: new Float32Array(frameCount).fill(1) },
-  };
 }
 
 /** Runs a file in ONNX Runtime as it comes. */
@@ -72,7 +62,7 @@ for (const config of [tinyS4, tinyAvss]) {
       );
       for (const { path: file, bytes } of files) assert.equal((await readFile(file)).length, bytes);
 
-      const batch = clip(config);
+      const batch = seededBatch(config, { logMelScale: 3 });
       const predictor = await openPredictor({ checkpoint, runtime: { threads: 1 } });
       const expected = await predictor.predict(batch);
       await predictor.close();

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
-import { assertClose, seededInput, seededParameter, seededUniform } from "../../test/support.js";
+import { assertClose, seededParameter } from "../../test/support.js";
 import { tinyConfig } from "../../test/tiny-model.js";
+import { seededBatch } from "../../test/tiny-models.js";
 import type { CheckpointError } from "../errors.js";
 import { serializeOnnx } from "../graph/index.js";
 import { type OnnxModel, type OnnxValue, readOnnx } from "../graph/onnx/read.js";
@@ -29,13 +30,7 @@ function exported(clips: number, metadata: Record<string, string>): OnnxModel {
 }
 
 test("an exported model predicts as its checkpoint does, whatever the batch", async () => {
-  const n = 3 * tinyConfig.frameCount;
-  const u = seededUniform("frames", n * 64 * 64 * 3);
-  const batch = {
-    frames: { dtype: "u8" as const, shape: [n, 64, 64, 3], data: Uint8Array.from(u, (v) => (v + 1) * 127.5) },
-    logMel: seededInput("mel", [n, 1, 96, 64]),
-    frameMask: { dtype: "f32" as const, shape: [n], data: new Float32Array(n).fill(1) },
-  };
+  const batch = seededBatch(tinyConfig, { clips: 3 });
   const expected = await (await modelPredictor({ model, store: WeightStore.of(weights), runtime })).predict(
     batch,
   );

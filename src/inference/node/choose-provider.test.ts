@@ -4,6 +4,7 @@ import path from "node:path";
 import test from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { tempDir } from "../../../test/temp-dir.js";
+import { tempEnv } from "../../../test/temp-env.js";
 import { tinyS4 as micro, seededWeights } from "../../../test/tiny-models.js";
 import type { NodeProvider } from "../../runtime/providers.js";
 import { writeSafetensors } from "../../weights/node/safetensors-file.js";
@@ -63,13 +64,8 @@ test("the fastest provider is chosen by measurement, once, and what does not wor
 });
 
 test("auto opens the model here as well", async (t) => {
-  const { AVSEG_CACHE: before } = process.env;
-  t.after(() => {
-    if (before === undefined) delete process.env.AVSEG_CACHE;
-    else process.env.AVSEG_CACHE = before;
-  });
   const dir = await tempDir(t);
-  process.env.AVSEG_CACHE = path.join(dir, "cache");
+  tempEnv(t, "AVSEG_CACHE")(path.join(dir, "cache"));
   const checkpoint = path.join(dir, "whole.safetensors");
   await writeSafetensors(checkpoint, seededWeights(micro));
   const predictor = await openPredictor({

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { cp, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import path from "node:path";
 import test, { type TestContext } from "node:test";
-import { seededInput, seededUniform } from "../../../test/support.js";
 import { tempDir } from "../../../test/temp-dir.js";
-import { tinyS4 as micro, seededWeights } from "../../../test/tiny-models.js";
+import { tempEnv } from "../../../test/temp-env.js";
+import { tinyS4 as micro, seededBatch, seededWeights } from "../../../test/tiny-models.js";
 import { exportModel } from "../../export/export-model.js";
 import { modelConfigToJson } from "../../models/model-config.js";
 import { sha256Of } from "../../node/sha256.js";
@@ -18,15 +18,7 @@ import { type OpenPredictorOptions, openPredictor } from "./open-predictor.js";
 
 const hints = { imageSize: 64 };
 
-function clips(count: number): ClipBatch {
-  const n = count * micro.frameCount;
-  const u = seededUniform("frames", n * 64 * 64 * 3);
-  return {
-    frames: { dtype: "u8", shape: [n, 64, 64, 3], data: Uint8Array.from(u, (v) => (v + 1) * 127.5) },
-    logMel: seededInput("mel", [n, 1, 96, 64]),
-    frameMask: { dtype: "f32", shape: [n], data: new Float32Array(n).fill(1) },
-  };
-}
+const clips = (count: number): ClipBatch => seededBatch(micro, { clips: count });
 
 interface Place {
   readonly dir: string;
@@ -266,13 +258,9 @@ test("a folder that cannot be written is named in one warning, and the model ope
 });
 
 test("AVSEG_MODEL_CACHE turns the cache off or bounds it", (t) => {
-  const { AVSEG_MODEL_CACHE: before } = process.env;
-  t.after(() => {
-    if (before === undefined) delete process.env.AVSEG_MODEL_CACHE;
-    else process.env.AVSEG_MODEL_CACHE = before;
-  });
+  const setCache = tempEnv(t, "AVSEG_MODEL_CACHE");
   const withSetting = (value: string) => {
-    process.env.AVSEG_MODEL_CACHE = value;
+    setCache(value);
     return modelCache()?.maxBytes;
   };
   assert.equal(withSetting("off"), undefined);

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import path from "node:path";
 import test from "node:test";
 import { evaluate, inputLike } from "../../../test/graphs.js";
-import { assertClose, seededInput, seededUniform } from "../../../test/support.js";
+import { assertClose } from "../../../test/support.js";
 import { tempDir } from "../../../test/temp-dir.js";
-import { tinyS4 as micro, seededWeights } from "../../../test/tiny-models.js";
+import { tinyS4 as micro, seededBatch, seededWeights } from "../../../test/tiny-models.js";
 import { CheckpointError } from "../../errors.js";
 import { buildAvsModel } from "../../models/avs-model.js";
 import { modelConfigFromJson, modelConfigToJson, type SeavsConfig } from "../../models/model-config.js";
@@ -22,15 +22,7 @@ const described = (model: SeavsConfig) => ({
   model: modelConfigToJson(model),
 });
 
-function clips(count: number): ClipBatch {
-  const n = count * micro.frameCount;
-  const u = seededUniform("frames", n * 64 * 64 * 3);
-  return {
-    frames: { dtype: "u8", shape: [n, 64, 64, 3], data: Uint8Array.from(u, (v) => (v + 1) * 127.5) },
-    logMel: seededInput("mel", [n, 1, 96, 64]),
-    frameMask: { dtype: "f32", shape: [n], data: new Float32Array(n).fill(1) },
-  };
-}
+const clips = (count: number): ClipBatch => seededBatch(micro, { clips: count });
 
 /** What the predictor should give: the plain form of the model. */
 async function expected(batch: ClipBatch): Promise<Float32Array> {

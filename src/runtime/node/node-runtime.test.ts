@@ -3,6 +3,7 @@ import { readdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import test from "node:test";
 import { tempDir } from "../../../test/temp-dir.js";
+import { tempEnv } from "../../../test/temp-env.js";
 import { OutOfMemoryError } from "../../errors.js";
 import { fileTensor } from "../../file-tensor.js";
 import { add, emitOnnx, expand, input, matmul, mean, parameter } from "../../graph/index.js";
@@ -24,12 +25,8 @@ test("an allocation that fails inside ONNX Runtime is an OutOfMemoryError with a
 });
 
 test("large weights are mapped from a file that is gone afterwards; without a place for it they stay in memory", async (t) => {
-  const { AVSEG_CACHE: before } = process.env;
-  t.after(() => {
-    if (before === undefined) delete process.env.AVSEG_CACHE;
-    else process.env.AVSEG_CACHE = before;
-  });
   const dir = await tempDir(t);
+  const setCache = tempEnv(t, "AVSEG_CACHE");
   const file = path.join(dir, "a file");
   await writeFile(file, "");
   const rows = 1000;
@@ -45,7 +42,7 @@ test("large weights are mapped from a file that is gone afterwards; without a pl
   const expected = Float64Array.from(b.data);
   for (let i = 0; i < rows; i++) expected[i % 7] = (expected[i % 7] ?? Number.NaN) + i;
   for (const place of [dir, file]) {
-    process.env.AVSEG_CACHE = place;
+    setCache(place);
     const runtime = nodeRuntime({ threads: 1 });
     t.after(() => runtime.close());
     const weights = new Map([
@@ -61,13 +58,8 @@ test("large weights are mapped from a file that is gone afterwards; without a pl
 });
 
 test("weights that lie in a file are mapped from there: they are neither read nor written", async (t) => {
-  const { AVSEG_CACHE: before } = process.env;
-  t.after(() => {
-    if (before === undefined) delete process.env.AVSEG_CACHE;
-    else process.env.AVSEG_CACHE = before;
-  });
   const dir = await tempDir(t);
-  process.env.AVSEG_CACHE = path.join(dir, "cache");
+  tempEnv(t, "AVSEG_CACHE")(path.join(dir, "cache"));
   const rows = 1000;
   const columns = Math.ceil(minMappedBytes / 4 / rows);
   const file = path.join(dir, "weights");

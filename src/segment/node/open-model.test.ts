@@ -3,25 +3,16 @@ import { spawnSync } from "node:child_process";
 import { rm } from "node:fs/promises";
 import path from "node:path";
 import test from "node:test";
-import { assertClose, seededInput, seededUniform } from "../../../test/support.js";
+import { assertClose } from "../../../test/support.js";
 import { tempDir } from "../../../test/temp-dir.js";
 import { tinyConfig, writeTinyModel } from "../../../test/tiny-model.js";
+import { seededBatch } from "../../../test/tiny-models.js";
 import { CheckpointError } from "../../errors.js";
 import { exportModel } from "../../export/export-model.js";
-import type { ClipBatch } from "../../inference/predictor.js";
 import { writeFileAtomic } from "../../node/files.js";
 import { openModel } from "./open-model.js";
 
-const { frameCount: n, imageSize: side } = tinyConfig;
-const batch: ClipBatch = {
-  frames: {
-    dtype: "u8",
-    shape: [n, side, side, 3],
-    data: Uint8Array.from(seededUniform("frames", n * side * side * 3), (u) => (u + 1) * 127.5),
-  },
-  logMel: seededInput("mel", [n, 1, 96, 64]),
-  frameMask: { dtype: "f32", shape: [n], data: new Float32Array(n).fill(1) },
-};
+const batch = seededBatch(tinyConfig);
 
 async function logitsOf(checkpoint: string): Promise<Float32Array> {
   const model = await openModel({ checkpoint, runtime: { threads: 1 } });
