@@ -129,7 +129,7 @@ export async function chosenModel(
   return { checkpoint: file, audioEncoder: encoders?.audio ?? undefined, hints };
 }
 
-/** What opening the chosen model takes, for commands without a default. Throws `UsageError` where none is chosen. */
+/** What opening the chosen model takes, for commands without a default. Throws `UsageError` if no model is chosen. */
 export async function requiredModel(choice: ModelChoice): Promise<ChosenModel> {
   const chosen = await chosenModel(choice);
   if (chosen !== undefined) return chosen;

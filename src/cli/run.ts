@@ -105,7 +105,7 @@ export function writeError(text: string): void {
  */
 export async function runProgram(program: Command, argv: readonly string[]): Promise<void> {
   prepare(program);
-  // `avseg ... | head` closes our stdout early, which is no failure; long work stops, as nobody follows it.
+  // `avseg ... | head` closes our stdout early, which is not a failure; long work stops, as nobody follows it.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code !== "EPIPE") process.exitCode = 1;
     if (listening) interrupt();

@@ -34,7 +34,7 @@ export function launchOf(env: Readonly<Record<string, string | undefined>>): Lau
   return launch("srun", tasks, undefined);
 }
 
-/** Threads for each process of a launch: an equal share of the cores, or those that the launcher bound it to. */
+/** Threads for each process of a launch: an equal part of the cores, or those that the launcher bound it to. */
 export function threadsPerProcess({ localSize }: Pick<Launch, "localSize">): number {
   const available = availableParallelism();
   return available < cpus().length ? available : Math.max(1, Math.floor(available / localSize));

@@ -26,7 +26,7 @@ export interface ValueType {
   readonly dtype: DType;
 }
 
-/** One gradient per input: `null` where there is none; a function is called only if its input needs a gradient. */
+/** One gradient per input: `null` for an input that has none; a function is called only if its input needs a gradient. */
 export type Gradients = readonly (Value | (() => Value) | null)[];
 
 /** What a node is made of. The op's typed rules are bound when the op is applied. */

@@ -6,7 +6,7 @@ import { f32At, f64At } from "../arrays.js";
 import { besselI0, greatestCommonDivisor } from "./resample.js";
 
 const FILTER_SIZE = 32;
-/** Cut-off as a share of the lower rate's Nyquist frequency. */
+/** Cut-off as a fraction of the lower rate's Nyquist frequency. */
 const CUTOFF = 0.97;
 const KAISER_BETA = 9;
 

@@ -72,8 +72,8 @@ function parseFormat(chunk: DataView, fail: (what: string) => MediaError): Forma
 
 /**
  * Reads a whole WAV file. `source` names it in messages.
- * Throws `MediaError` when it is not a WAV file, is truncated, is of an unknown encoding, or has no samples or some
- * that are no sound.
+ * Throws `MediaError` when it is not a WAV file, is truncated, is of an unknown encoding, has no samples, or has samples
+ * that are far above full scale or not finite.
  */
 export function readWav(bytes: Uint8Array, source: string): Sound {
   const fail = (what: string) => new MediaError(`${source}: ${what}`, { hint: HINT });

@@ -16,7 +16,7 @@ export function isModelFileName(name: string): boolean {
   return modelEnding.test(name);
 }
 
-/** Sorts files so that the model itself, which is no part of another one, is the first. */
+/** Sorts files so that the model itself, which is not part of another one, is the first. */
 export function modelFirst<F extends { readonly name: string }>(files: readonly F[]): F[] {
   const isPart = ({ name }: F): boolean =>
     externalDataName.test(name) || /^(vggish|pvt_v2|resnet50-|visual\.|audio\.|pca)/i.test(name);

@@ -20,7 +20,7 @@ export function withOtherSound(model: Predictor, samples: Float32Array): Predict
   };
 }
 
-/** `count` samples from `start` on, as if `samples` were repeated forever; silence where there are none. */
+/** `count` samples from `start` on, as if `samples` were repeated forever; silence if there are no samples. */
 function cyclic(samples: Float32Array, start: number, count: number): Float32Array<ArrayBuffer> {
   const out = new Float32Array(count);
   if (samples.length === 0) return out;

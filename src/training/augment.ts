@@ -59,7 +59,7 @@ export async function augmentClip(
   { settings, source, random, index }: AugmentOptions,
 ): Promise<Clip> {
   const happens = (chance: number) => random.uniform() < chance;
-  /** Another clip, of the same category or of another one; `undefined` where there is none. */
+  /** Another clip, of the same category or of another one; `undefined` if the dataset has no other. */
   const partner = (isSame: boolean): Promise<Clip> | undefined => {
     const found = source.entries.flatMap(({ category }, i) =>
       i !== index && (category === clip.category) === isSame ? [i] : [],

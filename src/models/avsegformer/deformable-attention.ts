@@ -100,14 +100,14 @@ export function deformableAttention(scope: Scope, options: DeformableOptions): D
 interface Neighbor {
   /** The pixel, moved inside the level, as `f32`. */
   readonly index: Value;
-  /** Its share of the position's value; 0 for a pixel outside the level. */
+  /** Its fraction of the position's value; 0 for a pixel outside the level. */
   readonly share: Value;
 }
 
 /** The pixels before and after positions on an axis whose last pixel is `last`. */
 function neighbors(position: Value, last: Value): readonly Neighbor[] {
   const before = floor(position);
-  const after = sub(position, before); // share of the later pixel
+  const after = sub(position, before); // fraction of the later pixel
   return [
     { pixel: before, share: sub(1, after) },
     { pixel: add(before, 1), share: after },

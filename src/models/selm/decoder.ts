@@ -165,7 +165,7 @@ function tokenLoader(scope: Scope, width: number) {
 
 /**
  * Every position goes to the one token whose query is more similar to its key; a token becomes the mean of its positions'
- * values, with one added to their number. Published code adds noise to the similarities; here there is none.
+ * values, with one added to their number. Published code adds noise to the similarities; this code adds none.
  */
 function tokenChoice(scope: Scope, width: number) {
   const normMap = layerNorm(scope.at("norm_v"), width);

@@ -2,8 +2,8 @@
  * SelM (Li et al., "SelM: Selective Mechanism based Audio-Visual Segmentation", ACM MM 2024). State-dict keys as in the
  * published code (github.com/Cyyzpoi/SelM, Apache-2.0). VGGish is a file of its own there; here its keys are under `vggish.`.
  *
- * Two things differ from that code on purpose. It adds random noise where positions choose tokens, at inference too; here
- * there is none. And with several clips in a batch it mixes their gates; here clips never meet.
+ * Two things differ from that code on purpose. It adds random noise where positions choose tokens, at inference too; this
+ * code adds none. And with several clips in a batch it mixes their gates; here clips never meet.
  *
  * N frames of clips of T; D the width; C, H and W the channels and sides of a stage.
  */

@@ -83,7 +83,7 @@ export async function startStudio(options: StudioOptions = {}): Promise<StudioSe
       answerFailure(response, error);
     }
   });
-  // A page that is closed in the middle of a request is no failure.
+  // A page that is closed in the middle of a request is not a failure.
   server.on("clientError", (_, socket) => socket.destroy());
   try {
     server.listen(port, "127.0.0.1");

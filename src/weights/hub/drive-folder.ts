@@ -102,7 +102,7 @@ const visualWords = { "pvt-v2-b5": /pvt/i, resnet50: /res(?:net)?[-_ ]?50|(?<![a
 /**
  * The files among which the wanted weights are, the likeliest first: those whose name, or else the name of a folder
  * above them, says the task and the encoder; else those that say the task alone, which their content must tell apart.
- * Throws `CheckpointError` that lists the files where none is, or several are equally likely.
+ * Throws `CheckpointError` that lists the files if no file, or several, are equally likely.
  */
 export function findInFolder(
   files: readonly DriveFile[],
