@@ -61,7 +61,8 @@ export type { Config } from "./config/schema.js";
 export { configFromObject } from "./config/validate.js";
 export { readCheckpointInfo } from "./training/checkpoint.js";
 export { openTraining, type Training } from "./training/open-training.js";
-export { runFiles, type TrainerEvent } from "./training/trainer.js";
+export { runFiles } from "./training/run-files.js";
+export type { TrainerEvent } from "./training/trainer-options.js";
 
 // Evaluation
 

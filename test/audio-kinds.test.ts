@@ -12,7 +12,7 @@ import { EmbeddingCache } from "../src/inference/node/embedding-cache.js";
 import { openPredictor } from "../src/inference/node/open-predictor.js";
 import { loadCheckpoint } from "../src/training/checkpoint.js";
 import { openTraining } from "../src/training/open-training.js";
-import { runFiles } from "../src/training/trainer.js";
+import { runFiles } from "../src/training/run-files.js";
 import { relativeError } from "./support.js";
 import { tempDir } from "./temp-dir.js";
 

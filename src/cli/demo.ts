@@ -17,7 +17,7 @@ import { type RunEvaluationOptions, runEvaluation } from "../report/run-evaluati
 import { DEMO_MODEL_DESCRIPTION } from "../segment/node/demo-model.js";
 import { writeSegmentation } from "../segment/node/write-segmentation.js";
 import { openTraining } from "../training/open-training.js";
-import type { TrainingResult } from "../training/trainer.js";
+import type { TrainingResult } from "../training/trainer-options.js";
 import { print } from "./print.js";
 import { createProgress, formatDuration } from "./progress.js";
 import { interruptSignal } from "./run.js";

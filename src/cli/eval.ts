@@ -29,7 +29,7 @@ import { runEvaluation } from "../report/run-evaluation.js";
 import type { ProviderChoice } from "../runtime/providers.js";
 import { readCheckpointInfo } from "../training/checkpoint.js";
 import { plainFlops } from "../training/flops.js";
-import { runFiles } from "../training/trainer.js";
+import { runFiles } from "../training/run-files.js";
 import { hashFile } from "../weights/node/hash-file.js";
 import {
   commandCache,

@@ -8,7 +8,7 @@ import type { BatchOptions, ClipLoader } from "../datasets/loader.js";
 import { crop, resizeBilinear, resizeNearest } from "../media/resize.js";
 import { hashText, Random } from "../random.js";
 import { sizeOf, type TensorOf } from "../tensor.js";
-import type { ClipSource } from "./trainer.js";
+import type { ClipSource } from "./trainer-options.js";
 
 /** What `augmentClip` needs of the dataset. */
 export interface AugmentSource {

@@ -27,7 +27,7 @@ import { plainFlops } from "./flops.js";
 import { lossOf } from "./losses.js";
 import { startingWeights } from "./starting-weights.js";
 import { compileStep } from "./step.js";
-import type { TrainableModel } from "./trainer.js";
+import type { TrainableModel } from "./trainer-options.js";
 
 /** A model that trains, with what is worth logging about it. */
 export interface AvsTrainingModel extends TrainableModel {

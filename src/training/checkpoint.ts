@@ -3,6 +3,7 @@ import { type Config, configSchema, withRecipe } from "../config/schema.js";
 import { CheckpointError } from "../errors.js";
 import { findWeightFile } from "../inference/node/model-files.js";
 import { type AvsModelConfig, modelConfigFromJson, modelConfigToJson } from "../models/model-config.js";
+import type { StateDict } from "../tensor.js";
 import {
   type CheckpointHeader,
   type CheckpointTensors,
@@ -65,4 +66,20 @@ function infoOf(metadata: Metadata, file: string): CheckpointInfo {
     cause: config.error,
     hint: "The file is damaged, or was written by another version of avseg.",
   });
+}
+
+/** Copies `values` over the weights of the same keys. Throws `CheckpointError` for a key or shape that does not fit. */
+export function overwriteWeights(weights: StateDict, values: StateDict, file: string): void {
+  for (const [key, value] of values) {
+    const own = weights.get(key);
+    if (!own || own.dtype !== value.dtype || own.shape.join() !== value.shape.join()) {
+      const found = `${value.dtype}[${value.shape}]`;
+      const expected = own ? `${own.dtype}[${own.shape}]` : "no such weight";
+      throw new CheckpointError(`${file}: ${key} is ${found}, the model has ${expected}`, {
+        hint: "The checkpoint belongs to another configuration.",
+      });
+    }
+    if (own.dtype === "f32" && value.dtype === "f32") own.data.set(value.data);
+    else if (own.dtype === "i64" && value.dtype === "i64") own.data.set(value.data);
+  }
 }

@@ -22,8 +22,9 @@ import { type AvsTrainingModel, openTrainingModel } from "./avs-training.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { loadCheckpoint, readCheckpointInfo } from "./checkpoint.js";
 import { stepConfig } from "./counted-frames.js";
+import { runFiles } from "./run-files.js";
 import { requireSameRun } from "./same-run.js";
-import { runFiles, Trainer } from "./trainer.js";
+import { Trainer } from "./trainer.js";
 
 /** Options of `openTraining`. */
 export interface OpenTrainingOptions {

@@ -21,8 +21,9 @@ import type { Tensors } from "../runtime/runtime.js";
 import { asF32, f32, full, type StateDict, sizeOf, type Tensor, type TensorOf } from "../tensor.js";
 import { openTrainingModel } from "./avs-training.js";
 import { loadCheckpoint } from "./checkpoint.js";
+import { runFiles } from "./run-files.js";
 import { startingWeights } from "./starting-weights.js";
-import { runFiles, Trainer } from "./trainer.js";
+import { Trainer } from "./trainer.js";
 
 const runtime = nodeRuntime();
 after(() => runtime.close());

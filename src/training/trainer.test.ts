@@ -16,9 +16,11 @@ import { f32, full, type TensorOf } from "../tensor.js";
 import { WeightStore } from "../weights/weight-store.js";
 import type { ClipStep } from "./batch-step.js";
 import { loadCheckpoint } from "./checkpoint.js";
+import { runFiles } from "./run-files.js";
 import { readLog } from "./run-log.js";
 import { compileStep } from "./step.js";
-import { type ClipSource, runFiles, type TrainableModel, Trainer, type TrainerEvent } from "./trainer.js";
+import { Trainer } from "./trainer.js";
+import type { ClipSource, TrainableModel, TrainerEvent } from "./trainer-options.js";
 
 const runtime = nodeRuntime({ threads: 1 });
 after(() => runtime.close());

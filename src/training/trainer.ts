@@ -6,123 +6,26 @@
 
 import { createHash } from "node:crypto";
 import { rm } from "node:fs/promises";
-import path from "node:path";
 import type { Config } from "../config/schema.js";
 import type { Clip } from "../datasets/clip.js";
 import { type Range, type Ranks, rangeOf, singleRank } from "../distributed/ranks.js";
-import {
-  CheckpointError,
-  DistributedError,
-  DivergenceError,
-  isOutOfMemory,
-  OutOfMemoryError,
-} from "../errors.js";
+import { CheckpointError, DistributedError, DivergenceError, isOutOfMemory } from "../errors.js";
 import type { Predictor } from "../inference/predictor.js";
-import type { AvsModelConfig } from "../models/model-config.js";
 import { ensureWritableDir, removeStale } from "../node/files.js";
 import { MovingAverage } from "../optim/moving-average.js";
 import { createOptimizer, type Optimizer } from "../optim/optimizers.js";
 import { scheduleFactor } from "../optim/schedule.js";
-import type { CountedProgress } from "../progress.js";
 import type { StateDict, Tensor } from "../tensor.js";
-import { type EpochRecord, type RunProgress, startOfRun, type WeightFile } from "../weights/checkpoint.js";
+import { type EpochRecord, type RunProgress, startOfRun } from "../weights/checkpoint.js";
 import { BatchStep } from "./batch-step.js";
-import { type Checkpoint, saveCheckpoint } from "./checkpoint.js";
+import { overwriteWeights, saveCheckpoint } from "./checkpoint.js";
 import { countedFrames } from "./counted-frames.js";
+import { diverged, outOfMemory, requireFinite } from "./failures.js";
+import { runFiles } from "./run-files.js";
 import { RunLog } from "./run-log.js";
 import type { StepResult } from "./step.js";
-import { StepCache, type StepCompiler } from "./step-cache.js";
-
-/** What the trainer needs of a model. */
-export interface TrainableModel extends StepCompiler {
-  readonly modelConfig: AvsModelConfig;
-  /** The weights that train and the running statistics, by key; steps update them in place. */
-  readonly weights: StateDict;
-  /** Where frozen weights came from, by state-dict prefix. */
-  readonly frozen: Readonly<Record<string, WeightFile>>;
-  /** Keys of the running statistics that training changes. */
-  readonly statistics: readonly string[];
-  /** A predictor with the weights as they are now. */
-  predictor(): Promise<Predictor>;
-}
-
-/** Training clips in an order that depends only on the seed and the epoch; a `ClipLoader` is one. */
-export interface ClipSource {
-  /** Clips in an epoch. */
-  readonly length: number;
-  /** Batches in an epoch. */
-  batchCount(options: { batchSize: number }): number;
-  /** The batches of `epoch` from `startBatch` on. */
-  batches(options: {
-    epoch: number;
-    batchSize: number;
-    startBatch: number;
-    shuffle: true;
-    range: (count: number) => Range;
-    signal?: AbortSignal | undefined;
-  }): AsyncIterable<readonly Clip[]>;
-}
-
-/** Options of a `Trainer`. */
-export interface TrainerOptions {
-  readonly config: Config;
-  readonly model: TrainableModel;
-  readonly clips: ClipSource;
-  /** Metrics of the model on the validation split; `miou` and `fscore` are used to choose the best epoch. */
-  readonly validate: (
-    predictor: Predictor,
-    options: {
-      signal?: AbortSignal | undefined;
-      onProgress?: ((progress: CountedProgress) => void) | undefined;
-    },
-  ) => Promise<Readonly<Record<string, number>>>;
-  /** Receives `last.safetensors`, `best.safetensors` and `metrics.jsonl`. */
-  readonly workDir: string;
-  /** The checkpoint to resume from. Default: the run starts anew. */
-  readonly resumeFrom?: Checkpoint | undefined;
-  /** The processes that train together; only the first one writes. Default: this one alone. */
-  readonly ranks?: Ranks | undefined;
-  /** The lock of `workDir`, checked before every checkpoint. */
-  readonly lock?: { assertHeld(): Promise<void> } | undefined;
-}
-
-/** What happens during a run. */
-export type TrainerEvent =
-  | {
-      readonly kind: "step";
-      readonly epoch: number;
-      /** Batches of the epoch done, of `batches`. */
-      readonly batch: number;
-      readonly batches: number;
-      readonly loss: number;
-      readonly learningRate: number;
-      /** Parts of the loss and, on several ranks, `waitSeconds` and `reduceSeconds`, as in `metrics.jsonl`. */
-      readonly reports: Readonly<Record<string, number>>;
-    }
-  | ({ readonly kind: "validation"; readonly epoch: number } & CountedProgress)
-  | { readonly kind: "epoch"; readonly record: EpochRecord; readonly best: boolean }
-  | { readonly kind: "checkpoint"; readonly file: string };
-
-/** How a run ended. */
-export interface TrainingResult {
-  readonly history: readonly EpochRecord[];
-  readonly best: RunProgress["best"];
-  readonly lastFile: string;
-  /** Absent when no epoch was evaluated. */
-  readonly bestFile?: string | undefined;
-}
-
-/** Options of `Trainer.run`. */
-export interface RunOptions {
-  readonly signal?: AbortSignal | undefined;
-  readonly onEvent?: ((event: TrainerEvent) => void) | undefined;
-}
-
-/** Paths of what a run keeps in its folder. */
-export function runFiles(workDir: string): { last: string; best: string; metrics: string } {
-  const file = (name: string): string => path.join(workDir, name);
-  return { last: file("last.safetensors"), best: file("best.safetensors"), metrics: file("metrics.jsonl") };
-}
+import { StepCache } from "./step-cache.js";
+import type { RunOptions, TrainerOptions, TrainingResult } from "./trainer-options.js";
 
 /** Trains a model: steps, validation, checkpoints, log. */
 export class Trainer {
@@ -328,7 +231,11 @@ export class Trainer {
       return await this.#batchStep.run({ clips, total, atOnce, trained, step, learningRate });
     } catch (cause) {
       if (cause instanceof DivergenceError) throw diverged(`${where}: ${cause.message}`, cause);
-      if (isOutOfMemory(cause)) throw this.#outOfMemory(where, Math.min(atOnce, clips.length), cause);
+      if (isOutOfMemory(cause)) {
+        const { config, model } = this.#options;
+        const wholeBatches = model.statistics.length > 0;
+        throw outOfMemory(cause, { where, clips: Math.min(atOnce, clips.length), config, wholeBatches });
+      }
       throw cause;
     }
   }
@@ -337,23 +244,6 @@ export class Trainer {
   #clipsAtOnce(): number {
     const { config, model } = this.#options;
     return model.statistics.length > 0 ? config.data.batchSize : config.training.clipsAtOnce;
-  }
-
-  #outOfMemory(where: string, clips: number, cause: unknown): OutOfMemoryError {
-    const { config, model } = this.#options;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    const fewer = model.statistics.length > 0 ? "data.batchSize" : "training.clipsAtOnce";
-    const smaller =
-      clips > 1
-        ? `Compute fewer clips at once with --set ${fewer}=${Math.floor(clips / 2)}`
-        : config.training.recompute
-          ? "Lower the image size with --set data.imageSize=PIXELS"
-          : "Keep fewer activations with --set training.recompute=true";
-    const at = clips === 1 ? "1 clip" : `${clips} clips`;
-    return new OutOfMemoryError(`${where}: out of memory with ${at} at once (${reason})`, {
-      cause,
-      hint: `${smaller}, or free memory.`,
-    });
   }
 
   async #validate(epoch: number, { signal, onEvent }: RunOptions): Promise<Readonly<Record<string, number>>> {
@@ -426,37 +316,6 @@ export class Trainer {
       if (tensor) out.set(key, tensor);
     }
     return out;
-  }
-}
-
-function diverged(where: string, cause?: unknown): DivergenceError {
-  return new DivergenceError(`training diverged: ${where}`, {
-    cause,
-    hint: "Lower the learning rate with --set training.optimizer.learningRate=RATE.",
-  });
-}
-
-/** A checkpoint with non-finite weights would replace one from which training can resume. */
-function requireFinite(key: string, tensor: Tensor): void {
-  if (tensor.dtype !== "f32") return;
-  let difference = 0; // x - x is zero unless x is infinite or not a number
-  for (const x of tensor.data) difference += x - x;
-  if (difference !== 0) throw diverged(`${key} is not finite`);
-}
-
-/** Copies `values` over the weights of the same keys. Throws `CheckpointError` for a key or shape that does not fit. */
-function overwriteWeights(weights: StateDict, values: StateDict, file: string): void {
-  for (const [key, value] of values) {
-    const own = weights.get(key);
-    if (!own || own.dtype !== value.dtype || own.shape.join() !== value.shape.join()) {
-      const found = `${value.dtype}[${value.shape}]`;
-      const expected = own ? `${own.dtype}[${own.shape}]` : "no such weight";
-      throw new CheckpointError(`${file}: ${key} is ${found}, the model has ${expected}`, {
-        hint: "The checkpoint belongs to another configuration.",
-      });
-    }
-    if (own.dtype === "f32" && value.dtype === "f32") own.data.set(value.data);
-    else if (own.dtype === "i64" && value.dtype === "i64") own.data.set(value.data);
   }
 }
 
