@@ -76,7 +76,8 @@ export { runEvaluation } from "./report/run-evaluation.js";
 export { type ExportOptions, exportModel } from "./export/export-model.js";
 export { loadStateDict } from "./weights/node/load.js";
 export { loadSafetensors, writeSafetensors } from "./weights/node/safetensors-file.js";
-export { PUBLISHED_MODELS, type PublishedModel } from "./weights/registry.js";
+export { PUBLISHED_MODELS } from "./weights/public/models.js";
+export type { PublishedModel } from "./weights/public/public-weights.js";
 
 // Tensors, errors, progress
 

@@ -17,7 +17,7 @@ import path from "node:path";
 import test, { after, before } from "node:test";
 import { z } from "zod";
 import { writeClipVideo } from "../src/datasets/sound-shapes/video.js";
-import { publishedWeights } from "../src/weights/registry.js";
+import { publishedWeights } from "../src/weights/public/registry.js";
 import { folderView, imitateHosts } from "./hosts.js";
 import { root } from "./support.js";
 import { tempDir } from "./temp-dir.js";

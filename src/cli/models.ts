@@ -1,7 +1,9 @@
 /** `avseg models`: the public trained models that commands take by name. */
 import { Argument, Command } from "commander";
 import { cachedWeights } from "../weights/hub/cache.js";
-import { PUBLISHED_MODELS, type PublishedModel, publishedModelNamed } from "../weights/registry.js";
+import { PUBLISHED_MODELS } from "../weights/public/models.js";
+import type { PublishedModel } from "../weights/public/public-weights.js";
+import { publishedModelNamed } from "../weights/public/registry.js";
 import { print, printJson } from "./print.js";
 import { formatBytes } from "./progress.js";
 import { describeLicenses, describeOrigin } from "./published-models.js";

@@ -10,7 +10,8 @@ import {
 } from "../inference/node/published-model.js";
 import type { Progress as ByteProgress } from "../progress.js";
 import type { PullOptions } from "../weights/hub/cache.js";
-import { type PublishedModel, publishedModelNamed, type WeightOrigin } from "../weights/registry.js";
+import type { PublishedModel, WeightOrigin } from "../weights/public/public-weights.js";
+import { publishedModelNamed } from "../weights/public/registry.js";
 import { oneLine } from "./print.js";
 import { createProgress, formatBytes } from "./progress.js";
 import { interruptSignal, UsageError } from "./run.js";

@@ -4,7 +4,7 @@ import { type OpenPredictorOptions, openPredictor } from "../inference/open-pred
 import type { EncoderFiles } from "../inference/weight-sources.js";
 import { type WebRuntimeOptions, webRuntime } from "../runtime/web/web-runtime.js";
 import { type Model, segmentingModel } from "../segment/model.js";
-import { PUBLISHED_MODELS } from "../weights/registry.js";
+import { PUBLISHED_MODELS } from "../weights/public/models.js";
 import { webFiles } from "./model-files.js";
 import { segmentVideo } from "./segment-video.js";
 import { type DownloadOptions, nameOf, type WebFile } from "./web-file.js";

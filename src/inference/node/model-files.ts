@@ -9,7 +9,8 @@ import { withFileSource } from "../../weights/node/file-source.js";
 import { hashFile } from "../../weights/node/hash-file.js";
 import { loadStateDict, weightFileAt } from "../../weights/node/load.js";
 import { readOnnxFile } from "../../weights/onnx-file.js";
-import { PUBLISHED_ENCODERS, PUBLISHED_MODELS } from "../../weights/registry.js";
+import { PUBLISHED_ENCODERS } from "../../weights/public/encoders.js";
+import { PUBLISHED_MODELS } from "../../weights/public/models.js";
 import type { ModelFiles } from "../weight-sources.js";
 
 /** Files on disk by path, shipped files by their path in the package, public weights by name. */

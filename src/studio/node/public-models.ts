@@ -1,7 +1,9 @@
 /** Public trained models for the app: which there are, and their download into the cache. */
 import { missingFiles, pullModel } from "../../inference/node/published-model.js";
 import type { Progress } from "../../progress.js";
-import { PUBLISHED_MODELS, type PublishedModel, publishedModelNamed } from "../../weights/registry.js";
+import { PUBLISHED_MODELS } from "../../weights/public/models.js";
+import type { PublishedModel } from "../../weights/public/public-weights.js";
+import { publishedModelNamed } from "../../weights/public/registry.js";
 import type { PublicModel } from "../protocol.js";
 import { RequestError } from "./requests.js";
 

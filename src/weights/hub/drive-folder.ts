@@ -1,6 +1,6 @@
 /** Folders of Google Drive: what they list, and which of their files is the weights that are wanted. */
 import { CheckpointError, listSome } from "../../errors.js";
-import type { PublishedTask, PublishedVisual } from "../registry.js";
+import type { PublishedTask, PublishedVisual } from "../public/public-weights.js";
 import { type DownloadOptions, requestPage } from "./download.js";
 import { type FolderEntry, pageMeaning } from "./page.js";
 import { driveFile, endpoint } from "./source.js";

@@ -1,7 +1,7 @@
 /** From where weights are published, or from what a user names, to addresses that can be requested. */
 import { fileURLToPath } from "node:url";
 import { CheckpointError, ConfigError } from "../../errors.js";
-import type { WeightOrigin } from "../registry.js";
+import type { WeightOrigin } from "../public/public-weights.js";
 import type { Environment } from "./proxy.js";
 
 /** Where a file is taken from. */

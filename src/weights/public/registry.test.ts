@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { buildAvsModel } from "../models/avs-model.js";
-import { type PvtName, pvtSizes, pvtV2, pvtV2Config } from "../models/pvt-v2.js";
-import { avsModelSchema } from "../models/systems.js";
-import { Scope } from "../nn/scope.js";
-import { sizeOf } from "../tensor.js";
-import { PUBLISHED_MODELS, type PublishedModel, publishedWeights } from "./registry.js";
+import { buildAvsModel } from "../../models/avs-model.js";
+import { type PvtName, pvtSizes, pvtV2, pvtV2Config } from "../../models/pvt-v2.js";
+import { avsModelSchema } from "../../models/systems.js";
+import { Scope } from "../../nn/scope.js";
+import { sizeOf } from "../../tensor.js";
+import { PUBLISHED_MODELS } from "./models.js";
+import type { PublishedModel } from "./public-weights.js";
+import { publishedWeights } from "./registry.js";
 
 test("every size of PVTv2 has the tensors by which its file is recognized, and no other size has them", () => {
   const names = Object.keys(pvtSizes) as PvtName[];
