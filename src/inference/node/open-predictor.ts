@@ -83,9 +83,19 @@ async function fastestProvider(options: OpenPredictorOptions): Promise<NodeProvi
 }
 
 async function openOnProvider(options: ProviderOptions): Promise<LoadedPredictor> {
+  const runtime = startRuntime(options); // its thread loads ONNX Runtime while files are read
+  try {
+    return await openOnRuntime(options, runtime);
+  } catch (error) {
+    await runtime.close();
+    throw error;
+  }
+}
+
+async function openOnRuntime(options: ProviderOptions, runtime: Runtime): Promise<LoadedPredictor> {
   const { provider } = options.runtime;
   const cache = options.cache === false || provider !== "cpu" ? undefined : (options.cache ?? modelCache());
-  if (cache === undefined) return (await openFiles(options, mappedFiles)).predictor;
+  if (cache === undefined) return (await openFiles(options, { files: mappedFiles, runtime })).predictor;
   const checkpoint = await diskFiles.locate(options.checkpoint);
   const embedded = options.embeddings !== undefined;
   let hash: Promise<string> | undefined;
@@ -94,15 +104,14 @@ async function openOnProvider(options: ProviderOptions): Promise<LoadedPredictor
     return hash;
   };
   const found = await cache.find(request, checkpoint);
-  if (found) {
-    try {
-      return await openFound(found, options);
-    } catch {
-      options.signal?.throwIfAborted();
-      await cache.discard(found.folder);
-    }
+  if (found === undefined) return openAndKeep(options, { cache, checkpoint, request, runtime });
+  try {
+    return await openFound(found, options, runtime);
+  } catch {
+    options.signal?.throwIfAborted();
+    await cache.discard(found.folder);
+    return openAndKeep(options, { cache, checkpoint, request, runtime: startRuntime(options) });
   }
-  return openAndKeep(options, { cache, checkpoint, request });
 }
 
 /** A runtime beside other work: clips are decoded while a model runs. */
@@ -116,12 +125,19 @@ interface Opened {
   readonly embedder: AudioEmbedder | undefined;
 }
 
-async function openFiles(options: ProviderOptions, files: ModelFiles, keep?: KeepOptions): Promise<Opened> {
+interface OpenOn {
+  readonly files: ModelFiles;
+  /** The predictor closes it. */
+  readonly runtime: Runtime;
+  readonly keep?: KeepOptions | undefined;
+}
+
+async function openFiles(options: ProviderOptions, { files, runtime, keep }: OpenOn): Promise<Opened> {
   const { embeddings } = options;
   let embedder: AudioEmbedder | undefined;
   const predictor = await openOn(options, {
     files,
-    startRuntime: () => startRuntime(options),
+    startRuntime: () => runtime,
     keep,
     embedder:
       embeddings &&
@@ -135,17 +151,26 @@ async function openFiles(options: ProviderOptions, files: ModelFiles, keep?: Kee
   return { predictor, embedder };
 }
 
+interface OpenAndKeep extends Pick<OpenOn, "runtime"> {
+  readonly cache: ModelCache;
+  readonly checkpoint: string;
+  readonly request: () => Promise<string>;
+}
+
 /** Opens files, and adds the opened model to the cache once it has run. */
 async function openAndKeep(
   options: ProviderOptions,
-  { cache, checkpoint, request }: { cache: ModelCache; checkpoint: string; request: () => Promise<string> },
+  { cache, checkpoint, request, runtime }: OpenAndKeep,
 ): Promise<LoadedPredictor> {
   const { files, sources, absent } = traced(mappedFiles);
   const size = (await stampOf(checkpoint))?.bytes ?? 0;
   const folder = await cache.begin({ warns: size >= cache.minBytes });
-  if (folder === undefined) return (await openFiles(options, files)).predictor;
+  if (folder === undefined) return (await openFiles(options, { files, runtime })).predictor;
   try {
-    const { predictor, embedder } = await openFiles(options, files, { folder, minBytes: cache.minBytes });
+    const { predictor, embedder } = await openFiles(options, {
+      ...{ files, runtime },
+      keep: { folder, minBytes: cache.minBytes },
+    });
     const { config, clipsPerRun, trainedOn } = predictor;
     const facts = {
       ...{ request, sources, absent, clipsPerRun, trainedOn, files: { ...predictor.files } },
@@ -185,6 +210,7 @@ async function allWeights(options: ProviderOptions): Promise<StateDict> {
 function openFound(
   { folder, record, model: bytes }: FoundModel,
   options: ProviderOptions,
+  opened: Runtime,
 ): Promise<LoadedPredictor> {
   const { clipsPerRun, files, trainedOn } = record;
   const { embeddings, signal, onKnown } = options;
@@ -192,7 +218,7 @@ function openFound(
   const onnx = readOnnx(bytes, folder);
   const config = modelConfigFromJson(record.config, folder);
   onKnown?.(modelFacts({ config, clipsPerRun, files, trainedOn }));
-  return withRuntime(startRuntime(options), async (runtime) => {
+  return withRuntime(opened, async (runtime) => {
     let embed: AudioEmbedder | undefined;
     if (embeddings && record.audioEncoder !== undefined && hasSharedEncoders(config.kind)) {
       const { audioEncoder: encoder } = record;
