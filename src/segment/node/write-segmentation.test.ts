@@ -164,6 +164,52 @@ test("several masks per second, a mask for every frame, and which of them are pr
   }
 });
 
+/** Times of the frames of a video, in seconds. */
+function frameTimes(file: string): number[] {
+  const shown = "-v error -select_streams v:0 -show_entries frame=pts_time -of csv=p=0".split(" ");
+  const { stdout } = spawnSync("ffprobe", [...shown, file], { encoding: "utf8" });
+  return stdout.split("\n").filter(Boolean).map(Number.parseFloat);
+}
+
+test("eight masks per second of videos of any form: at the right time and place, with all frames in the overlay", async (t) => {
+  const dir = await tempDir(t);
+  const flat = makeMoving(path.join(dir, "flat.mp4"), { seconds: 1 });
+  const x264 = "-c:v libx264 -preset ultrafast";
+  const hdr = "-pix_fmt yuv420p10le -color_primaries bt2020 -colorspace bt2020nc -color_trc";
+  const copies: Record<string, string> = {
+    "variable.mkv": `-vf select='not(mod(n\\,3))+not(mod(n\\,7))' -vsync vfr ${x264} -c:a copy`,
+    "wide.mp4": `-vf scale=160:180,setsar=2/1 ${x264} -c:a copy`,
+    "hevc-pq.mkv": `${hdr} smpte2084 -c:v libx265 -preset ultrafast -x265-params log-level=error -c:a copy`,
+    "hlg.mkv": `${hdr} arib-std-b67 ${x264} -c:a copy`,
+    "tracks.mkv":
+      "-f lavfi -i anullsrc -f lavfi -i color=white:s=64x64:r=5:d=1 -t 1 -map 1:a -map 0:a -map 0:v -map 2:v " +
+      `-disposition:a:0 0 -disposition:a:1 default -disposition:v:0 default ${x264} -c:a aac`,
+  };
+  const turned = turnedCopy(flat, path.join(dir, "turned.mp4"));
+  const clockwise = (await probeVideo(turned)).rotationDegrees === 90;
+  const check = async (video: string) => {
+    const outDir = path.join(dir, "out", path.basename(video));
+    const summary = await writeSegmentation(video, brightness(), { outDir, rate: 8, format: "none" });
+    assert.deepEqual([summary.masks, summary.soundingSeconds], [8, 1], video);
+    const times = frameTimes(video);
+    for (const { time, box } of (await reportOf(outDir)).frames) {
+      const left = 20 + 100 * (times.findLast((at) => at <= time + 1e-3) ?? Number.NaN);
+      const upright = [left, 60, 60, 60] as const;
+      const sideways = clockwise ? [60, left, 60, 60] : [60, 260 - left, 60, 60];
+      near(box, video === turned ? sideways : upright, `${path.basename(video)} at ${time}`);
+    }
+    const shown = frameTimes(path.join(outDir, "overlay.mp4"));
+    assert.equal(shown.length, times.length, video);
+    for (const [i, at] of times.entries()) {
+      assert.ok(Math.abs(at - shown[i]!) < 2e-3, `${video}: ${at}, ${shown[i]}`);
+    }
+  };
+  const made = Object.entries(copies).map(([name, args]) =>
+    makeMedia(path.join(dir, name), `-i ${flat} ${args}`),
+  );
+  await Promise.all([turned, ...made].map(check));
+});
+
 test("a slice, run lengths, cut-outs, and what sounds when", async (t) => {
   const dir = await tempDir(t);
   const outDir = path.join(dir, "out");
