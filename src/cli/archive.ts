@@ -13,7 +13,7 @@ import {
   withArchive,
 } from "./archive-options.js";
 import { retryCommand, statusCommand } from "./archive-status.js";
-import { audioEncoderOption, modelOptions } from "./configured-model.js";
+import { audioEncoderOption, modelOptions, warnOfCache } from "./configured-model.js";
 import { integer } from "./options.js";
 import { print } from "./print.js";
 import { createProgress, formatBytes, formatDuration } from "./progress.js";
@@ -207,6 +207,7 @@ async function work(options: WorkCommandOptions): Promise<void> {
     if (connected) print("the server is back");
     else warn("the connection to the server is lost; trying to connect again");
   };
+  await warnOfCache();
   await withArchive({ ...options, patient: true, onConnection }, async (archive) => {
     print(`working on ${archive.name} at ${archive.server}, ${concurrency} at a time`);
     const { finished, failed } = await run(archive, {

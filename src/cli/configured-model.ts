@@ -52,6 +52,11 @@ export function commandCache(isUsed: boolean): ModelCache | false {
   return (isUsed && modelCache({ onWarning: warn })) || false;
 }
 
+/** Warns where opened models cannot be kept, for commands whose models are opened by other processes. */
+export async function warnOfCache(): Promise<void> {
+  await modelCache({ onWarning: warn })?.check();
+}
+
 /** What the options `--config` and `--audio-encoder` say about a checkpoint's model. Throws as `configuredModel` does. */
 export async function modelOptions(options: {
   readonly config?: string | undefined;

@@ -6,8 +6,9 @@ import { findWeightFile } from "../inference/node/model-files.js";
 import { beginOpening, type OpeningPredictor } from "../inference/node/open-predictor.js";
 import type { LoadedPredictor } from "../inference/predictor.js";
 import { type CutoutFormat, cutoutFormats, type Look, looks } from "../media/node/overlay-encoder.js";
+import { probeVideo } from "../media/node/probe-video.js";
 import { MAX_RATE } from "../media/step-times.js";
-import type { VideoSlice } from "../media/video.js";
+import type { VideoInfo, VideoSlice } from "../media/video.js";
 import type { ProviderChoice } from "../runtime/providers.js";
 import { cocoRle } from "../segment/coco-rle.js";
 import { DEMO_MODEL, DEMO_MODEL_DESCRIPTION } from "../segment/node/demo-model.js";
@@ -139,6 +140,9 @@ async function segmentAll(videos: string[], options: Options): Promise<void> {
   }
   const chosen = await chosenModel(options);
   const signal = interruptSignal("Videos that were finished are kept.");
+  const [first = stdio] = videos;
+  const probed = first === stdio ? undefined : probeVideo(first, { signal }); // while the model opens
+  probed?.catch(() => undefined); // thrown where it is awaited
   const { predictor, opened, description } = await openDescribed(options, chosen, signal);
   const report =
     options.json || options.out === stdio ? jsonReport() : textReport({ files: segmentFiles(options) });
@@ -156,7 +160,7 @@ async function segmentAll(videos: string[], options: Options): Promise<void> {
       const work = { name: video, predictor, report, options, outDir, description, secondsPerRun, signal };
       try {
         if (video === stdio) await withStdinFile(signal, (file) => segmentOne(file, work));
-        else await segmentOne(video, work);
+        else await segmentOne((i === 0 && (await probed)) || video, work);
       } catch (error) {
         if (signal.aborted) throw error;
         await opened; // a model that cannot be opened ends the command
@@ -204,7 +208,7 @@ interface Work {
   readonly signal: AbortSignal;
 }
 
-async function segmentOne(file: string, work: Work): Promise<void> {
+async function segmentOne(file: string | VideoInfo, work: Work): Promise<void> {
   const { name, predictor, report, options, outDir, description: modelDescription, signal } = work;
   const { rate, everyFrame, refine, silenceGate, slice, format, cutout, look, overlay } = options;
   const settings = { rate, everyFrame, refine, silenceGate, slice, signal };

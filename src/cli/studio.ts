@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { Command, Option } from "commander";
 import { type NodeProvider, nodeProviders } from "../runtime/providers.js";
 import { startStudio } from "../studio/node/server.js";
+import { warnOfCache } from "./configured-model.js";
 import { integer } from "./options.js";
 import { print } from "./print.js";
 import { interruptSignal } from "./run.js";
@@ -44,6 +45,7 @@ Examples:
 
 async function studio(files: string[], { open, ...options }: Options): Promise<void> {
   const signal = interruptSignal();
+  await warnOfCache();
   const server = await startStudio({ files, ...options });
   print(["The studio is at this address (Ctrl-C ends it):", server.address]);
   if (open) openBrowser(server.address);

@@ -255,6 +255,9 @@ test("a folder that cannot be written is named in one warning, and the model ope
   assert.deepEqual(await logitsOf({ checkpoint: p.checkpoint, cache }), plain);
   assert.equal(warnings.length, 1);
   assert.match(warnings[0] ?? "", /^opened models are not cached: cannot write .*models: /);
+  await cache.check();
+  assert.deepEqual(warnings, [warnings[0], warnings[0]]);
+  await new ModelCache({ dir: p.dir, onWarning: () => assert.fail("this folder can be written") }).check();
 });
 
 test("AVSEG_MODEL_CACHE turns the cache off or bounds it", (t) => {

@@ -11,7 +11,6 @@ import { ConfigError } from "../../errors.js";
 import { cacheDir } from "../../node/cache-dir.js";
 import { ensureWritableDir, removeStale, temporaryPath } from "../../node/files.js";
 import { sha256Of } from "../../node/sha256.js";
-import { minMappedBytes } from "../../runtime/protocol.js";
 import { optimizedFiles } from "../../runtime/runtime.js";
 import {
   bootId,
@@ -29,6 +28,8 @@ import {
 
 /** The bound of the cache where nothing else is set, in bytes. */
 export const defaultMaxBytes = 4e9;
+/** Models of fewer bytes of weights open as fast without the cache. */
+const defaultMinBytes = 16 * 2 ** 20;
 
 /** Options of a `ModelCache`. */
 export interface ModelCacheOptions {
@@ -36,7 +37,7 @@ export interface ModelCacheOptions {
   readonly dir?: string | undefined;
   /** Where the entries take more, those that were not used for longest are removed. Default: `defaultMaxBytes`. */
   readonly maxBytes?: number | undefined;
-  /** Models of fewer bytes of weights are not kept: they open at once. Default: 32 MiB. */
+  /** Models of fewer bytes of weights are not kept: they open at once. Default: 16 MiB. */
   readonly minBytes?: number | undefined;
   /** Called when the folder cannot be written, so that nothing is kept. */
   readonly onWarning?: ((message: string) => void) | undefined;
@@ -93,7 +94,7 @@ export class ModelCache {
   constructor({
     dir = path.join(cacheDir(), "models"),
     maxBytes = defaultMaxBytes,
-    minBytes = minMappedBytes,
+    minBytes = defaultMinBytes,
     onWarning,
   }: ModelCacheOptions = {}) {
     this.dir = dir;
@@ -138,12 +139,21 @@ export class ModelCache {
       await ensureWritableDir(this.dir);
       await mkdir(folder);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      if (warns) this.#onWarning?.(`opened models are not cached: ${reason}`);
+      if (warns) this.#warn(error);
       return undefined;
     }
     await removeStale(this.dir);
     return folder;
+  }
+
+  /** Warns where the folder cannot be written: for programs whose models are opened by other processes. */
+  async check(): Promise<void> {
+    await ensureWritableDir(this.dir).catch((error: unknown) => this.#warn(error));
+  }
+
+  #warn(error: unknown): void {
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#onWarning?.(`opened models are not cached: ${reason}`);
   }
 
   /**

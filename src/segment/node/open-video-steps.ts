@@ -1,8 +1,16 @@
 /** A video file as the stream that models read, in Node. */
 import type { Writable } from "node:stream";
 import { VGGISH_RATE_HZ } from "../../media/log-mel.js";
+import { probeVideo } from "../../media/node/probe-video.js";
 import { readMonoSound, VideoReader } from "../../media/node/read-video.js";
-import type { Cancellable, FrameRate, FrameSize, VideoInfo } from "../../media/video.js";
+import {
+  type Cancellable,
+  type FrameRate,
+  type FrameSize,
+  sliceOf,
+  type VideoInfo,
+  type VideoSlice,
+} from "../../media/video.js";
 import { guideSize } from "../grid.js";
 import type { StepStream } from "../step-stream.js";
 
@@ -18,6 +26,15 @@ export interface VideoStepOptions extends Cancellable {
   readonly pictures?: FrameSize | undefined;
   /** Where the frames go at full size, see `VideoReader`. */
   readonly copiesTo?: Writable | undefined;
+}
+
+/** What a file holds, for one that was not probed before; with `slice`, of that part of it. */
+export async function videoInfo(
+  video: string | VideoInfo,
+  { slice, signal }: Cancellable & { readonly slice?: VideoSlice | undefined },
+): Promise<VideoInfo> {
+  const info = typeof video === "string" ? await probeVideo(video, { signal }) : video;
+  return slice ? sliceOf(info, slice) : info;
 }
 
 /** The source's own rate, so that every frame has its picture, within what the eye can tell. */

@@ -11,9 +11,8 @@ import {
   type LayeredVideo,
   type Look,
 } from "../../media/node/overlay-encoder.js";
-import { probeVideo } from "../../media/node/probe-video.js";
 import { checkRate } from "../../media/step-times.js";
-import { sliceOf, type VideoInfo, type VideoSlice } from "../../media/video.js";
+import type { VideoInfo, VideoSlice } from "../../media/video.js";
 import { removeStale, temporaryPath, writeFileAtomic } from "../../node/files.js";
 import { type Lock, lockInside, withLock } from "../../node/lock.js";
 import { asOutputError } from "../../node/system-error.js";
@@ -30,7 +29,7 @@ import {
 } from "../step-stream.js";
 import { trackMasks } from "../track.js";
 import { MaskFiles, maskFolder, rleFile } from "./mask-files.js";
-import { openVideoSteps, pictureRate } from "./open-video-steps.js";
+import { openVideoSteps, pictureRate, videoInfo } from "./open-video-steps.js";
 import { fitsInMemory, OverlayWriter } from "./overlay-writer.js";
 
 /** Options of `writeSegmentation`. */
@@ -89,19 +88,20 @@ async function publish(from: string, outDir: string): Promise<void> {
  * is left behind on failure or abort, and what killed processes left in the folder is removed. Throws `MediaError` (the video), `LockedError` when another
  * process writes into the folder, `OutputError` when it cannot be written, and the signal's reason.
  *
+ * `video` is a file, or what `probeVideo` says of it.
+ *
  * ```ts
  * const { soundingSeconds, seconds } = await writeSegmentation("street.mp4", model, { outDir: "street" });
  * ```
  */
 export async function writeSegmentation(
-  video: string,
+  video: string | VideoInfo,
   model: Predictor,
   options: WriteSegmentationOptions,
 ): Promise<SegmentationSummary> {
   const { outDir, signal, rate = 1 } = options;
   checkRate(rate);
-  const probed = await probeVideo(video, { signal });
-  const info = options.slice ? sliceOf(probed, options.slice) : probed;
+  const info = await videoInfo(video, { slice: options.slice, signal });
   options.onStart?.(info);
   const otherwise = "choose another folder with --out";
   return withLock(lockInside(outDir), { what: outDir, task: "avseg segment", otherwise }, (lock) =>
