@@ -76,7 +76,7 @@ export function messenger(scope: Scope, channels: number, config: MessengerConfi
   const visDrop = dropout(scope.at("vis_drop"), rate);
   const audioDrop = dropout(scope.at("audio_drop"), rate);
   /** Separates two vectors that lie side by side: `[...,2D]` -> two of `[...,D]`. */
-  const halves = (x: Value) => split(x, x.shape.length - 1, [width, width]) as [Value, Value];
+  const halves = (x: Value) => split(x, x.shape.length - 1, [width, width]);
 
   /** Message Deliver, of the visual tokens: softmax(q k^T / sqrt(D/heads)) u per head, `[N,L,C]` -> `[N,Q,D]`. */
   function deliverVisual(visualQueries: Value, visual: Value, pass: Pass): Value {
@@ -142,7 +142,7 @@ export function messenger(scope: Scope, channels: number, config: MessengerConfi
     const visualMessages = add(deliverVisual(visualQueries, visual, pass), visualQueries); // [N,Q,D]
 
     const fused = fuse(concat([audioMessages, visualMessages], 1), pass);
-    const [fusedAudio, fusedVisual] = split(fused, 1, [queries, queries]) as [Value, Value];
+    const [fusedAudio, fusedVisual] = split(fused, 1, [queries, queries]);
 
     const audioUpdate = receiveAudio(audio, fusedVisual, pass);
     const visualUpdate = receiveVisual(visual, fusedAudio, pass);

@@ -136,19 +136,19 @@ function attention(scope: Scope, { width, heads, reduction, loraRank }: BlockSiz
     const { tokens } = grid;
     const source =
       reduce === false ? tokens : reduce.norm(patchLinear(grid, { ...reduce.conv, size: reduction }, pass)); // [N,S,C]
-    const halves = [width, width];
+    const halves = [width, width] as const;
     if (lora === false) {
-      const [k, v] = split(kv(source), 2, halves) as [Value, Value];
+      const [k, v] = split(kv(source), 2, halves);
       return proj(attend({ q: q(tokens), k, v, heads, pass }));
     }
     if (pass.mergesWeights) {
-      const [forKeys, forValues] = split(kv.weight, 0, halves) as [Value, Value];
+      const [forKeys, forValues] = split(kv.weight, 0, halves);
       const merged = concat([forKeys, add(forValues, lora.v.weight())], 0);
-      const [k, v] = split(affine(source, merged, kv.bias), 2, halves) as [Value, Value];
+      const [k, v] = split(affine(source, merged, kv.bias), 2, halves);
       const queries = affine(tokens, add(q.weight, lora.q.weight()), q.bias);
       return proj(attend({ q: queries, k, v, heads, pass }));
     }
-    const [k, v] = split(kv(source), 2, halves) as [Value, Value];
+    const [k, v] = split(kv(source), 2, halves);
     const queries = add(q(tokens), lora.q.apply(tokens));
     return proj(attend({ q: queries, k, v: add(v, lora.v.apply(source)), heads, pass }));
   };

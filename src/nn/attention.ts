@@ -142,7 +142,7 @@ export function multiHeadAttention(
       return out.bias === undefined ? spread : add(spread, out.bias);
     }
     if (query === source && before === undefined) {
-      const [q, k, v] = split(linearOf(packed)(query), 2, [width, width, width]) as [Value, Value, Value];
+      const [q, k, v] = split(linearOf(packed)(query), 2, [width, width, width]);
       return out(attend({ q, k, v, heads, pass, drop }));
     }
     const q = linearOf(outputsOf(packed, 0, width))(query);
@@ -166,7 +166,7 @@ function keysAndValues(
   const halves = (m: LinearMap) => [outputsOf(m, 0, width), outputsOf(m, width, 2 * width)] as const;
   if (before !== undefined && !pass.mergesWeights) {
     const [forKeys, forValues] = halves(packed);
-    const [a, b] = split(linearOf(before)(source), 2, [width, width]) as [Value, Value];
+    const [a, b] = split(linearOf(before)(source), 2, [width, width]);
     return [linearOf(forKeys)(a), linearOf(forValues)(b)];
   }
   let both = packed;
@@ -175,6 +175,6 @@ function keysAndValues(
     const [innerKeys, innerValues] = halves(before);
     both = stacked(composed(outerKeys, innerKeys), composed(outerValues, innerValues));
   }
-  const [k, v] = split(linearOf(both)(source), 2, [width, width]) as [Value, Value];
+  const [k, v] = split(linearOf(both)(source), 2, [width, width]);
   return [k, v];
 }

@@ -57,11 +57,11 @@ export function mamba(
   const leave = projection(scope.at("out_proj"), inner, width);
 
   return (x) => {
-    const [main, gate] = split(enter(x), 2, [inner, inner]) as [Value, Value];
+    const [main, gate] = split(enter(x), 2, [inner, inner]);
     const turned = transpose(main, [0, 2, 1]); // [G,I,T]
     const mixed = conv1d(turned, weight, bias, { before: kernel - 1, groups: inner });
     const u = silu(transpose(mixed, [0, 2, 1])); // [G,T,I]
-    const [low, b, c] = split(select(u), 2, [rank, states, states]) as [Value, Value, Value];
+    const [low, b, c] = split(select(u), 2, [rank, states, states]);
     const dt = softplus(stepSize(low)); // [G,T,I]
     const y = selectiveScan({ u, dt, a: neg(exp(decayRate)), b, c });
     return leave(mul(add(y, mul(u, skip)), silu(gate)));

@@ -211,8 +211,13 @@ export function concat(xs: readonly Value[], axis: number): Value {
   return concatOp(xs, { axis: normalAxis("Concat", only?.shape.length ?? 0, axis) });
 }
 
-/** Splits `x` into pieces of the given sizes along an axis. */
-export function split(x: Value, axis: number, sizes: readonly number[]): Value[] {
+/** Splits `x` into pieces of the given sizes along an axis: as many as there are sizes. */
+export function split<const S extends readonly number[]>(
+  x: Value,
+  axis: number,
+  sizes: S,
+): { readonly [I in keyof S]: Value };
+export function split(x: Value, axis: number, sizes: readonly number[]): readonly Value[] {
   let start = 0;
   return sizes.map((size) => {
     const range = { axis, start, end: start + size };

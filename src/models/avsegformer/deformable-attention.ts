@@ -62,7 +62,7 @@ export function deformableAttention(scope: Scope, options: DeformableOptions): D
     const perLevel = [batch, tokens, heads, levels, points];
     const grid = gridOf(sizes);
     const moved = reshape(offsets(query), [...perLevel, 2]);
-    const [dx, dy] = split(moved, 5, [1, 1]) as [Value, Value];
+    const [dx, dy] = split(moved, 5, [1, 1]);
     const columns = neighbors(add(reshape(dx, perLevel), grid.columns), grid.lastColumn);
     const rows = neighbors(add(reshape(dy, perLevel), grid.rows), grid.lastRow);
     const scores = reshape(weights(query), [batch, tokens, heads, levels * points]);

@@ -71,11 +71,11 @@ export function mixer(scope: Scope, width: number, heads: number) {
 
   const attended = (map: Value, audio: Value, pass: Pass): Value => {
     if (!pass.fused) {
-      const [k, v] = split(keyValue(toTokens(map).tokens), 2, [width, width]) as [Value, Value];
+      const [k, v] = split(keyValue(toTokens(map).tokens), 2, [width, width]);
       return attend({ q: query(audio), k, v, heads, pass });
     }
     // The projections of all positions move to the one query: q (Wk x) = (q Wk) x, and sum w (Wv x) = Wv (sum w x).
-    const [forKeys, forValues] = split(keyValue.weight, 0, [width, width]) as [Value, Value];
+    const [forKeys, forValues] = split(keyValue.weight, 0, [width, width]);
     const [batch, , height, columns] = shape4(map, "mixer");
     const pixels = reshape(map, [batch, width, height * columns]);
     const asked = matmul(headBlocks(query(audio), heads), forKeys, { alpha: 1 / Math.sqrt(width / heads) }); // [N,h,C]

@@ -51,8 +51,7 @@ export function transformerBlock(
   const widen = linear(scope.at("mlp").at("fc1"), width, 4 * width);
   const narrow = linear(scope.at("mlp").at("fc2"), 4 * width, width);
   return (x, pass) => {
-    const parts = split(qkv(norm1(x), pass), 2, [width, width, width]);
-    const [q, k, v] = parts as [Value, Value, Value];
+    const [q, k, v] = split(qkv(norm1(x), pass), 2, [width, width, width]);
     const attended = add(x, out(attend({ q, k, v, heads, pass })));
     return add(attended, narrow(gelu(widen(norm2(attended)))));
   };

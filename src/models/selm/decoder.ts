@@ -157,7 +157,7 @@ function tokenLoader(scope: Scope, width: number) {
     const frames = dim(audio, 0);
     const attended = value(normAudio(reshape(audio, [frames, 1, width]))); // [N,1,D]
     const entering = out(frameMask === undefined ? attended : mul(attended, frameMask));
-    const [first, second] = split(tokens, 1, [1, 1]) as [Value, Value];
+    const [first, second] = split(tokens, 1, [1, 1]);
     const unchanged = expand(first, [frames, 1, width]);
     return transform(norm(concat([unchanged, add(second, entering)], 1)));
   };
@@ -189,7 +189,7 @@ function tokenChoice(scope: Scope, width: number) {
   return ({ tokens, map, positions }: Choice, pass: Pass): Omit<DecodedLevel, "map"> => {
     const u = normMap(add(toTokens(map).tokens, positions)); // [N,L,D]
     const q = unit(queries(normTokens(tokens))); // [N,2,D]
-    const [q1, q2] = split(q, 1, [1, 1]) as [Value, Value];
+    const [q1, q2] = split(q, 1, [1, 1]);
     let preference: Value; // of the second token, [N,1,L]
     if (pass.fused) {
       // The length of a key does not decide: (q2 - q1) (K u + b) = (K^T (q2 - q1)) u + (q2 - q1) b.
