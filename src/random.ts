@@ -89,4 +89,9 @@ export class Random {
     }
     return order;
   }
+
+  /** The items in random order, as `permutation` draws it. */
+  shuffled<T>(items: readonly T[]): T[] {
+    return this.permutation(items.length).map((i) => items[i] as T);
+  }
 }

@@ -9,12 +9,12 @@ export async function mapConcurrent<T, R>(
 ): Promise<R[]> {
   const results = new Array<R>(items.length);
   const failures: unknown[] = [];
-  let next = 0;
+  const waiting = items.entries();
   const run = async (): Promise<void> => {
-    while (next < items.length && failures.length === 0) {
-      const index = next++;
+    for (const [index, item] of waiting) {
+      if (failures.length > 0) return;
       try {
-        results[index] = await work(items[index] as T, index);
+        results[index] = await work(item, index);
       } catch (error) {
         failures.push(error);
       }

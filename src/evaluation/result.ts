@@ -288,12 +288,15 @@ export const METRIC_NOTES: Readonly<Record<MetricName, MetricNote>> = {
   },
 };
 
+/** The names of all metrics, in the order of `METRIC_NOTES`. */
+export const METRIC_NAMES = Object.keys(METRIC_NOTES) as readonly MetricName[];
+
 /** A result's metrics in the order of `METRIC_NOTES`, each with its note. */
 export function namedMetrics(
   result: EvaluationResult,
 ): (MetricNote & { readonly name: MetricName; readonly value: number })[] {
   const values = new Map<string, number>(Object.entries(result.metrics));
-  return (Object.keys(METRIC_NOTES) as MetricName[]).flatMap((name) => {
+  return METRIC_NAMES.flatMap((name) => {
     const value = values.get(name);
     return value === undefined ? [] : [{ name, value, ...METRIC_NOTES[name] }];
   });

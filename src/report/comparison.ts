@@ -1,5 +1,5 @@
 /** Several evaluations side by side, as data and as a report. */
-import { METRIC_NOTES, type MetricName } from "../evaluation/result.js";
+import { METRIC_NAMES, METRIC_NOTES } from "../evaluation/result.js";
 import { soundNotes } from "../evaluation/sound-conditions.js";
 import { formatFraction, type Report, type ReportGallery, type ReportTable } from "./report.js";
 import type { StoredEvaluation } from "./stored-evaluation.js";
@@ -89,16 +89,16 @@ function metricsTable({ models }: Comparison): ReportTable {
     title: "Both protocols",
     note: `“Published” metrics repeat the published evaluation, flaws included; “corrected” ones fix them. Compare like with like only.${note}`,
     columns: ["Metric", "Protocol", ...models.map(({ name }) => name)],
-    rows: (Object.keys(METRIC_NOTES) as MetricName[])
-      .filter((metric) => models.some(({ metrics }) => metrics[metric] !== undefined))
-      .map((metric) => {
+    rows: METRIC_NAMES.filter((metric) => models.some(({ metrics }) => metrics[metric] !== undefined)).map(
+      (metric) => {
         const { label, protocol } = METRIC_NOTES[metric];
         return [
           label,
           protocol === "count" ? "" : protocol,
           ...models.map(({ metrics }) => metrics[metric] ?? null),
         ];
-      }),
+      },
+    ),
   };
 }
 

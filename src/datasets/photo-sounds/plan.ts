@@ -1,5 +1,4 @@
 /** Which objects a PhotoSounds clip shows, which of them sound when, and with which recordings. */
-import { at } from "../../arrays.js";
 import { hashText, Random } from "../../random.js";
 import type { Split, Task } from "../clip.js";
 import {
@@ -113,8 +112,8 @@ function byClass(sources: readonly Source[]): ReadonlyMap<string, readonly Sourc
 /** The class whose turn it is: every class once in each round, in an order that differs from round to round. */
 function turn(spec: PhotoClipSpec, splitKey: number, classes: readonly string[]): string {
   const round = Math.floor(spec.index / classes.length);
-  const order = new Random(spec.seed, splitKey, 0x70c1a55, round).permutation(classes.length);
-  return classes[at(order, spec.index % classes.length)] as string;
+  const order = new Random(spec.seed, splitKey, 0x70c1a55, round).shuffled(classes);
+  return order[spec.index % classes.length] as string;
 }
 
 interface Draw {
@@ -130,8 +129,7 @@ function drawVoices(
   const voices = [first];
   const count = single ? 1 : random.pick([2, 2, 2, 3]);
   const groupOf = (name: string): string => catalog.classes.get(name)?.group ?? "";
-  const order = random.permutation(choice.voices.length).map((i) => choice.voices[i] as string);
-  for (const name of order) {
+  for (const name of random.shuffled(choice.voices)) {
     if (voices.length >= count) break;
     const clash = voices.some(
       (v) => v === name || (confusable.has(groupOf(v)) && groupOf(v) === groupOf(name)),

@@ -105,9 +105,12 @@ export class PhotoStudio {
     plan: PhotoClipPlan,
     spec: PhotoClipSpec,
   ): Promise<{ readonly renderer: PhotoSceneRenderer; readonly labels: readonly number[] }> {
-    const cutOuts = await Promise.all(plan.objects.map(({ picture }) => this.#pictures.cutOut(picture)));
-    const bodies = plan.objects.map(({ picture }, i) => {
-      const { height, width } = imageSize(cutOuts[i] as (typeof cutOuts)[number]);
+    const objects = await Promise.all(
+      plan.objects.map(async ({ picture }) => ({ picture, cutOut: await this.#pictures.cutOut(picture) })),
+    );
+    const cutOuts = objects.map(({ cutOut }) => cutOut);
+    const bodies = objects.map(({ picture, cutOut }) => {
+      const { height, width } = imageSize(cutOut);
       const moves = this.catalog.classes.get(picture.class)?.moves ?? "still";
       return { aspect: width / height, moves };
     });

@@ -62,8 +62,5 @@ export function planClip(spec: ClipSpec): ClipPlan {
 /** Two to four different kinds in random order. */
 export function drawKinds(random: Random, choice: readonly Kind[]): Kind[] {
   const count = Math.min(choice.length, 2 + random.integer(3));
-  return random
-    .permutation(choice.length)
-    .slice(0, count)
-    .map((i) => choice[i] as Kind);
+  return random.shuffled(choice).slice(0, count);
 }
