@@ -1,5 +1,6 @@
 /** Labels as pictures: label images as datasets keep them, and translucent layers to lay over a frame. */
 import type { Shape } from "../tensor.js";
+import { defaultStrength, outlineOpacity } from "./looks.js";
 import { type Color, colorOfClass } from "./palette.js";
 import type { ImageTensor } from "./resize.js";
 
@@ -48,8 +49,6 @@ export interface PaintOptions {
   readonly outline?: number | undefined;
 }
 
-const defaultFill = 0.42;
-const outlineAlpha = 0.92;
 /** How far the outline goes from the fill's color towards white, so that dark classes are seen on dark frames. */
 const outlineWhite = 0.45;
 
@@ -59,14 +58,14 @@ const outlineWhite = 0.45;
  */
 export function paintLabels({ shape, data }: Labels, options: PaintOptions): ImageTensor {
   const [height = 0, width = 0] = shape;
-  const { colorOf, fill = defaultFill, dim = 0 } = options;
+  const { colorOf, fill = defaultStrength, dim = 0 } = options;
   const reach = options.outline ?? Math.max(1, Math.round(Math.max(width, height) / 400));
   const background = packed([0, 0, 0], dim);
   const fills = new Map<number, number>();
   const outlines = new Map<number, number>();
   for (const label of new Set(data)) {
     fills.set(label, label === 0 ? background : packed(colorOf(label), fill));
-    outlines.set(label, packed(brighter(colorOf(label)), outlineAlpha));
+    outlines.set(label, packed(brighter(colorOf(label)), outlineOpacity));
   }
   const pixels = new Uint8Array(width * height * 4);
   // One 32-bit write per pixel: bytes in memory are R, G, B, A, as every platform of JavaScript is little-endian.

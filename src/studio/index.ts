@@ -3,6 +3,7 @@
  * messages between the two. It needs neither Node nor a browser.
  * @module avseg/studio
  */
+export { defaultStrength, lookEffects, lookLabels, looks } from "../media/looks.js";
 export { monoOf, type PlanarSound } from "../media/mono.js";
 export type { FrameRate, VideoInfo } from "../media/video.js";
 export { type CocoAnnotation, type CocoRle, cocoAnnotations } from "../segment/coco-rle.js";

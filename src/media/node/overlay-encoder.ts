@@ -1,14 +1,9 @@
 /** Writing a video again with layers of masks over its frames, by the system's ffmpeg. */
 import type { Writable } from "node:stream";
+import { type Look, lookEffects, outlineOpacity } from "../looks.js";
 import type { Cancellable, FrameRate, FrameSize, VideoInfo } from "../video.js";
 import { inputArguments, type MediaTool, startTool } from "./media-tool.js";
 import { alongside, displayFilters, paddedSize, plausibleTimes } from "./read-video.js";
-
-/** How what sounds is shown. */
-export type Look = (typeof looks)[number];
-
-/** All looks: the default first. */
-export const looks = ["overlay", "outline", "spotlight", "blur", "gray"] as const;
 
 /** Formats of cut-outs: VP9 with alpha in WebM, ProRes 4444 in QuickTime. */
 export const cutoutFormats = ["webm", "mov"] as const;
@@ -38,11 +33,15 @@ const layerInput = 3;
 
 /** Alpha of a layer's pixels by how far inside the mask they lie: 128 is its edge, 255 its inside. */
 const opaque = 255;
-/** The fill, and the brighter band along the edge, both with soft ends. */
-const band =
-  "if(lt(val,118),0,if(lt(val,138),(val-118)*11.75,if(lt(val,205),235,if(lt(val,225),235-(val-205)*FALL,INSIDE))))";
-const alpha = (inside: number) =>
-  band.replace("FALL", String((235 - inside) / 20)).replace("INSIDE", String(inside));
+/** The fill of an opacity, and the outline along the edge, both with soft ends. */
+function alpha(fill: number): string {
+  const [outline, inside] = [Math.round(opaque * outlineOpacity), Math.round(opaque * fill)];
+  const rise = `if(lt(val,138),(val-118)*${outline / 20}`;
+  const fall = `if(lt(val,225),${outline}-(val-205)*${(outline - inside) / 20},${inside})`;
+  return `if(lt(val,118),0,${rise},if(lt(val,205),${outline},${fall})))`;
+}
+/** Radius of the box that blurs as much as a standard deviation of 1. */
+const boxRadius = Math.sqrt(3);
 /** One inside, zero outside, with a soft edge. */
 const inside = `clip((val-118)*12.75,0,${opaque})`;
 
@@ -55,17 +54,18 @@ function lookGraph(look: Look | "cutout", { width, height }: FrameSize): string 
   const overChanged = (change: string) =>
     `[main]split[kept][rest];[rest]${change}[changed];` +
     `[layers]alphaextract,${scaled},lut=y='${inside}'[mask];[kept][mask]alphamerge[layer];[changed][layer]${over}`;
+  const { fill, shade, blur, brightness } = lookEffects();
   switch (look) {
     case "overlay":
-      return laid(`a='${alpha(107)}'`);
+      return laid(`a='${alpha(fill)}'`);
     case "outline":
       return laid(`a='${alpha(0)}'`);
     case "spotlight":
-      return laid(`y=16:u=128:v=128:a='clip((138-val)*9,0,175)'`);
+      return laid(`y=16:u=128:v=128:a='clip((138-val)*9,0,${Math.round(opaque * shade)})'`);
     case "blur":
-      return overChanged(`avgblur=${Math.max(2, Math.round(Math.max(width, height) / 60))}`);
+      return overChanged(`avgblur=${Math.max(2, Math.round(boxRadius * blur * Math.max(width, height)))}`);
     case "gray":
-      return overChanged("lutyuv=u=128:v=128");
+      return overChanged(`lutyuv=y='16+(val-16)*${brightness}':u=128:v=128`);
     case "cutout":
       return `[layers]alphaextract,${scaled},lut=y='${inside}'[mask];[main][mask]alphamerge[out]`;
   }

@@ -5,12 +5,8 @@ import path from "node:path";
 import { BoundedQueue } from "../../bounded-queue.js";
 import { MediaError } from "../../errors.js";
 import type { Predictor } from "../../inference/predictor.js";
-import {
-  type CutoutFormat,
-  cutoutFormats,
-  type LayeredVideo,
-  type Look,
-} from "../../media/node/overlay-encoder.js";
+import type { Look } from "../../media/looks.js";
+import { type CutoutFormat, cutoutFormats, type LayeredVideo } from "../../media/node/overlay-encoder.js";
 import { checkRate } from "../../media/step-times.js";
 import type { VideoInfo, VideoSlice } from "../../media/video.js";
 import { removeStale, temporaryPath, writeFileAtomic } from "../../node/files.js";

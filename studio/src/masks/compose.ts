@@ -1,13 +1,10 @@
 /** A frame with its mask as the chosen look shows it: the same code draws the player and exported videos. */
+import { looks as commonLooks, lookEffects, lookLabels } from "avseg/studio";
 import { type Mask, maskToImageData } from "avseg/web";
 
-/** What is done to a frame. */
+/** What is done to a frame: the looks of `avseg segment`, and further ones. */
 export const looks = [
-  { id: "overlay", label: "Overlay" },
-  { id: "outline", label: "Outline" },
-  { id: "spotlight", label: "Spotlight" },
-  { id: "desaturate", label: "Gray background" },
-  { id: "blur", label: "Blurred background" },
+  ...commonLooks.map((id) => ({ id, label: lookLabels[id] })),
   { id: "pixelate", label: "Pixelated object" },
   { id: "color", label: "Cut-out on color" },
   { id: "cutout", label: "Cut-out, transparent" },
@@ -68,8 +65,9 @@ export class Composer {
     }
     if (!isCutout) target.drawImage(frame, 0, 0, width, height);
     if (look.id === "none" || !mask) return;
+    const { fill: overlayFill, shade: darkness } = lookEffects(look.opacity);
     if (look.id === "overlay" || look.id === "outline") {
-      const fill = look.id === "overlay" ? look.opacity : 0;
+      const fill = look.id === "overlay" ? overlayFill : 0;
       this.#mask.clear(mask.width, mask.height).putImageData(maskToImageData(mask, { fill }), 0, 0);
       target.drawImage(this.#mask.image, 0, 0, width, height);
       return;
@@ -81,7 +79,7 @@ export class Composer {
       shade.fillRect(0, 0, width, height);
       shade.globalCompositeOperation = "destination-out";
       shade.drawImage(this.#mask.image, 0, 0, width, height);
-      target.globalAlpha = Math.min(1, look.opacity * 1.6);
+      target.globalAlpha = darkness;
       target.drawImage(this.#part.image, 0, 0);
     } else if (look.id === "pixelate") {
       this.#pixelated(frame, { width, height, strength: look.opacity });
@@ -97,8 +95,9 @@ export class Composer {
 
   #drawBackground(target: Context, frame: CanvasImageSource, { id, opacity }: Look): void {
     const { width, height } = target.canvas;
-    const radius = (0.004 + 0.03 * opacity) * Math.max(width, height);
-    target.filter = id === "blur" ? `blur(${radius}px)` : `grayscale(1) brightness(${1 - 0.6 * opacity})`;
+    const { blur, brightness } = lookEffects(opacity);
+    const radius = blur * Math.max(width, height);
+    target.filter = id === "blur" ? `blur(${radius}px)` : `grayscale(1) brightness(${brightness})`;
     // A blur reaches over the border; drawn larger, it brings no transparent rim in.
     const over = id === "blur" ? radius : 0;
     target.drawImage(frame, -over, -over, width + 2 * over, height + 2 * over);

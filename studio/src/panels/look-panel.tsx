@@ -6,7 +6,7 @@ import { Choice, Slider } from "../parts/controls";
 import { chooseLook, controls, look, resetControls, setControls, setLook } from "../state/settings";
 
 /** Looks whose strength can be set. */
-const withStrength = new Set(["overlay", "spotlight", "desaturate", "blur", "pixelate"]);
+const withStrength = new Set(["overlay", "spotlight", "gray", "blur", "pixelate"]);
 
 /** The panel "Look". */
 export function LookPanel() {

@@ -1,10 +1,11 @@
 /** What the user has set: how masks are made and shown, and the page's theme. */
 import { effect, signal } from "@preact/signals";
+import { defaultStrength } from "avseg/studio";
 import type { Look, LookId } from "../masks/compose";
 import { type MaskControls, neutralControls } from "../masks/moment";
 
 /** The chosen look. */
-export const look = signal<Look>({ id: "overlay", opacity: 0.45, background: "#16a34a" });
+export const look = signal<Look>({ id: "overlay", opacity: defaultStrength, background: "#16a34a" });
 
 /** How probabilities become masks. */
 export const controls = signal<MaskControls>(neutralControls);
