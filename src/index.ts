@@ -34,7 +34,7 @@ export { segmentVideo } from "./segment/node/segment-video.js";
 export { writeSegmentation } from "./segment/node/write-segmentation.js";
 export { blend } from "./segment/probability-map.js";
 export { type FramesInput, segmentFrames } from "./segment/segment-frames.js";
-export type { SegmentedFrame, SegmentOptions } from "./segment/step-stream.js";
+export type { SegmentedFrame, SegmentOptions, SegmentVideoOptions } from "./segment/step-stream.js";
 
 // Pictures and sound
 

@@ -1,8 +1,12 @@
 /** What a model is given and what it says, by the same code in Node and in a page, which imports this very file. */
-import type { Predictor, SegmentedFrame, SegmentOptions } from "../src/index.js";
+import type { Predictor, SegmentedFrame, SegmentVideoOptions } from "../src/index.js";
 
 /** The `segmentVideo` of Node or of browsers. */
-type Segment = (file: string, model: Predictor, options?: SegmentOptions) => AsyncIterable<SegmentedFrame>;
+type Segment = (
+  file: string,
+  model: Predictor,
+  options?: SegmentVideoOptions,
+) => AsyncIterable<SegmentedFrame>;
 
 /** A second of a video as a model sees it. */
 export interface Labeled {
@@ -34,8 +38,12 @@ export interface Given {
   readonly logMel: readonly number[];
 }
 
-/** Takes down what `segment` gives a model. */
-export async function givenOf(segment: Segment, file: string, imageSize: number): Promise<Given> {
+/** Takes down what `segment` gives a model, of a part of a video where `slice` names it. */
+export async function givenOf(
+  segment: Segment,
+  file: string,
+  { imageSize, slice }: Pick<SegmentVideoOptions, "slice"> & { readonly imageSize: number },
+): Promise<Given> {
   const frames: number[] = [];
   const logMel: number[] = [];
   const recorder: Predictor = {
@@ -52,7 +60,7 @@ export async function givenOf(segment: Segment, file: string, imageSize: number)
     close: async () => undefined,
   };
   const steps: number[][] = [];
-  for await (const { timeSeconds, mask } of segment(file, recorder)) {
+  for await (const { timeSeconds, mask } of segment(file, recorder, { slice })) {
     steps.push([timeSeconds, mask.width, mask.height]);
   }
   return { steps, frames, logMel };

@@ -181,13 +181,13 @@ test("models see the same pictures and hear the same sound, however a video is m
   const side = 32;
   for (const name of Object.keys(unusual)) {
     const [here, json] = await Promise.all([
-      givenOf(segmentVideo, inDir(name), side),
+      givenOf(segmentVideo, inDir(name), { imageSize: side }),
       page.evaluate(
         async ({ library: from, recorder: code, address, side: imageSize }) => {
           const { segmentVideo: segment }: Web = await import(from);
           const { givenOf: record }: Recorder = await import(code);
           // As text: Playwright looks at every number of an array.
-          return JSON.stringify(await record(segment, address, imageSize));
+          return JSON.stringify(await record(segment, address, { imageSize }));
         },
         { library, recorder, address: `/${name}`, side },
       ),
@@ -199,6 +199,38 @@ test("models see the same pictures and hear the same sound, however a video is m
     const mels = meanDifference(there.logMel, here.logMel);
     assert.ok(mels < 0.01, `${name}: log-mels differ by ${mels} on average`);
   }
+});
+
+test("a slice has the same pictures and the same sound, at the times of the whole video", {
+  skip,
+}, async () => {
+  const [imageSize, part] = [32, { startSeconds: 1.3, endSeconds: 4.1 }];
+  const [here, whole, json] = await Promise.all([
+    givenOf(segmentVideo, inDir("shapes.mp4"), { imageSize, slice: part }),
+    givenOf(segmentVideo, inDir("shapes.mp4"), { imageSize }),
+    page.evaluate(
+      async ({ library: from, recorder: code, imageSize: size, slice }) => {
+        const { segmentVideo: segment }: Web = await import(from);
+        const { givenOf: record }: Recorder = await import(code);
+        return JSON.stringify(await record(segment, "/shapes.mp4", { imageSize: size, slice }));
+      },
+      { library, recorder, imageSize, slice: part },
+    ),
+  ]);
+  const there: Given = JSON.parse(json);
+  assert.deepEqual(
+    here.steps.map(([time = 0]) => time.toFixed(4)),
+    ["2.2375", "3.2375", "4.1125"],
+  );
+  assert.deepEqual(there.steps, here.steps);
+  assert.ok(meanDifference(there.frames, here.frames) < 1);
+  assert.ok(meanDifference(there.logMel, here.logMel) < 0.02);
+  const moved = meanDifference(whole.logMel.slice(0, here.logMel.length), here.logMel);
+  assert.ok(moved > 0.2, `${moved}: the whole video sounds alike, so that nothing is compared`);
+  assert.match(
+    await failureOf("segmentVideo", "/shapes.mp4", "slice after the end"),
+    /MediaError: .*the slice starts at 90 s, but the video ends after 5.0 s/,
+  );
 });
 
 function meanDifference(a: readonly number[], b: readonly number[]): number {
@@ -223,17 +255,17 @@ test("every precision and weights beside the model give Node's masks", { skip },
 const failureOf = (
   call: "openModel" | "segmentVideo",
   address: string,
-  as: "address" | "bytes" | "aborted",
+  as: "address" | "bytes" | "aborted" | "slice after the end",
 ) =>
   page.evaluate(
     async ({ library: from, call: name, address: file, as: form, model }) => {
       const { openModel: load, segmentVideo: segment }: Web = await import(from);
       const given = form === "bytes" ? new Uint8Array(await (await fetch(file)).arrayBuffer()) : file;
       const signal = form === "aborted" ? AbortSignal.abort(new Error("enough")) : undefined;
-      const options = signal ? { signal } : {};
+      const slice = form === "slice after the end" ? { startSeconds: 90 } : undefined;
+      const options = { signal, slice };
       try {
-        if (name === "openModel")
-          await load({ checkpoint: given, runtime: { provider: "wasm" }, ...options });
+        if (name === "openModel") await load({ checkpoint: given, runtime: { provider: "wasm" }, signal });
         else for await (const _ of segment(given, model, options));
         return "nothing";
       } catch (error) {

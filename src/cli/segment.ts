@@ -214,7 +214,8 @@ async function segmentOne(file: string | VideoInfo, work: Work): Promise<void> {
   const { rate, everyFrame, refine, silenceGate, slice, format, cutout, look, overlay } = options;
   const settings = { rate, everyFrame, refine, silenceGate, slice, signal };
   if (options.out === stdio) {
-    for await (const frame of segmentVideo(file, predictor, settings)) printMask(name, frame);
+    const source = typeof file === "string" ? file : file.path;
+    for await (const frame of segmentVideo(source, predictor, settings)) printMask(name, frame);
     return;
   }
   const secondsPerRun = rate > 1 ? await work.secondsPerRun() : undefined;

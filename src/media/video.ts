@@ -62,12 +62,13 @@ export interface VideoInfo {
 }
 
 /**
- * A part of a video; its times count from the part's start. Throws `RangeError` for an empty part, and `MediaError` for one
- * after the video's end.
+ * The length of a part of the video called `name`, in seconds; `undefined` where neither the part nor the video has an end.
+ * Throws `RangeError` for an empty part, and `MediaError` for one after the video's end.
  */
-export function sliceOf(info: VideoInfo, slice: VideoSlice): VideoInfo {
-  const { startSeconds, endSeconds } = slice;
-  const { durationSeconds } = info;
+export function sliceSeconds(
+  { startSeconds, endSeconds }: VideoSlice,
+  { name, durationSeconds }: { readonly name: string; readonly durationSeconds: number | undefined },
+): number | undefined {
   if (!(startSeconds >= 0) || (endSeconds !== undefined && !(endSeconds > startSeconds))) {
     throw new RangeError(
       `slice: expected 0 <= start < end, got ${startSeconds} to ${endSeconds ?? "the end"}`,
@@ -75,16 +76,21 @@ export function sliceOf(info: VideoInfo, slice: VideoSlice): VideoInfo {
   }
   if (durationSeconds !== undefined && startSeconds >= durationSeconds) {
     throw new MediaError(
-      `${info.path}: the slice starts at ${startSeconds} s, but the video ends after ${durationSeconds.toFixed(1)} s`,
-      { hint: "Choose a part of the video with --slice START-END." },
+      `${name}: the slice starts at ${startSeconds} s, but the video ends after ${durationSeconds.toFixed(1)} s`,
+      { hint: "Choose a part of the video with --slice START-END, from code with the option slice." },
     );
   }
   const end = Math.min(endSeconds ?? Number.POSITIVE_INFINITY, durationSeconds ?? Number.POSITIVE_INFINITY);
+  return Number.isFinite(end) ? end - startSeconds : undefined;
+}
+
+/** A part of a video; its times count from the part's start. Throws as `sliceSeconds` does. */
+export function sliceOf(info: VideoInfo, slice: VideoSlice): VideoInfo {
   return {
     ...info,
     slice,
-    durationSeconds: Number.isFinite(end) ? end - startSeconds : undefined,
-    startSeconds: Math.max(0, info.startSeconds - startSeconds),
+    durationSeconds: sliceSeconds(slice, { name: info.path, durationSeconds: info.durationSeconds }),
+    startSeconds: Math.max(0, info.startSeconds - slice.startSeconds),
   };
 }
 

@@ -1,7 +1,7 @@
 /** A model that can segment: what `openModel` returns, in Node and in browsers. */
 import type { LoadedPredictor, Predictor } from "../inference/predictor.js";
 import { type FramesInput, segmentFrames } from "./segment-frames.js";
-import type { SegmentedFrame, SegmentOptions } from "./step-stream.js";
+import type { SegmentedFrame, SegmentOptions, SegmentVideoOptions } from "./step-stream.js";
 
 /**
  * A model ready to run. `Video` is how the platform names a video: a path in Node; an address, a file or bytes in a
@@ -16,10 +16,8 @@ export interface Model<Video> extends LoadedPredictor {
    * @example
    * for await (const { timeSeconds, mask } of model.segment("street.mp4")) console.log(timeSeconds, mask.regions);
    */
-  segment(
-    input: Video | FramesInput,
-    options?: SegmentOptions,
-  ): AsyncGenerator<SegmentedFrame, void, undefined>;
+  segment(video: Video, options?: SegmentVideoOptions): AsyncGenerator<SegmentedFrame, void, undefined>;
+  segment(frames: FramesInput, options?: SegmentOptions): AsyncGenerator<SegmentedFrame, void, undefined>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -27,7 +25,7 @@ export interface Model<Video> extends LoadedPredictor {
 export type SegmentVideo<Video> = (
   video: Video,
   model: Predictor,
-  options?: SegmentOptions,
+  options?: SegmentVideoOptions,
 ) => AsyncGenerator<SegmentedFrame, void, undefined>;
 
 /** A predictor with the segmenting functions of its platform. */
@@ -37,7 +35,7 @@ export function segmentingModel<Video>(
 ): Model<Video> {
   return {
     ...predictor,
-    segment: (input, options) =>
+    segment: (input: Video | FramesInput, options?: SegmentVideoOptions) =>
       isFrames(input) ? segmentFrames(input, predictor, options) : segmentVideo(input, predictor, options),
     // Where an engine lacks the symbol, nothing can ask for it.
     [Symbol.asyncDispose ?? Symbol("asyncDispose")]: () => predictor.close(),

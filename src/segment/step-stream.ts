@@ -2,7 +2,7 @@
 import type { Predictor } from "../inference/predictor.js";
 import type { ImageTensor } from "../media/resize.js";
 import { checkRate } from "../media/step-times.js";
-import type { FrameRate, FrameSize, PictureFrame, StepFrame } from "../media/video.js";
+import type { FrameRate, FrameSize, PictureFrame, StepFrame, VideoSlice } from "../media/video.js";
 import type { Progress } from "../progress.js";
 import type { GridPicture } from "./grid.js";
 import { type Mask, maskOf } from "./mask.js";
@@ -73,6 +73,12 @@ export interface SegmentOptions {
   readonly refine?: boolean | undefined;
   /** Whether masks of silent seconds are empty, whatever the model predicts. Default: true. */
   readonly silenceGate?: boolean | undefined;
+}
+
+/** Options of the functions that segment video files. */
+export interface SegmentVideoOptions extends SegmentOptions {
+  /** The part that is segmented. Times are those of the whole video. Default: all. */
+  readonly slice?: VideoSlice | undefined;
 }
 
 /** A step whose silence is known. */

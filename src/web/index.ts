@@ -28,7 +28,7 @@ export type { DownloadOptions, DownloadProgress, WebFile } from "./web-file.js";
 export { type Box, type Mask, maskOf, paintMask, type Region } from "../segment/mask.js";
 export { blend } from "../segment/probability-map.js";
 export { type FramesInput, segmentFrames } from "../segment/segment-frames.js";
-export type { SegmentedFrame, SegmentOptions } from "../segment/step-stream.js";
+export type { SegmentedFrame, SegmentOptions, SegmentVideoOptions } from "../segment/step-stream.js";
 export { maskToImageData } from "./mask-image.js";
 export { segmentVideo } from "./segment-video.js";
 

@@ -10,12 +10,19 @@ import { monoOf } from "../media/mono.js";
 import { resampleStream } from "../media/resample-stream.js";
 import type { ImageTensor } from "../media/resize.js";
 import { checkRate, stepTimes } from "../media/step-times.js";
-import type { FrameSize, PictureFrame, StepFrame } from "../media/video.js";
+import {
+  type FrameSize,
+  type PictureFrame,
+  type StepFrame,
+  sliceSeconds,
+  type VideoSlice,
+} from "../media/video.js";
 import { guideSize } from "../segment/grid.js";
 import {
   type PictureStream,
   type SegmentedFrame,
   type SegmentOptions,
+  type SegmentVideoOptions,
   type StepStream,
   segmentStream,
 } from "../segment/step-stream.js";
@@ -26,6 +33,8 @@ import { blobOf, nameOf, type WebFile } from "./web-file.js";
 /** Silence goes before sound that starts later than this, and into gaps, or out of overlaps, longer than that. */
 const startToleranceSeconds = 0.001;
 const gapToleranceSeconds = 0.1;
+/** Sound is decoded from so long before the part that is segmented. */
+const leadSeconds = 0.5;
 
 const unplayable = "Check that it plays; if not, convert it to MP4 (H.264 and AAC).";
 
@@ -39,10 +48,10 @@ const unplayable = "Check that it plays; if not, convert it to MP4 (H.264 and AA
 export async function* segmentVideo(
   file: WebFile,
   model: Predictor,
-  options: SegmentOptions = {},
+  options: SegmentVideoOptions = {},
 ): AsyncGenerator<SegmentedFrame, void, undefined> {
   const { ALL_FORMATS, BlobSource, HLS, Input } = await import("mediabunny");
-  const { signal, rate = 1 } = options;
+  const { signal, rate = 1, slice } = options;
   checkRate(rate);
   const name = nameOf(file, "video");
   const blob = await blobOf(file, MediaError, { signal });
@@ -50,10 +59,11 @@ export async function* segmentVideo(
   const formats = ALL_FORMATS.filter((format) => format !== HLS);
   const input = new Input({ source: new BlobSource(blob), formats });
   try {
-    const opened = await open(input, blob, name).catch((cause: unknown) => {
+    const whole = await open(input, blob, name).catch((cause: unknown) => {
       throw asMediaError(cause, name, signal);
     });
     signal?.throwIfAborted();
+    const opened = slice ? await partOf(whole, slice) : whole;
     const reading = { ...options, imageSize: model.imageSize };
     const frames = readable(framesOf(opened, reading), name, signal);
     const sound = readable(soundOf(opened), name, signal);
@@ -63,6 +73,7 @@ export async function* segmentVideo(
       sound,
       pictures,
       size: () => opened.size,
+      offsetSeconds: slice?.startSeconds,
       totalSeconds: opened.durationSeconds,
       close: async () => {
         await Promise.allSettled([frames.return(), sound.return(), pictures?.frames.return()]);
@@ -99,6 +110,8 @@ interface OpenedVideo {
   readonly video: InputVideoTrack;
   readonly audio: InputAudioTrack | null;
   readonly offsets: TimeOffsets;
+  /** The track's own time from which its sound is decoded. Default: its start. */
+  readonly soundFrom?: number | undefined;
   /** When the last frame ends. */
   readonly durationSeconds: number;
   /** Displayed size in square pixels. */
@@ -132,6 +145,24 @@ async function open(input: Input, blob: Blob, name: string): Promise<OpenedVideo
     offsets,
     durationSeconds: (await video.computeDuration()) + offsets.video,
     size: { width: await video.getDisplayWidth(), height: await video.getDisplayHeight() },
+  };
+}
+
+/** A part of a video; its times count from the part's start. Throws as `sliceSeconds` does. */
+async function partOf(opened: OpenedVideo, slice: VideoSlice): Promise<OpenedVideo> {
+  const { EncodedPacketSink } = await import("mediabunny");
+  const { startSeconds } = slice;
+  const { video, audio } = opened.offsets;
+  const seconds = sliceSeconds(slice, opened) ?? opened.durationSeconds;
+  // As in Node, the last frame that begins within the part is shown to its end.
+  const before = startSeconds + seconds - video - 1e-6;
+  const last = await new EncodedPacketSink(opened.video).getPacket(before, { metadataOnly: true });
+  return {
+    ...opened,
+    durationSeconds: last ? last.timestamp + last.duration + video - startSeconds : seconds,
+    offsets: { video: video - startSeconds, audio: audio - startSeconds },
+    // Decoders need what comes a little earlier.
+    soundFrom: startSeconds - audio - leadSeconds,
   };
 }
 
@@ -204,20 +235,28 @@ async function picturesOf(opened: OpenedVideo, { signal }: Reading, name: string
 }
 
 /** 16 kHz mono (mean of channels) from time zero; gaps are silent, what lies before zero is dropped. */
-async function* soundOf({ audio, offsets }: OpenedVideo): AsyncGenerator<Float32Array, void, undefined> {
+async function* soundOf({
+  audio,
+  offsets,
+  soundFrom,
+}: OpenedVideo): AsyncGenerator<Float32Array, void, undefined> {
   if (!audio) return;
   const sampleRateHz = await audio.getSampleRate();
-  yield* resampleStream(monoPieces(audio, sampleRateHz, offsets.audio), sampleRateHz, VGGISH_RATE_HZ);
+  const pieces = monoPieces(audio, { sampleRateHz, offset: offsets.audio, from: soundFrom });
+  yield* resampleStream(pieces, sampleRateHz, VGGISH_RATE_HZ);
 }
 
 async function* monoPieces(
   track: InputAudioTrack,
-  sampleRateHz: number,
-  offset: number,
+  {
+    sampleRateHz,
+    offset,
+    from,
+  }: { readonly sampleRateHz: number; readonly offset: number; readonly from: number | undefined },
 ): AsyncGenerator<Float32Array, void, undefined> {
   const { AudioSampleSink } = await import("mediabunny");
   let at = 0;
-  for await (const sample of new AudioSampleSink(track).samples()) {
+  for await (const sample of new AudioSampleSink(track).samples(from)) {
     const { timestamp } = sample;
     const mono = monoOf(sample);
     sample.close();

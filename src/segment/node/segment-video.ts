@@ -1,19 +1,12 @@
 /** What sounds in a video file, frame by frame, in Node. */
 import type { Predictor } from "../../inference/predictor.js";
 import { checkRate } from "../../media/step-times.js";
-import type { VideoInfo, VideoSlice } from "../../media/video.js";
 import { guideSize } from "../grid.js";
-import { type SegmentedFrame, type SegmentOptions, segmentStream } from "../step-stream.js";
+import { type SegmentedFrame, type SegmentVideoOptions, segmentStream } from "../step-stream.js";
 import { openVideoSteps, videoInfo } from "./open-video-steps.js";
 
-/** Options of `segmentVideo`. */
-export interface SegmentVideoOptions extends SegmentOptions {
-  /** The part that is segmented. Times are those of the whole video. Default: all. */
-  readonly slice?: VideoSlice | undefined;
-}
-
 /**
- * Segments a video file, or what `probeVideo` says of one, of any length and format that ffmpeg reads, at its displayed size. Default: one frame per second.
+ * Segments a video file of any length and format that ffmpeg reads, at its displayed size. Default: one frame per second.
  * Memory does not grow with the length; leaving the loop early stops the decoders. Throws `MediaError` when the file
  * cannot be decoded or ffmpeg is missing, and the signal's reason when aborted.
  *
@@ -24,13 +17,13 @@ export interface SegmentVideoOptions extends SegmentOptions {
  * ```
  */
 export async function* segmentVideo(
-  video: string | VideoInfo,
+  file: string,
   model: Predictor,
   options: SegmentVideoOptions = {},
 ): AsyncGenerator<SegmentedFrame, void, undefined> {
   const { rate = 1, refine, everyFrame, slice, signal } = options;
   checkRate(rate);
-  const info = await videoInfo(video, { slice, signal });
+  const info = await videoInfo(file, { slice, signal });
   const { imageSize } = model;
   const pictures = everyFrame ? guideSize(info) : undefined;
   const stream = openVideoSteps(info, { imageSize, rate, refine, pictures, signal });

@@ -8,7 +8,7 @@ import type { Predictor } from "../../inference/predictor.js";
 import type { Look } from "../../media/looks.js";
 import { type CutoutFormat, cutoutFormats, type LayeredVideo } from "../../media/node/overlay-encoder.js";
 import { checkRate } from "../../media/step-times.js";
-import type { VideoInfo, VideoSlice } from "../../media/video.js";
+import type { VideoInfo } from "../../media/video.js";
 import { removeStale, temporaryPath, writeFileAtomic } from "../../node/files.js";
 import { type Lock, lockInside, withLock } from "../../node/lock.js";
 import { asOutputError } from "../../node/system-error.js";
@@ -21,6 +21,7 @@ import {
   gatedSteps,
   MaskMaker,
   type SegmentOptions,
+  type SegmentVideoOptions,
   type StepStream,
 } from "../step-stream.js";
 import { trackMasks } from "../track.js";
@@ -29,13 +30,11 @@ import { openVideoSteps, pictureRate, videoInfo } from "./open-video-steps.js";
 import { fitsInMemory, OverlayWriter } from "./overlay-writer.js";
 
 /** Options of `writeSegmentation`. */
-export interface WriteSegmentationOptions extends SegmentOptions {
+export interface WriteSegmentationOptions extends SegmentVideoOptions {
   /** Folder for `overlay.mp4`, `masks/`, `segments.json`, `.csv` and `.vtt`; created if missing, earlier results are replaced. */
   readonly outDir: string;
   /** What the model is and what it was trained on, for `segments.json`. */
   readonly modelDescription?: string | undefined;
-  /** The part that is segmented. Times are those of the whole video. Default: all. */
-  readonly slice?: VideoSlice | undefined;
   /** Masks as PNG files, as COCO run lengths in `masks.json`, or none. Default: `png`. */
   readonly format?: MaskFormat | undefined;
   /** Writes a video of what sounds on a transparent ground: `cutout.webm` or `cutout.mov`. Default: none. */
