@@ -75,6 +75,19 @@ test("a complete configuration, with the sections of all kinds, is read again as
   }
 });
 
+test("the complete model of a run is read in every other setting, as fine-tuning takes it", () => {
+  for (const text of [
+    "task: s4",
+    "task: ms3\nmodel: {kind: tpavi}",
+    "task: avss\nmodel: {visual: {kind: resnet50}}",
+  ]) {
+    const { model } = read(text);
+    for (const task of ["s4", "ms3", "avss"]) {
+      assert.equal(configFromObject({ task, model }).model.kind, model.kind, `${text} as ${task}`);
+    }
+  }
+});
+
 test("SelM has the published sizes of its task and encoder, and its section belongs to it", () => {
   const sizes = (task: string, kind: string) => {
     const { model, data } = read(`task: ${task}\nmodel: {kind: selm, visual: {kind: ${kind}}}`);

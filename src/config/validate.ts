@@ -104,12 +104,17 @@ function checkSystem(
   }
 }
 
-/** Whether `given` is what the section `key` of the model holds where a configuration leaves it out. */
+/**
+ * Whether `given` is what the section `key` of the model holds where a configuration leaves it out: one of any setting of
+ * AVSBench, as a checkpoint can be fine-tuned in another setting.
+ */
 function isDefault(value: unknown, key: string, given: unknown): boolean {
   const model = { ...entriesOf(valueAt(value, ["model"])), [key]: undefined };
-  const { data } = configSchema.safeParse(withRecipe({ ...entriesOf(value), model }));
-  const standard = entriesOf(valueAt(data, ["model", key]));
-  return firstDifference(standard, entriesOf(given), () => true) === undefined;
+  return tasks.some((task) => {
+    const { data } = configSchema.safeParse(withRecipe({ ...entriesOf(value), task, model }));
+    const standard = entriesOf(valueAt(data, ["model", key]));
+    return firstDifference(standard, entriesOf(given), () => true) === undefined;
+  });
 }
 
 function entriesOf(section: unknown): Readonly<Record<string, unknown>> {
