@@ -31,7 +31,7 @@ function neededCommands(name = ""): Promise<Command[]> {
 }
 
 const program = new Command("avseg")
-  .description("Mark the pixels of whatever is making the sound: train, evaluate, segment.")
+  .description("mark the pixels of whatever is making the sound: train, evaluate, segment")
   .version(version, "-V, --version", "print the version")
   .helpOption("-h, --help", "show this help")
   .addHelpText(

@@ -28,7 +28,7 @@ import { columns } from "./table.js";
 /** Builds the command. */
 export function weightsCommand(): Command {
   return new Command("weights")
-    .description("Inspect and convert weight files, download public encoders and trained models.")
+    .description("inspect and convert weight files, download public encoders and trained models")
     .addHelpText(
       "after",
       `
@@ -44,7 +44,7 @@ Examples:
 
 function inspectCommand(): Command {
   return new Command("inspect")
-    .description("Show the content of a checkpoint (torch or safetensors). Nothing in it is executed.")
+    .description("show the content of a checkpoint (torch or safetensors); nothing in it is executed")
     .argument("<file>", "a .pth, .pt, .pkl or .safetensors file, or a folder or index of shards")
     .option("--keys", "list every key with its type and shape")
     .option("--depth <n>", "parts of a key by which tensors are grouped", integer(1, 99), 1)
@@ -65,7 +65,7 @@ function inspectCommand(): Command {
 function convertCommand(): Command {
   const dtype = new Option("--dtype <type>", "how floats are stored").choices(["f32", "f16"]).default("f32");
   return new Command("convert")
-    .description("Convert a checkpoint to safetensors.")
+    .description("convert a checkpoint to safetensors")
     .argument("<from>", "a .pth, .pt, .pkl or .safetensors file, or a folder or index of shards")
     .argument("<to>", "the .safetensors file to write")
     .addOption(dtype)
@@ -88,7 +88,7 @@ function convertCommand(): Command {
 function pullCommand(): Command {
   return new Command("pull")
     .description(
-      "Download public weights, of encoders or trained models, into the cache, or continue a download.",
+      "download public weights, of encoders or trained models, into the cache, or continue a download",
     )
     .argument(
       "[name...]",
