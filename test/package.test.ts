@@ -163,7 +163,7 @@ function checkContents(names: ReadonlySet<string>): void {
   const missing = targets.filter((target) => !names.has(target));
   assert.deepEqual(missing, []);
   const foreign = [...names].filter(
-    (name) => !/^(dist|assets|config|docs)(\/|$)|^[A-Z]+(\.md)?$|^package\.json$/.test(name),
+    (name) => !/^(dist|assets|config|docs|examples)(\/|$)|^[A-Z]+(\.md)?$|^package\.json$/.test(name),
   );
   assert.deepEqual(foreign, []);
   const superfluous = [...names].filter((name) =>
