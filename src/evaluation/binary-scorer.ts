@@ -1,15 +1,10 @@
 /** Scores clips of the binary tasks and keeps their tallies: overall, by batch, by category, by clip. */
 import * as z from "zod";
 import type { Task } from "../datasets/clip.js";
-import { BinaryTally, binaryTallySchema, scoreBinaryFrame } from "./binary-metrics.js";
+import { BinaryTally, type BinaryTallyState, binaryTallySchema, scoreBinaryFrame } from "./binary-metrics.js";
 import type { PredictedClip } from "./predict-clips.js";
-import {
-  type BinaryMetrics,
-  type CategoryRow,
-  type ClipRow,
-  type EvaluationResult,
-  rowsSchema,
-} from "./result.js";
+import type { BinaryMetrics, ClipRow, EvaluationResult } from "./result.js";
+import { rowsSchema, ScoreRows } from "./score-rows.js";
 import type { ClipScorer } from "./scorer.js";
 
 /** Saved sums of a `BinaryScorer`. */
@@ -35,23 +30,19 @@ export class BinaryScorer implements ClipScorer<BinaryScorerState> {
   #fscoreOverBatches = 0;
   #markedOverBatches = 0;
   readonly #overall: BinaryTally;
-  readonly #categories = new Map<string, { clips: number; tally: BinaryTally }>();
-  readonly #clips: ClipRow[];
+  readonly #rows: ScoreRows<BinaryTally, BinaryTallyState>;
   #batch = new BinaryTally();
 
   /** Continues from a saved state, or starts empty. */
   constructor(task: Exclude<Task, "avss">, state?: BinaryScorerState) {
     this.#task = task;
     this.#overall = new BinaryTally(state?.overall);
-    this.#clips = [...(state?.clips ?? [])];
+    this.#rows = new ScoreRows({ create: (saved) => new BinaryTally(saved), row }, state);
     if (state === undefined) return;
     this.#batches = state.batches;
     this.#miouOverBatches = state.miouOverBatches;
     this.#fscoreOverBatches = state.fscoreOverBatches;
     this.#markedOverBatches = state.markedOverBatches;
-    for (const { category, clips, tally } of state.categories) {
-      this.#categories.set(category, { clips, tally: new BinaryTally(tally) });
-    }
   }
 
   /** Scores one clip of the current batch. */
@@ -59,21 +50,19 @@ export class BinaryScorer implements ClipScorer<BinaryScorerState> {
     if (probabilities === undefined) throw new RangeError("binary scorer: expected probabilities");
     const [frames = 1, height = 1, width = 1] = masks.shape;
     const pixels = height * width;
-    const own = new BinaryTally();
-    const category = this.#category(clip.category);
-    category.clips++;
-    for (let t = 0; t < frames; t++) {
-      const m = clip.labeled.indexOf(t);
-      if (m < 0) continue;
-      const score = scoreBinaryFrame({
-        probabilities: probabilities.data.subarray(t * pixels, (t + 1) * pixels),
-        mask: masks.data.subarray(t * pixels, (t + 1) * pixels),
-        truth: clip.masks.data.subarray(m * pixels, (m + 1) * pixels),
-        width,
-      });
-      for (const tally of [own, category.tally, this.#batch, this.#overall]) tally.add(score);
-    }
-    this.#clips.push({ id: clip.id, category: clip.category, ...row(own) });
+    this.#rows.addClip(clip, (tallies) => {
+      for (let t = 0; t < frames; t++) {
+        const m = clip.labeled.indexOf(t);
+        if (m < 0) continue;
+        const score = scoreBinaryFrame({
+          probabilities: probabilities.data.subarray(t * pixels, (t + 1) * pixels),
+          mask: masks.data.subarray(t * pixels, (t + 1) * pixels),
+          truth: clip.masks.data.subarray(m * pixels, (m + 1) * pixels),
+          width,
+        });
+        for (const tally of [...tallies, this.#batch, this.#overall]) tally.add(score);
+      }
+    });
   }
 
   /** Ends a batch: the published metrics average over batches. */
@@ -99,10 +88,7 @@ export class BinaryScorer implements ClipScorer<BinaryScorerState> {
       batchSize,
       summary: this.summary,
       metrics: this.#metrics,
-      categories: [...this.#categories]
-        .sort(([a], [b]) => (a < b ? -1 : 1))
-        .map(([category, { clips, tally }]): CategoryRow => ({ category, clips, ...row(tally) })),
-      clips: [...this.#clips],
+      ...this.#rows.rows,
     };
   }
 
@@ -115,12 +101,7 @@ export class BinaryScorer implements ClipScorer<BinaryScorerState> {
       fscoreOverBatches: this.#fscoreOverBatches,
       markedOverBatches: this.#markedOverBatches,
       overall: this.#overall.toJSON(),
-      categories: [...this.#categories].map(([category, { clips, tally }]) => ({
-        category,
-        clips,
-        tally: tally.toJSON(),
-      })),
-      clips: [...this.#clips],
+      ...this.#rows.toJSON(),
     };
   }
 
@@ -146,15 +127,9 @@ export class BinaryScorer implements ClipScorer<BinaryScorerState> {
       framesWithObject: all.framesWithObject,
     };
   }
-
-  #category(name: string): { clips: number; tally: BinaryTally } {
-    const known = this.#categories.get(name) ?? { clips: 0, tally: new BinaryTally() };
-    this.#categories.set(name, known);
-    return known;
-  }
 }
 
-function row(tally: BinaryTally): { frames: number; miou: number; fscore: number | null } {
+function row(tally: BinaryTally): Pick<ClipRow, "frames" | "miou" | "fscore"> {
   return {
     frames: tally.frames,
     miou: tally.miou,

@@ -60,14 +60,6 @@ export const clipRowSchema = z
 /** One clip's metrics. */
 export type ClipRow = z.infer<typeof clipRowSchema>;
 
-/** What a saved scorer holds of its categories, each with a tally of this kind, and of its clips. */
-export function rowsSchema<T extends z.ZodType>(tally: T) {
-  return {
-    categories: z.array(z.object({ category: z.string(), clips: z.number(), tally })).readonly(),
-    clips: z.array(clipRowSchema).readonly(),
-  };
-}
-
 /** One category's metrics, by the same averages as `ClipRow` over all its frames. */
 export interface CategoryRow {
   readonly category: string;

@@ -3,17 +3,12 @@
  */
 import * as z from "zod";
 import type { PredictedClip } from "./predict-clips.js";
-import {
-  type CategoryRow,
-  type ClassRow,
-  type ClipRow,
-  type EvaluationResult,
-  rowsSchema,
-  type SemanticMetrics,
-} from "./result.js";
+import type { ClassRow, ClipRow, EvaluationResult, SemanticMetrics } from "./result.js";
+import { rowsSchema, ScoreRows } from "./score-rows.js";
 import type { ClipScorer } from "./scorer.js";
 import {
   ClassTally,
+  type ClassTallyState,
   classTallySchema,
   countClasses,
   meanOverAllClasses,
@@ -37,39 +32,33 @@ export class SemanticScorer implements ClipScorer<SemanticScorerState> {
   readonly #names: readonly string[];
   readonly #withPadding: ClassTally;
   readonly #real: ClassTally;
-  readonly #categories = new Map<string, { clips: number; tally: ClassTally }>();
-  readonly #clips: ClipRow[];
+  readonly #rows: ScoreRows<ClassTally, ClassTallyState>;
 
   /** @param names class names by index. Continues from a saved state, or starts empty. */
   constructor(names: readonly string[], state?: SemanticScorerState) {
     this.#names = names;
     this.#withPadding = new ClassTally(names.length, state?.withPadding);
     this.#real = new ClassTally(names.length, state?.real);
-    for (const { category, clips, tally } of state?.categories ?? []) {
-      this.#categories.set(category, { clips, tally: new ClassTally(names.length, tally) });
-    }
-    this.#clips = [...(state?.clips ?? [])];
+    this.#rows = new ScoreRows({ create: (saved) => new ClassTally(names.length, saved), row }, state);
   }
 
   /** Scores one clip. A padded frame without ground truth is background throughout. */
   addClip({ clip, masks }: PredictedClip): void {
     const [frames = 1, height = 1, width = 1] = masks.shape;
     const pixels = height * width;
-    const own = new ClassTally(this.#names.length);
-    const category = this.#category(clip.category);
-    category.clips++;
-    for (let t = 0; t < frames; t++) {
-      const predicted = masks.data.subarray(t * pixels, (t + 1) * pixels);
-      const padded = clip.frameMask.data[t] === 0;
-      const m = clip.labeled.indexOf(t);
-      if (m < 0 && !padded) continue;
-      const truth = m < 0 ? new Uint8Array(pixels) : clip.masks.data.subarray(m * pixels, (m + 1) * pixels);
-      const counts = countClasses(predicted, truth, this.#names.length);
-      this.#withPadding.add(counts);
-      if (padded) continue;
-      for (const tally of [own, category.tally, this.#real]) tally.add(counts);
-    }
-    this.#clips.push({ id: clip.id, category: clip.category, ...row(own) });
+    this.#rows.addClip(clip, (tallies) => {
+      for (let t = 0; t < frames; t++) {
+        const predicted = masks.data.subarray(t * pixels, (t + 1) * pixels);
+        const padded = clip.frameMask.data[t] === 0;
+        const m = clip.labeled.indexOf(t);
+        if (m < 0 && !padded) continue;
+        const truth = m < 0 ? new Uint8Array(pixels) : clip.masks.data.subarray(m * pixels, (m + 1) * pixels);
+        const counts = countClasses(predicted, truth, this.#names.length);
+        this.#withPadding.add(counts);
+        if (padded) continue;
+        for (const tally of [...tallies, this.#real]) tally.add(counts);
+      }
+    });
   }
 
   /** Nothing ends with a batch: these metrics average over frames. */
@@ -92,10 +81,7 @@ export class SemanticScorer implements ClipScorer<SemanticScorerState> {
       summary: this.summary,
       metrics: this.#metrics,
       classes: this.#classes,
-      categories: [...this.#categories]
-        .sort(([a], [b]) => (a < b ? -1 : 1))
-        .map(([category, { clips, tally }]): CategoryRow => ({ category, clips, ...row(tally) })),
-      clips: [...this.#clips],
+      ...this.#rows.rows,
     };
   }
 
@@ -105,12 +91,7 @@ export class SemanticScorer implements ClipScorer<SemanticScorerState> {
       kind: "semantic",
       withPadding: this.#withPadding.toJSON(),
       real: this.#real.toJSON(),
-      categories: [...this.#categories].map(([category, { clips, tally }]) => ({
-        category,
-        clips,
-        tally: tally.toJSON(),
-      })),
-      clips: [...this.#clips],
+      ...this.#rows.toJSON(),
     };
   }
 
@@ -152,15 +133,9 @@ export class SemanticScorer implements ClipScorer<SemanticScorerState> {
       fscorePooled: metrics.fscorePooled ?? null,
     }));
   }
-
-  #category(name: string): { clips: number; tally: ClassTally } {
-    const known = this.#categories.get(name) ?? { clips: 0, tally: new ClassTally(this.#names.length) };
-    this.#categories.set(name, known);
-    return known;
-  }
 }
 
-function row(tally: ClassTally): { frames: number; miou: number; fscore: number | null } {
+function row(tally: ClassTally): Pick<ClipRow, "frames" | "miou" | "fscore"> {
   const { classes } = tally;
   return {
     frames: tally.frames,
