@@ -8,6 +8,7 @@ import { availableParallelism, loadavg } from "node:os";
 import { machine } from "../machine.js";
 import {
   type Agreement,
+  type AtWork,
   agreeAsleep,
   agreeAtWork,
   type MinuteConstants,
@@ -21,7 +22,7 @@ interface Measurements {
   readonly server: ServerConstants;
   readonly minute: MinuteConstants;
   readonly asleep: readonly Agreement[];
-  readonly atWork: readonly Agreement[];
+  readonly atWork: AtWork;
 }
 
 /** Processor seconds of the published PVTv2-B5 model for one minute: twelve clips, as `npm run bench` measured them. */

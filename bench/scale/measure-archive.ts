@@ -1,8 +1,10 @@
 /** The constants of the simulation of archives, measured on this machine, and how its predictions agree with real runs. */
 import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Worker } from "node:worker_threads";
 import { addVideos } from "../../src/archive/add.js";
 import { type Archive, openArchive } from "../../src/archive/archive.js";
 import { makePlan } from "../../src/archive/plan.js";
@@ -44,8 +46,19 @@ export interface Agreement {
   readonly workers: number;
   readonly measuredSeconds: number;
   readonly predictedSeconds: number;
-  /** Other processes that computed at the time, where cores were shared. */
+  /** Other threads that computed at the time, where cores were shared. */
   readonly otherProcesses?: number;
+}
+
+/** Runs of real workers, and the constants of their predictions. */
+export interface AtWork {
+  /** Processor times of a video, and of start and opening; the cores that a worker keeps busy when it has them. */
+  readonly constants: {
+    readonly perVideo: number;
+    readonly openSeconds: number;
+    readonly coresPerSlot: number;
+  };
+  readonly agreements: readonly Agreement[];
 }
 
 interface Scope {
@@ -247,19 +260,31 @@ async function timed(
 }
 
 /**
- * How many processes of equal weight seem to compute beside this one: from the part of a core that a loop gets on `cores`
- * cores. Counting them would not do: those of low priority (`nice`) take less.
+ * How many threads of equal weight seem to compute beside this process: from what as many loops as the machine has cores
+ * get of them. One loop would not do: it has a core to itself while up to `cores - 1` others compute. Counting processes would
+ * not do either: those of low priority (`nice`) take less.
  */
-function otherProcesses(cores: number): number {
+async function otherProcesses(cores: number): Promise<number> {
+  const stop = new Int32Array(new SharedArrayBuffer(4));
+  const loop = `while (Atomics.load(require("node:worker_threads").workerData, 0) === 0);`;
+  const loops = Array.from({ length: cores }, () => new Worker(loop, { eval: true, workerData: stop }));
+  await Promise.all(loops.map((worker) => once(worker, "online")));
   const [started, used] = [performance.now(), process.cpuUsage()];
-  while (performance.now() - started < 3000);
+  await sleep(3000);
   const { user, system } = process.cpuUsage(used);
-  const part = (user + system) / 1000 / (performance.now() - started);
-  return Math.max(0, cores / Math.min(1, part) - 1);
+  const got = (user + system) / 1000 / (performance.now() - started);
+  Atomics.store(stop, 0, 1);
+  await Promise.all(loops.map((worker) => once(worker, "exit")));
+  return Math.max(0, (cores * (cores - got)) / got);
+}
+
+/** Cores that one worker keeps busy when it has them, from those it got beside others. */
+function coresOf(got: number, cores: number, others: number): number {
+  return got + others <= cores ? got : (got * others) / Math.max(1e-6, cores - got);
 }
 
 /** Real workers with the demo model, one thread each, that share this machine's cores with whatever else runs. */
-export async function agreeAtWork(scope: Scope, cores: number): Promise<Agreement[]> {
+export async function agreeAtWork(scope: Scope, cores: number): Promise<AtWork> {
   const dir = await tempDir(scope);
   const server = await startRedis(scope);
   const clips = async (count: number): Promise<string> => {
@@ -271,28 +296,32 @@ export async function agreeAtWork(scope: Scope, cores: number): Promise<Agreemen
   const run = async (folder: string, workers: number) => {
     const queue = `work-${path.basename(folder)}-${workers}`;
     await timed(server.url, [["add", folder, "--out", path.join(dir, queue), "--queue", queue]]);
-    const others = otherProcesses(cores);
+    const others = await otherProcesses(cores);
     const args = ["work", "--queue", queue, "--until-empty", "--threads", "1"];
     const use = await timed(
       server.url,
       Array.from({ length: workers }, () => args),
     );
-    return { ...use, others: (others + otherProcesses(cores)) / 2 };
+    return { ...use, others: (others + (await otherProcesses(cores))) / 2 };
   };
   const [few, many] = [2, 8];
   const [short, long] = [await clips(few), await clips(many)];
-  // Start and opening, and a video, from two runs of one worker.
+  // Start and opening, a video, and the cores that a worker keeps busy, from two runs of one worker.
   const first = await run(short, 1);
   const runs = [await run(long, 1), await run(long, 2), await run(long, 3), await run(long, 4)];
   const one = runs[0] ?? first;
   const perVideo = (one.processorSeconds - first.processorSeconds) / (many - few);
   const openSeconds = Math.max(0, first.processorSeconds - few * perVideo);
-  return runs.map(({ seconds, others }, i) => ({
+  // A worker looks once a second whether it is done: half of that on average.
+  const looking = 0.5;
+  const coresPerSlot = coresOf(first.processorSeconds / (first.seconds - looking), cores, first.others);
+  const constants = { perVideo, openSeconds, coresPerSlot };
+  const agreements = runs.map(({ seconds, others }, i) => ({
     workers: i + 1,
     measuredSeconds: seconds,
     otherProcesses: others,
     predictedSeconds:
-      0.5 +
+      looking +
       simulateArchive({
         ...still,
         videos: many,
@@ -300,10 +329,12 @@ export async function agreeAtWork(scope: Scope, cores: number): Promise<Agreemen
         coresPerWorker: cores,
         oneMachine: true,
         otherProcesses: others,
+        coresPerSlot,
         openSeconds,
         videoSeconds: () => perVideo,
       }).seconds,
   }));
+  return { constants, agreements };
 }
 
 /** One minute of 1280x720 through a worker with the demo model, whose own part is small. */

@@ -36,6 +36,14 @@ test("slots share the cores of their machine, with its other processes", () => {
   near(seconds({ videos: 3, slotsPerWorker: 3, coresPerWorker: 2, videoSeconds }), 3 + 6);
 });
 
+test("a slot that keeps several cores busy is faster where they are free", () => {
+  near(seconds({ coresPerSlot: 1.5 }), 16);
+  near(seconds({ coresPerSlot: 1.5, coresPerWorker: 2 }), 16);
+  near(seconds({ coresPerSlot: 1.5, coresPerWorker: 2, slotsPerWorker: 2 }), 12);
+  // Three threads for the slot and three others: half of two cores.
+  near(seconds({ coresPerSlot: 3, coresPerWorker: 2, otherProcesses: 3 }), 24);
+});
+
 test("a server that takes longer than the slots decides", () => {
   const run = simulateArchive({
     ...base,

@@ -18,8 +18,10 @@ export interface ArchiveModel {
   /** From the start of a worker until it can take videos, and the opening of a slot's model with the first video. */
   readonly startSeconds: number;
   readonly openSeconds: number;
-  /** Time that a video takes on a core of its own. */
+  /** Processor time of a video. */
   readonly videoSeconds: (video: number) => number;
+  /** Cores that one slot can keep busy: its decoders run beside the model. Default: 1. */
+  readonly coresPerSlot?: number | undefined;
   /** Time that a video takes besides, in which no core is busy: waiting for the disk. */
   readonly waitSeconds: number;
   /** Time of the server's processor for a video, and for each slot per second (locks, progress, heartbeats). */
@@ -36,7 +38,7 @@ export interface ArchiveRun {
   readonly slotsBusy: number;
 }
 
-/** A slot that computes: what is left to do, in seconds of a core of its own. */
+/** A slot that computes: what is left to do, in seconds of the processor. */
 interface Job {
   left: number;
 }
@@ -50,7 +52,12 @@ export function simulateArchive(model: ArchiveModel): ArchiveRun {
   const happenings = new Heap();
   const machines = Array.from(
     { length: oneMachine ? 1 : workers },
-    () => new Machine(happenings, model.coresPerWorker, otherProcesses),
+    () =>
+      new Machine(happenings, {
+        cores: model.coresPerWorker,
+        coresPerJob: model.coresPerSlot ?? 1,
+        otherProcesses,
+      }),
   );
   // Commands of slots at work come evenly; they take their part of the server beside the videos' own.
   const background = model.serverSecondsPerSlotSecond * workers * slotsPerWorker;
@@ -92,30 +99,38 @@ export function simulateArchive(model: ArchiveModel): ArchiveRun {
   return { seconds: now, serverBusy: serverTime / now + background, slotsBusy: slotTime / (slots * now) };
 }
 
-/** A machine whose cores are shared equally: each process has at most one, and less when there are more processes. */
+interface MachineOptions {
+  readonly cores: number;
+  /** Cores that a job keeps busy where it can have them. */
+  readonly coresPerJob: number;
+  readonly otherProcesses: number;
+}
+
+/** A machine whose cores are shared equally by the threads that compute: each has at most one, and less when they are more. */
 class Machine {
   readonly #happenings: Heap;
-  readonly #cores: number;
-  readonly #others: number;
+  readonly #options: MachineOptions;
   readonly #jobs = new Map<Job, () => void>();
   #updated = 0;
   #generation = 0;
 
-  constructor(happenings: Heap, cores: number, others: number) {
+  constructor(happenings: Heap, options: MachineOptions) {
     this.#happenings = happenings;
-    this.#cores = cores;
-    this.#others = others;
+    this.#options = options;
   }
 
-  /** Calls `done` once `seconds` of a core were spent on it. */
+  /** Calls `done` once `seconds` of the processor were spent on it. */
   compute(now: number, seconds: number, done: () => void): void {
     this.#advance(now);
     this.#jobs.set({ left: seconds }, done);
     this.#plan(now);
   }
 
+  /** Processor seconds per second that each job gets. */
   #speed(): number {
-    return Math.min(1, this.#cores / Math.max(1, this.#jobs.size + this.#others));
+    const { cores, coresPerJob, otherProcesses } = this.#options;
+    const threads = this.#jobs.size * coresPerJob + otherProcesses;
+    return coresPerJob * Math.min(1, cores / threads);
   }
 
   #advance(now: number): void {

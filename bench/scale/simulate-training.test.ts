@@ -56,13 +56,23 @@ test("threads divide a part of a clip's time", () => {
   near(clipSeconds(base, 4), 1.75);
 });
 
-test("the sum crosses the network between hosts only", () => {
+test("the sum goes around a ring of ranks, over the network where they are on several hosts", () => {
   const sum = (ranks: number, hosts: number): number => reduceSeconds({ ...base, ranks, hosts });
   assert.equal(sum(1, 1), 0);
   near(sum(2, 1), 0.1);
-  near(sum(2, 2), 0.08 + 2e-3);
-  near(sum(4, 2), 0.1 + 0.08 + 2e-3);
-  near(sum(16, 16), (2 * 15 * 8e6) / 16 / 1e8 + 30e-3);
+  near(sum(2, 2), 0.1 + 0.08 + 2e-3);
+  near(sum(4, 1), 0.15);
+  near(sum(4, 2), 1.5 * (0.1 + 0.08) + 6e-3);
+  near(sum(16, 16), ((2 * 15) / 16) * (0.1 + 0.08) + 30e-3);
+});
+
+test("a tree of ranks passes all bytes up and down, one link after another", () => {
+  const network = { ...base.network, sum: "tree" } as const;
+  const sum = (ranks: number, hosts: number): number => reduceSeconds({ ...base, ranks, hosts, network });
+  assert.equal(sum(1, 1), 0);
+  near(sum(2, 1), 0.1);
+  near(sum(2, 2), 0.1 + 2 * 0.08 + 2e-3);
+  near(sum(16, 16), 4 * (0.1 + 2 * 0.08 + 2e-3));
 });
 
 test("nothing to train is refused", () => {

@@ -43,7 +43,12 @@ export interface Network {
   readonly latencySeconds: number;
   /** Of a sum over ranks of one host, by the measured time of two. */
   readonly hostBytesPerSecond: number;
+  /** Default: `ring`. */
+  readonly sum?: SumWay | undefined;
 }
+
+/** `ring`: every rank passes parts on to the next. `tree`: all bytes up a binomial tree of ranks, and down again. */
+export type SumWay = "ring" | "tree";
 
 /** What comes out. */
 export interface TrainingRun {
@@ -65,18 +70,21 @@ export function clipSeconds({ clipSeconds: { one, two } }: TaskConstants, thread
 }
 
 /**
- * Time of the sum of all gradients, in double precision. Around a ring, every host sends and receives 2 (H - 1) / H of
- * the bytes, in 2 (H - 1) messages; before, the ranks of a host sum theirs in its memory.
+ * Time of the sum of all gradients, in double precision. Around a ring, every one of N ranks sends and receives
+ * 2 (N - 1) / N of the bytes in 2 (N - 1) messages, all at the same time; in a tree the bytes go through ceil(log2 N) links
+ * one after another, twice. The slowest link decides, then the additions in the memory of a host follow.
  */
 export function reduceSeconds(
   model: Pick<TrainingModel, "trainedParameters" | "ranks" | "hosts" | "network">,
 ): number {
   const { trainedParameters, ranks, network } = model;
-  const hosts = Math.min(model.hosts, ranks);
-  const bytes = 8 * trainedParameters;
-  const ring = (members: number, rate: number): number => (2 * (members - 1) * bytes) / members / rate;
-  const within = ring(Math.ceil(ranks / hosts), network.hostBytesPerSecond);
-  return within + ring(hosts, network.bytesPerSecond) + 2 * (hosts - 1) * network.latencySeconds;
+  if (ranks === 1) return 0;
+  const { sum = "ring", bytesPerSecond, latencySeconds, hostBytesPerSecond } = network;
+  const messages = sum === "ring" ? 2 * (ranks - 1) : 2 * Math.ceil(Math.log2(ranks));
+  const bytes = (messages * 8 * trainedParameters) / (sum === "ring" ? ranks : 1);
+  // Two ranks pass all bytes twice in a tree, and once around a ring; the additions are those of one array in both.
+  const adding = (sum === "ring" ? bytes : bytes / 2) / hostBytesPerSecond;
+  return adding + (model.hosts > 1 ? bytes / bytesPerSecond + messages * latencySeconds : 0);
 }
 
 const simulatedSteps = 2000;

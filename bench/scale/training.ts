@@ -1,23 +1,30 @@
 /**
- * `node dist/bench/scale/training.js measure [s4] [ms3] [avss] [two-ranks]` measures training with PVTv2-B5 on this machine,
- * or the named parts of it, into `bench/results/<date>-training.json` (two to four minutes for each; `two-ranks` needs Open MPI
- * and root);
+ * `node dist/bench/scale/training.js measure [s4] [ms3] [avss] [two-ranks] [sums]` measures training with PVTv2-B5 on this
+ * machine, or the named parts of it, into `bench/results/<date>-training.json` (two to four minutes for each; `two-ranks`
+ * and `sums` need Open MPI and root);
  * `node dist/bench/scale/training.js plan FILE [--price P] [--cores N] [--gigabits N]` computes hours and cost on 1, 4 and
  * 16 machines from it, and how the computation agrees with the runs of two ranks.
  */
+import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import path from "node:path";
-import { parseArgs } from "node:util";
+import { parseArgs, promisify } from "node:util";
 import type { Task } from "../../src/models/model-config.js";
 import { type MpiLauncher, mpiLaunchers } from "../../test/mpi.js";
 import { tempDir } from "../../test/temp-dir.js";
-import { openTwoHosts } from "../../test/two-hosts.js";
+import { openTwoHosts, type TwoHosts } from "../../test/two-hosts.js";
 import { machine } from "../machine.js";
 import { addToResults } from "../results-file.js";
 import { median } from "../samples.js";
 import { measureSteps, type Processes, type StepTimes } from "../start-ranks.js";
-import { type Network, simulateTraining, type TaskConstants } from "./simulate-training.js";
+import {
+  type Network,
+  reduceSeconds,
+  type SumWay,
+  simulateTraining,
+  type TaskConstants,
+} from "./simulate-training.js";
 
 const model = "pvt-v2-b5";
 const tasks = ["s4", "ms3", "avss"] as const;
@@ -44,6 +51,7 @@ interface StepRun {
 
 interface Measurements extends Partial<Record<Task, TaskConstants>> {
   readonly twoRanks?: TwoRanks;
+  readonly sums?: Sums;
 }
 
 /** Steps of S4 on two ranks, and what the computation needs of the same minutes. */
@@ -52,6 +60,14 @@ interface TwoRanks {
   readonly clipSeconds: number;
   readonly oneHost: StepRun;
   readonly twoHosts: StepRun;
+  /** How gradients were summed. Default: `ring`. */
+  readonly sum?: SumWay;
+}
+
+/** Times of the sum alone, on two hosts, both ways in turns. */
+interface Sums {
+  readonly values: number;
+  readonly seconds: Readonly<Record<SumWay, readonly number[]>>;
 }
 
 /** Time of computing, without the weights' update, the sum and the wait for others. */
@@ -85,17 +101,55 @@ async function measureRanks(processes: Processes): Promise<StepRun> {
   };
 }
 
-async function measureTwoRanks(scope: { after(work: () => unknown): void }): Promise<TwoRanks> {
-  const launcher = openMpi();
-  const folder = await tempDir(scope);
-  const hosts = openTwoHosts(scope, { launcher, folder, rate: `${gigabits}gbit` });
+interface Scope {
+  after(work: () => unknown): void;
+}
+
+async function twoHosts(scope: Scope, launcher: MpiLauncher): Promise<TwoHosts> {
+  const hosts = openTwoHosts(scope, {
+    launcher,
+    folder: await tempDir(scope),
+    rate: `${gigabits}gbit`,
+  });
   if (hosts === undefined) throw new Error("no network namespaces can be made here: run it as root");
+  return hosts;
+}
+
+async function measureTwoRanks(scope: Scope): Promise<TwoRanks> {
+  const launcher = openMpi();
+  const hosts = await twoHosts(scope, launcher);
   const alone = () => measureSteps({ task: "s4", model, batchSize: 1, steps: 2, threads: 1 });
   const before = await alone();
   const oneHost = await measureRanks({ launcher, count: 2 });
-  const twoHosts = await measureRanks({ launcher: hosts.launcher, count: 2 });
+  const onTwoHosts = await measureRanks({ launcher: hosts.launcher, count: 2 });
   const clipSeconds = median([...computing(before), ...computing(await alone())]);
-  return { clipSeconds, oneHost, twoHosts };
+  return { clipSeconds, oneHost, twoHosts: onTwoHosts };
+}
+
+/** Open MPI's numbers of the ways. */
+const openMpiWays: readonly (readonly [SumWay, number])[] = [
+  ["ring", 1],
+  ["tree", 2],
+];
+
+async function measureSums(scope: Scope): Promise<Sums> {
+  const { launcher } = await twoHosts(scope, openMpi());
+  const values = 11_872_001; // of S4
+  const seconds: Record<SumWay, number[]> = { ring: [], tree: [] };
+  for (let round = 0; round < 3; round++) {
+    for (const [way, number] of openMpiWays) {
+      const choice = ["--mca", "coll_libnbc_iallreduce_algorithm", String(number)];
+      const program = [process.execPath, path.join(import.meta.dirname, "sum-ranks.js"), String(values), "3"];
+      const { stdout } = await promisify(execFile)(
+        launcher.command,
+        [...launcher.args, ...choice, "-n", "2", ...program],
+        { env: { ...process.env, ...launcher.env } },
+      );
+      const times: number[] = JSON.parse(stdout);
+      seconds[way].push(...times);
+    }
+  }
+  return { values, seconds };
 }
 
 function openMpi(): MpiLauncher {
@@ -106,7 +160,7 @@ function openMpi(): MpiLauncher {
 
 async function measure(parts: readonly string[]): Promise<void> {
   const atEnd: (() => unknown)[] = [];
-  const scope = { after: (work: () => unknown) => void atEnd.unshift(work) };
+  const scope: Scope = { after: (work) => void atEnd.unshift(work) };
   const report = (part: string, result: object): void => {
     const command = "node dist/bench/scale/training.js measure";
     const file = addToResults("training", { command, machine: machine(), load: loadavg(), [part]: result });
@@ -118,6 +172,7 @@ async function measure(parts: readonly string[]): Promise<void> {
   try {
     for (const task of tasks) if (wanted(task)) report(task, await measureTask(task));
     if (wanted("two-ranks")) report("twoRanks", await measureTwoRanks(scope));
+    if (wanted("sums")) report("sums", await measureSums(scope));
   } finally {
     for (const act of atEnd) await act();
   }
@@ -138,8 +193,8 @@ function plan(file: string, { coresPerMachine, gigabits: network, pricePerHour }
   const measured: Measurements = JSON.parse(readFileSync(file, "utf8"));
   const gradientBytes = 8 * (measured.s4?.trainedParameters ?? 0);
   const hostBytesPerSecond = gradientBytes / (measured.twoRanks?.oneHost.reduceSeconds ?? Number.NaN);
-  const linkOf = (rate: number): Network => {
-    return { bytesPerSecond: (rate * 1e9) / 8, latencySeconds: 1e-4, hostBytesPerSecond };
+  const linkOf = (rate: number, sum?: SumWay): Network => {
+    return { bytesPerSecond: (rate * 1e9) / 8, latencySeconds: 1e-4, hostBytesPerSecond, sum };
   };
   const rows = tasks.flatMap((task) => {
     const constants = measured[task];
@@ -181,14 +236,24 @@ function plan(file: string, { coresPerMachine, gigabits: network, pricePerHour }
     "cost",
   ];
   for (const row of [head, head.map(() => "---"), ...rows]) console.log(`| ${row.join(" | ")} |`);
-  const { s4, twoRanks } = measured;
+  const { s4, twoRanks, sums } = measured;
+  if (sums !== undefined) {
+    for (const [way] of openMpiWays) {
+      const link = { ranks: 2, hosts: 2, trainedParameters: sums.values, network: linkOf(gigabits, way) };
+      const [seconds, fastest] = [sums.seconds[way], Math.min(...sums.seconds[way])];
+      console.log(
+        `sum on two hosts (${way}): ${median([...seconds]).toFixed(2)} s measured (fastest ${fastest.toFixed(2)}), ` +
+          `${reduceSeconds(link).toFixed(2)} s predicted`,
+      );
+    }
+  }
   if (s4 === undefined || twoRanks === undefined) return;
   const now = { ...s4, clipSeconds: { one: twoRanks.clipSeconds, two: twoRanks.clipSeconds } };
   for (const [hosts, run] of [
     [1, twoRanks.oneHost],
     [2, twoRanks.twoHosts],
   ] as const) {
-    const layout = { batchSize, ranks: 2, threadsPerRank: 1, hosts, network: linkOf(gigabits) };
+    const layout = { batchSize, ranks: 2, threadsPerRank: 1, hosts, network: linkOf(gigabits, twoRanks.sum) };
     const predicted = simulateTraining({ ...now, ...recipes.s4, forwardFraction, deviation, ...layout });
     const summing = predicted.reducing * predicted.stepSeconds;
     console.log(
@@ -215,6 +280,6 @@ else if (command === "plan") {
     pricePerHour: Number(values.price),
   });
 } else {
-  console.error("expected `measure [s4] [ms3] [avss] [two-ranks]`, or `plan FILE`");
+  console.error("expected `measure [s4] [ms3] [avss] [two-ranks] [sums]`, or `plan FILE`");
   process.exitCode = 2;
 }
