@@ -8,15 +8,9 @@ import type { Tensor } from "../../tensor.js";
 import { type ByteSource, bytesSource, checkRange, type DiskFile, type ReadOptions } from "../byte-source.js";
 import { detectContainer } from "../detect.js";
 import { ELEMENTS, isSize } from "../elements.js";
-import {
-  elementTypeOf,
-  isStorageClass,
-  isUntyped,
-  TorchStorage,
-  type TorchTensor,
-  torchGlobals,
-  unsupported,
-} from "./objects.js";
+import { elementTypeOf, isStorageClass, isUntyped, unsupported } from "./dtypes.js";
+import { torchGlobals } from "./globals.js";
+import { TorchStorage, type TorchTensor } from "./objects.js";
 import { type PickleEnvironment, PickleMachine, type PickleValue } from "./pickle.js";
 import { PickleEndError } from "./pickle-reader.js";
 import { checkZipEntry, readZipEntries, readZipEntry, type ZipEntry, zipDataOffset } from "./zip.js";
