@@ -2,7 +2,6 @@
 import { existsSync } from "node:fs";
 import { appendFile, mkdir } from "node:fs/promises";
 import path from "node:path";
-import * as z from "zod";
 import { encodePng } from "../../media/node/image-file.js";
 import { defaultImageSize } from "../../models/base-config.js";
 import { writeFileAtomic } from "../../node/files.js";
@@ -10,7 +9,6 @@ import { lockBeside, withLock } from "../../node/lock.js";
 import { asOutputError } from "../../node/system-error.js";
 import type { CountedProgress } from "../../progress.js";
 import { filesOf, layouts } from "../avsbench/layout.js";
-import { formatTable } from "../avsbench/table.js";
 import { writeTables } from "../avsbench/write-tables.js";
 import type { Split, Task } from "../clip.js";
 import { mapConcurrent } from "../concurrent.js";
@@ -18,8 +16,9 @@ import { saveBelow, writeClipFiles } from "../generated/clip-files.js";
 import { clearGenerated, formatManifest, readTextIfAny } from "../generated/folder.js";
 import { subsetOf, videoFramesPerSecond } from "../generated/schedule.js";
 import { writeVideo } from "../generated/video.js";
-import { type Origin, type Side, sourceId } from "./catalog.js";
+import type { Side } from "./catalog.js";
 import type { PhotoClipSpec } from "./plan.js";
+import { type ClipRecord, readClipLog, recordOf, soundingNames, sourcesOf } from "./records.js";
 import type { PhotoStudio, RenderedPhotoClip } from "./render-clip.js";
 import { sampleRateHz } from "./sound.js";
 
@@ -138,7 +137,7 @@ async function writeFolder(job: FolderJob): Promise<WrittenPhotos> {
   });
   const videos = await writeVideos(job, specs);
   const rows = records.map((record) => ({ ...record, sounding: soundingNames(record).join("_") }));
-  await writeFileAtomic(path.join(folder, sourceTable), sourcesOf(studio, records));
+  await writeFileAtomic(path.join(folder, sourceTable), sourcesOf(studio.catalog, records));
   await writeTables(folder, task, { clips: rows, classes: studio.classes });
   await writeFileAtomic(manifest, formatManifest({ complete: true, ...settings }));
   return { folder, clips: specs.length, videos, kept: specs.filter((s) => finished.has(clipName(s))).length };
@@ -172,39 +171,6 @@ function clipName(spec: PhotoClipSpec): string {
   return `photos_${part}_${String(spec.index).padStart(5, "0")}`;
 }
 
-const recordSchema = z.object({
-  id: z.string(),
-  split: z.enum(["train", "val", "test"]),
-  /** The folder of the clip in AVSBench's layout. */
-  category: z.string(),
-  background: z.string(),
-  ambience: z.string().optional(),
-  objects: z.array(
-    z.object({
-      class: z.string(),
-      picture: z.string(),
-      recording: z.string().optional(),
-      /** Whether it sounds in each second. */
-      sounding: z.array(z.boolean()),
-    }),
-  ),
-});
-type ClipRecord = z.infer<typeof recordSchema>;
-
-/** The records of finished clips, by name. A last line that was cut off is left out. */
-async function readClipLog(file: string): Promise<Map<string, ClipRecord>> {
-  const records = new Map<string, ClipRecord>();
-  for (const line of ((await readTextIfAny(file)) ?? "").split("\n")) {
-    try {
-      const record = recordSchema.parse(JSON.parse(line));
-      records.set(record.id, record);
-    } catch {
-      // Written when the process was killed; the clip is made again.
-    }
-  }
-  return records;
-}
-
 /** Renders and writes one clip; its line in the log is written last. */
 async function writeClip(folder: string, spec: PhotoClipSpec, studio: PhotoStudio): Promise<ClipRecord> {
   const clip = await studio.render(spec);
@@ -212,19 +178,7 @@ async function writeClip(folder: string, spec: PhotoClipSpec, studio: PhotoStudi
   const source = plan.objects[0]?.picture.class ?? "";
   const id = clipName(spec);
   const category = { s4: source, ms3: "", avss: subsetOf(spec.index) }[spec.task];
-  const record: ClipRecord = {
-    id,
-    split: spec.split,
-    category,
-    background: sourceId(plan.background),
-    ambience: plan.ambience && sourceId(plan.ambience),
-    objects: plan.objects.map(({ picture, recording }, i) => ({
-      class: picture.class,
-      picture: sourceId(picture),
-      recording: recording && sourceId(recording),
-      sounding: plan.sounding.map((step) => step[i] === true),
-    })),
-  };
+  const record = recordOf(plan, { id, split: spec.split, category });
   const files = filesOf(spec.task, { id, category, split: spec.split });
   try {
     await Promise.all([
@@ -252,42 +206,5 @@ async function writeObjects(folder: string, id: string, { objects }: RenderedPho
       const png = await encodePng({ dtype: "u8", shape: [height, width], data }, { compressionLevel: 1 });
       await saveBelow(folder, `objects/${id}/${t + 1}.png`, png);
     }),
-  );
-}
-
-/** Names of what sounds in a clip, each once. */
-function soundingNames({ objects }: ClipRecord): string[] {
-  return [
-    ...new Set(objects.filter(({ sounding }) => sounding.includes(true)).map((object) => object.class)),
-  ];
-}
-
-/** The table of everything that the clips show and play, with license and credit. */
-function sourcesOf({ catalog }: PhotoStudio, records: readonly ClipRecord[]): string {
-  const uses = new Map<string, number>();
-  for (const { background, ambience, objects } of records) {
-    const ids = [background, ambience, ...objects.flatMap(({ picture, recording }) => [picture, recording])];
-    for (const id of ids) if (id !== undefined) uses.set(id, (uses.get(id) ?? 0) + 1);
-  }
-  const table = (kind: string, origins: readonly (Origin & { readonly class?: string })[]): string[][] =>
-    origins
-      .filter((origin) => uses.has(sourceId(origin)))
-      .map((origin) => [
-        kind,
-        origin.class ?? "",
-        origin.side,
-        sourceId(origin),
-        origin.license,
-        origin.credit,
-        String(uses.get(sourceId(origin))),
-      ]);
-  return formatTable(
-    ["kind", "class", "side", "source", "license", "credit", "uses"],
-    [
-      ...table("picture", catalog.pictures),
-      ...table("recording", catalog.recordings),
-      ...table("ambience", catalog.ambiences),
-      ...table("background", catalog.backgrounds),
-    ],
   );
 }
