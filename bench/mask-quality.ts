@@ -146,14 +146,14 @@ for (const task of ["s4", "ms3"] as const) {
         const maps = await way(steps, video);
         for (const [i, { mask: truth, timeSeconds }] of video.frames.entries()) {
           const map = maps[i]!;
-          const labelled = Math.abs((timeSeconds % 1) - last) < 1e-6;
+          const labeled = Math.abs((timeSeconds % 1) - last) < 1e-6;
           for (const refined of rate === 1 ? [false, true] : [true]) {
             const mask = decided(map, refined ? refiner.refine(map, video.guides[i]!) : undefined);
             const score = iou(mask, truth);
             const kind = refined ? "refined" : "plain";
             means.add(`${rate} ${name} ${kind}`, score);
-            if (rate > 1 || name !== "hold" || !labelled) continue;
-            means.add(`labelled ${kind}`, score);
+            if (rate > 1 || name !== "hold" || !labeled) continue;
+            means.add(`labeled ${kind}`, score);
             means.add(`contour ${kind}`, contourFscore(mask, truth, side));
           }
         }
@@ -164,7 +164,7 @@ for (const task of ["s4", "ms3"] as const) {
   console.log(`\n${task}, ${clips} clips: labeled frames`);
   for (const kind of ["plain", "refined"]) {
     console.log(
-      `${kind.padEnd(8)} mIoU ${means.of(`labelled ${kind}`).toFixed(4)}  contour F-score ${means.of(`contour ${kind}`).toFixed(4)}`,
+      `${kind.padEnd(8)} mIoU ${means.of(`labeled ${kind}`).toFixed(4)}  contour F-score ${means.of(`contour ${kind}`).toFixed(4)}`,
     );
   }
   console.log("all frames: mIoU, and its ratio to that of labeled frames");
@@ -172,7 +172,7 @@ for (const task of ["s4", "ms3"] as const) {
     for (const name of Object.keys(ways)) {
       const cells = (rate === 1 ? ["plain", "refined"] : ["refined"]).map((kind) => {
         const value = means.of(`${rate} ${name} ${kind}`);
-        return `${kind} ${value.toFixed(4)} (${(value / means.of(`labelled ${kind}`)).toFixed(3)})`;
+        return `${kind} ${value.toFixed(4)} (${(value / means.of(`labeled ${kind}`)).toFixed(3)})`;
       });
       console.log(`rate ${String(rate).padEnd(2)} ${name.padEnd(6)} ${cells.join("  ")}`);
     }

@@ -1,9 +1,9 @@
 /**
  * Fine-tunes a checkpoint on one's own labeled videos and says what that changed.
  *
- *     node examples/fine-tune.mjs LABELLED_FOLDER CHECKPOINT OUT [EPOCHS]
+ *     node examples/fine-tune.mjs LABELED_FOLDER CHECKPOINT OUT [EPOCHS]
  *
- * LABELLED_FOLDER holds videos, and beside each a folder of its name with masks: clip.mp4, clip/0.png, clip/1.png ...
+ * LABELED_FOLDER holds videos, and beside each a folder of its name with masks: clip.mp4, clip/0.png, clip/1.png ...
  * (the number is the second; white where something sounds).
  */
 import path from "node:path";
@@ -70,7 +70,7 @@ async function fineTune({ source, checkpoint, out, epochs, signal }) {
 
 const [source, checkpoint, out, epochs = "30"] = process.argv.slice(2);
 if (!source || !checkpoint || !out) {
-  console.error("usage: node examples/fine-tune.mjs LABELLED_FOLDER CHECKPOINT OUT [EPOCHS]");
+  console.error("usage: node examples/fine-tune.mjs LABELED_FOLDER CHECKPOINT OUT [EPOCHS]");
   process.exit(2);
 }
 const stop = new AbortController();

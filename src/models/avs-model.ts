@@ -7,7 +7,7 @@ import { systemOf } from "./systems.js";
 
 /** Inputs of a forward pass of N = B*T frames, the frames of a clip in a row. */
 export interface AvsInputs {
-  /** Normalised, `f32[N,3,H,W]`; see `normalizeFrames`. */
+  /** Normalized, `f32[N,3,H,W]`; see `normalizeFrames`. */
   readonly frames: Value;
   /** What `AvsModel.embedAudio` gives: `f32[N,D]`, where D is 128 for VGGish. */
   readonly embedding: Value;
