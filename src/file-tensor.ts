@@ -7,6 +7,8 @@ export interface FilePlace {
   readonly location: string;
   readonly offset: number;
   readonly length: number;
+  /** 16-bit floats: IEEE halves or bfloat16. Default: 32-bit floats. */
+  readonly halves?: "f16" | "bf16" | undefined;
 }
 
 const places = new WeakMap<object, FilePlace>();

@@ -34,6 +34,16 @@ export function widenBfloat16(bits: Uint16Array): Float32Array<ArrayBuffer> {
   return new Float32Array(out.buffer);
 }
 
+/** Stored floats, at the start of a buffer, as 32-bit floats; 32-bit floats are viewed, not copied. */
+export function floatsOf(
+  { buffer, length }: Uint8Array<ArrayBuffer>,
+  type: "f32" | "f16" | "bf16",
+): Float32Array<ArrayBuffer> {
+  if (type === "f32") return new Float32Array(buffer, 0, length / 4);
+  const bits = new Uint16Array(buffer, 0, length / 2);
+  return type === "f16" ? widenHalf(bits) : widenBfloat16(bits);
+}
+
 /** Rounds floats to IEEE halves (their bits), to nearest with ties to even; beyond ±65504 they become infinite. */
 export function narrowToHalf(values: Float32Array): Uint16Array<ArrayBuffer> {
   const words = new Uint32Array(values.buffer, values.byteOffset, values.length);

@@ -1,13 +1,15 @@
 /** Messages between a runtime and its worker thread. */
 import type { SerializedError } from "../serialize-error.js";
 import type { Tensor } from "../tensor.js";
-import type { Piece } from "./external-data.js";
+import type { MovedWeights, Piece } from "./external-data.js";
 import type { Tensors } from "./runtime.js";
 
 /** The content of a file that the model names as the place of parameters; there are zeros between the pieces. */
 export interface WeightFile {
   readonly path: string;
   readonly pieces: readonly Piece[];
+  /** Weights that the worker copies from other files. Default: none. */
+  readonly moved?: readonly MovedWeights[] | undefined;
 }
 
 /** Weights of fewer bytes are passed in memory, also to a worker that maps files. */

@@ -3,12 +3,12 @@
  * browsers differ only in how they start a worker. Results are transferred, not copied.
  */
 import { AvsegError, isOutOfMemory, OutOfMemoryError } from "../errors.js";
-import { placeOf } from "../file-tensor.js";
+import { type FilePlace, placeOf } from "../file-tensor.js";
 import { type ParameterData, serializeOnnx } from "../graph/index.js";
 import type { OnnxValue } from "../graph/onnx/read.js";
 import { deserializeError } from "../serialize-error.js";
 import { describe, type Tensor } from "../tensor.js";
-import { externalData } from "./external-data.js";
+import { externalData, storedBytes } from "./external-data.js";
 import {
   minMappedBytes,
   type WeightFile,
@@ -184,22 +184,28 @@ function fromModel({
 
 function bytesOf(weights: Iterable<StoredData>): number {
   let bytes = 0;
-  for (const stored of weights) bytes += placeOf(stored)?.length ?? stored.data.byteLength;
+  for (const stored of weights) bytes += storedBytes(stored);
   return bytes;
+}
+
+/** Where 32-bit floats lie in a file, which can be mapped as they are. */
+function mappedPlace(stored: StoredData): FilePlace | undefined {
+  const place = placeOf(stored);
+  return place?.halves === undefined ? place : undefined;
 }
 
 /** The folder below which weights lie in files, where the others are so few that they can be part of the model. */
 function sharedFolder(weights: Iterable<StoredData>): string | undefined {
   const all = [...weights];
-  const folders = new Set(all.flatMap((stored) => placeOf(stored)?.folder ?? []));
-  const others = all.filter((stored) => !placeOf(stored));
+  const folders = new Set(all.flatMap((stored) => mappedPlace(stored)?.folder ?? []));
+  const others = all.filter((stored) => !mappedPlace(stored));
   const [folder] = folders;
   return folders.size === 1 && bytesOf(others) < minMappedBytes ? folder : undefined;
 }
 
 /**
- * Large weights that lie in files are mapped from there. Others are laid out as one file, which a worker in Node maps into memory. Small ones, and all in browsers, are
- * files of their own, which are passed without a copy.
+ * Large weights that lie in files as 32-bit floats are mapped from there. Others are laid out as one file, which a worker in
+ * Node writes and maps into memory. Small ones, and all in browsers, are files of their own, which are passed without a copy.
  */
 function fromGraph({ graph, weights }: SessionSource, name: string, mapsFiles: boolean): Prepared {
   const needed = weightsOf(graph, weights instanceof OwnedWeights ? weights.tensors : weights);
@@ -210,14 +216,14 @@ function fromGraph({ graph, weights }: SessionSource, name: string, mapsFiles: b
     if (folder !== undefined) {
       const parameter = ({ name: key }: { readonly name: string }): ParameterData => {
         const stored = needed.get(key);
-        return (stored && placeOf(stored)) ?? { bytes: stored?.data ?? new Uint8Array(0) };
+        return (stored && mappedPlace(stored)) ?? { bytes: stored?.data ?? new Uint8Array(0) };
       };
       return { model: serializeOnnx(graph, { name, parameter }), weightFiles: [], folder, inputs, outputs };
     }
     const path = "weights";
-    const { at, pieces } = externalData({ parameters, weights: needed }, path);
+    const { at, pieces, moved } = externalData({ parameters, weights: needed, moves: true }, path);
     const model = serializeOnnx(graph, { name, parameter: at });
-    return { model, weightFiles: [{ path, pieces }], inputs, outputs };
+    return { model, weightFiles: [{ path, pieces, moved }], inputs, outputs };
   }
   const model = serializeOnnx(graph, {
     name,

@@ -1,7 +1,9 @@
 /** Random access to the bytes of a weight file, so that a reader takes only what it needs from a large one. */
 import { CheckpointError } from "../errors.js";
 import { fileTensor } from "../file-tensor.js";
+import { floatsOf } from "../half.js";
 import { type Shape, sizeOf, type TensorOf } from "../tensor.js";
+import { ELEMENTS, type ElementType } from "./elements.js";
 
 /** A file on disk, a blob or bytes in memory. */
 export interface ByteSource {
@@ -30,18 +32,31 @@ export interface DiskFile {
 /** Options of operations that read or write whole files. */
 export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Leaves tensors of 32-bit floats in a file on disk until they are used: see `fileTensor`. Default: false. */
+  /** Leaves tensors of floats in a file on disk until they are used: see `fileTensor`. Default: false. */
   readonly inPlace?: boolean | undefined;
 }
 
-/** The tensor of 32-bit floats at `offset` of a file on disk, which are not read yet. */
-export function tensorInPlace(disk: DiskFile, offset: number, shape: Shape): TensorOf<"f32"> {
+/** Types of elements that stay in a file. */
+const placedTypes = ["f32", "f16", "bf16"] as const;
+
+/** Where a tensor begins in a file on disk, and what it is there. */
+export interface TensorPlace {
+  readonly disk: DiskFile;
+  readonly offset: number;
+  readonly type: ElementType;
+  readonly shape: Shape;
+}
+
+/** A tensor of floats in a file on disk, which are not read yet; `undefined` for other elements. */
+export function tensorInPlace({ disk, offset, type, shape }: TensorPlace): TensorOf<"f32"> | undefined {
+  const placed = placedTypes.find((name) => name === type);
+  if (placed === undefined) return undefined;
   const { folder, location } = disk;
-  const length = 4 * sizeOf(shape);
+  const length = ELEMENTS[placed].bytes * sizeOf(shape);
   return fileTensor({
     shape,
-    place: { folder, location, offset, length },
-    read: () => new Float32Array(disk.readNow(offset, length).buffer),
+    place: { folder, location, offset, length, halves: placed === "f32" ? undefined : placed },
+    read: () => floatsOf(disk.readNow(offset, length), placed),
   });
 }
 

@@ -1,5 +1,5 @@
 /** Element types as weight files store them, and their conversion to the tensors of this library. */
-import { widenBfloat16, widenHalf } from "../half.js";
+import { floatsOf } from "../half.js";
 import { type DType, type Shape, sizeOf, type Tensor } from "../tensor.js";
 
 /** How a file stores an element; `f16`, `bf16`, `i16` and `i8` are widened on reading. */
@@ -33,11 +33,9 @@ export function decodeTensor(bytes: Uint8Array<ArrayBuffer>, type: ElementType, 
     case "f64":
       return { dtype: "f64", shape, data: new Float64Array(buffer, 0, n) };
     case "f32":
-      return { dtype: "f32", shape, data: new Float32Array(buffer, 0, n) };
     case "f16":
-      return { dtype: "f32", shape, data: widenHalf(new Uint16Array(buffer, 0, n)) };
     case "bf16":
-      return { dtype: "f32", shape, data: widenBfloat16(new Uint16Array(buffer, 0, n)) };
+      return { dtype: "f32", shape, data: floatsOf(bytes, type) };
     case "i64":
       return { dtype: "i64", shape, data: new BigInt64Array(buffer, 0, n) };
     case "i32":

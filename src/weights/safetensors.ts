@@ -88,9 +88,9 @@ export async function readSafetensors(
   for (const [key, { type, shape, start, end }] of entries) {
     if (options.select?.(key) === false) continue;
     options.signal?.throwIfAborted();
-    if (options.inPlace && source.disk && type === "f32") {
-      tensors.set(key, tensorInPlace(source.disk, start, shape));
-    } else tensors.set(key, decodeTensor(await source.read(start, end - start), type, shape));
+    const { disk } = source;
+    const placed = options.inPlace && disk && tensorInPlace({ disk, offset: start, type, shape });
+    tensors.set(key, placed || decodeTensor(await source.read(start, end - start), type, shape));
   }
   return { tensors, metadata };
 }

@@ -2,7 +2,7 @@
  * Sessions whose weights lie in files that are mapped into memory. The memory of weights that ONNX Runtime repacks is
  * then free at once, where weights in memory would exist up to three times while a session is made.
  */
-import { mkdir, open, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout } from "node:timers/promises";
 import type { InferenceSession } from "onnxruntime-common";
@@ -10,8 +10,10 @@ import { cacheDir } from "../../node/cache-dir.js";
 import { removeStale, temporaryPath } from "../../node/files.js";
 import type { CreateRequest, SessionFactory } from "../answer-requests.js";
 import { discard } from "../discard.js";
+import type { Piece } from "../external-data.js";
 import { withSessionSettings } from "../ort-tensors.js";
 import { minMappedBytes, type WeightFile } from "../protocol.js";
+import { movedPieces } from "./moved-weights.js";
 
 /** What sessions are made with. */
 export interface SessionMaker {
@@ -29,7 +31,11 @@ export async function mappedSession(
 ): Promise<InferenceSession | undefined> {
   if (request.folder !== undefined) return sessionIn(request.folder, request, maker);
   const pieces = request.weightFiles.flatMap((file) => file.pieces);
-  if (pieces.reduce((n, { data }) => n + data.length, 0) < minMappedBytes) return undefined;
+  const lengths = [
+    ...pieces.map(({ data }) => data.length),
+    ...request.weightFiles.flatMap(({ moved = [] }) => moved.map(({ length }) => length)),
+  ];
+  if (lengths.reduce((n, length) => n + length, 0) < minMappedBytes) return undefined;
   const folder = await writeWeights(request.weightFiles);
   if (folder === undefined) return undefined;
   discard(pieces.map(({ data }) => data.buffer));
@@ -68,17 +74,22 @@ async function writeWeights(files: readonly WeightFile[]): Promise<string | unde
   }
 }
 
-async function writeWeightFile(target: string, { pieces }: WeightFile): Promise<void> {
+async function writeWeightFile(target: string, { pieces, moved = [] }: WeightFile): Promise<void> {
   const handle = await open(target, "wx");
   try {
-    for (const { offset, data } of pieces) {
-      for (let done = 0; done < data.length; ) {
-        const length = Math.min(1 << 28, data.length - done); // one call writes 2 GiB at most
-        done += (await handle.write(data, done, length, offset + done)).bytesWritten;
-      }
+    for (const piece of pieces) await writePiece(handle, piece);
+    for (const weights of moved) {
+      for await (const piece of movedPieces(weights)) await writePiece(handle, piece);
     }
   } finally {
     await handle.close();
+  }
+}
+
+async function writePiece(file: FileHandle, { offset, data }: Piece): Promise<void> {
+  for (let done = 0; done < data.length; ) {
+    const length = Math.min(1 << 28, data.length - done); // one call writes 2 GiB at most
+    done += (await file.write(data, done, length, offset + done)).bytesWritten;
   }
 }
 

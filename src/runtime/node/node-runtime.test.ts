@@ -7,6 +7,7 @@ import { tempEnv } from "../../../test/temp-env.js";
 import { OutOfMemoryError } from "../../errors.js";
 import { fileTensor } from "../../file-tensor.js";
 import { add, emitOnnx, expand, input, matmul, mean, parameter } from "../../graph/index.js";
+import { narrowToHalf } from "../../half.js";
 import { f32, full } from "../../tensor.js";
 import { minMappedBytes } from "../protocol.js";
 import { OwnedWeights } from "../runtime.js";
@@ -88,6 +89,45 @@ test("weights that lie in a file are mapped from there: they are neither read no
   });
   assert.deepEqual(Float64Array.from(result?.data ?? [], Number), sums);
   assert.deepEqual(await readdir(dir), ["weights"]);
+});
+
+test("halves that lie in a file are widened into a file that is mapped, and into memory where none can be written", async (t) => {
+  const dir = await tempDir(t);
+  const rows = 1000;
+  const columns = Math.ceil(minMappedBytes / 4 / rows);
+  const values = Float32Array.from({ length: rows * columns }, (_, i) => (i % 5) - 1.5);
+  const header = 6; // no multiple of 4
+  const file = path.join(dir, "halves");
+  const { root } = path.parse(file);
+  const sums = Float64Array.from({ length: columns }, (_, column) => {
+    let sum = 0.5;
+    for (let row = 0; row < rows; row++) sum += values[row * columns + column]!;
+    return sum;
+  });
+  const bits = {
+    f16: narrowToHalf(values),
+    bf16: Uint16Array.from(new Uint32Array(values.buffer), (word) => word >>> 16),
+  };
+  for (const halves of ["f16", "bf16"] as const) {
+    await writeFile(file, Buffer.concat([Buffer.alloc(header), new Uint8Array(bits[halves].buffer)]));
+    for (const cache of ["cache", "halves"]) {
+      tempEnv(t, "AVSEG_CACHE")(path.join(dir, cache)); // the file of weights is no place for a folder
+      const length = 2 * rows * columns;
+      const w = fileTensor({
+        shape: [rows, columns],
+        place: { folder: root, location: path.relative(root, file), offset: header, length, halves },
+        read: () => assert.fail("the elements are read"),
+      });
+      const y = add(matmul(input("x", [1, rows]), parameter("w", w.shape)), parameter("b", [columns]));
+      const runtime = nodeRuntime({ threads: 1 });
+      t.after(() => runtime.close());
+      const weights = new OwnedWeights(new Map([["w", w] as const, ["b", full([columns], 0.5)] as const]));
+      const session = await runtime.createSession({ graph: emitOnnx({ y }), weights });
+      const { y: result } = await session.run({ x: full([1, rows], 1) });
+      assert.deepEqual(Float64Array.from(result?.data ?? [], Number), sums, `${halves}, ${cache}`);
+    }
+  }
+  assert.deepEqual(await readdir(path.join(dir, "cache", "sessions")), []);
 });
 
 test("a provider that Node does not have is refused by type, and by name from plain JavaScript", () => {

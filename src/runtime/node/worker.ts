@@ -7,6 +7,7 @@ import { sessionOptions, withSessionSettings } from "../ort-tensors.js";
 import type { NodeProvider } from "../providers.js";
 import { keepingSessions } from "./keeping-sessions.js";
 import { mappedSession } from "./mapped-session.js";
+import { withWeightsInMemory } from "./moved-weights.js";
 
 const { provider, threads, spinning }: { provider: NodeProvider; threads: number; spinning: boolean } =
   workerData;
@@ -32,7 +33,7 @@ serveThread(
       const sessions = keepingSessions(ort.InferenceSession, request);
       return (
         (await mappedSession(request, { sessions, options })) ??
-        sessionFromMemory({ InferenceSession: sessions }, request, options)
+        sessionFromMemory({ InferenceSession: sessions }, await withWeightsInMemory(request), options)
       );
     },
     post: (reply, transfer) => parentPort?.postMessage(reply, transfer),

@@ -5,10 +5,13 @@ import test, { type TestContext } from "node:test";
 import { referencePath } from "../../../test/reference.js";
 import { tempDir } from "../../../test/temp-dir.js";
 import { CheckpointError } from "../../errors.js";
+import { placeOf } from "../../file-tensor.js";
+import { f32, type Tensor } from "../../tensor.js";
 import { bytesSource } from "../byte-source.js";
 import { readStateDict } from "../state-dict.js";
 import { hashFile } from "./hash-file.js";
 import { loadListing, loadStateDict } from "./load.js";
+import { writeSafetensors } from "./safetensors-file.js";
 
 /** Files written by PyTorch and huggingface_hub; `tools/reference/weight_forms.py` makes them. */
 const forms = referencePath("weight-forms");
@@ -38,6 +41,24 @@ test("PyTorch files without checksums, with lazily negated tensors and of compil
     valuesIn(file("conjugate.pth")),
     /CheckpointError: .*conjugate\.pth: .*not supported \(torch\.ComplexFloatStorage\)/,
   );
+});
+
+test("floats and halves can stay in their file until they are used, with the same values", async (t) => {
+  const state = new Map<string, Tensor>([
+    ["w", f32([1, -2.5, 0.125, 6, 7, 8], [2, 3])],
+    ["n", { dtype: "i64", shape: [1], data: BigInt64Array.of(3n) }],
+  ]);
+  for (const dtype of ["f32", "f16"] as const) {
+    const file = path.join(await tempDir(t), "a.safetensors");
+    await writeSafetensors(file, state, { dtype });
+    const { tensors } = await loadStateDict(file, { inPlace: true });
+    const [w, n] = [tensors.get("w") ?? assert.fail(), tensors.get("n") ?? assert.fail()];
+    const { location = "", length, halves } = placeOf(w) ?? {};
+    assert.equal(path.basename(location), "a.safetensors");
+    assert.deepEqual([length, halves], dtype === "f16" ? [12, "f16"] : [24, undefined]);
+    assert.deepEqual([n.data, placeOf(n)], [BigInt64Array.of(3n), undefined]);
+    assert.deepEqual(w, state.get("w"));
+  }
 });
 
 test("weights in several files are read by their index and by their folder", async () => {

@@ -74,9 +74,13 @@ export class TorchTensor extends PickleObject {
    */
   async load({ inPlace = false }: ReadOptions = {}): Promise<Tensor> {
     const { bytes } = ELEMENTS[this.type];
-    if (inPlace && this.type === "f32" && !this.#view.negated && this.#isContiguous()) {
+    if (inPlace && !this.#view.negated && this.#isContiguous()) {
       const place = await this.storage.place?.();
-      if (place) return tensorInPlace(place.disk, place.offset + this.#view.offset * bytes, this.shape);
+      const offset = place && place.offset + this.#view.offset * bytes;
+      const { type, shape } = this;
+      const placed =
+        place && offset !== undefined && tensorInPlace({ disk: place.disk, offset, type, shape });
+      if (placed) return placed;
     }
     const raw = await this.storage.read(this.#view.offset * bytes, this.span * bytes);
     const tensor = decodeTensor(this.#isContiguous() ? raw : this.#gather(raw), this.type, this.shape);
