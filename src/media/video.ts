@@ -77,7 +77,7 @@ export function sliceSeconds(
   if (durationSeconds !== undefined && startSeconds >= durationSeconds) {
     throw new MediaError(
       `${name}: the slice starts at ${startSeconds} s, but the video ends after ${durationSeconds.toFixed(1)} s`,
-      { hint: "Choose a part of the video with --slice START-END, from code with the option slice." },
+      { hint: "Choose a part of the video with --slice START-END, or from code with the option slice." },
     );
   }
   const end = Math.min(endSeconds ?? Number.POSITIVE_INFINITY, durationSeconds ?? Number.POSITIVE_INFINITY);
