@@ -28,11 +28,17 @@ const installHint =
 const funneled = 1; // MPI_THREAD_FUNNELED: only this thread calls the library
 
 /**
- * How Open MPI sums without blocking (since 4.1). By itself it sends all bytes up a tree of ranks and then down again when
- * the sum is in place; around a ring both directions of a link are busy, which takes half as long on two hosts and a
- * smaller part of it on more. A value of the launcher (`--mca coll_libnbc_iallreduce_algorithm N`) is kept.
+ * Parameters of Open MPI, as variables that it reads when it starts; values of the launcher (`--mca NAME VALUE`) are kept.
+ *
+ * Sums that do not block (since 4.1): by itself it sends all bytes up a tree of ranks and then down again when the sum is
+ * in place; around a ring (1) both directions of a link are busy, which takes half as long on two hosts and a smaller part
+ * of it on more. Waiting: it yields the processor to processes that compute, else two ranks on a busy machine wait a
+ * time slice for each other at every fragment of a sum.
  */
-const openMpiSum = { variable: "OMPI_MCA_coll_libnbc_iallreduce_algorithm", ring: "1" };
+const openMpiSettings = {
+  OMPI_MCA_coll_libnbc_iallreduce_algorithm: "1",
+  OMPI_MCA_mpi_yield_when_idle: "1",
+};
 
 type Call = (...args: readonly (Handle | ArrayBufferView)[]) => number;
 
@@ -45,7 +51,9 @@ export async function openMpi(
   { library, threads }: { readonly library?: string | undefined; readonly threads?: number | undefined } = {},
 ): Promise<OpenedRanks> {
   const { lib, abi } = await load(launch, library);
-  if (abi.family === "Open MPI") process.env[openMpiSum.variable] ??= openMpiSum.ring;
+  if (abi.family === "Open MPI") {
+    for (const [name, value] of Object.entries(openMpiSettings)) process.env[name] ??= value;
+  }
   const h = abi.handle;
   const declare = (name: string, ...types: readonly string[]): Call => lib.func(name, "int", [...types]);
   const check = (name: string, code: number): void => {
