@@ -1,15 +1,17 @@
 /** SelM's fusion block: after a visual stage, the audio gathers from the map and the map gets a learned shift. */
 import {
   add,
-  constant,
   dim,
+  div,
   gelu,
-  layerNorm,
   matmul,
+  mean,
   mul,
   relu,
   reshape,
   softmax,
+  sqrt,
+  sub,
   tanh,
   type Value,
 } from "../../graph/index.js";
@@ -22,7 +24,6 @@ import {
   type Scope,
   torchDefault,
 } from "../../nn/index.js";
-import { full } from "../../tensor.js";
 
 /** The two streams of a stage: audio `[N,1,D]`, visual tokens `[N,L,C]`. */
 export interface FusedStreams {
@@ -73,8 +74,10 @@ export function fusionBlock(
     const projected = narrow(widen(audio)); // [N,1,D]
     const query = frameMask === undefined ? projected : mul(projected, frameMask);
     const alpha = 1 / Math.sqrt(channels);
-    const scores = matmul(query, standardized(keys, tokens, pass), { alpha }); // [N,1,L]
-    const seen = matmul(softmax(scores, -1), standardized(values, tokens, pass), { transB: true }); // [N,1,D]
+    const key = centered(keys, tokens, pass);
+    const value = centered(values, tokens, pass);
+    const scores = matmul(div(query, key.deviation), key.rows, { alpha }); // [N,1,L]
+    const seen = div(matmul(softmax(scores, -1), value.rows, { transB: true }), value.deviation); // [N,1,D]
     return {
       audio: add(audio, gelu(audioOut(gathered(seen)))),
       tokens: add(tokens, added()),
@@ -107,12 +110,29 @@ function unusedBranch(fusion: Scope, { channels, width }: FusionSizes): Value {
 }
 
 /**
- * Tokens `[N,L,C]` through a linear map to D channels, then every channel with mean 0 and variance 1 over the positions:
- * instance normalization without parameters, to which the map's bias is nothing.  -> `[N,D,L]`
+ * Tokens `[N,L,C]` through a linear map to D channels, as rows `[N,D,L]` with mean 0 over the positions and their deviation
+ * `[N,1,D]`: instance normalization without parameters is their quotient, to which the map's bias is nothing.
  */
-function standardized({ weight, bias }: AffineMap, tokens: Value, pass: Pass): Value {
+function centered(
+  { weight, bias }: AffineMap,
+  tokens: Value,
+  pass: Pass,
+): { readonly rows: Value; readonly deviation: Value } {
   const product = matmul(weight, tokens, { transB: true });
-  const rows = pass.fused ? product : add(product, reshape(bias, [-1, 1]));
-  const positions = [dim(tokens, 1)];
-  return layerNorm(rows, constant(full(positions, 1)), constant(full(positions)), 1e-5);
+  const biased = pass.fused ? product : add(product, reshape(bias, [-1, 1]));
+  const rows = sub(biased, meanOfPositions(biased));
+  const variance = meanOfPositions(mul(rows, rows));
+  return { rows, deviation: reshape(sqrt(add(variance, 1e-5)), [dim(rows, 0), 1, dim(rows, 1)]) };
+}
+
+/**
+ * The mean over L, of groups first and then of their means. WebAssembly adds values one by one, which costs a digit with
+ * thousands of positions, and the decoder magnifies that error.  `[N,D,L]` -> `[N,D,1]`
+ */
+function meanOfPositions(rows: Value): Value {
+  const [count, channels, positions] = [dim(rows, 0), dim(rows, 1), dim(rows, 2)];
+  let groups = Math.floor(Math.sqrt(positions));
+  while (positions % groups !== 0) groups--;
+  const means = mean(reshape(rows, [count, channels, groups, -1]), { axes: [3] });
+  return mean(means, { axes: [2], keepDims: true });
 }
