@@ -9,6 +9,7 @@ import { promisify } from "node:util";
 import type { JSHandle, Page } from "playwright-core";
 import { writeClipVideo } from "../src/datasets/sound-shapes/video.js";
 import { type ExportOptions, exportModel, openModel, type Predictor, segmentVideo } from "../src/index.js";
+import { writeSafetensors } from "../src/weights/node/safetensors-file.js";
 import { browserPath, library, type OpenPage, openPage, type Web } from "./browser.js";
 import { clipInNode, clipInPage, differing, loadInPage, writeClip } from "./browser-clip.js";
 import { bundleForBrowsers } from "./bundle.js";
@@ -17,6 +18,7 @@ import { referencePath } from "./reference.js";
 import { root } from "./support.js";
 import { tempDir } from "./temp-dir.js";
 import { tinyClip, tinyConfig, writeTinyModel } from "./tiny-model.js";
+import { seededWeights, tinyDenseav } from "./tiny-models.js";
 
 type Recorder = typeof import("./recorder.js");
 const recorder = "/recorder.js";
@@ -59,6 +61,7 @@ before(async () => {
   await Promise.all([
     makeVideos(),
     writeFile(inDir("words.mp4"), "these are words"),
+    exportDenseav(),
     ...Object.entries(exported).map(([name, options]) =>
       exportModel({ checkpoint, out: inDir(name), ...options }),
     ),
@@ -75,6 +78,14 @@ before(async () => {
   inPage = await loadInPage(page, "/model");
   inNode = await openModel({ checkpoint, runtime: { threads: 1 } });
 });
+
+/** Exports a small DenseAV, whose input is the wave. */
+async function exportDenseav(): Promise<void> {
+  const checkpoint = inDir("denseav.safetensors");
+  const metadata = { format: "avseg-checkpoint-1", model: JSON.stringify(tinyDenseav) };
+  await writeSafetensors(checkpoint, seededWeights(tinyDenseav), { metadata });
+  await exportModel({ checkpoint, out: inDir("denseav.onnx") });
+}
 
 after(async () => {
   if (skip) return;
@@ -226,6 +237,22 @@ test("every precision and weights beside the model give Node's masks", { skip },
     ]);
     const [expected, found] = await Promise.all([clipInNode(dir, here), clipInPage(page, there)]);
     await Promise.all([here.close(), there.evaluate((model) => model.close())]);
+    const share = differing(found, expected);
+    assert.ok(share < 0.005, `${name}: ${share} of the pixels differ`);
+  }
+});
+
+test("DenseAV, exported or as a checkpoint, marks what it marks in Node", { skip }, async () => {
+  for (const name of ["denseav.onnx", "denseav.safetensors"]) {
+    const here = await openModel({ checkpoint: inDir(name), runtime: { threads: 1 } });
+    const there = await loadInPage(page, `/${name}`);
+    const [expected, found] = await Promise.all([clipInNode(dir, here), clipInPage(page, there)]);
+    await Promise.all([here.close(), there.evaluate((model) => model.close())]);
+    const marked = expected.filter((label) => label > 0).length / expected.length;
+    assert.ok(
+      marked > 0.02 && marked < 0.98,
+      `${name}: ${marked} of the pixels are marked: nothing to compare`,
+    );
     const share = differing(found, expected);
     assert.ok(share < 0.005, `${name}: ${share} of the pixels differ`);
   }
