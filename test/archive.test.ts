@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { Readable } from "node:stream";
@@ -128,6 +128,18 @@ test(
       .map((line) => JSON.parse(line));
     assert.equal(rows.length, counts.rows);
     assert.deepEqual(await parquetReadObjects({ file: await asyncBufferFromFile(table) }), rows);
+    const { status: exitCode, stderr } = spawnSync(
+      "sh",
+      [
+        "-c",
+        `{ "$0" "$1" archive export "$2" -; echo "exit code $?" >&2; } | true`,
+        process.execPath,
+        main,
+        out,
+      ],
+      { encoding: "utf8" },
+    );
+    assert.deepEqual([exitCode, stderr], [0, "exit code 0\n"], "a reader that ends early is no failure");
     await rm(path.join(folders[0] ?? "", "segments.json"));
     await assert.rejects(exportResults(out, table), /segments\.json: there is no such file/);
 

@@ -5,6 +5,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { Command } from "commander";
 import { OutputError } from "../errors.js";
+import { errorCode } from "../node/system-error.js";
 import { type ArchiveCommandOptions, archiveOptions, withArchive } from "./archive-options.js";
 import { integer } from "./options.js";
 import { print } from "./print.js";
@@ -37,7 +38,11 @@ async function exportTable(results: string, file: string): Promise<void> {
   if (file === "-") {
     const { jsonLines } = await import("../archive/export-results.js");
     const { resultRows } = await import("../archive/result-rows.js");
-    await pipeline(Readable.from(jsonLines(resultRows(results, { signal }))), process.stdout, { end: false });
+    const lines = Readable.from(jsonLines(resultRows(results, { signal })));
+    await pipeline(lines, process.stdout, { end: false }).catch((error: unknown) => {
+      // `| head` has read enough, which is not a failure.
+      if (errorCode(process.stdout.errored ?? error) !== "EPIPE") throw error;
+    });
     return;
   }
   if (!/\.(parquet|jsonl)$/.test(file)) {

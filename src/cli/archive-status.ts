@@ -117,7 +117,7 @@ async function retry(names: string[], options: ArchiveCommandOptions): Promise<v
       names.map((name) => (/[/\\.]/.test(name) ? path.resolve(name) : name)),
     );
     for (const name of unknown) warn(`${name}: no failed video of this path or key`);
-    print(`${retried} videos wait again`);
+    print(retried === 1 ? "1 video waits again" : `${retried} videos wait again`);
     if (unknown.length > 0) process.exitCode = 1;
   });
 }
