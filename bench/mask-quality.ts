@@ -13,6 +13,7 @@ import type { PictureFrame, StepFrame } from "../src/media/video.js";
 import { guideSize } from "../src/segment/grid.js";
 import { maskOf } from "../src/segment/mask.js";
 import { openModel } from "../src/segment/node/open-model.js";
+import { DEMO_MODEL } from "../src/segment/node/shipped-models.js";
 import { blend, type Marks, type ProbabilityMap } from "../src/segment/probability-map.js";
 import { EdgeRefiner } from "../src/segment/refine.js";
 import { type GatedStep, gatedSteps, type StepStream } from "../src/segment/step-stream.js";
@@ -133,7 +134,7 @@ class Means {
 }
 
 const clips = Number(process.argv[2] ?? 10);
-const model = await openModel({ runtime: { threads: 1 } });
+const model = await openModel({ checkpoint: DEMO_MODEL.file, runtime: { threads: 1 } });
 const refiner = new EdgeRefiner();
 const last = fullStep(0).timeSeconds;
 for (const task of ["s4", "ms3"] as const) {

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { writeClipVideo } from "../src/datasets/sound-shapes/video.js";
+import { DEMO_MODEL } from "../src/segment/node/shipped-models.js";
 import { median } from "./samples.js";
 
 /** Seconds of each command, round by round, and the ratios of their medians. */
@@ -43,7 +44,15 @@ async function measureVideo(rounds: number): Promise<VideoMeasurement> {
       "copy",
     ];
     const raw = ["-vf", `scale=${modelSide}:${modelSide}`, "-pix_fmt", "rgb24", "-f", "rawvideo"];
-    const segment = [main, "segment", video, "--out", path.join(dir, "segments")];
+    const segment = [
+      main,
+      "segment",
+      video,
+      "--checkpoint",
+      DEMO_MODEL.file,
+      "--out",
+      path.join(dir, "segments"),
+    ];
     const commands: Record<string, readonly [string, readonly string[]]> = {
       encode: ["ffmpeg", [...read, ...h264, "-movflags", "+faststart", path.join(dir, "encoded.mp4")]],
       overlay: [process.execPath, segment],

@@ -17,6 +17,7 @@ import { retryFailed } from "../src/archive/retry.js";
 import { readStatus } from "../src/archive/status.js";
 import { type WorkEvent, type WorkOptions, work } from "../src/archive/work.js";
 import { ArchiveError } from "../src/errors.js";
+import { DEMO_MODEL } from "../src/segment/node/shipped-models.js";
 import { makeClips } from "./clips.js";
 import { noRedis, startRedis, type TestRedis } from "./redis.js";
 import { root } from "./support.js";
@@ -163,7 +164,11 @@ test(
     const dir = await tempDir(t);
     const clips = makeClips(dir, 1);
     const archive = await open(t, await startRedis(t), true);
-    const plan = await makePlan({ out: path.join(dir, "results"), overlay: false });
+    const plan = await makePlan({
+      checkpoint: DEMO_MODEL.file,
+      out: path.join(dir, "results"),
+      overlay: false,
+    });
     await addVideos(archive, clips, { plan, attempts: 2 });
     const ofType = (events: WorkEvent[]) =>
       events.flatMap((event) => (event.type === "failed" ? [[event.failure.kind, event.final]] : []));
@@ -279,7 +284,9 @@ test(
     const server = await startRedis(t);
     const archive = await open(t, server);
     const out = path.join(dir, "results");
-    await addVideos(archive, clips, { plan: await makePlan({ out, overlay: false }) });
+    await addVideos(archive, clips, {
+      plan: await makePlan({ checkpoint: DEMO_MODEL.file, out, overlay: false }),
+    });
     const env = { AVSEG_REDIS_URL: server.url };
     const options = ["work", "--threads", "1", "--take-over", "2", "--until-empty"];
 

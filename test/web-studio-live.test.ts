@@ -5,6 +5,7 @@ import path from "node:path";
 import test, { after, before } from "node:test";
 import { writeClipVideo } from "../src/datasets/sound-shapes/video.js";
 import { openModel, segmentVideo } from "../src/index.js";
+import { DEMO_MODEL } from "../src/segment/node/shipped-models.js";
 import { axeViolations, type OpenStudio, openStudio, skipStudio } from "./studio.js";
 import { tempDir } from "./temp-dir.js";
 
@@ -20,7 +21,7 @@ before(async () => {
   await writeClipVideo({ task: "s4", split: "test", index: 0, seed: 1, imageSize: 160 }, clip);
   const [camera, microphone] = [path.join(dir, "camera.y4m"), path.join(dir, "microphone.wav")];
   execFileSync("ffmpeg", ["-v", "error", "-i", clip, "-pix_fmt", "yuv420p", camera, "-ac", "1", microphone]);
-  const model = await openModel();
+  const model = await openModel({ checkpoint: DEMO_MODEL.file });
   for await (const { mask } of segmentVideo(clip, model)) {
     for (const [i, label] of mask.labels.entries()) if (label > 0) expected[i] = 1;
   }

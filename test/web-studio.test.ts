@@ -15,6 +15,7 @@ import { openModel, segmentVideo } from "../src/index.js";
 import { readRgb as readImage } from "../src/media/node/image-file.js";
 import { probeVideo } from "../src/media/node/probe-video.js";
 import { readFrames } from "../src/media/node/read-video.js";
+import { DEMO_MODEL } from "../src/segment/node/shipped-models.js";
 import { writeSegmentation } from "../src/segment/node/write-segmentation.js";
 import { differing } from "./browser-clip.js";
 import { axeViolations, type OpenStudio, openStudio, skipStudio } from "./studio.js";
@@ -83,7 +84,7 @@ test("a chosen video gets the masks that Node finds", { skip }, async () => {
     // As text: Playwright looks at every number of an array.
     await page.evaluate(() => JSON.stringify(window.avsegStudio?.labels() ?? [])),
   );
-  const model = await openModel();
+  const model = await openModel({ checkpoint: DEMO_MODEL.file });
   const expected: number[][] = [];
   for await (const { mask } of segmentVideo(clip, model)) expected.push([...mask.labels]);
   await model.close();
@@ -188,7 +189,7 @@ test("the exported video has the sound, the length and the masks where they are"
 test("exported masks and segments.json are those of `avseg segment`", { skip }, async () => {
   const file = await exported("Masks and segments.json");
   const files = unzipSync(readFileSync(file));
-  const model = await openModel();
+  const model = await openModel({ checkpoint: DEMO_MODEL.file });
   const outDir = path.join(dir, "segmented");
   await writeSegmentation(clip, model, { outDir, overlay: false });
   await model.close();
@@ -255,7 +256,7 @@ test("run lengths are those of `avseg segment --format rle`", { skip }, async ()
     annotations: z.array(z.object({ id: z.number(), image_id: z.number(), area: z.number() })),
   });
   const own = coco.parse(JSON.parse(readFileSync(await exported("COCO run lengths"), "utf8")));
-  const model = await openModel();
+  const model = await openModel({ checkpoint: DEMO_MODEL.file });
   const outDir = path.join(dir, "rle");
   await writeSegmentation(clip, model, { outDir, overlay: false, format: "rle" });
   await model.close();

@@ -12,6 +12,7 @@ import { readRecord, resultFolders } from "../../src/archive/results.js";
 import type { VideoSlot } from "../../src/archive/slot.js";
 import { work } from "../../src/archive/work.js";
 import { Random } from "../../src/random.js";
+import { DEMO_MODEL } from "../../src/segment/node/shipped-models.js";
 import { makeClips } from "../../test/clips.js";
 import { startRedis, type TestRedis } from "../../test/redis.js";
 import { root } from "../../test/support.js";
@@ -139,7 +140,7 @@ export async function measureServer(scope: Scope): Promise<ServerConstants> {
   const server = await startRedis(scope, { args: ["--appendfsync", "everysec"] });
   const waitingJobs = 10_000;
   const files = await writeNumbers(path.join(dir, "videos"), waitingJobs);
-  const plan = await makePlan({ out: path.join(dir, "results") });
+  const plan = await makePlan({ checkpoint: DEMO_MODEL.file, out: path.join(dir, "results") });
   const many = await openArchive({ url: server.url, queue: "many" });
   const empty = await useOf(many);
   const adding = performance.now();
@@ -198,7 +199,9 @@ export async function agreeAsleep(scope: Scope, constants: ServerConstants): Pro
   const run = async (workers: number): Promise<number> => {
     const queue = `asleep-${workers}`;
     const archive = await openArchive({ url: server.url, queue });
-    await addVideos(archive, files, { plan: await makePlan({ out: path.join(dir, queue) }) });
+    await addVideos(archive, files, {
+      plan: await makePlan({ checkpoint: DEMO_MODEL.file, out: path.join(dir, queue) }),
+    });
     await archive.close();
     return workOff(server, queue, { workers, slots: 1, secondsOf });
   };

@@ -8,7 +8,7 @@ import { findWeightFile } from "../inference/node/model-files.js";
 import type { EncoderFiles } from "../inference/weight-sources.js";
 import { type AvsModelConfig, avsModelSchema } from "../models/model-config.js";
 import { sha256Of } from "../node/sha256.js";
-import { DEMO_MODEL } from "../segment/node/demo-model.js";
+import { NATURAL_MODEL } from "../segment/node/shipped-models.js";
 import { hashFile } from "../weights/node/hash-file.js";
 
 const fileSchema = z.object({ file: z.string(), sha256: z.string() });
@@ -16,7 +16,7 @@ const fileSchema = z.object({ file: z.string(), sha256: z.string() });
 const planSchema = z.object({
   /** Folder of the results. */
   out: z.string(),
-  /** Where the model lies; without a path it is the demo model of the package. */
+  /** Where the model lies; without a path it is the natural model of the package. */
   checkpoint: z.object({ file: z.string().optional(), sha256: z.string() }),
   /** The model, where a configuration names it. */
   config: avsModelSchema.optional(),
@@ -33,7 +33,7 @@ export type Plan = Readonly<z.infer<typeof planSchema>>;
 /** What `makePlan` is made of. */
 export interface PlanOptions {
   readonly out: string;
-  /** Default: the demo model. */
+  /** Default: the natural model. */
   readonly checkpoint?: string | undefined;
   readonly config?: AvsModelConfig | undefined;
   readonly encoders?: EncoderFiles | undefined;
@@ -55,7 +55,7 @@ export async function makePlan(options: PlanOptions, signal?: AbortSignal): Prom
     const file = encoders[part];
     if (file) parts[part] = await hashed(file);
   }
-  const { file, sha256 } = await hashed(checkpoint ?? DEMO_MODEL);
+  const { file, sha256 } = await hashed(checkpoint ?? NATURAL_MODEL.file);
   return {
     out: path.resolve(out),
     checkpoint: checkpoint === undefined ? { sha256 } : { file, sha256 },

@@ -8,8 +8,8 @@ import { findWeightFile } from "../inference/node/model-files.js";
 import { openPredictor } from "../inference/node/open-predictor.js";
 import type { LoadedPredictor } from "../inference/predictor.js";
 import { errorCode } from "../node/system-error.js";
-import { DEMO_MODEL, DEMO_MODEL_DESCRIPTION } from "../segment/node/demo-model.js";
 import { describeModel } from "../segment/node/describe-model.js";
+import { NATURAL_MODEL } from "../segment/node/shipped-models.js";
 import { writeSegmentation } from "../segment/node/write-segmentation.js";
 import { serializeError } from "../serialize-error.js";
 import { hashFile } from "../weights/node/hash-file.js";
@@ -35,7 +35,7 @@ async function openFor({ planId, plan, checkpoint, runtime }: SlotRequest): Prom
   await model?.predictor.close();
   model = undefined;
   const name = checkpoint ?? plan.checkpoint.file;
-  const file = await findWeightFile(name ?? DEMO_MODEL);
+  const file = await findWeightFile(name ?? NATURAL_MODEL.file);
   if ((await hashModel(file)) !== plan.checkpoint.sha256) {
     throw new CheckpointError(`${file}: another model than the one that the videos were added with`, {
       hint: "Copy that model to this machine and name it with --checkpoint, or add the videos again for this one.",
@@ -58,7 +58,7 @@ async function openFor({ planId, plan, checkpoint, runtime }: SlotRequest): Prom
     encoders: { visual: visual?.file, audio: audio?.file, pca: pca?.file },
     runtime,
   });
-  const description = name === undefined ? DEMO_MODEL_DESCRIPTION : describeModel(file, predictor);
+  const description = name === undefined ? NATURAL_MODEL.description : describeModel(file, predictor);
   model = { planId, predictor, description };
   return model;
 }

@@ -62,7 +62,7 @@ function addCommand(): Command {
         "folders, videos, text files with a path per line, or - for such lines on standard input",
       )
       .requiredOption("--out <dir>", "folder of the results, the same for all workers")
-      .option("--checkpoint <file>", "the model, as for `avseg segment` (default: the demo model)")
+      .option("--checkpoint <file>", "the model, as for `avseg segment` (default: the natural model)")
       .option("--config <file>", "configuration of the model, where the checkpoint does not hold its own")
       .addOption(audioEncoderOption())
       .option("--no-overlay", "write masks and segments.json only")

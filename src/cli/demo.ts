@@ -14,7 +14,12 @@ import { ensureWritableDir, writeFileAtomic } from "../node/files.js";
 import { packagePath } from "../node/paths.js";
 import { trainingCharts } from "../report/evaluation-report.js";
 import { type RunEvaluationOptions, runEvaluation } from "../report/run-evaluation.js";
-import { DEMO_MODEL_DESCRIPTION } from "../segment/node/demo-model.js";
+import {
+  DEMO_MODEL,
+  NATURAL_EXAMPLE,
+  NATURAL_MODEL,
+  type ShippedModel,
+} from "../segment/node/shipped-models.js";
 import { writeSegmentation } from "../segment/node/write-segmentation.js";
 import { openTraining } from "../training/open-training.js";
 import type { TrainingResult } from "../training/trainer-options.js";
@@ -34,8 +39,10 @@ const videoSeed = 7;
 /** The `demo` command. */
 export function demoCommand(): Command {
   return new Command("demo")
-    .description("make SoundShapes, train on it, evaluate, segment a video and write a report")
-    .argument("[video]", "a video of your own to segment instead of a generated one")
+    .description(
+      "make SoundShapes, train on it, evaluate, write a report, and segment a video with the natural model",
+    )
+    .argument("[video]", "a video of your own, for the natural model")
     .option("--out <dir>", "folder for everything that is made", "work_dir/demo")
     .addHelpText(
       "after",
@@ -69,8 +76,7 @@ async function demo(video: string | undefined, { out }: { out: string }): Promis
   const checkpoint = training.bestFile ?? training.lastFile;
   const predictor = await openPredictor({ checkpoint, signal });
   try {
-    if (video !== undefined) print(`model: ${DEMO_MODEL_DESCRIPTION}`);
-    const overlay = await segment(run, predictor, video ?? clipVideo);
+    const overlay = await segment(run, predictor, { video: clipVideo, model: DEMO_MODEL, folder: "video" });
     const seconds = () => (performance.now() - started) / 1000;
     const [own, swapped] = await evaluateRun(run, predictor, {
       checkpoint,
@@ -90,6 +96,7 @@ async function demo(video: string | undefined, { out }: { out: string }): Promis
         charts: trainingCharts({ epochs: training.history, bestEpoch: training.best?.epoch }),
       }),
     });
+    const natural = await segmentNatural(run, video);
     const result = {
       miou: own.miou,
       fscore: own.fscore,
@@ -101,6 +108,7 @@ async function demo(video: string | undefined, { out }: { out: string }): Promis
       `test mIoU ${own.miou.toFixed(3)}, F ${own.fscore.toFixed(3)}; with swapped sounds mIoU ${swapped.miou.toFixed(3)}`,
       `report:   ${path.join(out, "eval", "report.html")}`,
       `overlay:  ${overlay}`,
+      `          ${natural} (the natural model)`,
       `metrics:  ${path.join(out, "result.json")}`,
       `model:    ${checkpoint}`,
       `took ${formatDuration(seconds())}`,
@@ -191,16 +199,39 @@ async function evaluateRun(
   return [own, swapped];
 }
 
-async function segment({ outDir, signal }: Demo, predictor: LoadedPredictor, video: string): Promise<string> {
+interface Segmented {
+  readonly video: string;
+  readonly model: ShippedModel;
+  /** Below the demo's folder. */
+  readonly folder: string;
+}
+
+/** Segments a video; returns the path of the overlay. */
+async function segment(
+  { outDir, signal }: Demo,
+  predictor: LoadedPredictor,
+  { video, model, folder }: Segmented,
+): Promise<string> {
   const progress = createProgress(`segmenting ${path.basename(video)}`, undefined, { unit: "s" });
-  const target = path.join(outDir, "video");
+  const target = path.join(outDir, folder);
   const summary = await writeSegmentation(video, predictor, {
     outDir: target,
-    modelDescription: DEMO_MODEL_DESCRIPTION,
+    modelDescription: model.description,
     signal,
     onProgress: ({ done }) => progress.update(done),
   });
   progress.done();
   print(describeSegments(video, summary, segmentFiles({ overlay: true })));
   return path.join(target, "overlay.mp4");
+}
+
+/** The natural model on photographs: the video, or the clip that comes with the model. */
+async function segmentNatural(run: Demo, video: string = NATURAL_EXAMPLE): Promise<string> {
+  print(`model: ${NATURAL_MODEL.description}`);
+  const predictor = await openPredictor({ checkpoint: NATURAL_MODEL.file, signal: run.signal });
+  try {
+    return await segment(run, predictor, { video, model: NATURAL_MODEL, folder: "natural" });
+  } finally {
+    await predictor.close();
+  }
 }

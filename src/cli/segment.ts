@@ -12,9 +12,9 @@ import { MAX_RATE } from "../media/step-times.js";
 import type { VideoInfo, VideoSlice } from "../media/video.js";
 import type { ProviderChoice } from "../runtime/providers.js";
 import { cocoRle } from "../segment/coco-rle.js";
-import { DEMO_MODEL, DEMO_MODEL_DESCRIPTION } from "../segment/node/demo-model.js";
 import { describeModel } from "../segment/node/describe-model.js";
 import { segmentVideo } from "../segment/node/segment-video.js";
+import { NATURAL_MODEL } from "../segment/node/shipped-models.js";
 import { writeSegmentation } from "../segment/node/write-segmentation.js";
 import { type MaskFormat, maskFormats, recordOf } from "../segment/segments-json.js";
 import type { SegmentedFrame } from "../segment/step-stream.js";
@@ -70,7 +70,7 @@ export function segmentCommand(): Command {
     )
     .option(
       "--checkpoint <file>",
-      "a file of `avseg train` or `avseg export`, or a published one (default: the demo model)",
+      "a file of `avseg train` or `avseg export`, or a published one (default: the natural model)",
     )
     .addOption(modelNameOption())
     .addOption(yesOption())
@@ -182,7 +182,7 @@ async function openDescribed(
   chosen: ChosenModel | undefined,
   signal: AbortSignal,
 ): Promise<OpeningPredictor & { readonly description: string }> {
-  const file = await findWeightFile(chosen?.checkpoint ?? DEMO_MODEL);
+  const file = await findWeightFile(chosen?.checkpoint ?? NATURAL_MODEL.file);
   const opening = await beginOpening({
     checkpoint: file,
     hints: chosen?.hints,
@@ -191,7 +191,7 @@ async function openDescribed(
     cache: commandCache(cache),
     signal,
   });
-  const description = chosen ? describeModel(file, opening.predictor) : DEMO_MODEL_DESCRIPTION;
+  const description = chosen ? describeModel(file, opening.predictor) : NATURAL_MODEL.description;
   return { ...opening, description };
 }
 

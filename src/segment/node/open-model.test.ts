@@ -21,9 +21,9 @@ async function logitsOf(checkpoint: string): Promise<Float32Array> {
   return data;
 }
 
-test("without a checkpoint it is the demo model of the package, wherever the process runs", async (t) => {
+test("without a checkpoint it is the natural model of the package, wherever the process runs", async (t) => {
   const dir = await tempDir(t);
-  await writeFileAtomic(path.join(dir, "work_dir/demo/train/best.safetensors"), "not the demo model");
+  await writeFileAtomic(path.join(dir, "work_dir/demo/train/best.safetensors"), "another model");
   const script = `
     import { openModel } from ${JSON.stringify(import.meta.resolve("./open-model.js"))};
     const model = await openModel();
@@ -31,7 +31,7 @@ test("without a checkpoint it is the demo model of the package, wherever the pro
     await model.close();`;
   const args = ["--input-type=module", "-e", script];
   const { stdout, stderr } = spawnSync(process.execPath, args, { cwd: dir, encoding: "utf8" });
-  assert.equal(stdout, "96\n", stderr);
+  assert.equal(stdout, "160\n", stderr);
 });
 
 test("an exported model whose weights lie beside it opens like its checkpoint", async (t) => {

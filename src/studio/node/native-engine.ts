@@ -8,8 +8,8 @@ import { VGGISH_RATE_HZ } from "../../media/log-mel.js";
 import { probeVideo } from "../../media/node/probe-video.js";
 import { readMonoSound } from "../../media/node/read-video.js";
 import type { RuntimeOptions } from "../../runtime/runtime.js";
-import { DEMO_MODEL } from "../../segment/node/demo-model.js";
 import { segmentVideo } from "../../segment/node/segment-video.js";
+import { DEMO_MODEL } from "../../segment/node/shipped-models.js";
 import { type ModelFacts, type SegmentLine, toWire } from "../protocol.js";
 import { stepOf } from "../step.js";
 import { withOtherSound } from "../swapped-sound.js";
@@ -41,7 +41,7 @@ export class NativeEngine {
   }
 
   /** Opens a checkpoint in place of the present one. Default: the small model. Throws `CheckpointError`. */
-  async open(model: ModelToOpen = { checkpoint: DEMO_MODEL }): Promise<ModelFacts> {
+  async open(model: ModelToOpen = { checkpoint: DEMO_MODEL.file }): Promise<ModelFacts> {
     if (this.#busy) throw new RequestError(409, "a video is being segmented", "Stop it first.");
     await this.close();
     const runtime = { provider: this.#provider };
