@@ -1,6 +1,7 @@
 /** Softmax, layer normalization and group normalization. */
 import { full } from "../../tensor.js";
 import { defineOp } from "../define-op.js";
+import type { Emitter } from "../onnx/emitter.js";
 import { dim, normalAxis, shape4 } from "../shapes.js";
 import type { Value, ValueType } from "../value.js";
 import { add, div, exp, mul, sqrt, sub } from "./elementwise.js";
@@ -87,6 +88,35 @@ export interface GroupNormOptions {
 
 type GroupNormAttrs = { readonly [K in keyof GroupNormOptions]: number };
 
+/** How the values of a group are laid out: rows of `width` values. */
+interface GroupLayout {
+  /** Batch and groups. */
+  readonly groups: readonly [number, number];
+  readonly rows: number;
+  readonly width: number;
+  readonly epsilon: number;
+}
+
+/** Values of a group up to which ONNX Runtime's kernel is exact enough: it adds them one by one. */
+const maxInstance = 2 ** 17;
+
+function normalizedInstance(e: Emitter, x: string, { groups, epsilon }: GroupLayout): string {
+  const units = [1, 0].map((value) => e.constant(full([groups[1]], value)));
+  const perGroup = e.op("Reshape", [x, e.ints([...groups, -1])]);
+  return e.op("InstanceNormalization", [perGroup, ...units], { epsilon: { f: epsilon } });
+}
+
+/** The same by the means of rows, then the mean of those: sums of 1.6 million values lose three digits in WebAssembly. */
+function normalizedLarge(e: Emitter, x: string, { groups, rows, width, epsilon }: GroupLayout): string {
+  const meanOf = (values: string): string =>
+    e.op("ReduceMean", [e.op("ReduceMean", [values, e.ints([3])]), e.ints([2])]);
+  const perGroup = e.op("Reshape", [x, e.ints([...groups, rows, width])]);
+  const centered = e.op("Sub", [perGroup, meanOf(perGroup)]);
+  const variance = meanOf(e.op("Mul", [centered, centered]));
+  const deviation = e.op("Sqrt", [e.op("Add", [variance, e.scalar(epsilon)])]);
+  return e.op("Div", [centered, deviation]);
+}
+
 const groupNormOp = defineOp<NormInputs, GroupNormAttrs>({
   name: "GroupNormalization",
   shape: ([x, weight, bias], { groups }) => {
@@ -123,9 +153,14 @@ const groupNormOp = defineOp<NormInputs, GroupNormAttrs>({
   // ONNX Runtime has no kernel of this name: each group is normalized as an instance, then every channel is scaled.
   onnx: (e, [x, weight, bias], { groups, epsilon }, [value]) => {
     const [batch, channels, height, width] = shape4(value, "GroupNormalization");
-    const perGroup = e.op("Reshape", [x, e.ints([batch, groups, -1])]);
-    const units = [e.constant(full([groups], 1)), e.constant(full([groups], 0))];
-    const n = e.op("InstanceNormalization", [perGroup, ...units], { epsilon: { f: epsilon } });
+    const perGroup = (channels / groups) * height * width;
+    const normalize = perGroup > maxInstance ? normalizedLarge : normalizedInstance;
+    const n = normalize(e, x, {
+      groups: [batch, groups],
+      rows: (channels / groups) * height,
+      width,
+      epsilon,
+    });
     const normal = e.op("Reshape", [n, e.ints([batch, channels, height, width])]);
     const perChannel = e.ints([channels, 1, 1]);
     const scaled = e.op("Mul", [normal, e.op("Reshape", [weight, perChannel])]);
