@@ -2,7 +2,6 @@
 import {
   add,
   clip,
-  concat,
   constant,
   div,
   exp,
@@ -12,18 +11,17 @@ import {
   neg,
   reshape,
   resize,
-  resizeBicubic,
   slice,
   sub,
-  transpose,
   type Value,
 } from "../../src/graph/index.js";
 import { inferModelConfig } from "../../src/inference/infer-config.js";
 import { buildDenseavEncoders, type Denseav } from "../../src/models/denseav/denseav.js";
-import { blurred, shownHeat, similarity } from "../../src/models/denseav/heatmap.js";
+import { blurred, similarity } from "../../src/models/denseav/heatmap.js";
 import { positionsOf } from "../../src/models/denseav/vit.js";
 import { Pass, type TokenGrid, toMap } from "../../src/nn/index.js";
 import { f32, type Tensor } from "../../src/tensor.js";
+import { channelsFirst, overTime, shown } from "../../test/denseav-maps.js";
 import { seededInput } from "../../test/support.js";
 import { inputOf, publishedVariants, type ZooCase } from "./cases.js";
 
@@ -88,12 +86,6 @@ export async function denseavCase(zoo: string, name: string): Promise<ZooCase> {
 function tolerance(key: string): number {
   if (/^embedded|^wide_positions|^evaluation_audio/.test(key)) return 1e-4;
   return key === "calibrated_score" ? 1e-2 : 5e-3;
-}
-
-/** `[N,T,D]` as the published code lays it out, `[N,D,1,T]`. */
-function channelsFirst(x: Value): Value {
-  const [batch = 0, steps = 0, channels = 0] = x.shape;
-  return reshape(transpose(x, [0, 2, 1]), [batch, channels, 1, steps]);
 }
 
 function soundOutputs({ hubert, soundAligner, classVector }: Denseav, audio: Value): Record<string, Value> {
@@ -191,25 +183,4 @@ function evaluatedWave(): Tensor {
     data.map((x) => (x - average) / Math.sqrt(variance + 1e-7)),
     [1, samples],
   );
-}
-
-/** `[N,K,L,T]` -> `[N,K,H,W,T]` */
-function overTime(x: Value, { height, width }: TokenGrid): Value {
-  const [count = 0, heads = 0, , steps = 0] = x.shape;
-  return reshape(x, [count, heads, height, width, steps]);
-}
-
-/** Frame f of n at step floor(f / n * T), enlarged and scaled over all frames: `[N,1,L,T]` -> `[N,1,8H,8W]` */
-function shown(similarities: Value, { height, width }: TokenGrid): Value {
-  const [count = 0, , , steps = 0] = similarities.shape;
-  const picked = Array.from({ length: count }, (_, frame) => {
-    const step = Math.floor((frame / count) * steps);
-    return slice(similarities, [
-      { axis: 0, start: frame, end: frame + 1 },
-      { axis: 3, start: step, end: step + 1 },
-    ]);
-  });
-  const maps = reshape(concat(picked, 0), [count, 1, height, width]);
-  const enlarged = resizeBicubic(maps, { height: 8 * height, width: 8 * width });
-  return reshape(shownHeat(reshape(enlarged, [1, -1]), undefined), enlarged.shape);
 }

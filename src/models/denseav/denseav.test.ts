@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
+import { channelsFirst, overTime, shown } from "../../../test/denseav-maps.js";
 import { evaluate, inputLike } from "../../../test/graphs.js";
 import { reference } from "../../../test/reference.js";
 import { assertClose, seededInput, seededParameter } from "../../../test/support.js";
@@ -8,7 +9,6 @@ import { publishedShapes } from "../../../test/zoo.js";
 import {
   add,
   clip,
-  concat,
   constant,
   emitOnnx,
   exp,
@@ -16,17 +16,16 @@ import {
   mean,
   mul,
   reshape,
-  resizeBicubic,
   slice,
   sub,
   transpose,
   type Value,
 } from "../../graph/index.js";
-import { Pass, type TokenGrid, toMap } from "../../nn/index.js";
+import { Pass, toMap } from "../../nn/index.js";
 import { asF32, type Tensor } from "../../tensor.js";
 import { alignedSteps } from "./aligners.js";
 import { buildDenseavEncoders, type DenseavSettings, denseavSettingsSchema } from "./denseav.js";
-import { blurred, shownHeat, similarity } from "./heatmap.js";
+import { blurred, similarity } from "./heatmap.js";
 import { stepsOf } from "./hubert.js";
 import { positionsOf } from "./vit.js";
 
@@ -53,12 +52,6 @@ const small: DenseavSettings = denseavSettingsSchema.parse({
 });
 
 const f32 = (tensor: Tensor | undefined) => asF32(tensor ?? assert.fail("no tensor"), "tensor").data;
-
-/** `[N,T,D]` as the published code lays it out, `[N,D,1,T]`. */
-function channelsFirst(x: Value): Value {
-  const [batch = 0, steps = 0, channels = 0] = x.shape;
-  return reshape(transpose(x, [0, 2, 1]), [batch, channels, 1, steps]);
-}
 
 test("state dicts have the published keys and shapes, with and without adapters", async () => {
   const others = await publishedShapes("denseav", "others");
@@ -189,27 +182,6 @@ test("frames, similarities and heat maps of two shapes: values of the published 
   assertClose(f32(found["square score"]), f32(tensor("heatmap:clip_score")), sharp, "score");
   assertClose(f32(found.calibrated), f32(tensor("heatmap:calibrated_score")), 1e-2, "calibrated score");
 });
-
-/** `[N,K,L,T]` -> `[N,K,H,W,T]` */
-function overTime(x: Value, { height, width }: TokenGrid): Value {
-  const [frames = 0, heads = 0, , steps = 0] = x.shape;
-  return reshape(x, [frames, heads, height, width, steps]);
-}
-
-/** Frame f of n at step floor(f / n * T), enlarged and scaled over all frames: `[N,1,L,T]` -> `[N,1,8H,8W]` */
-function shown(similarities: Value, { height, width }: TokenGrid): Value {
-  const [frames = 0, , , steps = 0] = similarities.shape;
-  const picked = Array.from({ length: frames }, (_, frame) => {
-    const step = Math.floor((frame / frames) * steps);
-    return slice(similarities, [
-      { axis: 0, start: frame, end: frame + 1 },
-      { axis: 3, start: step, end: step + 1 },
-    ]);
-  });
-  const maps = reshape(concat(picked, 0), [frames, 1, height, width]);
-  const enlarged = resizeBicubic(maps, { height: 8 * height, width: 8 * width });
-  return reshape(shownHeat(reshape(enlarged, [1, -1]), undefined), enlarged.shape);
-}
 
 test("frames of the form without adapters: values of the published code", async () => {
   const { assertClose: close } = await reference("denseav");
