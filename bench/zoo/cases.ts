@@ -56,14 +56,14 @@ export function numbered(
   );
 }
 
-/** The feed called `key`. Throws `RangeError` when there is none. */
+/** The feed called `key`. Throws `RangeError` if the case has no such feed. */
 export function feedOf(feeds: ZooCase["feeds"], key: string): Tensor {
   const tensor = feeds[key];
   if (tensor === undefined) throw new RangeError(`no input ${key}`);
   return tensor;
 }
 
-/** The graph's input for the feed called `key`. Throws `RangeError` when there is none. */
+/** The graph's input for the feed called `key`. Throws as `feedOf`. */
 export function inputOf(feeds: ZooCase["feeds"], key: string): Value {
   const { shape, dtype } = feedOf(feeds, key);
   return input(key, shape, dtype);

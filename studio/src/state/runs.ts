@@ -6,7 +6,7 @@ import { type Failure, failureOf } from "../engine/messages";
 
 /** How often the list is asked for while the page is open. */
 const intervalMs = 2000;
-/** As many runs can be told apart in one chart. */
+/** The most runs that one chart shows. */
 export const maxChosen = 5;
 
 /** What is known of a chosen run beside its summary. */
