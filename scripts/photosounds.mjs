@@ -27,15 +27,15 @@ const out = path.join("work_dir", "photosounds");
 const data = path.join(out, "data");
 
 const sources = await fetchSources();
-const counts = ["--train", train ? trainingClips : 1, "--unseen", unseenClips];
+const counts = ["--train", train ? trainingClips : 0, "--unseen", unseenClips];
 avseg("data", "synth", "photos", "s4", ...sources, "--out", data, ...counts.map(String));
 const model = train ? trainModel() : path.join("assets", "natural", "natural.safetensors");
 for (const [name, folder] of [
   ["test", data],
-  ["unseen classes", path.join(data, "unseen")],
+  ["unseen", path.join(data, "unseen")],
 ]) {
   console.log(`\n${name}`);
-  const results = path.join(out, name.split(" ")[0]);
+  const results = path.join(out, name);
   const set = ["--set", `data.root=${folder}`];
   avseg("eval", "s4", config, model, ...set, "--sound", "own,swapped,silence", "--out", results);
   run(process.execPath, [dist("scripts", "salient-baseline.js"), folder]);
