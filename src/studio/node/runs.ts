@@ -45,26 +45,17 @@ export class RunsFolder {
   /** All runs, the newest first. A folder that is missing has none. */
   async list(): Promise<Run[]> {
     const runs: Run[] = [];
-    const visit = async (folder: string, depth: number): Promise<void> => {
-      const entries = await readdir(folder, { withFileTypes: true }).catch((): Dirent[] => []);
-      if (entries.some((entry) => entry.isFile() && entry.name === logName)) {
-        const run = await this.#describe(folder);
-        if (run) runs.push(run);
-        return;
-      }
-      if (depth === maxDepth) return;
-      for (const entry of entries) {
-        if (entry.isDirectory() && runs.length < maxRuns)
-          await visit(path.join(folder, entry.name), depth + 1);
-      }
-    };
-    await visit(this.#root, 0);
+    for (const folder of await this.#folders()) {
+      const run = await this.#describe(folder);
+      if (run) runs.push(run);
+    }
     return runs.sort((a, b) => b.modified - a.modified);
   }
 
   /** A run by its id. Throws `RequestError` for an unknown one. */
   async find(id: string): Promise<Run> {
-    const run = (await this.list()).find((r) => r.id === id);
+    const folder = (await this.#folders()).find((f) => idOf(this.#nameOf(f)) === id);
+    const run = folder === undefined ? undefined : await this.#describe(folder);
     if (!run) throw new RequestError(404, "there is no such run", "Reload the list of runs.");
     return run;
   }
@@ -90,17 +81,41 @@ export class RunsFolder {
     return readText(path.join(folder, name));
   }
 
+  /** The folders that have a log. */
+  async #folders(): Promise<string[]> {
+    const found: string[] = [];
+    const visit = async (folder: string, depth: number): Promise<void> => {
+      const entries = await readdir(folder, { withFileTypes: true }).catch((): Dirent[] => []);
+      if (entries.some((entry) => entry.isFile() && entry.name === logName)) {
+        found.push(folder);
+        return;
+      }
+      if (depth === maxDepth) return;
+      for (const entry of entries) {
+        if (entry.isDirectory() && found.length < maxRuns)
+          await visit(path.join(folder, entry.name), depth + 1);
+      }
+    };
+    await visit(this.#root, 0);
+    return found;
+  }
+
+  /** A run's path below the folder of runs. */
+  #nameOf(folder: string): string {
+    return path.relative(this.#root, folder) || path.basename(path.resolve(folder));
+  }
+
   async #describe(folder: string): Promise<Run | undefined> {
     const file = path.join(folder, logName);
     const status = await stat(file).catch(() => undefined);
     if (!status) return undefined; // removed in the meantime
-    const name = path.relative(this.#root, folder) || path.basename(path.resolve(folder));
+    const name = this.#nameOf(folder);
     const { version: _, ...log } = await this.#logFacts(file, `${status.mtimeMs}-${status.size}`);
     const reports = await this.#filesBelow(folder, "report.html");
     const evaluations = await this.#filesBelow(folder, "evaluation.json");
     const evaluated = evaluations.map((found) => statSync(found, { throwIfNoEntry: false })?.mtimeMs ?? 0);
     return {
-      id: Buffer.from(name).toString("base64url"),
+      id: idOf(name),
       name: name.split(path.sep).join("/"),
       folder,
       modified: status.mtimeMs,
@@ -156,6 +171,8 @@ export class RunsFolder {
     }
   }
 }
+
+const idOf = (name: string): string => Buffer.from(name).toString("base64url");
 
 /** Whether the holder of a lock was alive a moment ago. */
 function isRefreshed(lock: string): boolean {
