@@ -28,10 +28,28 @@ export async function detectContainer(source: ByteSource): Promise<Container> {
   } else if (/^\s*<(!doctype|html|\?xml)/i.test(text)) {
     found = "it is a web page";
     hint = "Download the file itself, not the page about it.";
+  } else if (packedWith(text) !== undefined) {
+    found = `it is packed (${packedWith(text)})`;
+    hint = "Unpack it and give the file in it.";
   }
   throw new CheckpointError(`${source.name}: expected safetensors or a PyTorch checkpoint, but ${found}`, {
     hint,
   });
+}
+
+/** Beginnings of packed files. */
+const packings: Readonly<Record<string, string>> = {
+  "\x1f\x8b": "gzip",
+  "\xfd7zXZ\0": "xz",
+  BZh: "bzip2",
+  "7z\xbc\xaf\x27\x1c": "7-Zip",
+  "Rar!": "RAR",
+  "\x28\xb5\x2f\xfd": "Zstandard",
+};
+
+/** What a file that begins with `text` is packed with. */
+function packedWith(text: string): string | undefined {
+  return Object.entries(packings).find(([beginning]) => text.startsWith(beginning))?.[1];
 }
 
 /** Whether a file begins as ONNX files do: the version of the format, then another field of the model. */

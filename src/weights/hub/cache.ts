@@ -11,8 +11,9 @@ import { hashFile } from "../node/hash-file.js";
 import type { PublishedWeights } from "../public/public-weights.js";
 import { publishedWeights } from "../public/registry.js";
 import { listWeights, type WeightListing } from "../state-dict.js";
-import { type DownloadOptions, discardPart, downloadToPart, forgetPartState } from "./download.js";
+import { type DownloadOptions, downloadToPart } from "./download.js";
 import { findInFolder, listDriveFolder } from "./drive-folder.js";
+import { discardPart, forgetPartState } from "./part.js";
 import type { Environment } from "./proxy.js";
 import { driveFile, type Source, sourceNamed, sourceOf, withoutCredentials } from "./source.js";
 

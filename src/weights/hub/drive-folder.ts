@@ -1,7 +1,7 @@
 /** Folders of Google Drive: what they list, and which of their files is the weights that are wanted. */
 import { CheckpointError, listSome } from "../../errors.js";
 import type { PublishedTask, PublishedVisual } from "../public/public-weights.js";
-import { type DownloadOptions, requestPage } from "./download.js";
+import { type FetchOptions, requestPage } from "./body.js";
 import { type FolderEntry, pageMeaning } from "./page.js";
 import { driveFile, endpoint } from "./source.js";
 
@@ -19,7 +19,7 @@ const limits = { depth: 3, folders: 40, files: 2000 };
  * The files of a folder and of the folders in it, in the order of the listings.
  * Throws `CheckpointError` when the folder is not public or does not exist.
  */
-export async function listDriveFolder(id: string, options: DownloadOptions = {}): Promise<DriveFile[]> {
+export async function listDriveFolder(id: string, options: FetchOptions = {}): Promise<DriveFile[]> {
   const files: DriveFile[] = [];
   const seen = new Set<string>();
   const walk = async (folder: string, below: string, depth: number): Promise<void> => {
@@ -36,7 +36,7 @@ export async function listDriveFolder(id: string, options: DownloadOptions = {})
 }
 
 /** The entries of one folder: from the view for other sites, which lists them all, else from the folder's own page. */
-async function entriesOf(id: string, options: DownloadOptions): Promise<readonly FolderEntry[]> {
+async function entriesOf(id: string, options: FetchOptions): Promise<readonly FolderEntry[]> {
   const drive = endpoint("drive", options.env ?? process.env);
   const page = `https://drive.google.com/drive/folders/${encodeURIComponent(id)}`;
   const query = new URLSearchParams({ id });

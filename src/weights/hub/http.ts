@@ -8,7 +8,7 @@ import { withoutCredentials } from "./source.js";
 
 const maxRedirects = 10;
 /** A server that sends nothing for so long is given up. */
-const defaultStallMs = 60_000;
+export const defaultStallMs = 60_000;
 /** Bytes of a body that wait until it is read: more than arrive with the headers. */
 const highWaterMark = 2 ** 20;
 

@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
-import net, { type AddressInfo, type Socket } from "node:net";
 import path from "node:path";
 import test, { type TestContext } from "node:test";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import { quotaPage } from "../../../test/hosts.js";
+import { head, type RawAnswer, send, serveRaw } from "../../../test/raw-server.js";
 import { tempDir } from "../../../test/temp-dir.js";
 import { CheckpointError } from "../../errors.js";
 import { encodeSafetensors } from "../safetensors.js";
@@ -19,53 +19,23 @@ const content = Buffer.concat([
 const sha256 = createHash("sha256").update(content).digest("hex");
 const name = "avsegformer-s4";
 
-/** Answers one request on a connection, byte by byte as it likes. */
-type Answer = (socket: Socket, request: string) => void;
-
-/** Sends text or bytes and ends the connection. */
-const send =
-  (...parts: readonly (string | Uint8Array)[]): Answer =>
-  (socket) =>
-    socket.end(Buffer.concat(parts.map((part) => Buffer.from(part))));
-
-const head = (status: string, ...headers: readonly string[]): string =>
-  `HTTP/1.1 ${[status, ...headers, "Connection: close"].join("\r\n")}\r\n\r\n`;
 const whole = head("200 OK", `Content-Length: ${content.length}`);
 
 /** A server that gives the answers in turns, the last one again and again; the requests it got; a cache folder. */
-async function serve(t: TestContext, ...answers: readonly Answer[]) {
-  const requests: string[] = [];
-  const open = new Set<Socket>();
-  const server = net.createServer((socket) => {
-    open.add(socket);
-    socket.on("error", () => undefined);
-    let text = "";
-    socket.on("data", (bytes) => {
-      text += bytes.toString("latin1");
-      if (!text.includes("\r\n\r\n")) return;
-      const answer = answers[Math.min(requests.length, answers.length - 1)];
-      requests.push(text);
-      answer?.(socket, text);
-      text = "";
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    for (const socket of open) socket.destroy();
-    server.close();
-  });
+async function serve(t: TestContext, ...answers: readonly RawAnswer[]) {
+  const server = await serveRaw(t, answers);
   const dir = await tempDir(t);
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/weights.pth`;
+  const url = `${server.url}/weights.pth`;
   const pull = () =>
     pullWeights(name, { from: url, cacheDir: dir, retryDelayMs: 1, stallMs: 10_000, maxBytes: 4e6, env: {} });
   const kept = async () =>
     (await readdir(path.join(dir, "weights")).catch((): string[] => [])).filter(
       (file) => !file.includes(".part"),
     );
-  return { pull, requests, kept };
+  return { pull, requests: server.requests, kept };
 }
 
-const refused: Record<string, readonly [message: RegExp, ...answers: readonly Answer[]]> = {
+const refused: Record<string, readonly [message: RegExp, ...answers: readonly RawAnswer[]]> = {
   "a redirect to a local file": [
     /redirects to an invalid address/,
     send(head("302 Found", "Location: file:///etc/passwd")),
@@ -209,7 +179,7 @@ for (const [what, [message, ...answers]] of Object.entries(refused)) {
   });
 }
 
-const accepted: Record<string, readonly Answer[]> = {
+const accepted: Record<string, readonly RawAnswer[]> = {
   "hints before the answer": [send("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", whole, content)],
   "chunks and no length": [
     (socket) => {

@@ -24,6 +24,8 @@ export interface Page {
   /** Addresses as the page gives them. */
   readonly links: readonly string[];
   readonly entries: readonly FolderEntry[];
+  /** It has the notice of Google Drive that a file cannot be downloaded now, in any language. */
+  readonly hasQuotaNotice: boolean;
   /** The text of its scripts that hold the content of a folder. */
   readonly folderScripts: readonly string[];
 }
@@ -98,6 +100,7 @@ async function parsePage(url: string, html: string): Promise<Page> {
   let entryId: string | undefined;
   let entryLink: string | undefined;
   let depth = 0;
+  let hasQuotaNotice = false;
   const parser = new Parser({
     onopentag(tag, { id = "", href, action, name: field, value = "", class: classes = "" }) {
       depth++;
@@ -108,6 +111,7 @@ async function parsePage(url: string, html: string): Promise<Page> {
         links.push(href);
         if (linkedId(href) !== undefined) entryLink = href;
       }
+      if (/(^|\s)uc-error-subcaption(\s|$)/.test(classes)) hasQuotaNotice = true;
       if (id.startsWith("entry-")) entryId = id.slice("entry-".length);
       if (nameDepth > 0) nameDepth++;
       else if (/(^|\s)flip-entry-title(\s|$)/.test(classes)) nameDepth = 1;
@@ -134,7 +138,10 @@ async function parsePage(url: string, html: string): Promise<Page> {
   }
   parser.end();
   const shown = text.replace(/\s+/g, " ").trim().slice(0, maxTextLength);
-  return { url, title: title.replace(/\s+/g, " ").trim(), text: shown, forms, links, entries, folderScripts };
+  return {
+    ...{ url, title: title.replace(/\s+/g, " ").trim(), text: shown, forms },
+    ...{ links, entries, hasQuotaNotice, folderScripts },
+  };
 }
 
 /** The identifier in a link to a file or folder of Drive. */
@@ -160,11 +167,11 @@ export function confirmedAddress({ url, forms, links }: Page): string | undefine
 }
 
 /** Why a page was sent instead of the file. */
-export function pageMeaning({ url, title, text }: Page): "quota" | "sign-in" | "other" {
+export function pageMeaning({ url, title, text, hasQuotaNotice }: Page): "quota" | "sign-in" | "other" {
   const shown = `${title} ${text}`;
   const quota =
     /quota exceeded|too many users have viewed or downloaded|download quota|can.t view or download this file at this time/i;
-  if (quota.test(shown)) return "quota";
+  if (hasQuotaNotice || quota.test(shown)) return "quota";
   const isSignIn = /^accounts\./.test(new URL(url).hostname) || /ServiceLogin|\/signin/.test(url);
   if (isSignIn || /you need access|request access|sign in to continue/i.test(shown)) return "sign-in";
   return "other";

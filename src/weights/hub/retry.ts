@@ -12,13 +12,15 @@ export interface RetryOptions {
   readonly retryDelayMs?: number | undefined;
 }
 
-/** Consecutive retries without a new byte before the download fails. */
+/** Consecutive retries without new bytes before the download fails. */
 const maxIdleRetries = 3;
+/** New bytes that count: a server that sends a few in each answer never ends. */
+const minNewBytes = 2 ** 12;
 /** Servers that ask to wait longer are not waited for. */
 const maxWaitMs = 120_000;
 
 /**
- * Repeats `work` while it throws `RetryableError`: at most three times in a row without a new byte, as `arrived` counts
+ * Repeats `work` while it throws `RetryableError`: at most three times in a row without new bytes, as `arrived` counts
  * them, and after the wait that the server asks for. Throws `CheckpointError` when that does not help, what `work`
  * throws besides, and the signal's reason on abort.
  */
@@ -45,8 +47,9 @@ export async function retrying<T>(
       signal?.throwIfAborted();
       if (!(error instanceof RetryableError)) throw error;
       const bytes = (await arrived?.()) ?? 0;
-      idle = bytes > best ? 0 : idle + 1;
-      best = Math.max(best, bytes);
+      const isNew = bytes - best >= minNewBytes;
+      idle = isNew ? 0 : idle + 1;
+      if (isNew) best = bytes;
       const kept = bytes > 0 ? `; the ${bytes} bytes that arrived are kept and will be continued` : "";
       if (error.waitMs > maxWaitMs) {
         const minutes = Math.ceil(error.waitMs / 60_000);

@@ -10,6 +10,13 @@ export type Source =
   | { readonly kind: "address"; readonly url: string; readonly page: string }
   | { readonly kind: "drive-folder"; readonly id: string; readonly page: string };
 
+/** A file or page at an address. */
+export interface DownloadSource {
+  readonly url: string;
+  /** The address that people can open in a browser, for messages. */
+  readonly page: string;
+}
+
 /** The variables that replace a host, e.g. by a mirror behind a firewall, and the hosts. */
 const hosts = {
   huggingFace: ["HF_ENDPOINT", "https://huggingface.co"],

@@ -230,6 +230,7 @@ test("other archives, dictionaries without tensors and other files are refused",
   );
   await refused(new Uint8Array(), /it is empty/);
   await refused(ascii("<!DOCTYPE html><html>"), /it is a web page/);
+  await refused(Uint8Array.of(0x1f, 0x8b, 8, 0), /it is packed \(gzip\)/);
   await refused(ascii("version https://git-lfs.github.com/spec/v1\n"), /Git LFS pointer/);
   await assert.rejects(readTorchTensor(bytesSource("x.pkl", pickle(int(3)))), /expected a single tensor/);
 });
