@@ -1,5 +1,5 @@
 /** Segmenting by this computer's own runtime and ffmpeg, for the app. */
-
+import { setTimeout } from "node:timers/promises";
 import type { LoadModelOptions } from "../../inference/load-model.js";
 import { findWeightFile } from "../../inference/node/model-files.js";
 import { openPredictor } from "../../inference/node/open-predictor.js";
@@ -30,11 +30,20 @@ export interface NativeSegmentOptions {
 /** Another sound is read up to this length. */
 const maxSoundSeconds = 600;
 
+/** How long a request waits for the video before it: that its page has left it may be known only then. */
+const graceMs = 2000;
+
+/** A video that is being segmented. */
+interface Running {
+  readonly signal: AbortSignal;
+  readonly ended: Promise<void>;
+}
+
 /** One model at a time, and one video at a time. */
 export class NativeEngine {
   readonly #provider: NonNullable<RuntimeOptions["provider"]>;
   #model: Promise<LoadedPredictor> | undefined;
-  #busy = false;
+  #running: Running | undefined;
 
   constructor(provider: NonNullable<RuntimeOptions["provider"]>) {
     this.#provider = provider;
@@ -42,7 +51,7 @@ export class NativeEngine {
 
   /** Opens a checkpoint in place of the present one. Default: the small model. Throws `CheckpointError`. */
   async open(model: ModelToOpen = { checkpoint: DEMO_MODEL.file }): Promise<ModelFacts> {
-    if (this.#busy) throw new RequestError(409, "a video is being segmented", "Stop it first.");
+    await this.#free(new RequestError(409, "a video is being segmented", "Stop it first."));
     await this.close();
     const runtime = { provider: this.#provider };
     this.#model = findWeightFile(model.checkpoint).then((checkpoint) =>
@@ -66,13 +75,17 @@ export class NativeEngine {
 
   /** Segments a video; every line is one message of the protocol. Throws `RequestError` while another is at work. */
   async *segment(options: NativeSegmentOptions): AsyncGenerator<SegmentLine, void, undefined> {
-    if (this.#busy) throw new RequestError(429, "another video is being segmented", "Stop it first.");
+    await this.#free(new RequestError(429, "another video is being segmented", "Stop it first."));
     if (!this.#model) await this.open();
-    this.#busy = true;
+    const { sound, signal, endSeconds = Number.POSITIVE_INFINITY } = options;
+    let end = (): void => undefined;
+    const ended = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    this.#running = { signal, ended };
     try {
       const model = await this.#model;
       if (!model) throw new RequestError(409, "no model is open", "Choose a model.");
-      const { sound, signal, endSeconds = Number.POSITIVE_INFINITY } = options;
       const samples = sound.kind === "file" ? await soundOf(sound.path, signal) : new Float32Array(0);
       const predictor = sound.kind === "own" ? model : withOtherSound(model, samples);
       const { durationSeconds } = await probeVideo(options.video, { signal });
@@ -87,8 +100,22 @@ export class NativeEngine {
       }
       yield { kind: "done" };
     } finally {
-      this.#busy = false;
+      this.#running = undefined;
+      end();
     }
+  }
+
+  /** Waits for a video whose page has left it; throws `refusal` while another is at work. */
+  async #free(refusal: RequestError): Promise<void> {
+    const { signal, ended } = this.#running ?? {};
+    if (!signal) return;
+    const left = new Promise<void>((resolve) => {
+      signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+    const grace = setTimeout(graceMs, undefined, { ref: false });
+    if (!signal.aborted) await Promise.race([ended, left, grace]);
+    if (signal.aborted) await ended;
+    if (this.#running) throw refusal;
   }
 
   /** Frees the model. */

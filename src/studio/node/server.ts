@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import path from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { AvsegError } from "../../errors.js";
+import { AvsegError, MediaError } from "../../errors.js";
 import { publishedModelOptions } from "../../inference/node/published-model.js";
 import type { Progress } from "../../progress.js";
 import type { RuntimeOptions } from "../../runtime/runtime.js";
@@ -195,7 +195,23 @@ async function answerSegment(exchange: Exchange, { files, engine }: Studio): Pro
     video: files.pathOf(file),
     sound: sound.kind === "file" ? { kind: "file" as const, path: files.pathOf(sound.file) } : sound,
   };
-  await answerLines<SegmentLine>(exchange, (signal) => engine.segment({ ...paths, endSeconds, signal }));
+  await answerLines<SegmentLine>(exchange, (signal) =>
+    named(engine.segment({ ...paths, endSeconds, signal }), paths.video, files.nameOf(file)),
+  );
+}
+
+/** The lines of `work`; its errors name the file as its user knows it, and not the place of an upload. */
+async function* named<Line>(
+  work: AsyncIterable<Line>,
+  file: string,
+  name: string,
+): AsyncGenerator<Line, void, undefined> {
+  try {
+    yield* work;
+  } catch (cause) {
+    if (!(cause instanceof MediaError)) throw cause;
+    throw new MediaError(cause.message.replaceAll(file, name), { cause, hint: cause.hint });
+  }
 }
 
 /** Makes a copy of a video that the browser plays. */

@@ -4,6 +4,7 @@ import { bytes, clock, duration } from "../format";
 import { Problem } from "../parts/controls";
 import { model, segment, speed } from "../state/engine";
 import { type Copying, type Item, remove } from "../state/library";
+import { queue } from "../state/queue";
 
 /** Lengths of the slice that is tried before a longer file, in seconds. */
 const sliceLengths = [5, 10, 15] as const;
@@ -49,12 +50,12 @@ export function RunBar({ item }: { item: Item }) {
         <p class="note">This video has no sound, so that nothing can be sounding: all masks are empty.</p>
       )}
       <div class="run">
-        {status === "running" ? (
+        {status === "running" || status === "waiting" ? (
           <>
             <button type="button" class="button" onClick={() => result.cancel()}>
               Stop
             </button>
-            <Progress item={item} />
+            {status === "running" ? <Progress item={item} /> : <Waiting item={item} />}
           </>
         ) : (
           <>
@@ -151,6 +152,17 @@ function Progress({ item: { result } }: { item: Item }) {
         {left !== undefined && left > 1 ? `, ${duration(left)} left` : ""}
       </span>
     </div>
+  );
+}
+
+function Waiting({ item: { result } }: { item: Item }) {
+  const before = queue.value.indexOf(result);
+  return (
+    <p class="note" role="status">
+      {before > 0
+        ? `Waits for ${before} other ${before === 1 ? "video" : "videos"}.`
+        : "Waits for the model."}
+    </p>
   );
 }
 

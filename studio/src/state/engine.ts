@@ -2,11 +2,12 @@
 
 import { batch, computed, signal } from "@preact/signals";
 import type { ModelFacts } from "avseg/studio";
-import { type Failure, failureOf, type ModelSource, type SoundChoice } from "../engine/messages";
+import { EngineError, type Failure, failureOf, type ModelSource, type SoundChoice } from "../engine/messages";
 import { NativeEngine } from "../engine/native-engine";
 import { TabEngine } from "../engine/tab-engine";
 import type { Item } from "./library";
-import type { Result } from "./result";
+import { cancelQueue, type Place } from "./queue";
+import type { Job, Result } from "./result";
 
 /** Runs models in the tab. */
 export const tabEngine = new TabEngine(new URL("model/", document.baseURI).href);
@@ -58,10 +59,11 @@ export function chooseEngine(id: "tab" | "native"): Promise<void> {
   return isElsewhere ? openModel({ kind: "small" }, smallModelName) : openModel(source, name);
 }
 
-/** Opens a model in place of the present one. */
+/** Opens a model in place of the present one; work with that one ends. */
 export function openModel(source: ModelSource, name: string): Promise<void> {
   opened = { source, name };
   if (source.kind === "run" || source.kind === "public") engineId.value = "native";
+  cancelQueue();
   opening = opening.then(async () => {
     batch(() => {
       model.loading.value = true;
@@ -89,39 +91,46 @@ export function openModel(source: ModelSource, name: string): Promise<void> {
   return opening;
 }
 
-/** Waits until the model that was chosen last is open, or has failed. */
-export function modelOpened(): Promise<void> {
-  return opening;
+/** The model that was chosen last, once it is open. Throws `EngineError` where it could not be opened. */
+export async function openedModel(): Promise<ModelFacts> {
+  await opening;
+  const facts = model.facts.value;
+  if (facts) return facts;
+  throw new EngineError({ message: "No model is open", hint: "Open one with the badge at the top." });
 }
 
 /** Which part of a video is segmented, and with which sound. */
 export interface SegmentChoice {
   readonly sound: SoundChoice;
   readonly endSeconds?: number | undefined;
+  /** Where it enters the queue. Default: "next". */
+  readonly place?: Place | undefined;
 }
 
-/** Segments a video into `result`. */
+/**
+ * Segments a video into `result`, when the work before it has ended. Another sound than the video's own does not wait
+ * in the tab, whose engine can do both at once.
+ */
 export async function segment(
   item: Item,
   result: Result,
-  { sound, endSeconds }: SegmentChoice,
+  { sound, endSeconds, place = "next" }: SegmentChoice,
 ): Promise<void> {
-  await opening;
   const facts = item.facts.value;
-  if (!facts || !model.facts.value) return;
-  const total = Math.min(facts.durationSeconds, endSeconds ?? Number.POSITIVE_INFINITY);
-  const engine = engineId.value === "tab" ? tabEngine : nativeEngine;
-  await result.run(
-    (work) =>
-      engine.segment(
-        { file: engineId.value === "tab" ? item.file : item.source, name: item.name, sound, endSeconds },
-        work,
-      ),
-    {
+  if (!facts) return;
+  const begin = async (): Promise<Job> => {
+    await openedModel();
+    const isTab = engineId.value === "tab";
+    const request = { file: isTab ? item.file : item.source, name: item.name, sound, endSeconds };
+    return {
       madeBy: model.name.value,
       labelNames: labelNames.value,
-      totalSeconds: total,
-    },
-  );
+      totalSeconds,
+      steps: (work) => (isTab ? tabEngine : nativeEngine).segment(request, work),
+    };
+  };
+  const totalSeconds = Math.min(facts.durationSeconds, endSeconds ?? Number.POSITIVE_INFINITY);
+  const waits = sound.kind === "own" || engineId.value === "native";
+  await result.run(begin, { totalSeconds, place: waits ? place : undefined });
   if (result.speed.value > 0) speed.value = result.speed.value;
 }

@@ -31,6 +31,10 @@ export class Item {
   /** The same with another sound. */
   readonly other = new Result();
 
+  /** The video once it is read: itself, or the copy that stands in for it. */
+  readonly opened: Promise<Item>;
+  /** Says what `opened` is. */
+  settle: (item: Item) => void = () => undefined;
   readonly #closed = new AbortController();
 
   constructor(file: File, source = file) {
@@ -38,6 +42,9 @@ export class Item {
     this.source = source;
     this.name = source.name;
     this.url = URL.createObjectURL(file);
+    this.opened = new Promise((resolve) => {
+      this.settle = resolve;
+    });
   }
 
   /** Reads the headers and the first picture. */
@@ -109,23 +116,32 @@ export async function addFiles(files: Iterable<File>): Promise<Item[]> {
   items.value = [...items.value, ...added];
   const [first] = added;
   if (first) select(first);
+  const toBeCopied: Item[] = [];
   for (const item of added) {
     await item.read();
-    if (item.isUndecodable && hasServer) await replaceByCopy(item);
+    if (item.isUndecodable && hasServer) toBeCopied.push(item);
+    else item.settle(item);
   }
+  // Copies take long: all others are there before.
+  for (const item of toBeCopied) item.settle(await replaceByCopy(item));
   return added;
 }
 
-/** Shows the copy that this computer makes of a video in its place. */
-async function replaceByCopy(item: Item): Promise<void> {
+/** Shows the copy that this computer makes of a video in its place, where it can; returns the one that is shown. */
+async function replaceByCopy(item: Item): Promise<Item> {
   const copy = await item.copy();
-  if (!copy) return;
+  if (!copy) return item;
   await copy.read();
-  if (!items.value.includes(item)) return copy.close();
+  copy.settle(copy);
+  if (!items.value.includes(item)) {
+    copy.close();
+    return item;
+  }
   const isShown = selected.value === item;
   items.value = items.value.map((other) => (other === item ? copy : other));
   if (isShown) select(copy);
   item.close();
+  return copy;
 }
 
 /** Closes a video. */

@@ -6,7 +6,7 @@ import { type Capture, type Device, type Devices, listDevices, openCapture } fro
 import { PictureRing } from "../live/picture-ring";
 import { SampleRing } from "../live/sample-ring";
 import { within } from "../masks/labels";
-import { engineId, model, modelOpened, tabEngine } from "./engine";
+import { engineId, model, openedModel, tabEngine } from "./engine";
 
 /** What live mode shows. */
 export const live = {
@@ -105,16 +105,13 @@ async function fail(error: unknown): Promise<void> {
 
 /** The opened model, where it runs in this tab. */
 async function modelOfTab(): Promise<ModelFacts> {
-  await modelOpened();
+  const facts = await openedModel();
   if (engineId.value !== "tab") {
     throw new EngineError({
       message: "Live mode runs in this tab, but the model is open on this computer",
       hint: "Open the badge at the top and choose “This tab”.",
     });
   }
-  const facts = model.facts.value;
-  if (!facts)
-    throw new EngineError({ message: "No model is open", hint: "Open one with the badge at the top." });
   return facts;
 }
 

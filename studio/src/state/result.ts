@@ -1,10 +1,19 @@
 /** What a model finds in a video, as it is computed. */
 import { batch, computed, type ReadonlySignal, signal } from "@preact/signals";
 import type { Step } from "avseg/studio";
-import { type Failure, failureOf } from "../engine/messages";
+import { type Failure, failureOf, type Work } from "../engine/messages";
+import { type Place, takeTurn } from "./queue";
 
-/** How far segmenting is. */
-export type Status = "idle" | "running" | "done" | "canceled" | "failed";
+/** How far segmenting is; `waiting` while other work is before it. */
+export type Status = "idle" | "waiting" | "running" | "done" | "canceled" | "failed";
+
+/** What segments a video, as it is found when its turn comes. */
+export interface Job {
+  readonly madeBy: string;
+  readonly labelNames: readonly string[];
+  readonly totalSeconds: number;
+  steps(work: Work): AsyncIterable<Step>;
+}
 
 /** Segmented seconds and the work that makes them. */
 export class Result {
@@ -20,9 +29,10 @@ export class Result {
   labelNames: readonly string[] = [];
   /** Which model made it. */
   readonly madeBy = signal("");
-  readonly #started = signal(0);
   readonly #elapsed = signal(0);
   #stop = new AbortController();
+  /** Forgets a job that has not begun. */
+  #leave = (): void => undefined;
 
   /** Seconds until it is finished; `undefined` where that is not known. */
   readonly remainingSeconds: ReadonlySignal<number | undefined> = computed(() => {
@@ -46,54 +56,70 @@ export class Result {
     return [...counts].sort((a, b) => b[1] - a[1]).map(([label]) => label);
   }
 
-  /** Runs `work` in place of what was there; its steps are appended as they come. */
+  /**
+   * Runs a job in place of what was there; its steps are appended as they come. `begin` is called when it is this
+   * result's turn, which `place` asks for; without one, it begins at once.
+   */
   async run(
-    work: (options: {
-      signal: AbortSignal;
-      onProgress: (done: number, total: number | undefined) => void;
-    }) => AsyncIterable<Step>,
-    {
-      madeBy,
-      labelNames,
-      totalSeconds,
-    }: { madeBy: string; labelNames: readonly string[]; totalSeconds: number },
+    begin: () => Promise<Job>,
+    { totalSeconds, place }: { readonly totalSeconds: number; readonly place: Place | undefined },
   ): Promise<void> {
     this.cancel();
     const stop = new AbortController();
+    const { signal: stopped } = stop;
     this.#stop = stop;
+    const [status, total, failure] = [this.status.value, this.totalSeconds.value, this.failure.value];
+    this.#leave = () => {
+      this.status.value = status;
+      this.totalSeconds.value = total;
+      this.failure.value = failure;
+    };
+    batch(() => {
+      this.status.value = "waiting";
+      this.totalSeconds.value = totalSeconds;
+      this.failure.value = undefined;
+    });
+    let end = (): void => undefined;
+    try {
+      if (place) end = await takeTurn(this, { signal: stopped, place });
+      const job = await begin();
+      stopped.throwIfAborted();
+      await this.#work(job, stopped);
+      if (!stopped.aborted) this.status.value = "done";
+    } catch (error) {
+      if (stopped.aborted) return;
+      batch(() => {
+        this.failure.value = failureOf(error);
+        this.status.value = "failed";
+      });
+    } finally {
+      end();
+    }
+  }
+
+  async #work(job: Job, stopped: AbortSignal): Promise<void> {
     const started = performance.now();
     batch(() => {
       this.steps.length = 0;
-      this.labelNames = labelNames;
+      this.labelNames = job.labelNames;
       this.count.value = 0;
       this.doneSeconds.value = 0;
-      this.totalSeconds.value = totalSeconds;
-      this.failure.value = undefined;
-      this.madeBy.value = madeBy;
-      this.#started.value = started;
+      this.totalSeconds.value = job.totalSeconds;
+      this.madeBy.value = job.madeBy;
       this.#elapsed.value = 0;
       this.status.value = "running";
     });
     const onProgress = (done: number, total: number | undefined): void => {
-      if (stop.signal.aborted) return;
+      if (stopped.aborted) return;
       this.doneSeconds.value = done;
       if (total !== undefined) this.totalSeconds.value = total;
     };
-    try {
-      for await (const step of work({ signal: stop.signal, onProgress })) {
-        if (stop.signal.aborted) break;
-        batch(() => {
-          this.steps.push(step);
-          this.count.value = this.steps.length;
-          this.#elapsed.value = (performance.now() - started) / 1000;
-        });
-      }
-      if (!stop.signal.aborted) this.status.value = "done";
-    } catch (error) {
-      if (stop.signal.aborted) return;
+    for await (const step of job.steps({ signal: stopped, onProgress })) {
+      if (stopped.aborted) break;
       batch(() => {
-        this.failure.value = failureOf(error);
-        this.status.value = "failed";
+        this.steps.push(step);
+        this.count.value = this.steps.length;
+        this.#elapsed.value = (performance.now() - started) / 1000;
       });
     }
   }
@@ -101,6 +127,8 @@ export class Result {
   /** Stops the work; what is found stays. */
   cancel(): void {
     this.#stop.abort(new DOMException("canceled", "AbortError"));
-    if (this.status.value === "running") this.status.value = "canceled";
+    const status = this.status.value;
+    if (status === "running") this.status.value = "canceled";
+    if (status === "waiting") batch(this.#leave);
   }
 }
