@@ -68,6 +68,17 @@ export async function openStudio(
   };
 }
 
+/** Waits until the shown video is segmented. */
+export async function segmented(page: Page): Promise<void> {
+  await page.getByText(/Something sounds in \d+ of \d+ seconds/).waitFor({ timeout: 120_000 });
+}
+
+/** The labels of every second of the shown video. */
+export async function foundLabels(page: Page): Promise<number[][]> {
+  // As text: Playwright looks at every number of an array.
+  return JSON.parse(await page.evaluate(() => JSON.stringify(window.avsegStudio?.labels() ?? [])));
+}
+
 /** What axe-core objects to on the page as it is, one line each. */
 export async function axeViolations(page: Page): Promise<string[]> {
   if (!(await page.evaluate(() => "axe" in window))) {

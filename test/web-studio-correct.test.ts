@@ -47,6 +47,25 @@ async function savedZip(): Promise<Record<string, Uint8Array>> {
   return unzipSync(readFileSync(file));
 }
 
+test("the pointer paints, and what it paints can be undone and redone", { skip }, async () => {
+  const { page } = studio;
+  const box = (await page.locator(".editor canvas").boundingBox()) ?? assert.fail();
+  await page.waitForFunction(
+    () => (document.querySelector<HTMLCanvasElement>(".editor canvas")?.width ?? 0) > 100,
+  );
+  const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+  await page.mouse.move(x - 60, y);
+  await page.mouse.down();
+  await page.mouse.move(x + 60, y, { steps: 4 });
+  await page.mouse.up();
+  await page.getByText("Corrected seconds: 0.").waitFor();
+  await page.getByRole("button", { name: "Undo" }).click();
+  await page.getByText("Nothing is corrected yet").waitFor();
+  await page.getByRole("button", { name: "Redo" }).click();
+  await page.getByText("Corrected seconds: 0.").waitFor();
+  await page.getByRole("button", { name: "Undo" }).click();
+});
+
 test("the keyboard alone paints, erases, fills polygons and takes back", { skip }, async () => {
   const { page } = studio;
   await page.waitForFunction(

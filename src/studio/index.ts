@@ -7,7 +7,7 @@ export { defaultStrength, lookEffects, lookLabels, looks } from "../media/looks.
 export { monoOf, type PlanarSound } from "../media/mono.js";
 export type { FrameRate, VideoInfo } from "../media/video.js";
 export { type CocoAnnotation, type CocoRle, cocoAnnotations } from "../segment/coco-rle.js";
-export { maskPicture } from "../segment/mask.js";
+export { labelNames, maskPicture } from "../segment/mask.js";
 export type { ProbabilityMap } from "../segment/probability-map.js";
 export { type FrameRecord, notesOf, recordOf, segmentsJson } from "../segment/segments-json.js";
 export {

@@ -1,4 +1,5 @@
 /** The cut-out as pictures, for programs that read no WebM with alpha. */
+import { labelNames } from "avseg/studio";
 import { BlobSource, Input, VideoSampleSink } from "mediabunny";
 import type { Work } from "../engine/messages";
 import { Composer } from "../masks/compose";
@@ -7,7 +8,7 @@ import { maskAt } from "../masks/moment";
 import { fileFormats } from "../media/probe";
 import { fillArchive } from "./archive";
 import { numbered, stemOf } from "./names";
-import { type ExportRequest, labelNamesOf } from "./requests";
+import type { ExportRequest } from "./requests";
 
 /** Masks are drawn with at most this longer side. */
 const maskSide = 960;
@@ -18,7 +19,7 @@ export function exportCutoutPictures(
   { signal, onProgress }: Work,
 ): Promise<File> {
   const { width, height } = facts;
-  const size = { ...within(maskSide, width, height), classes: labelNamesOf(model) };
+  const size = { ...within(maskSide, width, height), classes: labelNames(model.classes) };
   const end = Math.min(facts.durationSeconds, (steps.at(-1)?.index ?? 0) + 1);
   return fillArchive(`${stemOf(file.name)}-cut-out.zip`, async (zip) => {
     using input = new Input({ source: new BlobSource(file), formats: fileFormats });

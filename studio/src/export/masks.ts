@@ -3,6 +3,7 @@ import {
   type CocoAnnotation,
   cocoAnnotations,
   type FrameRecord,
+  labelNames,
   labelsOf,
   notesOf,
   recordOf,
@@ -18,20 +19,17 @@ import { fileFormats } from "../media/probe";
 import { fillArchive } from "./archive";
 import { numbered, stemOf } from "./names";
 import { maskPng } from "./png";
-import { type ExportRequest, labelNamesOf } from "./requests";
+import type { ExportRequest } from "./requests";
 
 /** The mask of a second, as the library decided it. */
-export function maskOfStep(
-  { mask: { width, height, runs, regions } }: Step,
-  labelNames: readonly string[],
-): Mask {
-  return { width, height, labels: labelsOf(runs, width * height), labelNames, regions };
+export function maskOfStep({ mask: { width, height, runs, regions } }: Step, names: readonly string[]): Mask {
+  return { width, height, labels: labelsOf(runs, width * height), labelNames: names, regions };
 }
 
 /** `masks/000000.png` and so on, and `segments.json`: the files of `avseg segment`. */
 export async function exportSegments(request: ExportRequest, work: Work): Promise<File> {
   const { file, steps, model, modelName } = request;
-  const names = labelNamesOf(model);
+  const names = labelNames(model.classes);
   return fillArchive(`${stemOf(file.name)}-masks.zip`, async (zip) => {
     const records: FrameRecord[] = [];
     for (const [i, step] of steps.entries()) {
@@ -65,7 +63,7 @@ export async function exportMattes(
   { file, facts, steps, controls, model }: ExportRequest,
   { signal, onProgress }: Work,
 ): Promise<File> {
-  const size = { width: facts.width, height: facts.height, classes: labelNamesOf(model) };
+  const size = { width: facts.width, height: facts.height, classes: labelNames(model.classes) };
   const end = (steps.at(-1)?.index ?? 0) + 1;
   return fillArchive(`${stemOf(file.name)}-mattes.zip`, async (zip) => {
     const times = (await frameTimes(file)).filter((time) => time < end);
@@ -81,7 +79,7 @@ export async function exportMattes(
 
 /** The masks in COCO's run lengths: the `masks.json` of `avseg segment --format rle`. */
 export function exportCoco({ file, steps, model }: ExportRequest): File {
-  const names = labelNamesOf(model);
+  const names = labelNames(model.classes);
   const annotations: CocoAnnotation[] = [];
   const images = steps.map((step) => {
     const mask = maskOfStep(step, names);

@@ -28,8 +28,3 @@ export interface ExportRequest {
   readonly look: Look;
   readonly controls: MaskControls;
 }
-
-/** Label names by index, as masks have them. */
-export function labelNamesOf({ classes }: Pick<ModelFacts, "classes">): readonly string[] {
-  return classes.length > 1 ? classes : ["background", "sounding"];
-}

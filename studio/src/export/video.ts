@@ -1,4 +1,5 @@
 /** The video with its masks as a new video, frame by frame. */
+import { labelNames } from "avseg/studio";
 import {
   BlobSource,
   Conversion,
@@ -18,7 +19,7 @@ import { maskAt } from "../masks/moment";
 import { fileFormats } from "../media/probe";
 import { stemOf } from "./names";
 import { createOutputFile } from "./output-file";
-import { type ExportRequest, labelNamesOf } from "./requests";
+import type { ExportRequest } from "./requests";
 
 /** Masks are drawn with at most this longer side. */
 const maskSide = 960;
@@ -48,7 +49,7 @@ export async function exportVideo(
   const [frame, picture] = [new OffscreenCanvas(width, height), new OffscreenCanvas(width, height)];
   const [frameContext, context] = [frame.getContext("2d"), picture.getContext("2d")];
   if (!frameContext || !context) throw new Error("the browser gives no canvas to draw frames on");
-  const size = { ...within(maskSide, width, height), classes: labelNamesOf(model) };
+  const size = { ...within(maskSide, width, height), classes: labelNames(model.classes) };
   const shown = alpha ? { ...look, id: "cutout" as const } : look;
   const process = (sample: VideoSample): OffscreenCanvas => {
     sample.draw(frameContext, 0, 0, width, height);

@@ -5,7 +5,6 @@ import { type ExportKind, exportKinds } from "../export/requests";
 import { bytes } from "../format";
 import { exportFile } from "../media/reader";
 import { Problem } from "../parts/controls";
-import { model } from "../state/engine";
 import type { Item } from "../state/library";
 import { controls, look } from "../state/settings";
 
@@ -56,8 +55,8 @@ export function ExportPanel({ item }: { item: Item }) {
 
 async function save(item: Item, what: ExportKind): Promise<void> {
   const facts = item.facts.value;
-  const opened = model.facts.value;
-  if (!facts || !opened) return;
+  const { model } = item.result;
+  if (!facts || !model) return;
   stop = new AbortController();
   running.value = what;
   progress.value = 0;
@@ -68,7 +67,7 @@ async function save(item: Item, what: ExportKind): Promise<void> {
       what,
       file: item.file,
       facts,
-      model: opened,
+      model,
       modelName: item.result.madeBy.value,
       steps: item.result.steps,
       look: look.value,

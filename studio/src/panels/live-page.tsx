@@ -1,5 +1,6 @@
 /** The page of live mode: what sounds before the camera. */
 import { effect } from "@preact/signals";
+import { labelNames } from "avseg/studio";
 import { useEffect, useRef } from "preact/hooks";
 import { percent } from "../format";
 import type { Device } from "../live/capture";
@@ -7,7 +8,7 @@ import { Composer } from "../masks/compose";
 import { within } from "../masks/labels";
 import { maskAt } from "../masks/moment";
 import { Problem } from "../parts/controls";
-import { labelNames } from "../state/engine";
+import { model } from "../state/engine";
 import { chooseDevices, live, startLive, stopLive, takePicture } from "../state/live";
 import { controls, look } from "../state/settings";
 import { LookPanel } from "./look-panel";
@@ -88,7 +89,8 @@ function drawOn(canvas: HTMLCanvasElement, video: HTMLVideoElement): () => void 
     if (canvas.width !== width) canvas.width = width;
     if (canvas.height !== height) canvas.height = height;
     const step = live.step.value;
-    const size = { ...within(maskSide, width, height), classes: labelNames.value };
+    const classes = labelNames(model.facts.value?.classes ?? []);
+    const size = { ...within(maskSide, width, height), classes };
     const mask = step && maskAt([step], step.timeSeconds, { size, controls: controls.value });
     composer.draw(context, video, { mask, look: look.value });
   };

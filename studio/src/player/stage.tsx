@@ -4,7 +4,6 @@ import { useEffect, useRef } from "preact/hooks";
 import { Composer } from "../masks/compose";
 import { within } from "../masks/labels";
 import { maskAt } from "../masks/moment";
-import { labelNames } from "../state/engine";
 import type { Item } from "../state/library";
 import { attach, player, togglePlay } from "../state/player";
 import type { Result } from "../state/result";
@@ -27,7 +26,7 @@ function drawOn(canvas: HTMLCanvasElement, video: HTMLVideoElement, result: Resu
     if (canvas.height !== picture.height) canvas.height = picture.height;
     const size = {
       ...within(maskSide, video.videoWidth, video.videoHeight),
-      classes: labelNames.value,
+      classes: result.labelNames,
     };
     const mask = maskAt(result.steps, shown, { size, controls: controls.value });
     composer.draw(context, video, { mask, look: look.value });
@@ -43,7 +42,7 @@ function drawOn(canvas: HTMLCanvasElement, video: HTMLVideoElement, result: Resu
   frame = video.requestVideoFrameCallback(onFrame);
   const stop = effect(() => {
     // Read, so that every change of them draws the picture again.
-    void [result.count.value, look.value, controls.value, labelNames.value];
+    void [result.count.value, look.value, controls.value];
     draw();
   });
   return () => {

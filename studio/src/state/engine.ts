@@ -41,12 +41,6 @@ export const badge = computed(() => {
   return speed.value > 0 ? `${facts.runsOn} · ${speed.value.toFixed(1)}× real time` : facts.runsOn;
 });
 
-/** Label names by index, as masks have them. */
-export const labelNames = computed(() => {
-  const classes = model.facts.value?.classes ?? [];
-  return classes.length > 1 ? classes : ["background", "sounding"];
-});
-
 let opening: Promise<void> = Promise.resolve();
 let opened: { readonly source: ModelSource; readonly name: string } | undefined;
 
@@ -116,20 +110,20 @@ export async function segment(
   result: Result,
   { sound, endSeconds, place = "next" }: SegmentChoice,
 ): Promise<void> {
-  const facts = item.facts.value;
-  if (!facts) return;
+  const video = item.facts.value;
+  if (!video) return;
   const begin = async (): Promise<Job> => {
-    await openedModel();
+    const facts = await openedModel();
     const isTab = engineId.value === "tab";
     const request = { file: isTab ? item.file : item.source, name: item.name, sound, endSeconds };
     return {
       madeBy: model.name.value,
-      labelNames: labelNames.value,
+      model: facts,
       totalSeconds,
       steps: (work) => (isTab ? tabEngine : nativeEngine).segment(request, work),
     };
   };
-  const totalSeconds = Math.min(facts.durationSeconds, endSeconds ?? Number.POSITIVE_INFINITY);
+  const totalSeconds = Math.min(video.durationSeconds, endSeconds ?? Number.POSITIVE_INFINITY);
   const waits = sound.kind === "own" || engineId.value === "native";
   await result.run(begin, { totalSeconds, place: waits ? place : undefined });
   if (result.speed.value > 0) speed.value = result.speed.value;

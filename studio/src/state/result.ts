@@ -1,6 +1,6 @@
 /** What a model finds in a video, as it is computed. */
 import { batch, computed, type ReadonlySignal, signal } from "@preact/signals";
-import type { Step } from "avseg/studio";
+import { labelNames, type ModelFacts, type Step } from "avseg/studio";
 import { type Failure, failureOf, type Work } from "../engine/messages";
 import { type Place, takeTurn } from "./queue";
 
@@ -10,7 +10,7 @@ export type Status = "idle" | "waiting" | "running" | "done" | "canceled" | "fai
 /** What segments a video, as it is found when its turn comes. */
 export interface Job {
   readonly madeBy: string;
-  readonly labelNames: readonly string[];
+  readonly model: ModelFacts;
   readonly totalSeconds: number;
   steps(work: Work): AsyncIterable<Step>;
 }
@@ -25,10 +25,10 @@ export class Result {
   /** The length of `steps`: they are appended to, so that half an hour is never copied. */
   readonly count = signal(0);
   readonly steps: Step[] = [];
-  /** Names of the labels in its masks, by index. */
-  labelNames: readonly string[] = [];
   /** Which model made it. */
   readonly madeBy = signal("");
+  /** The same model; `undefined` before the first. */
+  model: ModelFacts | undefined;
   readonly #elapsed = signal(0);
   #stop = new AbortController();
   /** Forgets a job that has not begun. */
@@ -46,6 +46,11 @@ export class Result {
   readonly speed: ReadonlySignal<number> = computed(() =>
     this.#elapsed.value > 0 ? this.doneSeconds.value / this.#elapsed.value : 0,
   );
+
+  /** Names of the labels in its masks, by index. */
+  get labelNames(): readonly string[] {
+    return this.model ? labelNames(this.model.classes) : [];
+  }
 
   /** Names of what was found, the most frequent first. */
   labels(): string[] {
@@ -101,7 +106,7 @@ export class Result {
     const started = performance.now();
     batch(() => {
       this.steps.length = 0;
-      this.labelNames = job.labelNames;
+      this.model = job.model;
       this.count.value = 0;
       this.doneSeconds.value = 0;
       this.totalSeconds.value = job.totalSeconds;
