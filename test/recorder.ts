@@ -54,7 +54,7 @@ export async function givenOf(
     clipsPerRun: 1,
     predict: async (batch) => {
       frames.push(...batch.frames.data);
-      logMel.push(...batch.logMel.data);
+      logMel.push(...(batch.logMel?.data ?? []));
       return { dtype: "f32", shape: [5, 1, 1, 1], data: new Float32Array(5).fill(-1) };
     },
     close: async () => undefined,

@@ -1,6 +1,7 @@
 /** What tests share: seeded weights and inputs, and a tolerance matcher. */
 import assert from "node:assert/strict";
 import path from "node:path";
+import type { SoundInputs } from "../src/media/sound-inputs.js";
 import { hashText } from "../src/random.js";
 import { type Shape, sizeOf, type TensorOf } from "../src/tensor.js";
 
@@ -24,6 +25,11 @@ export function seededUniform(name: string, size: number): Float32Array<ArrayBuf
 /** The reference input `input:<id>` times `scale`. */
 export function seededInput(id: string, shape: Shape, scale = 1): TensorOf<"f32"> {
   return { dtype: "f32", shape, data: seededUniform(`input:${id}`, sizeOf(shape)).map((u) => u * scale) };
+}
+
+/** The log-mels of a clip or a batch, which must have them. */
+export function logMelOf({ logMel }: Pick<SoundInputs, "logMel">): TensorOf<"f32"> {
+  return logMel ?? assert.fail("no log-mels");
 }
 
 /** The reference mask of zeros and ones: where `input:<id>` is above 0.3. */

@@ -1,7 +1,7 @@
 /** The interface of datasets: clips, decoded, resized and ready for a model. */
 import type { Task } from "../models/model-config.js";
 import type { TensorOf } from "../tensor.js";
-import type { ClipRequest } from "./avsbench/load-clip.js";
+import type { ClipRequest } from "./avsbench/clip-request.js";
 
 export type { Task } from "../models/model-config.js";
 
@@ -16,8 +16,8 @@ export interface Clip {
   readonly category: string;
   /** RGB frames, `u8[T,H,W,3]`. */
   readonly frames: TensorOf<"u8">;
-  /** VGGish examples, one per step, `f32[T,1,96,64]`. */
-  readonly logMel: TensorOf<"f32">;
+  /** VGGish examples, one per step, `f32[T,1,96,64]`; absent where the dataset was opened with `waves`. */
+  readonly logMel?: TensorOf<"f32"> | undefined;
   /** Ground truth of the frames in `labeled`, `u8[M,S,S]` (S: the model's mask size): 0 or 1, or a class index (AVSS). */
   readonly masks: TensorOf<"u8">;
   /** Indices of the frames that have ground truth, ascending: `[0]` in S4 training, else `0..T-1`. */
@@ -26,6 +26,11 @@ export interface Clip {
   readonly frameMask: TensorOf<"f32">;
   /** 16 kHz mono samples, `f32[16000*T]`, where the dataset was opened with `waves`. */
   readonly sound?: TensorOf<"f32"> | undefined;
+}
+
+/** All tensors of a clip. */
+export function tensorsOf({ frames, logMel, masks, frameMask, sound }: Clip): TensorOf<"u8" | "f32">[] {
+  return [frames, logMel, masks, frameMask, sound].filter((tensor) => tensor !== undefined);
 }
 
 /** A clip in a dataset's list. */

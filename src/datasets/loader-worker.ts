@@ -3,6 +3,7 @@ import { parentPort } from "node:worker_threads";
 import { serveThread } from "../node/thread.js";
 import { serializeError } from "../serialize-error.js";
 import { loadClip } from "./avsbench/load-clip.js";
+import { tensorsOf } from "./clip.js";
 import type { WorkerAnswer, WorkerTask } from "./worker-protocol.js";
 
 serveThread(async ({ number, request }: WorkerTask) => {
@@ -11,11 +12,7 @@ serveThread(async ({ number, request }: WorkerTask) => {
   try {
     const clip = await loadClip(request);
     answer = { number, clip };
-    memory.push(
-      ...[clip.frames, clip.logMel, clip.masks, clip.frameMask, ...(clip.sound ? [clip.sound] : [])].map(
-        (tensor) => tensor.data.buffer,
-      ),
-    );
+    memory.push(...tensorsOf(clip).map(({ data }) => data.buffer));
   } catch (error) {
     answer = { number, error: serializeError(error) };
   }

@@ -5,7 +5,7 @@ import test, { type TestContext } from "node:test";
 import { tempDir } from "../../test/temp-dir.js";
 import { AvsegError, CheckpointError, DatasetError, MediaError } from "../errors.js";
 import { openDataset } from "./avsbench/open-dataset.js";
-import type { AvsDataset, Clip } from "./clip.js";
+import { type AvsDataset, type Clip, tensorsOf } from "./clip.js";
 import { type BatchOptions, ClipLoader, type LoaderOptions } from "./loader.js";
 import { writeSoundShapes } from "./sound-shapes/write.js";
 
@@ -74,7 +74,7 @@ test("decoded clips are kept up to the cache's size", async (t) => {
     },
   };
   const clip = await data.load(0);
-  const bytes = clip.frames.data.byteLength + clip.logMel.data.byteLength + clip.masks.data.byteLength;
+  const bytes = tensorsOf(clip).reduce((sum, { data }) => sum + data.byteLength, 0);
   const from = loader(t, counted, { cacheBytes: 3 * bytes });
   await ids(from, { batchSize: 2 });
   assert.equal(loads, 7);

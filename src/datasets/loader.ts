@@ -1,7 +1,7 @@
 /** Batches of clips in a reproducible order, decoded ahead of their use. */
 import os from "node:os";
 import { hashText, Random } from "../random.js";
-import type { AvsDataset, Clip } from "./clip.js";
+import { type AvsDataset, type Clip, tensorsOf } from "./clip.js";
 import { WorkerPool } from "./worker-pool.js";
 
 /** Options of a `ClipLoader`. */
@@ -124,10 +124,7 @@ export class ClipLoader {
     this.#cache.set(index, loading);
     loading.then(
       (clip) => {
-        const bytes = [clip.frames, clip.logMel, clip.masks].reduce(
-          (sum, { data }) => sum + data.byteLength,
-          0,
-        );
+        const bytes = tensorsOf(clip).reduce((sum, { data }) => sum + data.byteLength, 0);
         if (bytes <= this.#cacheRoom) this.#cacheRoom -= bytes;
         else this.#cache.delete(index);
       },

@@ -1,7 +1,7 @@
 /** Worker threads that decode clips. */
 import { startThread, type Thread } from "../node/thread.js";
 import { deserializeError } from "../serialize-error.js";
-import type { ClipRequest } from "./avsbench/load-clip.js";
+import type { ClipRequest } from "./avsbench/clip-request.js";
 import type { Clip } from "./clip.js";
 import type { WorkerAnswer, WorkerTask } from "./worker-protocol.js";
 

@@ -1,6 +1,6 @@
 /** Messages between `WorkerPool` and its threads. */
 import type { SerializedError } from "../serialize-error.js";
-import type { ClipRequest } from "./avsbench/load-clip.js";
+import type { ClipRequest } from "./avsbench/clip-request.js";
 import type { Clip } from "./clip.js";
 
 /** A request to decode one clip. */

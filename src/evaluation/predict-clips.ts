@@ -61,17 +61,18 @@ function checkClip(clip: Clip, { frameCount, imageSize, maskSize, classes, sound
     );
   };
   require("frames", clip.frames, [frameCount, imageSize, imageSize, 3]);
-  require("log-mels", clip.logMel, [frameCount, 1, 96, 64]);
   require("masks", clip.masks, [clip.labeled.length, maskSize, maskSize]);
   require("the frame mask", clip.frameMask, [frameCount]);
-  if (soundForm === "wave") {
-    if (clip.sound === undefined) {
-      throw new DatasetError(`clip ${clip.id}: expected samples for this model, found log-mels only`, {
-        hint: "Open the dataset with `waves: true`.",
-      });
-    }
-    require("samples", clip.sound, [frameCount * soundRateHz]);
+  const isWave = soundForm === "wave";
+  const sound = isWave ? clip.sound : clip.logMel;
+  if (sound === undefined) {
+    const [expected, found] = isWave ? ["samples", "log-mels"] : ["log-mels", "samples"];
+    throw new DatasetError(`clip ${clip.id}: expected ${expected} for this model, found ${found} only`, {
+      hint: `Open the dataset with \`waves: ${isWave}\`.`,
+    });
   }
+  if (isWave) require("samples", sound, [frameCount * soundRateHz]);
+  else require("log-mels", sound, [frameCount, 1, 96, 64]);
   const labels = Math.max(2, classes.length);
   const largest = clip.masks.data.reduce((max, k) => Math.max(max, k), 0);
   if (largest < labels) return;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { logMelOf } from "../../test/support.js";
 import type { AvsDataset, Task } from "../datasets/clip.js";
 import { SILENT_LOG_MEL } from "../media/log-mel.js";
 import { f32, full } from "../tensor.js";
@@ -66,7 +67,7 @@ test("the swapped dataset keeps frames and masks and takes the partner's log-mel
   for (let i = 0; i < 4; i++) {
     const clip = await swapped.load(i);
     assert.equal(clip.id, `clip-${i}`);
-    const donor = clip.logMel.data[0] ?? -1;
+    const donor = logMelOf(clip).data[0] ?? -1;
     assert.notEqual(categories[donor], categories[i]);
     assert.deepEqual(await swapped.loadWaveform?.(i), Float32Array.of(donor));
   }
@@ -101,7 +102,7 @@ test("silence and noise replace the sound of real steps, differ between clips, a
     }),
   };
   const steps = async (options: Parameters<typeof withSound>[1], index: number) => {
-    const { data } = (await withSound(dataset, options).load(index)).logMel;
+    const { data } = logMelOf(await withSound(dataset, options).load(index));
     return { real: data.slice(0, 6144), padded: data.slice(6144) };
   };
   const silent = await steps({ sound: "silence" }, 1);

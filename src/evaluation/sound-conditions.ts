@@ -4,7 +4,7 @@
  * that are not in view.
  */
 import { at } from "../arrays.js";
-import type { AvsDataset, Clip, Task } from "../datasets/clip.js";
+import type { AvsDataset, Task } from "../datasets/clip.js";
 import { DatasetError } from "../errors.js";
 import { fitExamples, SILENT_LOG_MEL, VGGISH_RATE_HZ } from "../media/log-mel.js";
 import { hashText, Random } from "../random.js";
@@ -55,20 +55,20 @@ export function withSound(dataset: AvsDataset, { sound, seed = 123 }: SoundOptio
     case "other-class":
       return withPartners(dataset, otherClassPartners(dataset.entries, seed));
     case "silence":
-      return withLogMels(dataset, (_, logMel) => new Float32Array(logMel.data.length).fill(SILENT_LOG_MEL), {
+      return withOtherSounds(dataset, {
         waveform: (own) => new Float32Array(own.length),
+        logMel: (own) => new Float32Array(own.data.length).fill(SILENT_LOG_MEL),
       });
     case "noise": {
       const noise = (index: number, length: number): Float32Array<ArrayBuffer> => {
         const random = new Random(seed, hashText("noise"), index);
         return Float32Array.from({ length }, () => random.uniform(-1, 1));
       };
-      return withLogMels(
-        dataset,
-        (index, { shape: [count = 0] }) =>
+      return withOtherSounds(dataset, {
+        waveform: (own, index) => noise(index, own.length),
+        logMel: ({ shape: [count = 0] }, index) =>
           fitExamples(noise(index, (count + 1) * VGGISH_RATE_HZ), VGGISH_RATE_HZ, count).data,
-        { waveform: (own, index) => noise(index, own.length) },
-      );
+      });
     }
   }
 }
@@ -156,24 +156,29 @@ function withPartners(dataset: AvsDataset, partners: readonly number[]): AvsData
         dataset.load(index, decode),
         dataset.load(partnerOf(index), decode),
       ]);
-      return { ...clip, logMel: other.logMel, ...(other.sound && { sound: other.sound }) };
+      return { ...clip, logMel: other.logMel, sound: other.sound };
     },
     loadWaveform: async (index) => dataset.loadWaveform?.(partnerOf(index)),
   };
 }
 
-/** The log-mels of real steps replaced. */
-function withLogMels(
-  dataset: AvsDataset,
-  logMelOf: (index: number, own: TensorOf<"f32">) => Float32Array,
-  { waveform }: { readonly waveform: (own: Float32Array, index: number) => Float32Array<ArrayBuffer> },
-): AvsDataset {
+/** Makes another sound for clip `index` from its own one, in each form. */
+interface SoundMaker {
+  readonly waveform: (own: Float32Array, index: number) => Float32Array<ArrayBuffer>;
+  readonly logMel: (own: TensorOf<"f32">, index: number) => Float32Array;
+}
+
+/** The sounds replaced; log-mels in real steps only. */
+function withOtherSounds(dataset: AvsDataset, { waveform, logMel }: SoundMaker): AvsDataset {
   return {
     ...dataset,
     load: async (index, decode) => {
       const clip = await dataset.load(index, decode);
-      const sound = clip.sound && { ...clip.sound, data: waveform(clip.sound.data, index) };
-      return { ...clip, logMel: inRealSteps(clip, logMelOf(index, clip.logMel)), ...(sound && { sound }) };
+      return {
+        ...clip,
+        sound: clip.sound && { ...clip.sound, data: waveform(clip.sound.data, index) },
+        logMel: clip.logMel && inRealSteps(clip.logMel, clip.frameMask, logMel(clip.logMel, index)),
+      };
     },
     loadWaveform: async (index) => {
       const own = await dataset.loadWaveform?.(index);
@@ -182,7 +187,11 @@ function withLogMels(
   };
 }
 
-function inRealSteps({ logMel, frameMask }: Clip, replaced: Float32Array): TensorOf<"f32"> {
+function inRealSteps(
+  logMel: TensorOf<"f32">,
+  frameMask: TensorOf<"f32">,
+  replaced: Float32Array,
+): TensorOf<"f32"> {
   const size = logMel.data.length / frameMask.data.length;
   const data = logMel.data.map((value, i) =>
     frameMask.data[Math.floor(i / size)] === 0 ? value : (replaced[i] ?? value),

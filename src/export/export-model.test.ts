@@ -5,7 +5,7 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import test, { after } from "node:test";
 import * as ort from "onnxruntime-node";
-import { assertClose } from "../../test/support.js";
+import { assertClose, logMelOf } from "../../test/support.js";
 import { tempDir } from "../../test/temp-dir.js";
 import { seededBatch, seededWeights, tinyAvss, tinyS4 } from "../../test/tiny-models.js";
 import { LockedError, OutputError } from "../errors.js";
@@ -27,10 +27,9 @@ async function checkpointOf(config: AvsModelConfig): Promise<string> {
 }
 
 /** Runs a file in ONNX Runtime as it comes. */
-async function runStock(
-  file: string,
-  { frames, logMel, frameMask }: ClipBatch,
-): Promise<Record<string, ort.Tensor>> {
+async function runStock(file: string, batch: ClipBatch): Promise<Record<string, ort.Tensor>> {
+  const { frames, frameMask } = batch;
+  const logMel = logMelOf(batch);
   const session = await ort.InferenceSession.create(file, { logSeverityLevel: 3 });
   const all: Record<string, ort.Tensor> = {
     frames: new ort.Tensor("uint8", frames.data, frames.shape),

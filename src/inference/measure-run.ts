@@ -8,13 +8,14 @@ export async function measureRun({
   predict,
   frameCount,
   imageSize,
-}: Pick<Predictor, "predict" | "frameCount" | "imageSize">): Promise<number> {
+  soundForm,
+}: Pick<Predictor, "predict" | "frameCount" | "imageSize" | "soundForm">): Promise<number> {
   const pixels = frameCount * imageSize * imageSize * 3;
   const started = performance.now();
   await predict({
     frames: { dtype: "u8", shape: [frameCount, imageSize, imageSize, 3], data: new Uint8Array(pixels) },
     frameMask: { dtype: "f32", shape: [frameCount], data: new Float32Array(frameCount).fill(1) },
-    ...soundInputs(new Float32Array(frameCount * VGGISH_RATE_HZ), frameCount),
+    ...soundInputs(new Float32Array(frameCount * VGGISH_RATE_HZ), frameCount, soundForm),
   });
   return (performance.now() - started) / 1000;
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { logMelOf } from "../../test/support.js";
 import { batchedPredictor, type ClipBatch } from "./predictor.js";
 
 const config = { frameCount: 2, imageSize: 1, classes: ["sounding object"] };
@@ -25,7 +26,9 @@ function countingPredictor(clipsPerRun: number) {
   const predictor = batchedPredictor({
     config,
     clipsPerRun,
-    async run({ frames, logMel, frameMask }) {
+    async run(batch) {
+      const { frames, frameMask } = batch;
+      const logMel = logMelOf(batch);
       assert.equal(frames.shape[0], clipsPerRun * config.frameCount);
       assert.deepEqual(
         frames.data.filter((_, i) => i % 3 === 0),

@@ -1,36 +1,34 @@
 /** The narrow waist between models and what uses them: clips in, logits out. */
+import type { SoundForm, SoundInputs } from "../media/sound-inputs.js";
 import type { AvsModelConfig } from "../models/model-config.js";
-import type { SoundForm } from "../models/system-definition.js";
 import { soundFormOf } from "../models/systems.js";
 import { asF32, sizeOf, type Tensor, type TensorOf } from "../tensor.js";
 import type { WeightFile } from "../weights/checkpoint.js";
 
 /** A batch of B clips of T steps, frames of all clips in one leading axis. */
-export interface ClipBatch {
+export interface ClipBatch extends SoundInputs {
   /** `u8[B*T,H,W,3]`, RGB. */
   readonly frames: TensorOf<"u8">;
-  /** `f32[B*T,1,96,64]`, VGGish examples. */
-  readonly logMel: TensorOf<"f32">;
   /** `f32[B*T]`, 0 for padded frames. */
   readonly frameMask: TensorOf<"f32">;
-  /** `f32[B,16000*T]`, 16 kHz mono; models whose `soundForm` is `wave` need it. */
-  readonly sound?: TensorOf<"f32"> | undefined;
 }
 
-/** The sound of a batch, in both forms. */
-export type Sounds = Pick<ClipBatch, "logMel" | "sound">;
-
 /** What a model takes of a batch's sound: `sound` for models that take waves, else `logMel`. Throws `RangeError` without it. */
-export function soundOf(config: AvsModelConfig, { logMel, sound }: Sounds): TensorOf<"f32"> {
-  if (soundFormOf(config) !== "wave") return logMel;
-  if (sound !== undefined) return sound;
-  throw new RangeError("predict: this model takes waves; the batch has no `sound`");
+export function soundOf(config: AvsModelConfig, { logMel, sound }: SoundInputs): TensorOf<"f32"> {
+  const isWave = soundFormOf(config) === "wave";
+  const taken = isWave ? sound : logMel;
+  if (taken !== undefined) return taken;
+  throw new RangeError(
+    isWave
+      ? "predict: this model takes waves; the batch has no `sound`"
+      : "predict: this model takes log-mels; the batch has no `logMel`",
+  );
 }
 
 /** The same, by the name of the model's input. Throws `RangeError` without it. */
 export function soundFeeds(
   config: AvsModelConfig,
-  sounds: Sounds,
+  sounds: SoundInputs,
 ): Readonly<Record<string, TensorOf<"f32">>> {
   return { [soundFormOf(config) === "wave" ? "sound" : "logMel"]: soundOf(config, sounds) };
 }
@@ -157,8 +155,8 @@ function clipsOf(
   const length = ({ shape }: Pick<Tensor, "shape">) => count * frameCount * sizeOf(shape.slice(1));
   return {
     frames: { dtype: "u8", ...picked(frames, new Uint8Array(length(frames))) },
-    logMel: { dtype: "f32", ...picked(logMel, new Float32Array(length(logMel))) },
     frameMask: { dtype: "f32", ...picked(frameMask, new Float32Array(length(frameMask))) },
+    ...(logMel && { logMel: { dtype: "f32", ...picked(logMel, new Float32Array(length(logMel))) } }),
     ...(sound && { sound: soundsOf(sound, indices) }),
   };
 }

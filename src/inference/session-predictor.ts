@@ -1,12 +1,13 @@
 /** A session of the runtime as a predictor. */
+import type { SoundInputs } from "../media/sound-inputs.js";
 import { type AvsModelConfig, maskSizeOf } from "../models/model-config.js";
 import { soundFormOf } from "../models/systems.js";
 import type { Session, Tensors } from "../runtime/runtime.js";
 import type { StateDict, Tensor, TensorOf } from "../tensor.js";
-import { batchedPredictor, type Predictor, type Sounds, soundFeeds } from "./predictor.js";
+import { batchedPredictor, type Predictor, soundFeeds } from "./predictor.js";
 
 /** An audio encoder that runs apart: the sound of a batch -> `f32[B*T,D]`. */
-export type Embed = (sounds: Sounds) => Promise<TensorOf<"f32">>;
+export type Embed = (sounds: SoundInputs) => Promise<TensorOf<"f32">>;
 
 /** What `sessionPredictor` is made of. */
 export interface SessionPredictorOptions {

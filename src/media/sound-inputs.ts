@@ -1,23 +1,31 @@
-/** What models take of a sound: some read log-mel examples, others the wave, so that callers give both. */
+/** What models take of a sound: log-mel examples or samples. */
 import type { TensorOf } from "../tensor.js";
 import { fitExamples, VGGISH_RATE_HZ } from "./log-mel.js";
 import type { Samples } from "./wav.js";
 
-/** The inputs of one clip of T seconds. */
+/** What a model takes of a sound: VGGish's log-mel examples, or samples at 16 kHz. */
+export type SoundForm = "log-mel" | "wave";
+
+/** The sound of B clips of T seconds, in the form that the model takes. */
 export interface SoundInputs {
-  /** `f32[T,1,96,64]` */
-  readonly logMel: TensorOf<"f32">;
-  /** 16 kHz mono, `f32[1,16000*T]` */
-  readonly sound: TensorOf<"f32">;
+  /** VGGish examples, `f32[B*T,1,96,64]`, for models whose `soundForm` is `log-mel`. */
+  readonly logMel?: TensorOf<"f32"> | undefined;
+  /** 16 kHz mono, `f32[B,16000*T]`, for models whose `soundForm` is `wave`. */
+  readonly sound?: TensorOf<"f32"> | undefined;
 }
 
-/** The inputs for 16 kHz mono samples: longer sound is cut; `fitExamples` and `fitWave` say what follows a shorter one. */
-export function soundInputs(samples: Float32Array<ArrayBuffer>, seconds: number): SoundInputs {
+/**
+ * The input of one clip for 16 kHz mono samples: longer sound is cut; `fitExamples` and `fitWave` say what follows a
+ * shorter one.
+ */
+export function soundInputs(
+  samples: Float32Array<ArrayBuffer>,
+  seconds: number,
+  form: SoundForm = "log-mel",
+): SoundInputs {
+  if (form === "log-mel") return { logMel: fitExamples(samples, VGGISH_RATE_HZ, seconds) };
   const data = fitWave(samples, seconds);
-  return {
-    logMel: fitExamples(samples, VGGISH_RATE_HZ, seconds),
-    sound: { dtype: "f32", shape: [1, data.length], data },
-  };
+  return { sound: { dtype: "f32", shape: [1, data.length], data } };
 }
 
 /** Exactly `seconds` of 16 kHz sound: cut, or followed by silence. */

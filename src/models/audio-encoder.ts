@@ -2,11 +2,11 @@
 import * as z from "zod";
 import { schemasOf } from "../fields.js";
 import type { Value } from "../graph/index.js";
+import type { SoundForm } from "../media/sound-inputs.js";
 import type { Scope } from "../nn/index.js";
 import { aisfx, aisfxSchema, aisfxWidth, inferAisfx } from "./aisfx.js";
 import { aisfxSeconds } from "./aisfx-spectrogram.js";
 import type { StateDictShapes } from "./state-dict-shapes.js";
-import type { SoundForm } from "./system-definition.js";
 import { toAisfxRate } from "./to-aisfx-rate.js";
 import { audioWidth, inferVggish, vggish, vggishSchema } from "./vggish.js";
 

@@ -1,5 +1,7 @@
 /** What the file of a system says about itself, so that one entry in a table makes it known everywhere. */
+
 import type * as z from "zod";
+import type { SoundForm } from "../media/sound-inputs.js";
 import type { AvsModel } from "./avs-model.js";
 import type { InferenceHints, ModelConfigProblem, Task } from "./base-config.js";
 import type { StateDictShapes } from "./state-dict-shapes.js";
@@ -37,12 +39,6 @@ export interface SystemKeys {
   /** The key of this system that another version of a library writes differently; others as they are. */
   readonly rename?: ((key: string) => string) | undefined;
 }
-
-/**
- * What a system takes of a sound: VGGish's log-mel examples `f32[B*T,1,96,64]`, or the wave itself, 16 kHz mono
- * `f32[B,16000*T]`.
- */
-export type SoundForm = "log-mel" | "wave";
 
 /** Losses that read outputs of one system only. */
 export const systemLosses = ["matching", "mix"] as const;

@@ -1,6 +1,7 @@
 /** The systems there are: this library's own first, then other published ones. */
 import * as z from "zod";
 import { schemasOf } from "../fields.js";
+import type { SoundForm } from "../media/sound-inputs.js";
 import { embeddingWidth, soundFormOfEncoder } from "./audio-encoder.js";
 import { avsegformerSystem } from "./avsegformer/avsegformer.js";
 import { baseShape } from "./base-config.js";
@@ -8,7 +9,7 @@ import { denseavSystem } from "./denseav/system.js";
 import { type FrameNormalization, imagenetNormalization } from "./normalize-frames.js";
 import { seavsSystem } from "./seavs.js";
 import { selmSystem } from "./selm/selm.js";
-import type { SoundForm, SystemKeys } from "./system-definition.js";
+import type { SystemKeys } from "./system-definition.js";
 import { tpaviSystem } from "./tpavi.js";
 import { audioWidth } from "./vggish.js";
 import { frameNormalization } from "./visual-encoder.js";

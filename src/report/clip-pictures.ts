@@ -22,7 +22,7 @@ export interface ClipPictureOptions {
   readonly metrics: ReportClip["metrics"];
   /** Class names by index (AVSS): every class has its color, and a legend names them. */
   readonly classes?: readonly string[] | undefined;
-  /** Mono samples of the whole clip; without them the loudness is taken from the log-mel. */
+  /** Mono samples of the whole clip. Default: those that the clip has, or the loudness of its log-mels. */
   readonly samples?: Float32Array | undefined;
 }
 
@@ -61,9 +61,18 @@ export async function clipPictures(
     category: clip.category,
     metrics,
     frames,
-    sound: samples ? waveform(samples) : loudness(clip.logMel, steps),
+    sound: soundPicture(clip, steps, samples),
     legend: legend.length > 0 ? legend : undefined,
   };
+}
+
+function soundPicture(
+  { logMel, sound }: Clip,
+  steps: readonly number[],
+  samples: Float32Array | undefined = sound?.data,
+): ReportSound | undefined {
+  if (samples !== undefined) return waveform(samples);
+  return logMel && loudness(logMel, steps);
 }
 
 /**

@@ -3,6 +3,7 @@ import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import test from "node:test";
 import { referencePath } from "../../test/reference.js";
+import { logMelOf } from "../../test/support.js";
 import { tempDir } from "../../test/temp-dir.js";
 import { openDataset } from "../datasets/avsbench/open-dataset.js";
 import { robustnessRows } from "../evaluation/robustness.js";
@@ -20,7 +21,9 @@ function brightness(frameCount: number, classes: readonly string[]): Predictor {
     maskSize: side,
     classes: classes.length > 2 ? classes : ["sounding"],
     clipsPerRun: 4,
-    predict: async ({ frames, logMel, frameMask }: ClipBatch) => {
+    predict: async (batch: ClipBatch) => {
+      const { frames, frameMask } = batch;
+      const logMel = logMelOf(batch);
       const [steps = 0] = frames.shape;
       const pixels = side * side;
       const outputs = classes.length > 2 ? classes.length : 1;

@@ -15,18 +15,23 @@ test("the cost is a run per window of each series", () => {
 });
 
 test("a run is measured with the inputs of every kind of model", async () => {
-  const batches: ClipBatch[] = [];
-  const model: Predictor = {
-    ...{ frameCount: 3, imageSize: 2, maskSize: 2, classes: ["sounding"], clipsPerRun: 1 },
-    async predict(batch) {
-      batches.push(batch);
-      return { dtype: "f32", shape: [3, 1, 2, 2], data: new Float32Array(12) };
-    },
-    async close() {},
-  };
-  assert.ok((await measureRun(model)) >= 0);
-  const [{ frames, logMel, sound, frameMask } = assert.fail(), ...others] = batches;
-  assert.equal(others.length, 0);
-  const shapes = [frames, logMel, sound, frameMask].map((tensor) => tensor?.shape);
-  assert.deepEqual(shapes, [[3, 2, 2, 3], [3, 1, 96, 64], [1, 48_000], [3]]);
+  for (const [soundForm, sounds] of [
+    ["log-mel", [[3, 1, 96, 64], undefined]],
+    ["wave", [undefined, [1, 48_000]]],
+  ] as const) {
+    const batches: ClipBatch[] = [];
+    const model: Predictor = {
+      ...{ frameCount: 3, imageSize: 2, maskSize: 2, classes: ["sounding"], clipsPerRun: 1, soundForm },
+      async predict(batch) {
+        batches.push(batch);
+        return { dtype: "f32", shape: [3, 1, 2, 2], data: new Float32Array(12) };
+      },
+      async close() {},
+    };
+    assert.ok((await measureRun(model)) >= 0);
+    const [{ frames, logMel, sound, frameMask } = assert.fail(), ...others] = batches;
+    assert.equal(others.length, 0);
+    const shapes = [frames, frameMask, logMel, sound].map((tensor) => tensor?.shape);
+    assert.deepEqual(shapes, [[3, 2, 2, 3], [3], ...sounds]);
+  }
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { logMelOf } from "../../test/support.js";
 import type { ClipBatch, Predictor } from "../inference/predictor.js";
 import { SILENT_LOG_MEL } from "../media/log-mel.js";
 import { fullStep } from "../media/step-times.js";
@@ -69,7 +70,7 @@ test("windows of T steps; the last repeats its frame, and only real steps come o
   const bytes = side * side * 3;
   assert.deepEqual(second!.frames.data.slice(bytes, 2 * bytes), second!.frames.data.slice(4 * bytes));
   // One and a half seconds of sound make one example, which is repeated.
-  assert.deepEqual(second!.logMel.data.slice(0, 6144), second!.logMel.data.slice(4 * 6144));
+  assert.deepEqual(logMelOf(second!).data.slice(0, 6144), logMelOf(second!).data.slice(4 * 6144));
 });
 
 test("sound stays with its second, and is silent where there is none", async () => {
@@ -79,8 +80,8 @@ test("sound stays with its second, and is silent where there is none", async () 
     steps.map(({ peak }) => peak > 0),
     [false, false, false, false, false, false, true, true, false, false],
   );
-  assert.ok(silent(predictor.batches[0]!.logMel.data));
-  const second = predictor.batches[1]!.logMel.data;
+  assert.ok(silent(logMelOf(predictor.batches[0]!).data));
+  const second = logMelOf(predictor.batches[1]!).data;
   assert.ok(silent(second.slice(0, 6144)) && !silent(second.slice(6144, 2 * 6144)));
   assert.ok(silent(second.slice(4 * 6144)));
 });

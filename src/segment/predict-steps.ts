@@ -94,7 +94,7 @@ async function* blocksOf<T>(source: AsyncIterable<T>, size: number): AsyncGenera
 
 /** Runs the model on one window of one to T steps. */
 async function predictWindow(predictor: Predictor, window: readonly SoundingFrame[]): Promise<Step[]> {
-  const { frameCount, imageSize } = predictor;
+  const { frameCount, imageSize, soundForm } = predictor;
   const frameBytes = imageSize * imageSize * 3;
   const pixels = new Uint8Array(frameCount * frameBytes);
   const frameMask = new Float32Array(frameCount);
@@ -105,7 +105,7 @@ async function predictWindow(predictor: Predictor, window: readonly SoundingFram
   const logits = await predictor.predict({
     frames: { dtype: "u8", shape: [frameCount, imageSize, imageSize, 3], data: pixels },
     frameMask: { dtype: "f32", shape: [frameCount], data: frameMask },
-    ...soundInputs(joined(window.map(({ sound }) => sound)), frameCount),
+    ...soundInputs(joined(window.map(({ sound }) => sound)), frameCount, soundForm),
   });
   return window.map(({ frame, sound }, k) => {
     const { rgb: _, guide, ...time } = frame;

@@ -8,14 +8,14 @@ import { soundInputs } from "../media/sound-inputs.js";
  * frames. Windows must be predicted in order.
  */
 export function withOtherSound(model: Predictor, samples: Float32Array): Predictor {
-  const { frameCount } = model;
+  const { frameCount, soundForm } = model;
   const windowSamples = frameCount * VGGISH_RATE_HZ;
   let window = 0;
   return {
     ...model,
     predict: (batch) => {
       const sound = cyclic(samples, window++ * windowSamples, windowSamples);
-      return model.predict({ ...batch, ...soundInputs(sound, frameCount) });
+      return model.predict({ ...batch, ...soundInputs(sound, frameCount, soundForm) });
     },
   };
 }

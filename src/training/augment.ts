@@ -109,7 +109,7 @@ interface SoundChange {
   readonly random?: Random;
 }
 
-/** A clip with another sound, in both of its forms. Log-mels are logarithms of magnitudes, which add up roughly. */
+/** A clip with another sound, in the form that it has. Log-mels are logarithms of magnitudes, which add up roughly. */
 function withSound(clip: Clip, { own = 1, other, gain = 0, noise = 0, random }: SoundChange): Clip {
   const changed = (
     { data, shape }: TensorOf<"f32">,
@@ -132,7 +132,7 @@ function withSound(clip: Clip, { own = 1, other, gain = 0, noise = 0, random }: 
   const wave = { from: (x: number) => x, to: (x: number) => x, draw };
   return {
     ...clip,
-    logMel: clip.sound ? clip.logMel : changed(clip.logMel, other?.logMel, mel),
+    logMel: clip.logMel && changed(clip.logMel, other?.logMel, mel),
     sound: clip.sound && changed(clip.sound, other?.sound, wave),
   };
 }

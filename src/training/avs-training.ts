@@ -1,4 +1,5 @@
 /** The audio-visual model as the trainer needs it: its step graph, its feeds, its weights. */
+
 import type { Config } from "../config/schema.js";
 import type { Clip } from "../datasets/clip.js";
 import { toClipBatch } from "../datasets/clip-batch.js";
@@ -6,7 +7,8 @@ import { input } from "../graph/index.js";
 import { modelPredictor } from "../inference/model-predictor.js";
 import { AudioEmbedder } from "../inference/node/audio-embedder.js";
 import type { EmbeddingCache } from "../inference/node/embedding-cache.js";
-import { type Predictor, type Sounds, soundFeeds } from "../inference/predictor.js";
+import { type Predictor, soundFeeds } from "../inference/predictor.js";
+import type { SoundInputs } from "../media/sound-inputs.js";
 import {
   type AvsModel,
   buildAvsModel,
@@ -131,7 +133,7 @@ class OpenedTrainingModel implements AvsTrainingModel {
   predictor(): Promise<Predictor> {
     const { model, store, runtime } = this.#parts;
     const embedder = this.#embedder;
-    const embed = embedder && ((sounds: Sounds) => embedder.embed(sounds));
+    const embed = embedder && ((sounds: SoundInputs) => embedder.embed(sounds));
     return this.#openWithFrozenWeights(embedder, () => modelPredictor({ model, store, runtime, embed }));
   }
 

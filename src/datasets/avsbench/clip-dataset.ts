@@ -2,8 +2,10 @@
 import { DatasetError } from "../../errors.js";
 import type { AvsDataset } from "../clip.js";
 import type { ShardRange } from "../shards/format.js";
+import type { ClipRequest } from "./clip-request.js";
 import { type ClipFiles, layouts } from "./layout.js";
-import { type ClipRequest, loadClip, loadWaveform } from "./load-clip.js";
+import { loadClip } from "./load-clip.js";
+import { loadWaveform } from "./load-sound.js";
 import type { OpenOptions } from "./open-options.js";
 
 /** One clip. */

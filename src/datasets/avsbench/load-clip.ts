@@ -1,15 +1,10 @@
-/** Decodes one clip in AVSBench's layout: frames and masks resized as published, sound as log-mels. */
+/** Decodes one clip in AVSBench's layout: frames and masks resized as published, sound as the model takes it. */
 
-import { access } from "node:fs/promises";
-import path from "node:path";
 import { at, u8At } from "../../arrays.js";
 import { AvsegError, DatasetError } from "../../errors.js";
-import { fitExamples, logMelExamples, VGGISH_RATE_HZ } from "../../media/log-mel.js";
 import { readGray, readRgb } from "../../media/node/image-file.js";
 import { type InputFile, inputName } from "../../media/node/input-file.js";
-import { readWavFile } from "../../media/node/wav-file.js";
 import { classOfColor } from "../../media/palette.js";
-import { resample } from "../../media/resample.js";
 import {
   type ImageTensor,
   imageSize,
@@ -17,37 +12,10 @@ import {
   resizeNearest,
   shortSideCenterCrop,
 } from "../../media/resize.js";
-import { fitWave } from "../../media/sound-inputs.js";
-import { toMono } from "../../media/wav.js";
-import { describe, type TensorOf } from "../../tensor.js";
-import { bytesSource } from "../../weights/byte-source.js";
-import { loadTorchTensor } from "../../weights/node/load.js";
-import { readTorchTensor } from "../../weights/torch/state-dict.js";
-import type { Clip, Task } from "../clip.js";
-import { type ShardRange, shardParts } from "../shards/format.js";
-import { readShardClip } from "../shards/read.js";
+import type { Clip } from "../clip.js";
+import { type ClipRequest, openClipFiles } from "./clip-request.js";
 import type { ClipFiles } from "./layout.js";
-
-/** Source of a clip's log-mels: the pickle if there is one, else the WAV file (`auto`); or only one of them. */
-export type AudioSource = "auto" | "pkl" | "wav";
-
-/** Everything that determines the decoded clip; plain data, so that it can be sent to a worker. */
-export interface ClipRequest {
-  readonly task: Task;
-  /** The folder of the task. */
-  readonly folder: string;
-  readonly files: ClipFiles;
-  readonly imageSize: number;
-  readonly maskSize: number;
-  readonly frameCount: number;
-  /** Number of classes, background included; AVSS only. */
-  readonly classCount: number;
-  readonly audio: AudioSource;
-  /** Where the clip's files lie, if not in the folder. */
-  readonly shard?: ShardRange | undefined;
-  /** Whether the clip's sound is loaded as samples, too. */
-  readonly waves: boolean;
-}
+import { loadSound } from "./load-sound.js";
 
 /** The color of padding frames: the one that normalization maps closest to zero. */
 const paddingColor = [124, 116, 104] as const;
@@ -77,9 +45,8 @@ export async function loadClip(request: ClipRequest): Promise<Clip> {
       checkSameSize({ image: mask, path: inputName(labels) }, { image: frame, path: inputName(frameFile) });
       masks.set(resized(mask, request, "nearest").data, labeled.indexOf(t) * maskSize * maskSize);
     };
-    const [logMel, sound] = await Promise.all([
-      loadLogMel(request, store),
-      request.waves ? loadSound(request, store) : undefined,
+    const [sound] = await Promise.all([
+      loadSound(request, store),
       ...Array.from({ length: count }, (_, t) => loadStep(t)),
     ]);
     const frameMask = Float32Array.from({ length: frameCount }, (_, t) => (t < count ? 1 : 0));
@@ -87,11 +54,10 @@ export async function loadClip(request: ClipRequest): Promise<Clip> {
       id: files.id,
       category: files.category,
       frames: { dtype: "u8", shape: [frameCount, side, side, 3], data: frames },
-      logMel,
       masks: { dtype: "u8", shape: [labeled.length, maskSize, maskSize], data: masks },
       labeled,
       frameMask: { dtype: "f32", shape: [frameCount], data: frameMask },
-      ...(sound && { sound }),
+      ...sound,
     };
   } catch (error) {
     throw asDatasetError(error, request.files);
@@ -186,105 +152,4 @@ export function classesOf(
     );
   }
   return { dtype: "u8", shape: shape.slice(0, 2), data: classes };
-}
-
-/** The clip's log-mels, `f32[T,1,96,64]`. */
-async function loadLogMel(request: ClipRequest, store: ClipStore): Promise<TensorOf<"f32">> {
-  const { task, folder, files, frameCount, audio } = request;
-  if (audio !== "wav" && files.pickle !== undefined) {
-    if (audio === "pkl" || (await store.has(files.pickle))) {
-      return fitted(await readPickle(store.at(files.pickle)), frameCount, false);
-    }
-  } else if (audio === "pkl") {
-    throw new DatasetError(`${folder}: ${task} has no log-mel files, only sound`, {
-      hint: "Set data.audio to wav or auto.",
-    });
-  }
-  const sound = await readWavFile(store.at(files.wav));
-  // One second more than the examples span: later samples have no effect.
-  const mono = toMono(sound).slice(0, (frameCount + 1) * sound.sampleRateHz);
-  if (task !== "avss") return fitExamples(mono, sound.sampleRateHz, frameCount);
-  return fitted(logMelExamples(mono, sound.sampleRateHz), frameCount, true);
-}
-
-/** The clip's sound at 16 kHz, mono, `f32[16000*T]`: cut, or followed by silence. */
-async function loadSound({ files, frameCount }: ClipRequest, store: ClipStore): Promise<TensorOf<"f32">> {
-  const sound = await readWavFile(store.at(files.wav));
-  const mono = toMono(sound).slice(0, (frameCount + 1) * sound.sampleRateHz);
-  const data = fitWave(resample(mono, sound.sampleRateHz, VGGISH_RATE_HZ), frameCount);
-  return { dtype: "f32", shape: [data.length], data };
-}
-
-/** A clip's sound, mono and as long as its frames; `undefined` without a readable WAV file. */
-export async function loadWaveform(request: ClipRequest): Promise<Float32Array | undefined> {
-  const { files, frameCount } = request;
-  try {
-    const store = await openClipFiles(request);
-    const sound = await readWavFile(store.at(files.wav));
-    const seconds = Math.min(frameCount, files.frames.length);
-    return Float32Array.from(toMono(sound).subarray(0, Math.round(seconds * sound.sampleRateHz)));
-  } catch {
-    return undefined; // a dataset may have log-mels only
-  }
-}
-
-async function readPickle(input: InputFile): Promise<TensorOf<"f32">> {
-  const file = inputName(input);
-  const tensor =
-    typeof input === "string"
-      ? await loadTorchTensor(input)
-      : await readTorchTensor(bytesSource(file, input.bytes));
-  const [count = 0, ...rest] = tensor.shape;
-  if (tensor.dtype !== "f32" || count < 1 || rest.join() !== "1,96,64") {
-    throw new DatasetError(`${file}: expected log-mels f32[N,1,96,64], found ${describe(tensor)}`, {
-      hint: "Make it again from the sound, or remove it to use the WAV file.",
-    });
-  }
-  return tensor;
-}
-
-/** Exactly `count` examples: cut, or padded with zeros (AVSS) or with the last one, as published. */
-function fitted(logMel: TensorOf<"f32">, count: number, zeros: boolean): TensorOf<"f32"> {
-  const [found = 0, ...example] = logMel.shape;
-  if (found === count) return logMel;
-  const size = 96 * 64;
-  const data = new Float32Array(count * size);
-  data.set(logMel.data.subarray(0, Math.min(found, count) * size));
-  for (let k = found; k < count && !zeros; k++) {
-    data.set(logMel.data.subarray((found - 1) * size, found * size), k * size);
-  }
-  return { dtype: "f32", shape: [count, ...example], data };
-}
-
-/** The files of one clip by their names in the layout. */
-interface ClipStore {
-  at(name: string): InputFile;
-  has(name: string): Promise<boolean>;
-}
-
-/** The files of a clip: in the folder, or read at once from a shard. Throws `DatasetError` for a damaged shard. */
-async function openClipFiles({ folder, files, shard }: ClipRequest): Promise<ClipStore> {
-  if (shard === undefined) {
-    return {
-      at: (name) => path.join(folder, name),
-      has: (name) =>
-        access(path.join(folder, name)).then(
-          () => true,
-          () => false,
-        ),
-    };
-  }
-  const parts = shardParts(files);
-  const found = await readShardClip(shard);
-  const bytesOf = (name: string): Uint8Array | undefined => found.get(parts.get(name) ?? "");
-  return {
-    at: (name) => {
-      const bytes = bytesOf(name);
-      if (bytes !== undefined) return { name: `${shard.source}: ${name}`, bytes };
-      throw new DatasetError(`${shard.source}: ${name} is missing`, {
-        hint: "Make the shards again with `avseg data shard`.",
-      });
-    },
-    has: async (name) => bytesOf(name) !== undefined,
-  };
 }

@@ -3,6 +3,7 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import test from "node:test";
 import { referencePath } from "../../../test/reference.js";
+import { logMelOf } from "../../../test/support.js";
 import { tempDir } from "../../../test/temp-dir.js";
 import { DatasetError } from "../../errors.js";
 import { encodePng } from "../../media/node/image-file.js";
@@ -40,7 +41,7 @@ test("S4: five frames, the mask of the first in training and of all in testing",
   assert.equal(clip.id, "aaa_0_5000");
   assert.equal(clip.category, "dog_barking");
   assert.deepEqual(clip.frames.shape, [5, 224, 224, 3]);
-  assert.deepEqual(clip.logMel.shape, [5, 1, 96, 64]);
+  assert.deepEqual(logMelOf(clip).shape, [5, 1, 96, 64]);
   assert.deepEqual(clip.labeled, [0]);
   assert.deepEqual([...new Set(clip.masks.data)].sort(), [0, 1]);
   const own = path.join(root, "Single-source");
@@ -62,7 +63,7 @@ test("S4: five frames, the mask of the first in training and of all in testing",
 test("S4: the pickle is preferred, and the WAV file gives the same log-mels", async () => {
   const pickled = await openDataset({ task: "s4", root, split: "val", imageSize: 32 });
   const heard = await openDataset({ task: "s4", root, split: "val", imageSize: 32, audio: "wav" });
-  const [a, b] = [(await pickled.load(0)).logMel.data, (await heard.load(0)).logMel.data];
+  const [a, b] = [logMelOf(await pickled.load(0)).data, logMelOf(await heard.load(0)).data];
   a.forEach((x, i) => {
     assert.ok(Math.abs(x - (b[i] as number)) < 1e-3, `element ${i}: ${x} and ${b[i]}`);
   });
@@ -81,7 +82,11 @@ test("AVSS: padded to ten, classes from the colors, crop in training", async () 
   const single = await train.load(0);
   assert.deepEqual(single.labeled, [0]);
   assert.deepEqual([...single.frameMask.data], [1, 1, 1, 1, 1, 0, 0, 0, 0, 0]);
-  assert.ok(single.logMel.data.subarray(5 * 6144).every((x) => x === 0));
+  assert.ok(
+    logMelOf(single)
+      .data.subarray(5 * 6144)
+      .every((x) => x === 0),
+  );
   assert.deepEqual((await train.load(1)).labeled, [0, 1, 2, 3, 4]);
   const val = await openDataset({ task: "avss", root, split: "val", imageSize: 224 });
   const long = await val.load(0);

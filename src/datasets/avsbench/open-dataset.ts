@@ -8,8 +8,8 @@ import type { AvsDataset, Task } from "../clip.js";
 import { mapConcurrent } from "../concurrent.js";
 import { classesOf, findShards, openShards } from "../shards/open.js";
 import { clipDataset } from "./clip-dataset.js";
+import type { AudioSource } from "./clip-request.js";
 import { type ClipFiles, filesOfTable, labelFile, layouts, soundsOf } from "./layout.js";
-import type { AudioSource } from "./load-clip.js";
 import type { OpenOptions } from "./open-options.js";
 import { parseTable, type Table } from "./table.js";
 

@@ -1,6 +1,6 @@
 /** What opening a split takes, whether it lies in a folder or in shards. */
 import type { Split, Task } from "../clip.js";
-import type { AudioSource } from "./load-clip.js";
+import type { AudioSource } from "./clip-request.js";
 
 /** Options of `openDataset`. */
 export interface OpenOptions {
@@ -15,8 +15,8 @@ export interface OpenOptions {
   /** Source of the log-mels. Default: `"auto"`, the pickle if there is one, else the WAV file. */
   readonly audio?: AudioSource | undefined;
   /**
-   * Whether clips hold their sound as 16 kHz samples, for models whose `soundForm` is `wave`; every clip then needs its WAV
-   * file. Default: false.
+   * Whether clips hold their sound as 16 kHz samples instead of log-mels, for models whose `soundForm` is `wave`; every clip
+   * then needs its WAV file. Default: false.
    */
   readonly waves?: boolean | undefined;
   /** Steps per clip, T. Default: as published, 5, for AVSS 10. */

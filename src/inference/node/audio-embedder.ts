@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import os from "node:os";
 import { env } from "onnxruntime-common";
 import { emitOnnx, type OnnxGraph, serializePieces } from "../../graph/index.js";
+import type { SoundInputs } from "../../media/sound-inputs.js";
 import type { AvsModel } from "../../models/avs-model.js";
 import { soundInput } from "../../models/forward.js";
 import { embeddingWidthOf } from "../../models/systems.js";
@@ -11,7 +12,7 @@ import { sha256Of } from "../../node/sha256.js";
 import { type Runtime, type Session, weightsOf } from "../../runtime/runtime.js";
 import { asF32, type StateDict, sizeOf, type TensorOf } from "../../tensor.js";
 import type { WeightStore } from "../../weights/weight-store.js";
-import { type Sounds, soundOf } from "../predictor.js";
+import { soundOf } from "../predictor.js";
 import type { EmbeddingCache } from "./embedding-cache.js";
 
 /** To be changed when kept embeddings must not be used any more for a reason that their keys do not hold. */
@@ -67,7 +68,7 @@ export class AudioEmbedder {
   }
 
   /** The sounds of whole clips -> `f32[B*T,D]`. Throws `RangeError` where a batch has not the form that the encoder takes. */
-  async embed(batch: Sounds): Promise<TensorOf<"f32">> {
+  async embed(batch: SoundInputs): Promise<TensorOf<"f32">> {
     const { config } = this.#options.model;
     const width = embeddingWidthOf(config);
     const sounds = soundOf(config, batch);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import path from "node:path";
 import test from "node:test";
 import { evaluate, inputLike } from "../../../test/graphs.js";
-import { assertClose } from "../../../test/support.js";
+import { assertClose, logMelOf } from "../../../test/support.js";
 import { tempDir } from "../../../test/temp-dir.js";
 import { tinyS4 as micro, seededBatch, seededWeights } from "../../../test/tiny-models.js";
 import { CheckpointError } from "../../errors.js";
@@ -30,11 +30,11 @@ async function expected(batch: ClipBatch): Promise<Float32Array> {
   const { logits } = model.forward(
     {
       frames: normalizeFrames(inputLike("frames", batch.frames), imagenetNormalization),
-      embedding: model.embedAudio(inputLike("logMel", batch.logMel)),
+      embedding: model.embedAudio(inputLike("logMel", logMelOf(batch))),
     },
     new Pass({ fused: false }),
   );
-  const out = await evaluate({ logits }, { frames: batch.frames, logMel: batch.logMel });
+  const out = await evaluate({ logits }, { frames: batch.frames, logMel: logMelOf(batch) });
   return out.logits?.data as Float32Array;
 }
 
