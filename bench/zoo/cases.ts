@@ -7,6 +7,8 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import * as z from "zod";
 import { input, type Value } from "../../src/graph/index.js";
+import { inferModelConfig } from "../../src/inference/infer-config.js";
+import type { AvsModelConfig } from "../../src/models/model-config.js";
 import type { Shape, Tensor } from "../../src/tensor.js";
 
 /** One clip of one model, and what its files hold. */
@@ -18,6 +20,11 @@ export interface ZooCase {
   readonly outputs: Readonly<Record<string, Value>>;
   /** Allowed difference over the largest value, by key. */
   tolerance(key: string): number;
+  /**
+   * The decisions that an output depends on, by key: in a frame where one falls otherwise, the output is another one.
+   * Default: none.
+   */
+  readonly decisions?: ((key: string) => readonly string[]) | undefined;
 }
 
 const manifestSchema = z.record(z.string(), z.unknown());
@@ -43,6 +50,16 @@ export async function publishedVariants(
     if (data) found.set(variant, new Map(Object.entries(data.state_dict)));
   }
   return found;
+}
+
+/** The configuration of a published variant, inferred from its keys and shapes. */
+export async function inferredConfig(
+  zoo: string,
+  { system, variant, imageSize }: { system: string; variant: string; imageSize?: number | undefined },
+): Promise<AvsModelConfig> {
+  const shapes = (await publishedVariants(zoo, system)).get(variant);
+  if (shapes === undefined) throw new RangeError(`${system}: no variant ${variant} in manifest.json`);
+  return inferModelConfig(shapes, `${system}/${variant}`, { imageSize });
 }
 
 /** `values` by `name1`, `name2` and so on, followed by `suffix`; those that are `undefined` are left out. */

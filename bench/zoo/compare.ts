@@ -8,24 +8,26 @@ export interface Agreement {
   /** The key in the file. */
   readonly key: string;
   /**
-   * The largest difference over the largest value. For classes and masks: the largest margin by which a pixel is decided
-   * otherwise, over the largest logit. For choices of tokens: the number of positions that differ.
+   * The largest difference over the largest value. For decisions (classes, masks, choices of tokens): the largest margin by
+   * which a pixel or position is decided otherwise, over the largest logit or preference.
    */
   readonly error: number;
   /** Pixels or positions that are decided otherwise. */
   readonly differing: number;
+  /** The frames in which they lie. */
+  readonly frames: readonly number[];
   /** Elements that were compared. */
   readonly count: number;
 }
 
-/** Pixels that decide between classes. */
-export function isClass(key: string): boolean {
-  return key === "argmax" || key === "mask";
+/** Pixels or positions that decide between classes, or between tokens. */
+export function isDecision(key: string): boolean {
+  return isClass(key) || key.endsWith("_second_token");
 }
 
-/** Positions that decide between tokens. */
-export function isChoice(key: string): boolean {
-  return key.endsWith("_second_token");
+/** Pixels that decide between classes. */
+function isClass(key: string): boolean {
+  return key === "argmax" || key === "mask";
 }
 
 /** The name of the output that a key of a reference file holds a part of. */
@@ -44,24 +46,21 @@ export function compare(
   { key, steps }: { readonly key: string; readonly steps?: readonly number[] | undefined },
 ): Agreement {
   const reference = Array.from<number | bigint, number>(expected.data, Number);
-  if (isClass(key)) return { key, ...compareClasses(actual, reference), count: reference.length };
+  if (isDecision(key)) return { key, ...compareDecisions(actual, reference), count: reference.length };
   const first = key.includes("_first2_") ? firstFrames(actual, 2) : actual;
   const sample = thinned(first, steps ?? stepsOf(key, first.shape, expected.shape));
   if (sample.length !== reference.length) throw unfitting(key, first.shape, expected.shape);
-  if (!isChoice(key))
-    return { key, error: relativeError(sample, reference), differing: 0, count: sample.length };
-  const differing = sample.filter((value, i) => value !== reference[i]).length;
-  return { key, error: differing, differing, count: sample.length };
+  return { key, error: relativeError(sample, reference), differing: 0, frames: [], count: sample.length };
 }
 
 /**
  * Compares the likeliest class of every pixel, of logits `[N,K,H,W]`; with K = 1, whether it is above 0. The margin of a pixel
  * that differs is how far its logit is above that of the reference's class: twice the error of the logits at most.
  */
-function compareClasses(
+function compareDecisions(
   { shape, data }: Tensor,
   reference: readonly number[],
-): Pick<Agreement, "error" | "differing"> {
+): Pick<Agreement, "error" | "differing" | "frames"> {
   const [frames = 0, classes = 0, height = 0, width = 0] = shape;
   const pixels = height * width;
   if (reference.length !== frames * pixels) throw unfitting("classes", shape, [reference.length]);
@@ -70,6 +69,7 @@ function compareClasses(
     0,
   );
   let [error, differing] = [0, 0];
+  const inFrames = new Set<number>();
   for (const [i, wanted] of reference.entries()) {
     const start = Math.floor(i / pixels) * classes * pixels + (i % pixels);
     // A single logit is that of class 1; that of class 0 is zero.
@@ -80,9 +80,10 @@ function compareClasses(
     const best = logits.reduce((top, x, k) => (x > (logits[top] ?? 0) ? k : top), 0);
     if (best === wanted) continue;
     differing++;
+    inFrames.add(Math.floor(i / pixels));
     error = Math.max(error, ((logits[best] ?? 0) - (logits[wanted] ?? Number.NEGATIVE_INFINITY)) / largest);
   }
-  return { error, differing };
+  return { error, differing, frames: [...inFrames] };
 }
 
 /** The distance of the elements that are held, on every axis. */
@@ -101,11 +102,17 @@ function unfitting(key: string, full: Shape, held: Shape): RangeError {
   return new RangeError(`${key}: an output of [${full}] does not fit a reference of [${held}]`);
 }
 
-function firstFrames({ shape, data }: Tensor, count: number): Tensor {
-  const rest = shape.slice(1);
-  return {
-    dtype: "f32",
-    shape: [count, ...rest],
-    data: Float32Array.from<number | bigint>(data.slice(0, count * sizeOf(rest)), Number),
-  };
+function firstFrames(tensor: Tensor, count: number): Tensor {
+  return framesOf(tensor, (frame) => frame < count);
+}
+
+/** The frames of a tensor `[N,...]` that `isWanted` picks. */
+export function framesOf({ shape, data }: Tensor, isWanted: (frame: number) => boolean): Tensor {
+  const [count = 0, ...rest] = shape;
+  const size = sizeOf(rest);
+  const picked = Array.from({ length: count }, (_, frame) => frame).filter(isWanted);
+  const values = picked.flatMap((frame) => {
+    return Array.from<number | bigint, number>(data.slice(frame * size, (frame + 1) * size), Number);
+  });
+  return { dtype: "f32", shape: [picked.length, ...rest], data: Float32Array.from(values) };
 }
