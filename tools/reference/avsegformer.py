@@ -171,7 +171,9 @@ class Head(nn.Module):
             for h, w in shapes
         ]
         reference = torch.cat(centers).to(x)
-        query = self.query_generator.query.weight.expand(len(x), -1, -1)
+        # Files from before August 2023 have no generator: every query starts as the audio.
+        start = self.query_generator.query.weight if self.query_generator.layers else audio
+        query = start.expand(len(x), self.learnable_query.num_embeddings, -1)
         for layer in self.query_generator.layers:
             query = layer(query, audio)
         query = query + self.learnable_query.weight
@@ -269,4 +271,5 @@ def main():
     save_file(out, f"{args.out}/avsegformer_gradients.safetensors", {"origin": "tools/reference/avsegformer.py, float64"})
 
 
-main()
+if __name__ == "__main__":
+    main()

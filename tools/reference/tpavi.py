@@ -201,4 +201,5 @@ def main():
     save_file(out, f"{args.out}/tpavi_gradients.safetensors", {"origin": "tools/reference/tpavi.py, float64"})
 
 
-main()
+if __name__ == "__main__":
+    main()
