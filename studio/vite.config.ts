@@ -1,31 +1,34 @@
 /** How the app is built: static files that any host can serve, in `dist/studio`. */
-import { createReadStream, readFileSync } from "node:fs";
+import { createReadStream, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { defineConfig, type Plugin } from "vite";
 
 const root = import.meta.dirname;
-const assets = path.join(root, "..", "assets", "soundshapes");
-const modelFiles = ["demo.safetensors", "visual.safetensors", "audio.safetensors"];
+const assets = path.join(root, "..", "assets");
+/** The files of the app's models: their names under `model/`, and where they lie. */
+const modelFiles = new Map(
+  Object.entries({ "": "soundshapes", "natural/": "natural" }).flatMap(([prefix, folder]) =>
+    readdirSync(path.join(assets, folder))
+      .filter((name) => name.endsWith(".safetensors"))
+      .map((name): [string, string] => [prefix + name, path.join(assets, folder, name)]),
+  ),
+);
 
-/** The small model's files, under `model/`. */
-function smallModel(): Plugin {
+/** The files of the app's models, under `model/`. */
+function shippedModels(): Plugin {
   return {
-    name: "small-model",
+    name: "shipped-models",
     generateBundle() {
-      for (const name of modelFiles) {
-        this.emitFile({
-          type: "asset",
-          fileName: `model/${name}`,
-          source: readFileSync(path.join(assets, name)),
-        });
+      for (const [name, file] of modelFiles) {
+        this.emitFile({ type: "asset", fileName: `model/${name}`, source: readFileSync(file) });
       }
     },
     configureServer({ middlewares }) {
       middlewares.use("/model", (request, response, next) => {
-        const name = path.basename(request.url ?? "");
-        if (!modelFiles.includes(name)) return next();
+        const file = modelFiles.get((request.url ?? "").slice(1));
+        if (file === undefined) return next();
         response.setHeader("Content-Type", "application/octet-stream");
-        createReadStream(path.join(assets, name)).pipe(response);
+        createReadStream(file).pipe(response);
       });
     },
   };
@@ -48,7 +51,7 @@ export default defineConfig({
   base: "./",
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   worker: { format: "es", rolldownOptions },
-  plugins: [smallModel()],
+  plugins: [shippedModels()],
   server: { headers },
   preview: { headers },
   build: {

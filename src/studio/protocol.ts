@@ -126,9 +126,10 @@ export const segmentRequestSchema = z.object({
 /** A request to segment. */
 export type ServerSegmentRequest = z.infer<typeof segmentRequestSchema>;
 
-/** A request to open a model: the small one, a run's best checkpoint, a public model in the cache, or uploaded files. */
+/** A request to open a model: one of the app, a run's best checkpoint, a public model in the cache, or uploaded files. */
 export const openRequestSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("small") }),
+  z.object({ kind: z.literal("natural") }),
   z.object({ kind: z.literal("run"), run: z.string() }),
   z.object({ kind: z.literal("public"), name: z.string() }),
   z.object({ kind: z.literal("files"), files: z.array(z.string()).min(1).max(5) }),

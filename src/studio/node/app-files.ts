@@ -15,6 +15,12 @@ const types: Readonly<Record<string, string>> = {
   ".wasm": "application/wasm",
 };
 
+/** Where the package keeps the models of the app, and their addresses. */
+const modelFolders = [
+  { folder: ["assets", "soundshapes"], address: "/model" },
+  { folder: ["assets", "natural"], address: "/model/natural" },
+] as const;
+
 /** Files of the app by address. Throws `AvsegError` where it was not built. */
 export function appFiles(): ReadonlyMap<string, string> {
   const folder = packagePath("dist", "studio");
@@ -27,9 +33,11 @@ export function appFiles(): ReadonlyMap<string, string> {
     if (statSync(file).isFile()) files.set(`/${name.split(path.sep).join("/")}`, file);
   }
   files.set("/", path.join(folder, "index.html"));
-  // The package keeps the small model once.
-  for (const name of ["demo", "visual", "audio"]) {
-    files.set(`/model/${name}.safetensors`, packagePath("assets", "soundshapes", `${name}.safetensors`));
+  // The package keeps its models once.
+  for (const { folder: from, address } of modelFolders) {
+    for (const name of readdirSync(packagePath(...from))) {
+      if (name.endsWith(".safetensors")) files.set(`${address}/${name}`, packagePath(...from, name));
+    }
   }
   return files;
 }

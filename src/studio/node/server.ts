@@ -11,6 +11,7 @@ import { AvsegError, MediaError } from "../../errors.js";
 import { publishedModelOptions } from "../../inference/node/published-model.js";
 import type { Progress } from "../../progress.js";
 import type { RuntimeOptions } from "../../runtime/runtime.js";
+import { DEMO_MODEL, NATURAL_MODEL } from "../../segment/node/shipped-models.js";
 import { audioEncoderName, pcaName, visualEncoderName } from "../model-file-names.js";
 import {
   openRequestSchema,
@@ -168,8 +169,9 @@ async function summaries({ runs }: Studio): Promise<RunSummary[]> {
 async function modelOf(
   chosen: ReturnType<typeof openRequestSchema.parse>,
   { files, runs }: Studio,
-): Promise<ModelToOpen | undefined> {
-  if (chosen.kind === "small") return undefined;
+): Promise<ModelToOpen> {
+  if (chosen.kind === "small") return { checkpoint: DEMO_MODEL.file };
+  if (chosen.kind === "natural") return { checkpoint: NATURAL_MODEL.file };
   if (chosen.kind === "public") return publishedModelOptions(chosen.name);
   if (chosen.kind === "files") return modelOfFiles(await files.together(chosen.files));
   const run = await runs.find(chosen.run);

@@ -4,10 +4,11 @@ import type { ExportRequest } from "../export/requests";
 import type { SaveDatasetRequest } from "../export/save-dataset";
 import type { VideoFacts } from "../media/probe";
 import type { Peaks } from "../media/waveform";
+import type { ShippedKind } from "./shipped-models";
 
 /** Where a model comes from. */
 export type ModelSource =
-  | { readonly kind: "small" }
+  | { readonly kind: ShippedKind }
   /** The best checkpoint of a training run, which the local server has. */
   | { readonly kind: "run"; readonly run: string }
   /** A public model, which the local server has in its cache. */

@@ -8,7 +8,7 @@ export class TabEngine implements Engine {
   readonly #worker = new WorkerClient();
   readonly #modelFolder: string;
 
-  /** `modelFolder` is the address of the small model's files. */
+  /** `modelFolder` is the address of the files of the app's models. */
   constructor(modelFolder: string) {
     this.#modelFolder = modelFolder;
   }

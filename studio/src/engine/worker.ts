@@ -22,6 +22,7 @@ import {
   type SegmentRequest,
   type ToWorker,
 } from "./messages";
+import { type ShippedKind, shippedModels } from "./shipped-models";
 
 let model: Promise<Model<WebFile>> | undefined;
 const running = new Map<number, AbortController>();
@@ -87,7 +88,6 @@ interface Job {
 }
 
 function openSource(source: ModelSource, folder: string, { id, signal }: Job): Promise<Model<WebFile>> {
-  const small = (name: string): URL => new URL(name, folder);
   const loaded = new Map<string, number>();
   const options = {
     signal,
@@ -97,13 +97,21 @@ function openSource(source: ModelSource, folder: string, { id, signal }: Job): P
       post({ kind: "progress", id, done: sum, total: undefined });
     },
   };
-  const encoders = { visual: small("visual.safetensors"), audio: small("audio.safetensors") };
-  if (source.kind === "small") {
-    return openModel({ checkpoint: small("demo.safetensors"), encoders, ...options });
+  const shipped = (kind: ShippedKind) => {
+    const checkpoint = new URL(shippedModels[kind].file, folder);
+    const encoders = {
+      visual: new URL("visual.safetensors", checkpoint),
+      audio: new URL("audio.safetensors", checkpoint),
+    };
+    return { checkpoint, encoders };
+  };
+  if (source.kind === "small" || source.kind === "natural") {
+    return openModel({ ...shipped(source.kind), ...options });
   }
   if (source.kind !== "files") throw new Error("this model is opened by this computer's engine");
   const [checkpoint, ...others] = source.files;
   if (checkpoint === undefined) throw new Error("no model file was given");
+  const { encoders } = shipped("small");
   const named = (pattern: RegExp): File | undefined => others.find(({ name }) => pattern.test(name));
   return openModel({
     checkpoint,

@@ -1,9 +1,10 @@
 /** Choosing a model. */
 import { modelFirst } from "avseg/studio";
+import { type ShippedKind, shippedModels } from "../engine/shipped-models";
 import { bytes } from "../format";
 import { Choice, FileButton, Problem } from "../parts/controls";
 import { Modal } from "../parts/modal";
-import { badge, chooseEngine, engineId, model, openModel, smallModelName } from "../state/engine";
+import { badge, chooseEngine, engineId, model, openModel } from "../state/engine";
 import { server } from "../state/server";
 import { dialog } from "../state/settings";
 import { PublicModels } from "./public-models";
@@ -15,6 +16,24 @@ export const modelFiles = ".onnx,.data,.safetensors,.pth,.pt";
 export function openModelFiles(files: readonly File[]): Promise<void> {
   const sorted = modelFirst(files);
   return openModel({ kind: "files", files: sorted }, sorted[0]?.name ?? "model");
+}
+
+/** A model that is part of the app. */
+function ShippedModelChoice({ kind }: { readonly kind: ShippedKind }) {
+  const { name, bytes: size, license, note } = shippedModels[kind];
+  return (
+    <>
+      <button
+        type="button"
+        class="button"
+        disabled={model.loading.value}
+        onClick={() => openModel({ kind }, name)}
+      >
+        {name}, {bytes(size)}, {license}
+      </button>
+      <p class="note">{note}</p>
+    </>
+  );
 }
 
 /** The dialog. */
@@ -49,17 +68,8 @@ export function ModelDialog() {
         />
       )}
       <div class="stack">
-        <button
-          type="button"
-          class="button"
-          disabled={model.loading.value}
-          onClick={() => openModel({ kind: "small" }, smallModelName)}
-        >
-          {smallModelName}, {bytes(15.8e6)}, Apache-2.0
-        </button>
-        <p class="note">
-          Knows generated shapes with generated sounds, and no real objects. It shows how all of this works.
-        </p>
+        <ShippedModelChoice kind="natural" />
+        <ShippedModelChoice kind="small" />
         <FileButton accept={modelFiles} multiple onFiles={openModelFiles}>
           Open a model file …
         </FileButton>

@@ -4,6 +4,7 @@ import { batch, computed, signal } from "@preact/signals";
 import type { ModelFacts } from "avseg/studio";
 import { EngineError, type Failure, failureOf, type ModelSource, type SoundChoice } from "../engine/messages";
 import { NativeEngine } from "../engine/native-engine";
+import { shippedModels } from "../engine/shipped-models";
 import { TabEngine } from "../engine/tab-engine";
 import type { Item } from "./library";
 import { cancelQueue, type Place } from "./queue";
@@ -17,8 +18,8 @@ const nativeEngine = new NativeEngine();
 /** What runs models: this tab, or this computer through the local server. */
 export const engineId = signal<"tab" | "native">("tab");
 
-/** The name of the model that is part of the app. */
-export const smallModelName = "Small model (SoundShapes)";
+/** The name of the model that the app opens first. */
+export const smallModelName = shippedModels.small.name;
 
 /** How the model is. */
 export const model = {
