@@ -60,7 +60,8 @@ export async function baselineCase(zoo: string, system: string, name: string): P
         published: modulesOf([forward(new Pass({ fused: false })).logits]),
       }),
     },
-    tolerance: () => 1e-4,
+    // Maps of padded frames are nearly constant, and their group norms magnify rounding. Nothing of them is shown.
+    tolerance: (key) => (isAvss && /^(out_conv|mixer_gate)/.test(key) ? 5e-4 : 1e-4),
   };
 }
 
