@@ -1,7 +1,6 @@
 /** `avseg compare`: evaluations of several models on one page. */
 import path from "node:path";
 import { Command } from "commander";
-import * as z from "zod";
 import { AvsegError } from "../errors.js";
 import { withSound } from "../evaluation/sound-conditions.js";
 import { writeFileAtomic } from "../node/files.js";
@@ -10,7 +9,7 @@ import { describeEnvironment } from "../report/environment.js";
 import { renderReport } from "../report/render-report.js";
 import type { ReportClip, ReportGallery } from "../report/report.js";
 import { showClip } from "../report/showcase.js";
-import { readEvaluations, type StoredEvaluation } from "../report/stored-evaluation.js";
+import { evaluatedModel, readEvaluations, type StoredEvaluation } from "../report/stored-evaluation.js";
 import { openEvaluation } from "./eval.js";
 import { integer } from "./options.js";
 import { print, printJson } from "./print.js";
@@ -77,13 +76,6 @@ function describe({ models, task }: Comparison): string[] {
   });
 }
 
-const contextSchema = z.object({
-  checkpoint: z.string(),
-  config: z.string(),
-  audioEncoder: z.string().optional(),
-  set: z.array(z.string()),
-});
-
 /** The worst clips as every model marks them. A model whose files are no longer there is left out with a warning. */
 async function picturesOf(
   evaluations: readonly StoredEvaluation[],
@@ -93,8 +85,13 @@ async function picturesOf(
   const shown = worstClips.slice(0, count);
   const clips = shown.map((): ReportClip[] => []);
   for (const evaluation of shown.length === 0 ? [] : evaluations) {
+    const model = evaluatedModel(evaluation);
+    if (model === undefined) {
+      warn(`${evaluation.name}: its clips are not shown: it does not name its model`);
+      continue;
+    }
     try {
-      const { checkpoint, config, audioEncoder, set } = contextSchema.parse(evaluation.context.context);
+      const { checkpoint, config, audioEncoder, set } = model;
       const { dataset, openModel } = await openEvaluation({
         task: evaluation.task,
         file: config,
@@ -111,22 +108,27 @@ async function picturesOf(
         for (const [i, { id, category }] of shown.entries()) {
           const index = dataset.entries.findIndex((entry) => entry.id === id && entry.category === category);
           const clip = await showClip({ dataset: withItsSound, predictor, signal }, index);
-          clips[i]?.push({ ...clip, id: evaluation.name });
+          const [row] = clip.predictions;
+          const note = clip.metrics.map((metric) => metric.join(" ")).join(", ");
+          clips[i]?.push({ ...clip, predictions: row ? [{ ...row, name: evaluation.name, note }] : [] });
         }
       } finally {
         await predictor.close();
       }
     } catch (error) {
       signal.throwIfAborted();
-      if (!(error instanceof AvsegError || error instanceof z.ZodError)) throw error;
-      warn(
-        `${evaluation.name}: its clips are not shown: ${error instanceof AvsegError ? error.message : "it does not name its model"}`,
-      );
+      if (!(error instanceof AvsegError)) throw error;
+      warn(`${evaluation.name}: its clips are not shown: ${error.message}`);
     }
   }
-  return shown.map(({ id, category }, i) => ({
-    title: `Worst clips: ${id}`,
-    note: category === "" ? undefined : category,
-    clips: clips[i] ?? [],
-  }));
+  return [{ title: "Worst clips", note: "As every model marks them.", clips: clips.flatMap(joined) }];
+}
+
+/** One clip as several models mark it: the pictures of all below one another. */
+function joined(clips: readonly ReportClip[]): ReportClip[] {
+  const [first] = clips;
+  if (first === undefined) return [];
+  const legend = new Map(clips.flatMap((clip) => clip.legend ?? []).map((entry) => [entry.name, entry]));
+  const predictions = clips.flatMap((clip) => clip.predictions);
+  return [{ ...first, metrics: [], predictions, legend: legend.size > 0 ? [...legend.values()] : undefined }];
 }

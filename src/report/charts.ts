@@ -76,10 +76,10 @@ ${drawn.map(({ name, points, shown, smooth }, i) => {
 
 /** Horizontal bars with their values. */
 export function barsChart({ title, bars, caption }: ReportBars): Html {
-  const rows = bars.map(({ label, value, note }, i) => {
+  const rows = bars.map(({ label, value, note, series }, i) => {
     const share = Math.round(Math.max(0, Math.min(1, value)) * 1000) / 10;
     return html`<div class="bar"><span class="bar-label">${label}${note !== undefined && html`<small>${note}</small>`}</span>
-<span class="bar-track"><span class="bar-fill f${i % seriesColors}" style="width:${share}%"></span></span>
+<span class="bar-track"><span class="bar-fill f${(series ?? i) % seriesColors}" style="width:${share}%"></span></span>
 <span class="bar-value">${formatFraction(value)}</span></div>`;
   });
   return figure(title, html`<div class="bars">${rows}</div>`, caption);

@@ -49,7 +49,7 @@ export async function clipPictures(
       const m = clip.labeled.indexOf(t);
       const truth = m < 0 ? undefined : await picture(frame, slice(clip.masks, m), truthColor);
       const prediction = await picture(frame, slice(masks, t), predictionColor);
-      return { seconds: t + 1, prediction, truth };
+      return { seconds: t + 1, truth, prediction };
     }),
   );
   const legend = [...seen]
@@ -60,7 +60,8 @@ export async function clipPictures(
     id: clip.id,
     category: clip.category,
     metrics,
-    frames,
+    frames: frames.map(({ seconds, truth }) => ({ seconds, truth })),
+    predictions: [{ name: "predicted", pictures: frames.map(({ prediction }) => prediction) }],
     sound: soundPicture(clip, steps, samples),
     legend: legend.length > 0 ? legend : undefined,
   };

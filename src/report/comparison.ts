@@ -2,7 +2,7 @@
 import { METRIC_NAMES, METRIC_NOTES } from "../evaluation/result.js";
 import { soundNotes } from "../evaluation/sound-conditions.js";
 import { formatFraction, type Report, type ReportGallery, type ReportTable } from "./report.js";
-import type { StoredEvaluation } from "./stored-evaluation.js";
+import { evaluatedModel, type StoredEvaluation } from "./stored-evaluation.js";
 
 /** A clip with its mIoU in every evaluation, by name. */
 export interface ComparedClip {
@@ -15,10 +15,13 @@ export interface ComparedClip {
 export interface Comparison {
   readonly task: StoredEvaluation["task"];
   readonly split: StoredEvaluation["context"]["split"];
-  readonly models: readonly Pick<
+  readonly models: readonly (Pick<
     StoredEvaluation,
     "name" | "file" | "batchSize" | "metrics" | "sounds" | "cost"
-  >[];
+  > & {
+    /** The arguments of `avseg eval`, where the evaluation names them. */
+    readonly model: ReturnType<typeof evaluatedModel>;
+  })[];
   /** The clips with the lowest mean mIoU over the models, the lowest first. */
   readonly worstClips: readonly ComparedClip[];
 }
@@ -36,10 +39,10 @@ export function compareEvaluations(evaluations: readonly StoredEvaluation[], wor
   return {
     task: first.task,
     split: first.context.split,
-    models: evaluations.map(({ name, file, batchSize, metrics, sounds, cost }) => ({
-      ...{ name, file, batchSize, metrics, sounds },
-      cost,
-    })),
+    models: evaluations.map((evaluation) => {
+      const { name, file, batchSize, metrics, sounds, cost } = evaluation;
+      return { name, file, batchSize, metrics, sounds, cost, model: evaluatedModel(evaluation) };
+    }),
     worstClips: clips.toSorted((a, b) => mean(a) - mean(b)).slice(0, worst),
   };
 }
@@ -77,7 +80,9 @@ export function comparisonReport(
       ...soundTable(comparison),
       costTable(comparison),
       worstTable(comparison),
+      modelTable(comparison),
     ],
+    tablesFirst: true,
     environment,
   };
 }
@@ -134,8 +139,12 @@ function soundCharts(comparison: Comparison): Report["charts"] {
     {
       kind: "bars",
       title: "Does it listen?",
-      bars: comparison.models.flatMap(({ name, sounds }) =>
-        sounds.map(({ sound, miou }) => ({ label: soundNotes[sound].label, value: miou, note: name })),
+      bars: soundsOf(comparison).flatMap((sound) =>
+        comparison.models.flatMap(({ name, sounds }, series) => {
+          const found = sounds.find((row) => row.sound === sound);
+          const label = soundNotes[sound].label;
+          return found ? [{ label, value: found.miou, note: name, series }] : [];
+        }),
       ),
       caption: "mIoU with each kind of sound; ground truth is that of the clips' own.",
     },
@@ -157,6 +166,21 @@ function costTable({ models }: Comparison): ReportTable {
       row("Seconds (median run)", ({ secondsPerClip }) => secondsPerClip?.toFixed(3) ?? null),
       row("Peak memory", ({ peakMemoryBytes }) => `${(peakMemoryBytes / 1e9).toFixed(2)} GB`),
     ],
+  };
+}
+
+function modelTable({ models }: Comparison): ReportTable {
+  return {
+    title: "Models",
+    note: "What was evaluated, as the evaluations name it.",
+    columns: ["Name", "Checkpoint", "Configuration", "Overrides", "Clips per batch"],
+    rows: models.map(({ name, batchSize, model }) => [
+      name,
+      model?.checkpoint ?? null,
+      model?.config ?? null,
+      model?.set.join(", ") || null,
+      batchSize,
+    ]),
   };
 }
 

@@ -15,7 +15,9 @@ const IMAGE = /^data:image\/(?:png|jpeg|webp);base64,[A-Za-z0-9+/=]*$/;
 
 /** Renders a report as HTML text. Throws `RangeError` for a picture that is not a base64 `data:` address. */
 export function renderReport(report: Report): string {
-  const { title, lead, tiles, charts, galleries, tables, environment } = report;
+  const { title, lead, tiles, charts, environment } = report;
+  const galleries = report.galleries.filter(({ clips }) => clips.length > 0).map(gallery);
+  const tables = report.tables.map(table);
   const page = html`<!doctype html>
 <html lang="en">
 <head>
@@ -33,8 +35,7 @@ export function renderReport(report: Report): string {
       html`<div class="tile"><div class="label">${label}</div><div class="value">${value}</div>${note !== undefined && html`<div class="under">${note}</div>`}</div>`,
   )}</section>
 <section class="charts">${charts.map((chart) => (chart.kind === "curves" ? curvesChart(chart) : barsChart(chart)))}</section>
-${galleries.filter(({ clips }) => clips.length > 0).map(gallery)}
-${tables.map(table)}
+${report.tablesFirst ? [tables, galleries] : [galleries, tables]}
 <section><h2>Environment</h2><dl class="environment">${environment.map(
     ([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`,
   )}</dl></section>
@@ -50,7 +51,7 @@ function gallery({ title, note, clips }: ReportGallery): Html {
 <div class="clips">${clips.map(clipCard)}</div></section>`;
 }
 
-function clipCard({ id, category, metrics, frames, sound, legend = [] }: ReportClip): Html {
+function clipCard({ id, category, metrics, frames, predictions, sound, legend = [] }: ReportClip): Html {
   const hasTruth = frames.some(({ truth }) => truth !== undefined);
   const row = (name: HtmlPart, content: HtmlPart): Html =>
     html`<div class="row-name">${name}</div><div>${content}</div>`;
@@ -59,7 +60,12 @@ function clipCard({ id, category, metrics, frames, sound, legend = [] }: ReportC
 <span class="metrics">${metrics.map(([label, value]) => html` &nbsp; ${label}<strong>${value}</strong>`)}</span></div>
 <div class="film">
 ${hasTruth && row(html`${legend.length === 0 && html`<i class="truth"></i>`}truth`, html`<div class="frames">${frames.map(({ truth, seconds }) => picture(truth, `truth at ${seconds} s`))}</div>`)}
-${row(html`${legend.length === 0 && html`<i class="prediction"></i>`}predicted`, html`<div class="frames">${frames.map(({ prediction, seconds }) => picture(prediction, `prediction at ${seconds} s`))}</div>`)}
+${predictions.map(({ name, note, pictures }) =>
+  row(
+    html`${legend.length === 0 && html`<i class="prediction"></i>`}${name}${note !== undefined && html`<small>${note}</small>`}`,
+    html`<div class="frames">${pictures.map((address, i) => picture(address, `${name} at ${frames[i]?.seconds ?? i + 1} s`))}</div>`,
+  ),
+)}
 ${sound && row("sound", soundChart(sound, frames.length))}
 ${row("", html`<div class="frames times">${frames.map(({ seconds }) => html`<span>${seconds} s</span>`)}</div>`)}
 </div>

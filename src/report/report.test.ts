@@ -70,7 +70,8 @@ function makeReport(parts: Partial<Report> = {}): Report {
             id: evil,
             category: evil,
             metrics: [["mIoU", "0.100"]],
-            frames: [{ seconds: 1, prediction: pixel }],
+            frames: [{ seconds: 1 }],
+            predictions: [{ name: evil, note: evil, pictures: [pixel] }],
             sound: { envelope: [0, 0, 0], source: evil },
             legend: [{ name: evil, color: "#ff0000" }],
           },
@@ -101,12 +102,18 @@ test("pictures and colors that are not what they should be are refused", () => {
     id: "c",
     category: "",
     metrics: [],
-    frames: [{ seconds: 1, prediction: "https://example.org/a.png" }],
+    frames: [{ seconds: 1 }],
+    predictions: [{ name: "predicted", pictures: ["https://example.org/a.png"] }],
   };
   const gallery = (c: Report["galleries"][number]["clips"][number]) =>
     makeReport({ galleries: [{ title: "g", clips: [c] }] });
   assert.throws(() => renderReport(gallery(clip)), /expected a picture/);
-  const colored = { ...clip, frames: [], legend: [{ name: "n", color: "red;background:url(x)" }] };
+  const colored = {
+    ...clip,
+    frames: [],
+    predictions: [],
+    legend: [{ name: "n", color: "red;background:url(x)" }],
+  };
   assert.throws(() => renderReport(gallery(colored)), /expected a color/);
 });
 

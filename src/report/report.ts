@@ -35,6 +35,8 @@ export interface ReportBars {
     readonly label: string;
     readonly value: number;
     readonly note?: string | undefined;
+    /** Bars of one number have one color. Default: the bar's own number. */
+    readonly series?: number | undefined;
   }[];
   /** One sentence below: what the bars say. */
   readonly caption?: string | undefined;
@@ -51,8 +53,14 @@ export interface ReportClip {
     readonly seconds: number;
     /** The frame with its ground truth; absent where the frame is not labeled. */
     readonly truth?: string | undefined;
-    /** The frame with the predicted mask. */
-    readonly prediction: string;
+  }[];
+  /** The frames with the predicted masks: one row of pictures, or one of each model. */
+  readonly predictions: readonly {
+    /** What the row is called, e.g. the model's name. */
+    readonly name: string;
+    /** One line below the name, e.g. `mIoU 0.812`. */
+    readonly note?: string | undefined;
+    readonly pictures: readonly string[];
   }[];
   readonly sound?: ReportSound | undefined;
   /** Colors of the classes seen in the pictures, `#rrggbb` (AVSS). */
@@ -95,6 +103,8 @@ export interface Report {
   readonly charts: readonly (ReportCurves | ReportBars)[];
   readonly galleries: readonly ReportGallery[];
   readonly tables: readonly ReportTable[];
+  /** Tables come before galleries. Default: false. */
+  readonly tablesFirst?: boolean | undefined;
   /** Versions, machine, date, command. */
   readonly environment: readonly (readonly [name: string, value: string])[];
 }

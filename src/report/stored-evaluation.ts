@@ -42,6 +42,19 @@ const stored = z.object({
   }),
 });
 
+/** What `avseg eval` records of the model. */
+const modelSchema = z.object({
+  checkpoint: z.string(),
+  config: z.string(),
+  audioEncoder: z.string().optional(),
+  set: z.array(z.string()),
+});
+
+/** The model of an evaluation: the arguments of `avseg eval`; `undefined` where it does not name them. */
+export function evaluatedModel({ context }: StoredEvaluation): z.infer<typeof modelSchema> | undefined {
+  return modelSchema.safeParse(context.context).data;
+}
+
 /** An evaluation of a folder. */
 export interface StoredEvaluation extends z.infer<typeof stored> {
   /** What tables call it: the last part of the path that tells it from others. */

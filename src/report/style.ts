@@ -62,7 +62,8 @@ h2 { font-size: 21px; letter-spacing: -0.01em; font-weight: 650; margin: 52px 0 
 .clip-head .metrics { margin-left: auto; color: var(--soft); font-size: 13.5px; }
 .clip-head .metrics strong { color: var(--ink); font-weight: 640; margin-left: 5px; }
 .film { display: grid; grid-template-columns: 74px minmax(0, 1fr); gap: 6px 12px; align-items: center; }
-.film .row-name { font-size: 12px; line-height: 1.25; color: var(--soft); text-align: right; }
+.film .row-name { font-size: 12px; line-height: 1.25; color: var(--soft); text-align: right; overflow-wrap: anywhere; }
+.film .row-name small { display: block; font-weight: 600; }
 .film .row-name i { display: inline-block; width: 9px; height: 9px; border-radius: 2.5px; margin-right: 6px; }
 .film .row-name .truth { background: var(--truth); } .film .row-name .prediction { background: var(--prediction); }
 .frames { display: grid; grid-auto-flow: column; grid-auto-columns: minmax(0, 1fr); gap: 5px; }
