@@ -8,7 +8,7 @@ import type { AvsModelConfig, SeavsConfig } from "../src/models/model-config.js"
 import { publishedModel } from "../src/models/model-config.js";
 import { pvtV2Config } from "../src/models/pvt-v2.js";
 import { type SelmConfig, selmSchema } from "../src/models/selm/selm.js";
-import { type TpaviConfig, tpaviSchema } from "../src/models/tpavi.js";
+import { type TpaviConfig, tpaviSchema } from "../src/models/tpavi/tpavi.js";
 import type { VggishConfig } from "../src/models/vggish.js";
 import type { Tensor } from "../src/tensor.js";
 import { seededInput, seededParameter, seededUniform } from "./support.js";

@@ -11,7 +11,7 @@ import { buildDenseavEncoders, denseavSettingsSchema } from "../src/models/dense
 import { blurred, similarity } from "../src/models/denseav/heatmap.js";
 import { pvtV2Config } from "../src/models/pvt-v2.js";
 import { buildSelm, type SelmConfig, selmSchema } from "../src/models/selm/selm.js";
-import { type TpaviConfig, tpaviSchema } from "../src/models/tpavi.js";
+import { type TpaviConfig, tpaviSchema } from "../src/models/tpavi/tpavi.js";
 import { Pass, toMap } from "../src/nn/index.js";
 import { nodeRuntime } from "../src/runtime/node/node-runtime.js";
 import type { Runtime } from "../src/runtime/runtime.js";

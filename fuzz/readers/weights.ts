@@ -17,7 +17,7 @@ import {
 } from "../../src/models/model-config.js";
 import { pvtV2Config } from "../../src/models/pvt-v2.js";
 import { systemKeys } from "../../src/models/systems.js";
-import { tpaviSchema } from "../../src/models/tpavi.js";
+import { tpaviSchema } from "../../src/models/tpavi/tpavi.js";
 import type { Runtime } from "../../src/runtime/runtime.js";
 import { f32, full, type StateDict, type Tensor } from "../../src/tensor.js";
 import {

@@ -9,7 +9,7 @@ import type { AvsModelConfig, Task } from "../models/model-config.js";
 import { publishedModel } from "../models/model-config.js";
 import { pvtV2Config } from "../models/pvt-v2.js";
 import { selmSchema } from "../models/selm/selm.js";
-import { tpaviSchema } from "../models/tpavi.js";
+import { tpaviSchema } from "../models/tpavi/tpavi.js";
 import { inferModelConfig } from "./infer-config.js";
 
 const visual = pvtV2Config("pvt-v2-b1");

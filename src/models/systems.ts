@@ -10,7 +10,7 @@ import { type FrameNormalization, imagenetNormalization } from "./normalize-fram
 import { seavsSystem } from "./seavs.js";
 import { selmSystem } from "./selm/selm.js";
 import type { SystemKeys } from "./system-definition.js";
-import { tpaviSystem } from "./tpavi.js";
+import { tpaviSystem } from "./tpavi/tpavi.js";
 import { audioWidth } from "./vggish.js";
 import { frameNormalization } from "./visual-encoder.js";
 

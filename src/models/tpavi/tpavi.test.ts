@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
-import { evaluate, inputLike } from "../../test/graphs.js";
-import { assertClose, seededInput, seededParameter } from "../../test/support.js";
-import { wasmRuntime } from "../../test/wasm.js";
-import { assertPublishedKeys, classesThatDiffer, zooClip, zooReference } from "../../test/zoo.js";
-import { constant, emitOnnx } from "../graph/index.js";
-import { Pass } from "../nn/index.js";
-import { buildAvsModel } from "./avs-model.js";
-import { publishedModel } from "./model-config.js";
-import { pvtV2Config } from "./pvt-v2.js";
+import { evaluate, inputLike } from "../../../test/graphs.js";
+import { assertClose, seededInput, seededParameter } from "../../../test/support.js";
+import { wasmRuntime } from "../../../test/wasm.js";
+import { assertPublishedKeys, classesThatDiffer, zooClip, zooReference } from "../../../test/zoo.js";
+import { constant, emitOnnx } from "../../graph/index.js";
+import { Pass } from "../../nn/index.js";
+import { buildAvsModel } from "../avs-model.js";
+import { publishedModel } from "../model-config.js";
+import { pvtV2Config } from "../pvt-v2.js";
 import { type TpaviConfig, type TpaviSettings, tpaviSchema } from "./tpavi.js";
 
 const seventyOne = Array.from({ length: 71 }, (_, i) => `class ${i}`);
