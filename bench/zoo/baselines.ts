@@ -61,7 +61,7 @@ export async function baselineCase(zoo: string, system: string, name: string): P
       }),
     },
     // Maps of padded frames are nearly constant, and their group norms magnify rounding. Nothing of them is shown.
-    tolerance: (key) => (isAvss && /^(out_conv|mixer_gate)/.test(key) ? 5e-4 : 1e-4),
+    tolerance: (key) => (isAvss && /^(out_conv|mixer_gate|mlp|fc0)/.test(key) ? 5e-4 : 1e-4),
   };
 }
 
