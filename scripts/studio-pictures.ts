@@ -9,6 +9,7 @@ import path from "node:path";
 import type { Page } from "playwright-core";
 import { writeClipVideo } from "../src/datasets/sound-shapes/video.js";
 import { openStudio } from "../test/studio.js";
+import { correctMasks } from "../test/studio-corrections.js";
 import { root } from "../test/support.js";
 
 const folder = path.join(root, "docs", "studio");
@@ -32,7 +33,7 @@ const studio = await openStudio(
   },
 );
 const { page } = studio;
-page.setDefaultTimeout(120_000);
+page.setDefaultTimeout(300_000);
 
 async function take(name: string): Promise<void> {
   await page.waitForTimeout(400); // fonts, and the last frame of a fade
@@ -48,6 +49,28 @@ async function showMoment(of: Page): Promise<void> {
   await of.locator(".clock").click();
   await of.keyboard.press("Home");
   for (let i = 0; i < 4; i++) await of.keyboard.press("ArrowRight");
+}
+
+/** A fine-tuning of the small model on a clip in which it misses what sounds. */
+async function fineTuning(): Promise<void> {
+  const spec = { task: "ms3", split: "test", index: 12, seed: 1, imageSize: 240 } as const;
+  const shapes = path.join(temporary, "shapes.mp4");
+  await writeClipVideo(spec, shapes);
+  await page.locator(".library input[type=file]").setInputFiles(shapes);
+  await press("Find what sounds");
+  await isDone();
+  await page.getByRole("tab", { name: "Correct" }).click();
+  await correctMasks(page, spec);
+  await press("Fine-tune …");
+  await press("Start");
+  await page
+    .getByText(/^Done: mIoU/)
+    .first()
+    .waitFor();
+  await press("Compare the second after");
+  await page.getByRole("img", { name: /^After, second 1: / }).waitFor();
+  await take("fine-tune");
+  await press("Close");
 }
 
 /** Two short trainings of the small model, of which the pictures of the page of runs are taken. */
@@ -114,6 +137,7 @@ try {
   await page.setViewportSize({ width: 360, height: 780 });
   await take("phone");
   await page.setViewportSize({ width: 1280, height: 800 });
+  await fineTuning();
   await page.locator(".library input[type=file]").setInputFiles({
     name: "words.mp4",
     mimeType: "video/mp4",

@@ -3,7 +3,7 @@
 import path from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { stringify } from "yaml";
-import { ownModel } from "../config/model-from-config.js";
+import { fineTuneSections } from "../config/fine-tune.js";
 import type { Config } from "../config/schema.js";
 import type { Task } from "../datasets/clip.js";
 import {
@@ -113,24 +113,18 @@ async function importOwn(source: string, options: ImportCommandOptions): Promise
 /** A configuration for imported data: fine-tuning of a checkpoint, or the published recipe. */
 function configText(options: ImportCommandOptions, clips: ImportedDataset["clips"], base?: Config): string {
   const { task, out, from, size } = options;
-  const fineTuning = base && {
-    epochs: 30,
-    optimizer: { learningRate: Number((base.training.optimizer.learningRate / 3).toPrecision(3)) },
-    init: path.resolve(from ?? ""),
-  };
+  const fineTuning = base && fineTuneSections(base, { init: path.resolve(from ?? "") });
   const config = {
     task,
     description: `own data imported to ${out}`,
     workDir: path.join("work_dir", task, path.basename(path.resolve(out))),
-    model: base
-      ? { ...ownModel(base.model), classes: null }
-      : {
-          visual: { kind: "pvt-v2-b5", weights: "pretrained/pvt_v2_b5.pth" },
-          audio: { weights: "pretrained/vggish-10086976.pth" },
-        },
+    model: fineTuning?.model ?? {
+      visual: { kind: "pvt-v2-b5", weights: "pretrained/pvt_v2_b5.pth" },
+      audio: { weights: "pretrained/vggish-10086976.pth" },
+    },
     // Clips of AVSS may have ten seconds, imported ones have five: without this they would be padded.
     data: { root: path.resolve(out), imageSize: base?.data.imageSize ?? size, frameCount: 5, batchSize: 4 },
-    training: { ...fineTuning, evaluateFrom: 0, valSplit: clips.val > 0 ? "val" : "train" },
+    training: { ...fineTuning?.training, evaluateFrom: 0, valSplit: clips.val > 0 ? "val" : "train" },
   };
   const weights = base ? "" : "# Encoder weights: `avseg weights pull pvt_v2_b5 vggish`.\n";
   return `# Made by \`avseg data import\`; src/config/schema.ts lists every key.\n${weights}${stringify(config)}`;

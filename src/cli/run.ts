@@ -20,7 +20,7 @@ let listening = false;
 /**
  * A signal that aborts on Ctrl-C (or SIGTERM), for a command to pass to the library. `kept` gives the
  * sentence that says what was saved and how to continue. A second Ctrl-C ends at once. `silent` leaves out the line that
- * acknowledges the first one.
+ * acknowledges the first one. A command that another process started with a channel is also interrupted by its end.
  */
 export function interruptSignal(
   kept: string | (() => string) = "",
@@ -36,6 +36,10 @@ export function interruptSignal(
     };
     process.on("SIGINT", onSignal);
     process.on("SIGTERM", onSignal);
+    if (process.connected) {
+      process.once("disconnect", interrupt);
+      process.channel?.unref(); // it does not keep a finished command alive
+    }
   }
   return interruption.controller.signal;
 }

@@ -1,5 +1,5 @@
 /** Predicted masks as PNG files, named as published. */
-import type { Clip, Task } from "../datasets/clip.js";
+import type { Clip, ClipEntry, Task } from "../datasets/clip.js";
 import { encodePng } from "../media/node/image-file.js";
 import { labelPicture } from "../media/painting.js";
 import { type ImageTensor, resizeNearest } from "../media/resize.js";
@@ -29,12 +29,17 @@ export function maskWriter(outDir: string, task: Task): (clip: Clip, masks: Tens
         shape: [height, width],
         data: masks.data.subarray(t * pixels, (t + 1) * pixels),
       };
-      const file = safeJoin(outDir, "pred_masks", clip.category, clip.id, `${clip.id}_${t}.png`);
+      const file = predictedMaskFile(outDir, clip, t);
       const image = labelPicture(task === "avss" ? semanticSize(labels) : labels, task === "avss");
       writes.push(encodePng(image).then((png) => writeFileAtomic(file, png)));
     }
     await Promise.all(writes);
   };
+}
+
+/** The mask of frame `t` of a clip that `maskWriter` writes. Throws `OutputError` for a name that leads out of the folder. */
+export function predictedMaskFile(outDir: string, { category, id }: ClipEntry, t: number): string {
+  return safeJoin(outDir, "pred_masks", category, id, `${id}_${t}.png`);
 }
 
 /** Resized by nearest neighbor, and before it is colored: a blend of two colors would be that of a third class. */

@@ -10,6 +10,7 @@ export { type CocoAnnotation, type CocoRle, cocoAnnotations } from "../segment/c
 export { labelNames, maskPicture } from "../segment/mask.js";
 export type { ProbabilityMap } from "../segment/probability-map.js";
 export { type FrameRecord, notesOf, recordOf, segmentsJson } from "../segment/segments-json.js";
+export * from "./fine-tuning.js";
 export {
   audioEncoderName,
   externalDataName,

@@ -25,12 +25,16 @@ export function App() {
       {page.value === "runs" && <RunsPage />}
       {dialog.value === "model" && <ModelDialog />}
       {dialog.value === "shortcuts" && <ShortcutsDialog />}
+      {dialog.value === "fine-tune" && <FineTuneDialog />}
     </div>
   );
 }
 
-/** The page of runs is loaded when it is opened first. */
+/** The page of runs and fine-tuning are loaded when they are opened first. */
 const RunsPage = lazy(() => import("./panels/runs-page").then((module) => module.RunsPage));
+const FineTuneDialog = lazy(() =>
+  import("./panels/fine-tune-dialog").then((module) => module.FineTuneDialog),
+);
 
 const nextTheme: Readonly<Record<Theme, Theme>> = { auto: "light", light: "dark", dark: "auto" };
 const themeIcons = { auto: "auto", light: "sun", dark: "moon" } as const;

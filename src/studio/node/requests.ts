@@ -16,6 +16,14 @@ export class RequestError extends AvsegError {
   }
 }
 
+/** One request for data. */
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly pathname: string;
+  readonly searchParams: URLSearchParams;
+}
+
 /** Headers of every answer: no other site may frame, embed or read it, and WASM may use threads. */
 export const commonHeaders = {
   "Cache-Control": "no-store",
@@ -83,8 +91,12 @@ export async function readJson<T>(request: IncomingMessage, schema: z.ZodType<T>
   } catch {
     throw new RequestError(400, "the request is not JSON");
   }
+  return checked(value, schema);
+}
+
+/** A part of a request. Throws `RequestError` where it is not as `schema` says. */
+export function checked<T>(value: unknown, schema: z.ZodType<T>): T {
   const parsed = schema.safeParse(value);
-  if (!parsed.success)
-    throw new RequestError(400, `the request is malformed: ${z.prettifyError(parsed.error)}`);
-  return parsed.data;
+  if (parsed.success) return parsed.data;
+  throw new RequestError(400, `the request is malformed: ${z.prettifyError(parsed.error)}`);
 }

@@ -1,11 +1,12 @@
 /** The training runs of a folder, and the evaluations that lie in them. */
 import { type Dirent, statSync } from "node:fs";
-import { readdir, readFile, realpath, stat } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import * as z from "zod";
 import { lockInside, refreshSeconds } from "../../node/lock.js";
 import { type LogLine, parseLog } from "../../training/run-log.js";
 import type { RunEvaluation, RunLogAnswer, RunSummary } from "../protocol.js";
+import { isFileBelow } from "./contained-file.js";
 import { curvesOf } from "./curves.js";
 import { RequestError } from "./requests.js";
 
@@ -54,7 +55,7 @@ export class RunsFolder {
 
   /** A run by its id. Throws `RequestError` for an unknown one. */
   async find(id: string): Promise<Run> {
-    const folder = (await this.#folders()).find((f) => idOf(this.#nameOf(f)) === id);
+    const folder = (await this.#folders()).find((f) => runId(this.#nameOf(f)) === id);
     const run = folder === undefined ? undefined : await this.#describe(folder);
     if (!run) throw new RequestError(404, "there is no such run", "Reload the list of runs.");
     return run;
@@ -115,14 +116,14 @@ export class RunsFolder {
     const evaluations = await this.#filesBelow(folder, "evaluation.json");
     const evaluated = evaluations.map((found) => statSync(found, { throwIfNoEntry: false })?.mtimeMs ?? 0);
     return {
-      id: idOf(name),
+      id: runId(name),
       name: name.split(path.sep).join("/"),
       folder,
       modified: status.mtimeMs,
       bytes: status.size,
       isTraining: isRefreshed(lockInside(folder)),
       ...log,
-      hasCheckpoint: await this.#isFileBelow(path.join(folder, "best.safetensors")),
+      hasCheckpoint: await isFileBelow(this.#root, path.join(folder, "best.safetensors")),
       evaluated: Math.max(0, ...evaluated),
       reports: reports.map((report) => path.relative(folder, report).split(path.sep).join("/")),
     };
@@ -153,26 +154,19 @@ export class RunsFolder {
       for (const entry of entries.sort((a, b) => a.name.localeCompare(b.name))) {
         const file = path.join(at, entry.name);
         if (found.length === maxEvaluations) return;
-        if (entry.name === name && (await this.#isFileBelow(file))) found.push(file);
+        if (entry.name === name && (await isFileBelow(this.#root, file))) found.push(file);
         else if (entry.isDirectory() && depth < maxEvaluationDepth) await visit(file, depth + 1);
       }
     };
     await visit(folder, 0);
     return found;
   }
-
-  /** Whether this is a file below the folder of runs after all symbolic links were followed. */
-  async #isFileBelow(file: string): Promise<boolean> {
-    try {
-      const [root, real] = await Promise.all([realpath(this.#root), realpath(file)]);
-      return real.startsWith(path.join(root, path.sep)) && (await stat(real)).isFile();
-    } catch {
-      return false;
-    }
-  }
 }
 
-const idOf = (name: string): string => Buffer.from(name).toString("base64url");
+/** The id of a run by its path below the folder of runs. */
+export function runId(name: string): string {
+  return Buffer.from(name).toString("base64url");
+}
 
 /** Whether the holder of a lock was alive a moment ago. */
 function isRefreshed(lock: string): boolean {

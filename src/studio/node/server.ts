@@ -4,7 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type ServerResponse } from "node:http";
 import path from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { AvsegError, MediaError } from "../../errors.js";
@@ -12,6 +12,7 @@ import { publishedModelOptions } from "../../inference/node/published-model.js";
 import type { Progress } from "../../progress.js";
 import type { RuntimeOptions } from "../../runtime/runtime.js";
 import { DEMO_MODEL, NATURAL_MODEL } from "../../segment/node/shipped-models.js";
+import { type FineTuneJob, fineTuneRequestSchema, pictureQuerySchema } from "../fine-tuning.js";
 import { audioEncoderName, pcaName, visualEncoderName } from "../model-file-names.js";
 import {
   openRequestSchema,
@@ -23,11 +24,22 @@ import {
   type WorkLine,
 } from "../protocol.js";
 import { answerFile, appFiles } from "./app-files.js";
+import { comparedClips, comparedPicture } from "./compared-clips.js";
 import { FileStore } from "./file-store.js";
+import { FineTunings } from "./fine-tunings.js";
 import { type ModelToOpen, NativeEngine } from "./native-engine.js";
 import { writePlayableCopy } from "./playable-copy.js";
 import { listPublicModels, ModelDownloads } from "./public-models.js";
-import { answerJson, checkOrigin, checkToken, commonHeaders, RequestError, readJson } from "./requests.js";
+import {
+  answerJson,
+  checked,
+  checkOrigin,
+  checkToken,
+  commonHeaders,
+  type Exchange,
+  RequestError,
+  readJson,
+} from "./requests.js";
 import { RunsFolder } from "./runs.js";
 
 /** How the server is started. */
@@ -54,6 +66,7 @@ interface Studio {
   readonly engine: NativeEngine;
   readonly downloads: ModelDownloads;
   readonly runs: RunsFolder;
+  readonly fineTunings: FineTunings;
 }
 
 /** Starts the server. Throws `AvsegError` where the app is not built, a file is missing or the port is in use. */
@@ -65,6 +78,7 @@ export async function startStudio(options: StudioOptions = {}): Promise<StudioSe
     engine: new NativeEngine(provider),
     downloads: new ModelDownloads(),
     runs: new RunsFolder(runs),
+    fineTunings: new FineTunings(runs, { provider }),
   };
   const token = randomBytes(24).toString("base64url");
   let actualPort = port;
@@ -104,18 +118,11 @@ export async function startStudio(options: StudioOptions = {}): Promise<StudioSe
     close: async () => {
       server.close();
       server.closeAllConnections();
+      await studio.fineTunings.close();
       await studio.engine.close();
       await studio.files.close();
     },
   };
-}
-
-/** One request for data. */
-interface Exchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly pathname: string;
-  readonly searchParams: URLSearchParams;
 }
 
 async function answerApi(exchange: Exchange, studio: Studio): Promise<void> {
@@ -157,9 +164,35 @@ async function answerApi(exchange: Exchange, studio: Studio): Promise<void> {
       response.end(html);
       return;
     }
+    case "GET fine-tunings":
+      return answerJson(response, 200, await studio.fineTunings.list());
+    case "POST fine-tunings":
+      return answerJson(response, 200, await startFineTuning(exchange, studio));
+    case "GET fine-tunings/:id":
+      return answerJson(response, 200, await studio.fineTunings.get(id));
+    case "POST fine-tunings/:id/stop":
+      return answerJson(response, 200, await studio.fineTunings.stop(id));
+    case "POST fine-tunings/:id/resume":
+      return answerJson(response, 200, await studio.fineTunings.resume(id));
+    case "GET fine-tunings/:id/clips":
+      return answerJson(response, 200, await comparedClips(await studio.fineTunings.folder(id)));
+    case "GET fine-tunings/:id/picture": {
+      const query = checked(Object.fromEntries(searchParams), pictureQuerySchema);
+      return answerFile(response, await comparedPicture(await studio.fineTunings.folder(id), query));
+    }
     default:
       throw new RequestError(404, "there is no such address");
   }
+}
+
+async function startFineTuning({ request }: Exchange, studio: Studio): Promise<FineTuneJob> {
+  const { model, dataset, ...settings } = await readJson(request, fineTuneRequestSchema);
+  return studio.fineTunings.start({
+    ...settings,
+    dataset: studio.files.pathOf(dataset),
+    model: await modelOf(model, studio),
+    isUpload: model.kind === "files",
+  });
 }
 
 async function summaries({ runs }: Studio): Promise<RunSummary[]> {

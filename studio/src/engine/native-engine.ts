@@ -29,13 +29,16 @@ export function idOf(file: Blob, name: string): Promise<string> {
   return id;
 }
 
+/** What the server is asked to open; files are sent to it first. */
+export async function openRequestOf(source: ModelSource): Promise<OpenRequest> {
+  if (source.kind !== "files") return source;
+  return { kind: "files", files: await Promise.all(source.files.map((file) => idOf(file, file.name))) };
+}
+
 /** Runs models in the process of `avseg studio`. */
 export class NativeEngine implements Engine {
   async open(source: ModelSource, { signal }: Work = {}): Promise<ModelFacts> {
-    const request: OpenRequest =
-      source.kind === "files"
-        ? { kind: "files", files: await Promise.all(source.files.map((file) => idOf(file, file.name))) }
-        : source;
+    const request = await openRequestOf(source);
     return modelFactsSchema.parse(await (await post("model", request, signal)).json());
   }
 

@@ -1,6 +1,7 @@
 /** Correcting masks, and keeping them as a dataset to train on. */
 import { signal } from "@preact/signals";
 import type { Step } from "avseg/studio";
+import { hasServer } from "../engine/local-server";
 import { type Failure, failureOf } from "../engine/messages";
 import { datasetName } from "../export/names";
 import { percent } from "../format";
@@ -20,6 +21,7 @@ import { correctedClips } from "../state/corrected-clips";
 import { canMove, changes, correctedSeconds, move } from "../state/corrections";
 import type { Item } from "../state/library";
 import { download } from "./export-panel";
+import { FineTuneSection } from "./fine-tune-section";
 
 const failure = signal<Failure | undefined>(undefined);
 const busy = signal(false);
@@ -80,8 +82,14 @@ export function CorrectPanel({ item }: { item: Item }) {
       </p>
       <SaveButtons item={item} disabled={corrected.length === 0 || busy.value} />
       {failure.value && <Problem {...failure.value} />}
+      <FineTuneSection task={taskOf(item)} disabled={corrected.length === 0} />
     </>
   );
+}
+
+/** The task of the dataset that the corrections become. */
+function taskOf({ result }: Item): "ms3" | "avss" {
+  return result.labelNames.length > 2 ? "avss" : "ms3";
 }
 
 /** What brush and polygon paint with a model that tells classes apart. */
@@ -102,10 +110,15 @@ function ClassChoice({ item, step }: { item: Item; step: Step }) {
 }
 
 function SaveButtons({ item, disabled }: { item: Item; disabled: boolean }) {
-  const task = item.result.labelNames.length > 2 ? "avss" : "ms3";
+  const task = taskOf(item);
   return (
     <>
-      <button type="button" class="button primary" disabled={disabled} onClick={() => save(item)}>
+      <button
+        type="button"
+        class={hasServer ? "button" : "button primary"}
+        disabled={disabled}
+        onClick={() => save(item)}
+      >
         Save as a dataset
       </button>
       {canSaveIntoFolder && (
@@ -121,7 +134,7 @@ function SaveButtons({ item, disabled }: { item: Item; disabled: boolean }) {
       <p class="note">
         A zip or a folder in AVSBench's layout ({task.toUpperCase()}): each five seconds with a correction are
         a clip, and the last of several is for validation. Check it with{" "}
-        <code>avseg data check {task} FOLDER</code>, and train on it with <code>avseg train {task}</code>.
+        <code>avseg data check {task} FOLDER</code>.
       </p>
     </>
   );

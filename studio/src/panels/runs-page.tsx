@@ -7,6 +7,7 @@ import { type Failure, failureOf } from "../engine/messages";
 import { ago } from "../format";
 import { Problem } from "../parts/controls";
 import { openModel } from "../state/engine";
+import { show } from "../state/fine-tuning";
 import { page } from "../state/page";
 import { chosen, details, failure, maxChosen, runs, toggle, watchRuns } from "../state/runs";
 import { Chart, type Line } from "./runs-chart";
@@ -191,6 +192,11 @@ function RunDetail({
         {hasCheckpoint && (
           <button type="button" class="button" onClick={() => useModel(id, name)}>
             Use this model
+          </button>
+        )}
+        {name.startsWith("studio/") && (
+          <button type="button" class="button" onClick={() => show(id)}>
+            Fine-tuning …
           </button>
         )}
         {reports.map((file) => (

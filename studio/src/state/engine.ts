@@ -45,10 +45,15 @@ export const badge = computed(() => {
 let opening: Promise<void> = Promise.resolve();
 let opened: { readonly source: ModelSource; readonly name: string } | undefined;
 
+/** The model that was chosen last, and its name. */
+export function chosenModel(): { readonly source: ModelSource; readonly name: string } {
+  return opened ?? { source: { kind: "small" }, name: smallModelName };
+}
+
 /** Runs the same model on the other engine. */
 export function chooseEngine(id: "tab" | "native"): Promise<void> {
   engineId.value = id;
-  const { source, name } = opened ?? { source: { kind: "small" } as const, name: smallModelName };
+  const { source, name } = chosenModel();
   // Runs and public models lie on this computer; the tab has the small model instead.
   const isElsewhere = id === "tab" && (source.kind === "run" || source.kind === "public");
   return isElsewhere ? openModel({ kind: "small" }, smallModelName) : openModel(source, name);

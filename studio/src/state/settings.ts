@@ -49,4 +49,4 @@ effect(() => {
 });
 
 /** Which dialog is open. */
-export const dialog = signal<"shortcuts" | "model" | undefined>(undefined);
+export const dialog = signal<"shortcuts" | "model" | "fine-tune" | undefined>(undefined);
