@@ -23,7 +23,7 @@ Examples:
   avseg models seavs-s4
   avseg models --json
 
-Accuracy is what the authors report, in percent, each with its own protocol; figures of different protocols are
+Accuracy is what the authors report, in percent, each with its own protocol; metrics of different protocols are
 not comparable. Nothing is mirrored: files come from where their authors publish them.`,
     )
     .action(async (name: string | undefined, { json }: { json?: boolean | undefined }) => {

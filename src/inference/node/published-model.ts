@@ -92,7 +92,7 @@ function identify(model: PublishedModel, { tensors }: WeightListing, file: strin
   const holder = [...tensors.keys()].find((key) => key === anchor || key.endsWith(`.${anchor}`));
   if (holder === undefined) {
     throw new CheckpointError(`${file}: expected ${model.title}, but its parameter "${anchor}" is missing`, {
-      hint: "The file was not kept. Pass the right one with --from FILE|URL.",
+      hint: "The file was not kept. Pass the right one to `avseg weights pull` with --from FILE|URL.",
     });
   }
   const prefix = holder.slice(0, holder.length - anchor.length);
@@ -108,7 +108,7 @@ function identify(model: PublishedModel, { tensors }: WeightListing, file: strin
     (!("visual" in config) || config.visual.kind === visualKinds[model.visual]);
   if (fits) return describe(config);
   throw new CheckpointError(`${file}: expected ${model.title}, found ${describe(config)}`, {
-    hint: "The file was not kept. Pass the right one with --from FILE|URL.",
+    hint: "The file was not kept. Pass the right one to `avseg weights pull` with --from FILE|URL.",
   });
 }
 

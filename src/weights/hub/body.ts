@@ -144,7 +144,7 @@ function cookieOf({ response, url }: Answer): { host: string; value: string } | 
 /** The error for a page that came instead of the file. */
 function refusedBy(page: Page, { response }: Answer, source: DownloadSource): Error {
   const address = withoutCredentials(source.url);
-  const byHand = `open ${source.page} in a browser, download the file there, and pass it with --from FILE`;
+  const byHand = `open ${source.page} in a browser, download the file there, and pass it to \`avseg weights pull\` with --from FILE`;
   switch (pageMeaning(page)) {
     case "quota":
       return new CheckpointError(

@@ -147,7 +147,7 @@ async function take(
     throw new CheckpointError(`${shown}: ${fault}`, {
       hint: isReplaced
         ? `The file was not kept. If the publisher replaced it, accept it with --sha256 ${result.sha256}.`
-        : "The file was not kept. If a proxy altered it, download it yourself and pass --from FILE.",
+        : "The file was not kept. If a proxy altered it, download it yourself and pass it to `avseg weights pull` with --from FILE.",
     });
   }
   try {

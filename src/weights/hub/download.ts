@@ -131,6 +131,6 @@ async function receive(
 
 function tooLarge(url: string, bytes: number | undefined, maxBytes: number): Error {
   return new CheckpointError(`${url}: ${bytes} bytes, expected a weight file of ${maxBytes} at most`, {
-    hint: "Check the address, or download the file yourself and pass --from FILE.",
+    hint: "Check the address, or download the file yourself and pass it to `avseg weights pull` with --from FILE.",
   });
 }

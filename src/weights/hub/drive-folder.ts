@@ -52,7 +52,7 @@ async function entriesOf(id: string, options: FetchOptions): Promise<readonly Fo
   if (listed.length > 0) return listed;
   if (pageMeaning(own) === "sign-in" || (view && pageMeaning(view) === "sign-in")) {
     throw new CheckpointError(`${page}: the folder is not public`, {
-      hint: `Sign in and open ${page} in a browser, download the file there, and pass it with --from FILE.`,
+      hint: `Sign in and open ${page} in a browser, download the file there, and pass it to \`avseg weights pull\` with --from FILE.`,
     });
   }
   return [];

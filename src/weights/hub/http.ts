@@ -85,7 +85,7 @@ export async function requestFile(
     response.body.on("error", () => undefined);
     if (response.headers.location !== undefined && Math.floor(response.statusCode / 100) === 3) {
       throw new CheckpointError(`${withoutCredentials(url)}: more than ${maxRedirects} redirects`, {
-        hint: "Check the address, or download the file yourself and pass --from FILE.",
+        hint: "Check the address, or download the file yourself and pass it to `avseg weights pull` with --from FILE.",
       });
     }
     return { response, url: lastAddress(response) ?? url, close };
@@ -94,7 +94,7 @@ export async function requestFile(
     if (error instanceof CheckpointError) throw error;
     if (["ERR_INVALID_URL", "UND_ERR_INVALID_ARG"].includes(errorCode(error) ?? "")) {
       throw new CheckpointError(`${withoutCredentials(url)}: the server redirects to an invalid address`, {
-        hint: "Download the file yourself and pass --from FILE.",
+        hint: "Download the file yourself and pass it to `avseg weights pull` with --from FILE.",
         cause: error,
       });
     }
@@ -148,7 +148,7 @@ export function refuseDowngrades(start: URL, url: string): Dispatcher.Dispatcher
       throw new CheckpointError(
         `${withoutCredentials(url)}: the server redirects to ${protocol}//${host}, which is not safe`,
         {
-          hint: "Download the file yourself and pass --from FILE.",
+          hint: "Download the file yourself and pass it to `avseg weights pull` with --from FILE.",
         },
       );
     }
@@ -162,7 +162,7 @@ function addressOf(text: string): URL {
     return new URL(text);
   } catch (cause) {
     throw new CheckpointError(`invalid address: ${text}; expected one like https://host/file`, {
-      hint: "Check the address, or download the file yourself and pass --from FILE.",
+      hint: "Check the address, or download the file yourself and pass it to `avseg weights pull` with --from FILE.",
       cause,
     });
   }

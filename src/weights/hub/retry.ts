@@ -54,13 +54,13 @@ export async function retrying<T>(
       if (error.waitMs > maxWaitMs) {
         const minutes = Math.ceil(error.waitMs / 60_000);
         throw new CheckpointError(`cannot download ${what}: ${error.message}${kept}`, {
-          hint: `The server asks to wait ${minutes} minutes. Run the same command again then, or pass --from FILE.`,
+          hint: `The server asks to wait ${minutes} minutes. Run the same command again then, or pass a file to \`avseg weights pull\` with --from FILE.`,
           cause: error,
         });
       }
       if (idle > maxIdleRetries) {
         throw new CheckpointError(`cannot download ${what}: ${error.message}${kept}`, {
-          hint: "Check the network (and HTTPS_PROXY) and run the same command again, or download the file yourself and pass --from FILE.",
+          hint: "Check the network (and HTTPS_PROXY) and run the same command again, or download the file yourself and pass it to `avseg weights pull` with --from FILE.",
           cause: error,
         });
       }
@@ -89,8 +89,8 @@ export function requireUsable(
     const isGated = page.startsWith("https://huggingface.co/") && (statusCode === 401 || statusCode === 403);
     throw new CheckpointError(`cannot download ${address}: the server answered ${statusCode}`, {
       hint: isGated
-        ? `Accept the terms at ${page} and set HF_TOKEN to a token that may read it, or pass --from FILE.`
-        : `Check the address (${page}), or download the file yourself and pass --from FILE.`,
+        ? `Accept the terms at ${page} and set HF_TOKEN to a token that may read it, or pass a file to \`avseg weights pull\` with --from FILE.`
+        : `Check the address (${page}), or download the file yourself and pass it to \`avseg weights pull\` with --from FILE.`,
     });
   }
   const encoding = [headers["content-encoding"] ?? "identity"].flat().join();
@@ -98,7 +98,7 @@ export function requireUsable(
   throw new CheckpointError(
     `${address}: the server sent it compressed (${encoding}), which was not asked for`,
     {
-      hint: "Download the file yourself and pass --from FILE.",
+      hint: "Download the file yourself and pass it to `avseg weights pull` with --from FILE.",
     },
   );
 }

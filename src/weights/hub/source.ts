@@ -63,7 +63,7 @@ export function sourceOf(origin: WeightOrigin, name: string, env: Environment): 
       );
     case "nowhere":
       throw new CheckpointError(`${name} cannot be downloaded: ${origin.reason}`, {
-        hint: "If you have the file, or its authors sent you an address, pass it with --from FILE|URL.",
+        hint: "If you have the file, or its authors sent you an address, pass it to `avseg weights pull` with --from FILE|URL.",
       });
   }
 }
