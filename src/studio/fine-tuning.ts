@@ -25,7 +25,7 @@ export type FineTuneRequest = z.infer<typeof fineTuneRequestSchema>;
 
 /**
  * What a fine-tuning is doing: `before` and `after` are evaluations on the clips, before and after `training`. One that
- * is `stopped`, `interrupted` (by the end of the studio) or `failed` can be resumed.
+ * is `stopped`, by the user or with the studio, or `failed` can be resumed.
  */
 export const fineTuneStates = [
   "before",
