@@ -29,8 +29,10 @@ export function interruptSignal(
   interruption.kept = typeof kept === "string" ? () => kept : kept;
   if (!listening) {
     listening = true;
+    let isFirst = true; // also where something else has interrupted it already
     const onSignal = (name: NodeJS.Signals): void => {
-      if (interruption.controller.signal.aborted) dieOf(name);
+      if (!isFirst) dieOf(name);
+      isFirst = false;
       if (!silent) process.stderr.write("\navseg: stopping (press Ctrl-C again to stop at once)\n");
       interrupt();
     };
