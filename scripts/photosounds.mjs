@@ -64,24 +64,11 @@ async function fetchSources() {
   return ["--sources", folder];
 }
 
-/** Two rounds of training, the second from the end of the first, and the mean of both. */
-function trainModel() {
-  const first = trainRound("first", []);
-  const second = trainRound("second", [
-    `training.init=${first}`,
-    "training.optimizer.learningRate=8e-4",
-    "training.schedule.warmupSteps=30",
-  ]);
-  const target = path.join(out, "natural.safetensors");
-  run(process.execPath, [dist("scripts", "average-weights.js"), first, second, target]);
-  return target;
-}
-
 /** Trains, or continues what was interrupted; returns the best checkpoint. */
-function trainRound(name, settings) {
-  const workDir = path.join(out, name);
-  const set = [`data.root=${data}`, ...settings].flatMap((setting) => ["--set", setting]);
+function trainModel() {
+  const workDir = path.join(out, "run");
   const started = existsSync(path.join(root, workDir, "last.safetensors"));
-  avseg("train", "s4", config, ...set, "--out", workDir, ...(started ? ["--resume"] : []));
+  const set = ["--set", `data.root=${data}`, "--out", workDir, ...(started ? ["--resume"] : [])];
+  avseg("train", "s4", config, ...set);
   return path.join(workDir, "best.safetensors");
 }

@@ -20,7 +20,15 @@ function message(text: string, ...set: string[]): string {
 test("the task alone gives the published recipe", () => {
   const s4 = read("task: s4");
   assert.equal(s4.training.epochs, 30);
-  assert.deepEqual(s4.training.losses, { dice: 1, focal: 0, bce: 0, crossEntropy: 0, matching: 0, mix: 0 });
+  assert.deepEqual(s4.training.losses, {
+    dice: 1,
+    focal: 0,
+    bce: 0,
+    crossEntropy: 0,
+    matching: 0,
+    mix: 0,
+    concepts: 0,
+  });
   assert.equal(s4.training.optimizer.learningRate, 6e-5);
   assert.equal(s4.training.valSplit, "val");
   assert.equal(s4.model.decoder.project, false);

@@ -53,6 +53,7 @@ test("a published S4 file translates to the published recipe", () => {
     crossEntropy: 0,
     matching: 0,
     mix: 0,
+    concepts: 0,
   });
   assert.equal(config.training.optimizer.learningRate, 6e-5);
   assert.equal(config.data.root, "data/Single-source");
@@ -114,9 +115,33 @@ test("optional settings of published files", () => {
   // The weight that the files call focal is of each task's own per-pixel loss.
   const weigh = (task: "s4" | "ms3" | "avss") =>
     read(publishedConfig(task, "pvt2").replace(/focal_loss=[\d.]+/, "focal_loss=0.25")).training.losses;
-  assert.deepEqual(weigh("s4"), { dice: 1, focal: 0.25, bce: 0, crossEntropy: 0, matching: 0, mix: 0 });
-  assert.deepEqual(weigh("ms3"), { dice: 1, focal: 0, bce: 0.25, crossEntropy: 0, matching: 0, mix: 0 });
-  assert.deepEqual(weigh("avss"), { dice: 0, focal: 0, bce: 0, crossEntropy: 0.25, matching: 0, mix: 0 });
+  assert.deepEqual(weigh("s4"), {
+    dice: 1,
+    focal: 0.25,
+    bce: 0,
+    crossEntropy: 0,
+    matching: 0,
+    mix: 0,
+    concepts: 0,
+  });
+  assert.deepEqual(weigh("ms3"), {
+    dice: 1,
+    focal: 0,
+    bce: 0.25,
+    crossEntropy: 0,
+    matching: 0,
+    mix: 0,
+    concepts: 0,
+  });
+  assert.deepEqual(weigh("avss"), {
+    dice: 0,
+    focal: 0,
+    bce: 0,
+    crossEntropy: 0.25,
+    matching: 0,
+    mix: 0,
+    concepts: 0,
+  });
 });
 
 test("a wrong value is reported on its line", () => {

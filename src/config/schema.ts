@@ -49,6 +49,8 @@ const losses = section({
   matching: nonNegative.default(0),
   /** AVSegFormer: dice of the mask feature alone. */
   mix: nonNegative.default(0),
+  /** SeaVS with `model.concepts`, S4: sounds and cells are given the clip's category. */
+  concepts: nonNegative.default(0),
 });
 
 const optimizer = section({

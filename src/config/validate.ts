@@ -68,6 +68,9 @@ function checkTogether(config: Config, source: Source): void {
   if (Object.values(losses).every((weight) => weight === 0)) {
     fail(["training", "losses"], "expected at least one loss with a weight above 0");
   }
+  if (losses.concepts > 0 && config.model.concepts.names.length === 0) {
+    fail(["training", "losses", "concepts"], "expected 0, or names of concepts under model.concepts.names");
+  }
   if (optimizer.nesterov && optimizer.momentum === 0) {
     fail(["training", "optimizer", "nesterov"], "expected a momentum above 0 with it");
   }

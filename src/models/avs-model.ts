@@ -28,6 +28,16 @@ export interface AvsOutputs {
   readonly matching?: MatchingOutputs | undefined;
   /** What the auxiliary loss of AVSegFormer reads as a mask: `f32[N,C,H/4,W/4]` of the decoded frames. */
   readonly maskFeature?: Value | undefined;
+  /** What models with concepts name, of the decoded frames. */
+  readonly concepts?: ConceptOutputs | undefined;
+}
+
+/** Logits of K concepts. */
+export interface ConceptOutputs {
+  /** Of the sound, `f32[N,K]`. */
+  readonly sound: Value;
+  /** Of the cells of the coarsest stage, `f32[N,K+1,h,w]`; the last one is that of everything else. */
+  readonly cells: Value;
 }
 
 /** Both streams of every stage. */

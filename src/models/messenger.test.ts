@@ -26,7 +26,14 @@ for (const { channels, pixels, frames, clips } of cases) {
         dVisual: seededInput(`messenger_dv_${channels}`, [n, pixels, channels]),
       };
       const scope = new Scope();
-      const block = messenger(scope, channels, { queries: 5, width: 128, heads: 8, frames, dropout: 0.1 });
+      const block = messenger(scope, channels, {
+        queries: 5,
+        width: 128,
+        heads: 8,
+        frames,
+        dropout: 0.1,
+        between: true,
+      });
       const audio = inputLike("audio", feeds.audio);
       const visual = inputLike("visual", feeds.visual);
       const out = block({ audio, visual }, new Pass({ fused }));

@@ -6,7 +6,7 @@
  * Shapes: N = B*T frames, Q queries, L visual tokens of C channels, D the width of the queries.
  */
 import type * as z from "zod";
-import { count, fraction, section } from "../fields.js";
+import { count, flag, fraction, section } from "../fields.js";
 import {
   add,
   concat,
@@ -43,6 +43,11 @@ export const messengerSchema = section({
   /** T: consecutive frames that one Audio-Visual Temporal Fusion joins. */
   frames: count(1024).default(5),
   dropout: fraction.default(0.1),
+  /**
+   * Whether the next stage of the encoder takes what a block changed, as published. If not, blocks change what the decoder
+   * sees only: frozen stages compute what they were trained for, and no gradient passes through them.
+   */
+  between: flag.default(true),
 });
 /** Settings of the Messenger Blocks. */
 export type MessengerConfig = Readonly<z.infer<typeof messengerSchema>>;

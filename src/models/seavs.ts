@@ -5,9 +5,9 @@
 import * as z from "zod";
 import { section } from "../fields.js";
 import { dim, reshape, type Value } from "../graph/index.js";
-import { linear, Scope, toMap } from "../nn/index.js";
+import { linear, type Pass, Scope, type TokenGrid, toMap } from "../nn/index.js";
 import { audioEncoder, audioSchema, embeddingWidth, inferAudio } from "./audio-encoder.js";
-import type { AvsModel } from "./avs-model.js";
+import type { AvsInputs, AvsModel } from "./avs-model.js";
 import {
   baseShape,
   binaryClasses,
@@ -19,13 +19,14 @@ import {
   publishedFrameCount,
   type Task,
 } from "./base-config.js";
+import { agreementInput, concepts, conceptsSchema } from "./concepts.js";
 import { decoder, decoderSchema, type StageFeatures } from "./decoder.js";
 import { everyFrame, realFrames } from "./frame-axis.js";
 import { messenger, messengerSchema } from "./messenger.js";
 import { type StateDictShapes, shapesBelow } from "./state-dict-shapes.js";
 import { defineSystem, type Recipe } from "./system-definition.js";
 import { audioWidth } from "./vggish.js";
-import { stageDims, type VisualConfig, visualEncoder } from "./visual-encoder.js";
+import { encodeFrames, stageDims, type VisualConfig, visualEncoder } from "./visual-encoder.js";
 
 /** A model of this system; its frame count is a multiple of `messenger.frames`. */
 const seavsSchema = section({
@@ -34,6 +35,7 @@ const seavsSchema = section({
   audio: audioSchema.prefault({}),
   messenger: messengerSchema.prefault({}),
   decoder: decoderSchema.prefault({}),
+  concepts: conceptsSchema.prefault({}),
 });
 /** A model of this system. */
 export type SeavsConfig = Readonly<z.infer<typeof seavsSchema>>;
@@ -81,6 +83,12 @@ function seavsProblem(config: SeavsConfig): ModelConfigProblem | undefined {
   if (odd !== undefined) {
     return problemAt("decoder.heads", `${odd} channels are not a multiple of ${decoder.heads} heads`);
   }
+  if (config.concepts.names.length > 0 && messenger.between) {
+    return problemAt(
+      "messenger.between",
+      "true, but concepts are read where the encoder computes on its own: expected false",
+    );
+  }
   const tooLarge = decoder.reductions.findIndex((r, i) => r > imageSize / 2 ** (i + 2));
   if (tooLarge >= 0) {
     const text = `${decoder.reductions[tooLarge]} leaves no token of stage ${tooLarge + 1}`;
@@ -121,10 +129,46 @@ function buildSeavs(config: SeavsConfig): AvsModel {
   // All that audio and visual exchange passes through few and small layers.
   const bridger = root.at("bridger").fullPrecision();
   const width = embeddingWidth(config.audio);
-  // Messenger Blocks take embeddings as wide as VGGish's.
-  const narrow = width === audioWidth ? undefined : linear(bridger.at("audio_proj"), width, audioWidth);
+  const count = config.concepts.names.length;
+  const named =
+    count === 0 ? undefined : concepts(bridger.at("concepts"), config.concepts, { width, channels: dims[3] });
+  const agree = named && dims.map((channels, i) => agreementInput(bridger.at("agreement").at(i), channels));
+  // Messenger Blocks take embeddings as wide as VGGish's; with concepts, they hear these only.
+  const heard = named ? count : width;
+  const narrow = heard === audioWidth ? undefined : linear(bridger.at("audio_proj"), heard, audioWidth);
   const fusers = dims.map((channels, i) => messenger(bridger.at("Fusers").at(i), channels, config.messenger));
   const decode = decoder(root.at("decoder"), { ...config.decoder, dims, classes: config.classes.length });
+
+  const asToken = (heard: Value): Value =>
+    reshape(narrow ? narrow(heard) : heard, [dim(heard, 0), 1, audioWidth]);
+  /** The block of stage `i` applied to the stage's tokens. */
+  const fuse = (i: number, audio: Value, grid: TokenGrid, pass: Pass): StageFeatures => {
+    const { audio: message, visual: tokens } = required(fusers[i])({ audio, visual: grid.tokens }, pass);
+    return { audio: message, visual: { ...grid, tokens } };
+  };
+
+  /** The features of all stages where each takes what the block before it changed. */
+  function fuseBetween({ frames, embedding }: AvsInputs, pass: Pass): StageFeatures[] {
+    const audio = asToken(embedding);
+    let map = encoder.stem(frames, pass);
+    return dims.map((_, i) => {
+      const fused = fuse(i, audio, encoder.stage(i, map, pass), pass);
+      if (i + 1 < dims.length) map = toMap(fused.visual);
+      return fused;
+    });
+  }
+
+  /** The features of all stages where the encoder computes what it would on its own. */
+  function fuseBeside({ frames, embedding }: AvsInputs, pass: Pass) {
+    const grids = encodeFrames(encoder, frames, pass);
+    const names = named?.(embedding, required(grids.at(-1)), pass);
+    const audio = asToken(names?.sound ?? embedding);
+    const features = grids.map((grid, i) => {
+      const fused = fuse(i, audio, grid, pass);
+      return names ? { ...fused, visual: required(agree?.[i])(names.agreement, fused.visual) } : fused;
+    });
+    return { features, concepts: names?.outputs };
+  }
 
   return {
     config,
@@ -132,24 +176,31 @@ function buildSeavs(config: SeavsConfig): AvsModel {
     values: root.values(),
     encoders,
     embedAudio,
-    forward({ frames, embedding, frameMask, decodeEvery = 1 }, pass) {
-      const batch = dim(frames, 0);
-      const audioToken = reshape(narrow ? narrow(embedding) : embedding, [batch, 1, audioWidth]);
+    forward(inputs, pass) {
+      const { frameMask, decodeEvery = 1 } = inputs;
       const decoded = (x: Value): Value => everyFrame(x, decodeEvery);
       // Padded frames count as empty: in the features that the decoder sees, and in the logits.
       const mask = config.task === "avss" ? frameMask && decoded(frameMask) : undefined;
       const masked = (x: Value): Value => realFrames(x, mask);
-      let map = encoder.stem(frames, pass);
-      const features = fusers.map((fuse, i): StageFeatures => {
-        const grid = encoder.stage(i, map, pass);
-        const { audio: fusedAudio, visual: tokens } = fuse({ audio: audioToken, visual: grid.tokens }, pass);
-        const fused = { ...grid, tokens };
-        if (i + 1 < fusers.length) map = toMap(fused);
-        return { audio: decoded(fusedAudio), visual: { ...grid, tokens: masked(decoded(tokens)) } };
-      });
-      return { logits: masked(decode(features, pass)) };
+      const { features, concepts } = config.messenger.between
+        ? { features: fuseBetween(inputs, pass), concepts: undefined }
+        : fuseBeside(inputs, pass);
+      const stages = features.map(({ audio, visual }) => ({
+        audio: decoded(audio),
+        visual: { ...visual, tokens: masked(decoded(visual.tokens)) },
+      }));
+      return {
+        logits: masked(decode(stages, pass)),
+        concepts: concepts && { sound: decoded(concepts.sound), cells: decoded(concepts.cells) },
+      };
     },
   };
+}
+
+/** What a model of four stages has four of. */
+function required<T>(value: T | undefined): T {
+  if (value === undefined) throw new RangeError("seavs: a stage is missing");
+  return value;
 }
 
 /** The published training (of ResNet-50 in MS3, with dice alone). */
@@ -177,6 +228,7 @@ export const seavsSystem = defineSystem({
     classifiers: ["decoder.mask_features"],
   },
   trainable: true,
+  losses: { concepts: ["s4"] },
   recipe,
   problem: seavsProblem,
   build: buildSeavs,

@@ -41,7 +41,7 @@ export interface SystemKeys {
 }
 
 /** Losses that read outputs of one system only. */
-export const systemLosses = ["matching", "mix"] as const;
+export const systemLosses = ["matching", "mix", "concepts"] as const;
 /** A loss that reads outputs of one system only. */
 export type SystemLoss = (typeof systemLosses)[number];
 

@@ -180,7 +180,9 @@ async function compileClipStep(options: StepOptions): Promise<ClipStep> {
   });
   const target = input("target", [labels, imageSize, imageSize], "u8");
   const fractions = { frames: input("fraction.clips", []), counted: input("fraction.counted", []) };
-  const truth = { target, counts: input("counts", [labels]), fractions };
+  const names = config.training.losses.concepts > 0 ? config.model.concepts.names : undefined;
+  const concept = names && input("concept", [labels], "i32");
+  const truth = { target, counts: input("counts", [labels]), concept, fractions };
   const loss = lossOf(outputs, truth, config.training.losses);
   const step = await compileStep(runtime, store, {
     loss: loss.total,
@@ -198,6 +200,7 @@ async function compileClipStep(options: StepOptions): Promise<ClipStep> {
         frameMask: batch.frameMask,
         ...(embedder ? { embedding: await embedder.embed(batch) } : soundFeeds(model.config, batch)),
         ...labelFeeds(group, labeled, imageSize),
+        ...(names && conceptFeeds(group, labeled, names)),
         "fraction.clips": f32([part.clips], []),
         "fraction.counted": f32([part.counted], []),
         ...randomFeeds(pass.sites, { seed: config.training.seed, step: number }, { first, count: clips }),
@@ -206,6 +209,12 @@ async function compileClipStep(options: StepOptions): Promise<ClipStep> {
     },
     close: () => step.close(),
   };
+}
+
+/** Which concept the category of each clip is, for the first `frames` frames of each; -1: none of them. */
+function conceptFeeds(clips: readonly Clip[], frames: number, names: readonly string[]): Tensors {
+  const data = clips.flatMap(({ category }) => Array.from({ length: frames }, () => names.indexOf(category)));
+  return { concept: { dtype: "i32", shape: [data.length], data: Int32Array.from(data) } };
 }
 
 /** Ground truth of the first `frames` frames of each clip, and 1 for those that have one. */

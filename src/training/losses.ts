@@ -20,6 +20,7 @@ import {
   where,
 } from "../graph/index.js";
 import type { AvsOutputs } from "../models/avs-model.js";
+import { conceptLoss } from "./concept-loss.js";
 import { diceLoss } from "./dice-loss.js";
 import { countOf } from "./frame-mean.js";
 import { matchingLoss, sumsFrames } from "./matching-loss.js";
@@ -35,6 +36,8 @@ export interface LossWeights {
   readonly matching?: number | undefined;
   /** The mask feature's own dice, for AVSegFormer; see `mixLoss`. */
   readonly mix?: number | undefined;
+  /** The names of sounds and cells, for SeaVS with concepts; see `conceptLoss`. */
+  readonly concepts?: number | undefined;
 }
 
 /** Ground truth of the frames that have, or may have, some. */
@@ -43,6 +46,8 @@ export interface Truth {
   readonly target: Value;
   /** `f32[N]`, 1 for a frame with ground truth, else 0; only the losses of AVSS, and auxiliary ones, use it. */
   readonly counts: Value;
+  /** `i32[N]`: index of the clip's category among the model's concepts, -1 if it is none of them; for that loss. */
+  readonly concept?: Value | undefined;
   /** Default: the frames are the whole batch. */
   readonly fractions?: BatchFractions | undefined;
 }
@@ -106,8 +111,8 @@ export function crossEntropyLoss(logits: Value, classes: Value, counts: Value): 
  * @throws `RangeError` when no loss has a weight, or the model has no outputs for one
  */
 export function lossOf(
-  { logits, matching, maskFeature }: AvsOutputs,
-  { target, counts, fractions }: Truth,
+  { logits, matching, maskFeature, concepts }: AvsOutputs,
+  { target, counts, concept, fractions }: Truth,
   weights: LossWeights,
 ): LossValues {
   const parts = new Map<keyof LossWeights, Value>();
@@ -128,6 +133,10 @@ export function lossOf(
   if (weights.mix) {
     const sounding = cast(greater(planes(), 0), "f32");
     parts.set("mix", overCounted(mixLoss(required(maskFeature, "mix"), sounding, counts)));
+  }
+  if (weights.concepts) {
+    const truth = { target: planes(), concept: required(concept, "concepts"), counts };
+    parts.set("concepts", overCounted(conceptLoss(required(concepts, "concepts"), truth)));
   }
   const weighted = [...parts].map(([name, value]) => mul(value, weights[name] ?? 0));
   const [first, ...rest] = weighted;

@@ -8,8 +8,6 @@ import {
   max,
   mean,
   mul,
-  reshape,
-  shape4,
   sigmoid,
   slice,
   softmax,
@@ -18,6 +16,7 @@ import {
   type Value,
 } from "../graph/index.js";
 import type { MatchingOutputs } from "../models/avs-model.js";
+import { averagePool } from "./average-pool.js";
 import { countedMean } from "./frame-mean.js";
 
 /**
@@ -57,16 +56,6 @@ function foreground(logits: Value): Value {
   const first = slice(logits, [{ axis: 1, start: 0, end: 1 }]);
   const others = max(slice(logits, [{ axis: 1, start: 1, end: classes }]), { axes: [1], keepDims: true });
   return cast(greater(others, first), "f32");
-}
-
-/** Means of equal cells: `[N,C,H,W]` -> `[N,C,height,width]`. */
-function averagePool(x: Value, height: number, width: number): Value {
-  const [batch, channels, rows, columns] = shape4(x, "averagePool");
-  if (rows % height !== 0 || columns % width !== 0) {
-    throw new RangeError(`averagePool: ${rows}x${columns} pixels are not whole cells of ${height}x${width}`);
-  }
-  const cells = reshape(x, [batch, channels, height, rows / height, width, columns / width]);
-  return mean(cells, { axes: [3, 5] });
 }
 
 /** KL(softmax(target) || softmax(x)) of every row: `[N,C]`, `[N,C]` -> `[N]`. */

@@ -6,6 +6,7 @@ import { reference } from "../../test/reference.js";
 import { assertClose, seededInput, seededMask, seededParameter } from "../../test/support.js";
 import { emitOnnx, gradients, input } from "../graph/index.js";
 import { buildAvsModel } from "../models/avs-model.js";
+import { conceptsSchema } from "../models/concepts.js";
 import { decoderSchema } from "../models/decoder.js";
 import { Pass } from "../nn/index.js";
 import { createOptimizer } from "../optim/optimizers.js";
@@ -36,8 +37,9 @@ const model = buildAvsModel({
     loraRank: 0,
   },
   audio: { kind: "vggish", widths: [8, 8, 8, 8, 8, 8], hidden: 8, pca: false },
-  messenger: { queries: 5, width: 128, heads: 8, frames: 5, dropout: 0 },
+  messenger: { queries: 5, width: 128, heads: 8, frames: 5, dropout: 0, between: true },
   decoder: decoderSchema.parse({ convDim: 32, dropout: 0 }),
+  concepts: conceptsSchema.parse({}),
 });
 
 test("the loss curve, gradients and final weights of training_micro", async () => {
