@@ -4,6 +4,8 @@ interface Window {
   readonly avsegStudio?: {
     labels(): number[][];
     liveLabels(): number[];
+    seconds(): number;
+    keptBytes(): number;
     status(which: "result" | "other"): string;
   };
   /** Chromium's chooser of folders. */

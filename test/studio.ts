@@ -1,4 +1,5 @@
 /** The studio in headless Chromium, on its local server. */
+import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { type Browser, chromium, type Page } from "playwright-core";
@@ -77,6 +78,19 @@ export async function segmented(page: Page): Promise<void> {
 export async function foundLabels(page: Page): Promise<number[][]> {
   // As text: Playwright looks at every number of an array.
   return JSON.parse(await page.evaluate(() => JSON.stringify(window.avsegStudio?.labels() ?? [])));
+}
+
+/** The memory in RAM of Chromium's processes of a type (`renderer`, `GPU`), in MB. */
+export async function residentMb(browser: Browser, type: string): Promise<number> {
+  const session = await browser.newBrowserCDPSession();
+  try {
+    const { processInfo } = await session.send("SystemInfo.getProcessInfo");
+    const ids = processInfo.filter((info) => info.type === type).map(({ id }) => String(id));
+    const kb = execFileSync("ps", ["-o", "rss=", "-p", ids.join(",")], { encoding: "utf8" });
+    return Math.round(kb.split("\n").reduce((sum, text) => sum + Number(text), 0) / 1024);
+  } finally {
+    await session.detach();
+  }
 }
 
 /** What axe-core objects to on the page as it is, one line each. */

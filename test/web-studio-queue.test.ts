@@ -26,6 +26,7 @@ before(async () => {
   }
   await damage(videos[1] ?? "");
   studio = await openStudio({}, { query: "empty" });
+  studio.page.setDefaultTimeout(120_000);
 });
 after(() => studio?.close());
 

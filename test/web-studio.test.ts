@@ -77,6 +77,8 @@ test("a chosen video gets the masks that Node finds", { skip }, async () => {
   );
   assert.equal(found.length, expected.length);
   assert.ok(differing(found.flat(), expected.flat()) < 0.005);
+  const kept = (await page.evaluate(() => window.avsegStudio?.keptBytes() ?? 0)) / found.length;
+  assert.ok(kept > 100 && kept < 16_384, `${kept} bytes are kept of a second`);
 });
 
 test("this computer's engine finds the same", { skip }, async () => {

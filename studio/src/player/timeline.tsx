@@ -5,6 +5,7 @@ import { peaksOf, picturesOf } from "../media/reader";
 import type { Peaks } from "../media/waveform";
 import type { Item } from "../state/library";
 import { player, seek, seekBy } from "../state/player";
+import { queue } from "../state/queue";
 import type { Result } from "../state/result";
 import { drawFilmstrip, drawWaveform } from "./draw";
 import { Lanes } from "./lanes";
@@ -23,8 +24,12 @@ export function Timeline({
   const axis = useRef<HTMLDivElement>(null);
   const width = useWidth(axis);
   const duration = player.duration.value || item.facts.value?.durationSeconds || 0;
-  const strip = useFilmstrip(item, width, duration);
-  const peaks = usePeaks(item, duration);
+  // What decodes for decoration waits for the first mask.
+  const isBusy = queue.value[0] === item.result && item.result.count.value === 0;
+  const isFree = useRef(false);
+  isFree.current ||= !isBusy;
+  const strip = useFilmstrip(item, width, isFree.current ? duration : 0);
+  const peaks = usePeaks(item, isFree.current ? duration : 0);
   const wave = useRef<HTMLCanvasElement>(null);
   useEffect(() => {
     if (wave.current) drawWaveform(wave.current, peaks, { width, height: waveHeight, duration });
@@ -100,7 +105,7 @@ function useFilmstrip(item: Item, width: number, duration: number) {
     const pictureWidth = (stripHeight * facts.width) / facts.height;
     const count = Math.min(40, Math.max(1, Math.ceil(width / pictureWidth)));
     const times = Array.from({ length: count }, (_, i) => ((i + 0.5) / count) * duration);
-    const pictures: ImageBitmap[] = [];
+    const pictures: (ImageBitmap | undefined)[] = [];
     const read = async (): Promise<void> => {
       const request = { file: item.file, times, height: 2 * stripHeight };
       for await (const { index, picture } of picturesOf(request, stop.signal)) {
@@ -109,7 +114,10 @@ function useFilmstrip(item: Item, width: number, duration: number) {
       }
     };
     read().catch(() => undefined); // the strip is decoration: why a file cannot be read is said elsewhere
-    return () => stop.abort();
+    return () => {
+      stop.abort();
+      for (const picture of pictures) picture?.close();
+    };
   }, [item, facts, width, duration]);
   return canvas;
 }

@@ -1,17 +1,22 @@
 /** Masks that a person has corrected, with what was undone. */
 
 import { signal } from "@preact/signals";
-import { labelsOf, type Step } from "avseg/studio";
-import { type LabelMap, scaleLabels, within } from "../masks/labels";
+import { labelsOf, type Runs, runsOf, type Step } from "avseg/studio";
+import { type LabelMap, type Size, scaleLabels, within } from "../masks/labels";
 import type { Item } from "./library";
 
 /** The longer side of corrected masks: datasets keep 224 pixels. */
 const maxSide = 640;
 
+/** A mask in few bytes: every stroke leaves one behind. */
+interface Kept extends Size {
+  readonly runs: Runs;
+}
+
 interface History {
-  readonly past: LabelMap[];
-  readonly future: LabelMap[];
-  present: LabelMap;
+  readonly past: Kept[];
+  readonly future: Kept[];
+  present: Kept;
 }
 
 const histories = new WeakMap<Item, Map<number, History>>();
@@ -27,21 +32,29 @@ function historyOf(item: Item): Map<number, History> {
 
 /** The mask of a second: corrected, or as the model found it. */
 export function maskOf(item: Item, step: Step): LabelMap {
-  return historyOf(item).get(step.index)?.present ?? modelMask(step);
+  const kept = historyOf(item).get(step.index)?.present;
+  return kept ? mapOf(kept) : modelMask(step);
 }
 
-function modelMask({ mask: { width, height, runs } }: Step): LabelMap {
-  const labels = labelsOf(runs, width * height);
-  return scaleLabels({ width, height, labels }, within(maxSide, width, height));
+function modelMask({ mask }: Step): LabelMap {
+  return scaleLabels(mapOf(mask), within(maxSide, mask.width, mask.height));
+}
+
+function mapOf({ width, height, runs }: Kept): LabelMap {
+  return { width, height, labels: labelsOf(runs, width * height) };
+}
+
+function keptOf({ width, height, labels }: LabelMap): Kept {
+  return { width, height, runs: runsOf(labels) };
 }
 
 /** Replaces a second's mask; the one before can be brought back. */
 export function correct(item: Item, step: Step, change: LabelMap): void {
   const all = historyOf(item);
-  const known = all.get(step.index) ?? { past: [], future: [], present: modelMask(step) };
+  const known = all.get(step.index) ?? { past: [], future: [], present: keptOf(modelMask(step)) };
   known.past.push(known.present);
   known.future.length = 0;
-  known.present = change;
+  known.present = keptOf(change);
   all.set(step.index, known);
   changes.value++;
 }

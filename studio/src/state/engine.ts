@@ -116,10 +116,12 @@ export async function segment(
   result: Result,
   { sound, endSeconds, place = "next" }: SegmentChoice,
 ): Promise<void> {
-  const video = item.facts.value;
-  if (!video) return;
+  const end = endSeconds ?? Number.POSITIVE_INFINITY;
+  const total = (): number | undefined => item.facts.value && Math.min(item.facts.value.durationSeconds, end);
   const begin = async (): Promise<Job> => {
-    const facts = await openedModel();
+    const [facts] = await Promise.all([openedModel(), item.opened]);
+    const totalSeconds = total();
+    if (totalSeconds === undefined) throw new Error(item.problem.value);
     const isTab = engineId.value === "tab";
     const request = { file: isTab ? item.file : item.source, name: item.name, sound, endSeconds };
     return {
@@ -129,8 +131,7 @@ export async function segment(
       steps: (work) => (isTab ? tabEngine : nativeEngine).segment(request, work),
     };
   };
-  const totalSeconds = Math.min(video.durationSeconds, endSeconds ?? Number.POSITIVE_INFINITY);
   const waits = sound.kind === "own" || engineId.value === "native";
-  await result.run(begin, { totalSeconds, place: waits ? place : undefined });
+  await result.run(begin, { totalSeconds: total(), place: waits ? place : undefined });
   if (result.speed.value > 0) speed.value = result.speed.value;
 }

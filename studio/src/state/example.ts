@@ -7,6 +7,6 @@ export async function openExample(): Promise<void> {
   const response = await fetch(new URL("example.mp4", document.baseURI));
   if (!response.ok) return;
   const file = new File([await response.blob()], "example.mp4", { type: "video/mp4" });
-  const [item] = await addFiles([file]);
+  const [item] = addFiles([file]);
   if (item) await segment(item, item.result, { sound: { kind: "own" } });
 }

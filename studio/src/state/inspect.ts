@@ -1,8 +1,12 @@
 /** A handle for the browser's console and for tests: what was found in the shown video. */
-import { labelsOf } from "avseg/studio";
+import { labelsOf, type PackedMap } from "avseg/studio";
 import { selected } from "./library";
 import { live } from "./live";
 import type { Status } from "./result";
+
+function planesOf({ planes }: PackedMap): ArrayBuffer[] {
+  return [...planes.values()].map(({ buffer }) => buffer);
+}
 
 /** What is behind `window.avsegStudio`. */
 export const inspection = {
@@ -15,6 +19,16 @@ export const inspection = {
   liveLabels(): number[] {
     const mask = live.step.value?.mask;
     return mask ? [...labelsOf(mask.runs, mask.width * mask.height)] : [];
+  },
+  /** How many seconds of the shown video have masks. */
+  seconds(): number {
+    return selected.value?.result.count.value ?? 0;
+  },
+  /** Bytes that the page keeps of the shown video's masks. */
+  keptBytes(): number {
+    const steps = selected.value?.result.steps ?? [];
+    const buffers = steps.flatMap(({ mask, map }) => [mask.runs.buffer, ...planesOf(map)]);
+    return [...new Set(buffers)].reduce((sum, { byteLength }) => sum + byteLength, 0);
   },
   /** How far segmenting is, with the video's own sound or with another. */
   status(which: "result" | "other"): Status | undefined {

@@ -47,17 +47,21 @@ export class Item {
     });
   }
 
-  /** Reads the headers and the first picture. */
+  /** Reads the headers; a picture for the strip follows. */
   async read(): Promise<void> {
     try {
       const facts = await factsOf(this.file);
       this.facts.value = facts;
-      const times = [Math.min(1, facts.durationSeconds / 2)];
-      for await (const { picture } of picturesOf({ file: this.file, times, height: 96 })) {
-        this.thumbnail.value = picture;
-      }
+      this.#readPicture(facts).catch(() => undefined); // segmenting says why it cannot be decoded
     } catch (error) {
-      if (!this.facts.value) this.problem.value = error instanceof Error ? error.message : String(error);
+      this.problem.value = error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  async #readPicture({ durationSeconds }: VideoFacts): Promise<void> {
+    const times = [Math.min(1, durationSeconds / 2)];
+    for await (const { picture } of picturesOf({ file: this.file, times, height: 96 })) {
+      this.thumbnail.value = picture;
     }
   }
 
@@ -110,12 +114,17 @@ export function select(item: Item): void {
   selectedId.value = item.id;
 }
 
-/** Opens files and shows the first of them. */
-export async function addFiles(files: Iterable<File>): Promise<Item[]> {
+/** Opens files and shows the first of them. What they hold is read afterwards. */
+export function addFiles(files: Iterable<File>): Item[] {
   const added = [...files].map((file) => new Item(file));
   items.value = [...items.value, ...added];
   const [first] = added;
   if (first) select(first);
+  void readAll(added);
+  return added;
+}
+
+async function readAll(added: readonly Item[]): Promise<void> {
   const toBeCopied: Item[] = [];
   for (const item of added) {
     await item.read();
@@ -124,7 +133,6 @@ export async function addFiles(files: Iterable<File>): Promise<Item[]> {
   }
   // Copies take long: all others are there before.
   for (const item of toBeCopied) item.settle(await replaceByCopy(item));
-  return added;
 }
 
 /** Shows the copy that this computer makes of a video in its place, where it can; returns the one that is shown. */

@@ -67,7 +67,7 @@ export class Result {
    */
   async run(
     begin: () => Promise<Job>,
-    { totalSeconds, place }: { readonly totalSeconds: number; readonly place: Place | undefined },
+    { totalSeconds, place }: { readonly totalSeconds: number | undefined; readonly place: Place | undefined },
   ): Promise<void> {
     this.cancel();
     const stop = new AbortController();

@@ -31,7 +31,7 @@ export async function openServerFiles(): Promise<boolean> {
   for (const known of files) {
     const file = await fetchFile(known);
     markSent(file, known.id);
-    await addFiles([file]);
+    addFiles([file]);
   }
   return files.length > 0;
 }
