@@ -36,6 +36,15 @@ const { page } = studio;
 page.setDefaultTimeout(300_000);
 
 async function take(name: string): Promise<void> {
+  if (name !== "loading") {
+    await page.waitForFunction(() =>
+      [...document.querySelectorAll(".stage")].every((stage) => {
+        const [video, canvas] = [stage.querySelector("video"), stage.querySelector("canvas")];
+        // A canvas that nothing was drawn on is 300 pixels wide.
+        return !video || (!video.seeking && video.readyState >= 2 && canvas?.width !== 300);
+      }),
+    );
+  }
   await page.waitForTimeout(400); // fonts, and the last frame of a fade
   await page.screenshot({ path: path.join(folder, `${name}.jpg`), type: "jpeg", quality: 70 });
 }
@@ -97,12 +106,33 @@ async function trainingRuns(): Promise<void> {
   await page.getByRole("img", { name: /^mIoU on the validation split/ }).waitFor();
   await take("runs");
   await page.emulateMedia({ colorScheme: "dark" });
-  await page.getByRole("checkbox", { checked: false }).click();
+  await page.getByRole("checkbox", { name: /fast/ }).click();
   await page
     .getByRole("img", { name: /slow ends at .*fast ends at/ })
     .first()
     .waitFor();
   await take("runs-dark");
+}
+
+/** Three videos, of which one is done, one runs and one waits. */
+async function queue(): Promise<void> {
+  const videos: string[] = [];
+  for (const [index, name] of ["harbor.mp4", "market.mp4", "square.mp4"].entries()) {
+    const video = path.join(temporary, name);
+    const one = path.join(temporary, `${index}.mp4`);
+    await writeClipVideo({ task: "ms3", split: "test", index, seed: 1, imageSize: 320 }, one);
+    const loop = ["-v", "error", "-stream_loop", index === 0 ? "0" : "11", "-i", one, "-c", "copy", video];
+    execFileSync("ffmpeg", loop);
+    videos.push(video);
+  }
+  await page.getByRole("tab", { name: "Look" }).click();
+  for (const name of ["example", "shapes"]) await press(`Close ${name}.mp4`);
+  await page.locator(".library input[type=file]").setInputFiles(videos);
+  await page.locator(".entry", { hasText: /square\.mp4.*1:00/ }).waitFor();
+  await press("Segment all (3)");
+  await page.locator(".entry", { hasText: /market\.mp4.*\d\d of 6\d s/ }).waitFor();
+  await take("queue");
+  await press("Stop all");
 }
 
 try {
@@ -112,7 +142,7 @@ try {
     .waitFor();
   await take("empty");
   await press("Open the example");
-  await page.getByText(/of 10 s/).waitFor();
+  await page.locator(".run", { hasText: /of 10 s/ }).waitFor();
   await take("loading");
   await isDone();
   await showMoment(page);
@@ -125,7 +155,9 @@ try {
   await page.locator(".badge").click();
   await take("models");
   await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "hidden" });
   await page.keyboard.press("?");
+  await page.getByRole("dialog", { name: "Keyboard shortcuts" }).waitFor();
   await take("shortcuts");
   await page.keyboard.press("Escape");
   await page.getByRole("tab", { name: "Does it listen?" }).click();
@@ -145,6 +177,8 @@ try {
   });
   await page.getByText(/words\.mp4 is not a video/).waitFor();
   await take("error");
+  await press("Close words.mp4");
+  await queue();
   await page.context().grantPermissions(["camera", "microphone"]);
   await press("Live");
   await press("Start camera and microphone");

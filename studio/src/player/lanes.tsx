@@ -60,7 +60,7 @@ function Lane({ label, title, result, count, width, duration }: LaneProps) {
   }, [label, result, count, width, duration, theme.value]);
   return (
     <div class="lane">
-      <canvas ref={canvas} style={{ height: laneHeight }} />
+      <canvas ref={canvas} style={{ height: `${laneHeight}px` }} />
       <span class="lane-label">
         {title ? `${title}: ${label}` : label}
         {now && (

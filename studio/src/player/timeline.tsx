@@ -72,8 +72,8 @@ export function Timeline({
           event.stopPropagation();
         }}
       >
-        <canvas ref={strip} style={{ height: stripHeight }} />
-        <canvas ref={wave} class="wave" style={{ height: waveHeight }} />
+        <canvas ref={strip} style={{ height: `${stripHeight}px` }} />
+        <canvas ref={wave} class="wave" style={{ height: `${waveHeight}px` }} />
         {results.map(({ name, result }) => (
           <Lanes key={name} name={name} result={result} width={width} duration={duration} />
         ))}
