@@ -6,7 +6,7 @@ import { findWeightFile } from "../inference/node/model-files.js";
 import { beginOpening, type OpeningPredictor } from "../inference/node/open-predictor.js";
 import type { LoadedPredictor } from "../inference/predictor.js";
 import { type Look, looks } from "../media/looks.js";
-import { type CutoutFormat, cutoutFormats } from "../media/node/overlay-encoder.js";
+import { type CutoutFormat, cutoutFormats, prepareEncoders } from "../media/node/overlay-encoder.js";
 import { probeVideo } from "../media/node/probe-video.js";
 import { MAX_RATE } from "../media/step-times.js";
 import type { VideoInfo, VideoSlice } from "../media/video.js";
@@ -143,8 +143,13 @@ async function segmentAll(videos: string[], options: Options): Promise<void> {
   const signal = interruptSignal("Videos that were finished are kept.");
   const [first = stdio] = videos;
   const probed = first === stdio ? undefined : probeVideo(first, { signal }); // while the model opens
+  if (options.out !== stdio && (options.overlay || options.cutout)) prepareEncoders();
   probed?.catch(() => undefined); // thrown where it is awaited
-  const { predictor, opened, description } = await openDescribed(options, chosen, signal);
+  let onReading: () => void = () => undefined;
+  const reading = new Promise<void>((resolve) => {
+    onReading = resolve;
+  });
+  const { predictor, opened, description } = await openDescribed(options, chosen, { reading, signal });
   const report =
     options.json || options.out === stdio ? jsonReport() : textReport({ files: segmentFiles(options) });
   report.model(description);
@@ -158,11 +163,14 @@ async function segmentAll(videos: string[], options: Options): Promise<void> {
   try {
     for (const [i, video] of videos.entries()) {
       const outDir = path.join(options.out, folders[i]!);
-      const work = { name: video, predictor, report, options, outDir, description, secondsPerRun, signal };
+      const work = {
+        ...{ name: video, predictor, report, options, outDir, description, secondsPerRun, onReading, signal },
+      };
       try {
         if (video === stdio) await withStdinFile(signal, (file) => segmentOne(file, work));
         else await segmentOne((i === 0 && (await probed)) || video, work);
       } catch (error) {
+        onReading();
         if (signal.aborted) throw error;
         await opened; // a model that cannot be opened ends the command
         failed++;
@@ -170,6 +178,7 @@ async function segmentAll(videos: string[], options: Options): Promise<void> {
       }
     }
   } finally {
+    onReading();
     await predictor.close();
   }
   if (failed === 0) return;
@@ -180,17 +189,20 @@ async function segmentAll(videos: string[], options: Options): Promise<void> {
 async function openDescribed(
   { config, audioEncoder, provider, cache }: Options,
   chosen: ChosenModel | undefined,
-  signal: AbortSignal,
+  { reading, signal }: { readonly reading: Promise<void>; readonly signal: AbortSignal },
 ): Promise<OpeningPredictor & { readonly description: string }> {
   const file = await findWeightFile(chosen?.checkpoint ?? NATURAL_MODEL.file);
-  const opening = await beginOpening({
-    checkpoint: file,
-    hints: chosen?.hints,
-    ...(await modelOptions({ config, audioEncoder: audioEncoder ?? chosen?.audioEncoder })),
-    runtime: { provider },
-    cache: commandCache(cache),
-    signal,
-  });
+  const opening = await beginOpening(
+    {
+      checkpoint: file,
+      hints: chosen?.hints,
+      ...(await modelOptions({ config, audioEncoder: audioEncoder ?? chosen?.audioEncoder })),
+      runtime: { provider },
+      cache: commandCache(cache),
+      signal,
+    },
+    reading,
+  );
   const description = chosen ? describeModel(file, opening.predictor) : NATURAL_MODEL.description;
   return { ...opening, description };
 }
@@ -206,28 +218,34 @@ interface Work {
   readonly description: string;
   /** Seconds of one run of the model, measured when it is first asked for. */
   readonly secondsPerRun: () => Promise<number>;
+  /** To be called once the video is being decoded, or before the model is waited for: then the model opens. */
+  readonly onReading: () => void;
   readonly signal: AbortSignal;
 }
 
 async function segmentOne(file: string | VideoInfo, work: Work): Promise<void> {
-  const { name, predictor, report, options, outDir, description: modelDescription, signal } = work;
+  const { name, predictor, report, options, outDir, description: modelDescription, onReading, signal } = work;
   const { rate, everyFrame, refine, silenceGate, slice, format, cutout, look, overlay } = options;
   const settings = { rate, everyFrame, refine, silenceGate, slice, signal };
   if (options.out === stdio) {
+    onReading();
     const source = typeof file === "string" ? file : file.path;
     for await (const frame of segmentVideo(source, predictor, settings)) printMask(name, frame);
     return;
   }
+  if (rate > 1) onReading();
   const secondsPerRun = rate > 1 ? await work.secondsPerRun() : undefined;
   const summary = await writeSegmentation(file, predictor, {
     ...settings,
     ...{ outDir, modelDescription, format, cutout, look, overlay },
-    onStart: (info) =>
+    onStart: (info) => {
+      onReading();
       report.start(
         name,
         info,
         secondsPerRun === undefined ? undefined : { rate, model: predictor, secondsPerRun },
-      ),
+      );
+    },
     onProgress: (done) => report.progress(name, done),
   });
   report.done(name, summary);

@@ -6,8 +6,8 @@ import type { LoadedPredictor } from "./predictor.js";
 /** All of a predictor but its functions. */
 export type ModelFacts = Omit<LoadedPredictor, "predict" | "close">;
 
-/** Called when a model is known, before its session is made. */
-export type OnKnown = (facts: ModelFacts) => void;
+/** Called when a model is known. Its session is made once the promise that is returned, if any, is fulfilled. */
+export type OnKnown = (facts: ModelFacts) => Promise<unknown> | undefined;
 
 /** The facts of a model that takes `clipsPerRun` clips. Default: 1. */
 export function modelFacts({

@@ -48,7 +48,7 @@ export async function onnxPredictor({
     if (bytes !== undefined) weightFiles.set(name, bytes);
   }
   const described = { config, files: {}, trainedOn: originOf(onnx.metadata.trained_on) };
-  onKnown?.(modelFacts({ ...described, clipsPerRun }));
+  await onKnown?.(modelFacts({ ...described, clipsPerRun }));
   const session = await runtime.createSession({ onnx, weightFiles, folder, keepIn, name: file });
   return { ...sessionPredictor({ session, inputs: onnx.inputs, config, clipsPerRun }), ...described };
 }

@@ -66,7 +66,7 @@ export async function openPredictor(
     });
   }
   const { model, store, files: encoders, trainedOn } = await loadModel({ ...options, checkpoint }, files);
-  onKnown?.(modelFacts({ config: model.config, clipsPerRun, files: encoders, trainedOn }));
+  await onKnown?.(modelFacts({ config: model.config, clipsPerRun, files: encoders, trainedOn }));
   return withRuntime(await startRuntime(), async (runtime) => {
     const embeds = hasSharedEncoders(model.config.kind);
     const embed = embeds ? await embedder?.({ model, store, runtime }) : undefined;

@@ -207,7 +207,7 @@ async function allWeights(options: ProviderOptions): Promise<StateDict> {
 }
 
 /** Opens what the cache holds. */
-function openFound(
+async function openFound(
   { folder, record, model: bytes }: FoundModel,
   options: ProviderOptions,
   opened: Runtime,
@@ -217,7 +217,7 @@ function openFound(
   signal?.throwIfAborted();
   const onnx = readOnnx(bytes, folder);
   const config = modelConfigFromJson(record.config, folder);
-  onKnown?.(modelFacts({ config, clipsPerRun, files, trainedOn }));
+  await onKnown?.(modelFacts({ config, clipsPerRun, files, trainedOn }));
   return withRuntime(opened, async (runtime) => {
     let embed: AudioEmbedder | undefined;
     if (embeddings && record.audioEncoder !== undefined && hasSharedEncoders(config.kind)) {
@@ -246,12 +246,19 @@ export interface OpeningPredictor {
 
 /**
  * Opens a model as `openPredictor` does, and returns as soon as its configuration is known, so that a video can be decoded
- * meanwhile. Throws what `openPredictor` throws until then.
+ * meanwhile. Making the session keeps the thread busy: it begins once `after` is fulfilled. Throws what `openPredictor`
+ * throws until then.
  */
-export async function beginOpening(options: OpenPredictorOptions): Promise<OpeningPredictor> {
+export async function beginOpening(
+  options: Omit<OpenPredictorOptions, "onKnown">,
+  after?: Promise<void>,
+): Promise<OpeningPredictor> {
   let known: OnKnown = () => undefined;
   const facts = new Promise<ModelFacts>((resolve) => {
-    known = resolve;
+    known = (found) => {
+      resolve(found);
+      return after;
+    };
   });
   const opened = openPredictor({ ...options, onKnown: known });
   opened.catch(() => undefined); // thrown where it is awaited

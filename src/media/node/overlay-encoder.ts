@@ -84,11 +84,29 @@ function colorTags({ color }: VideoInfo): string[] {
   );
 }
 
-/** Keeps each frame's own time, without repeats to a constant rate; ffmpeg renamed the option in 5.1. */
-async function keepTimestamps(options: Cancellable & { source: string }): Promise<string[]> {
+let versionReport: Promise<string> | undefined;
+
+/** What ffmpeg says of its version. */
+async function askVersion(): Promise<string> {
   let report = "";
-  for await (const piece of startTool("ffmpeg", ["-version"], options).output()) report += piece.toString();
-  const [, major, minor] = /version n?(\d+)\.(\d+)/.exec(report) ?? [];
+  for await (const piece of startTool("ffmpeg", ["-version"], { source: "ffmpeg" }).output()) {
+    report += piece.toString();
+  }
+  return report;
+}
+
+/** Asks for ffmpeg's version ahead of the first encoder, which waits for it. */
+export function prepareEncoders(): void {
+  versionReport ??= askVersion();
+  versionReport.catch(() => {
+    versionReport = undefined; // thrown where it is awaited
+  });
+}
+
+/** Keeps each frame's own time, without repeats to a constant rate; ffmpeg renamed the option in 5.1. */
+async function keepTimestamps(): Promise<string[]> {
+  prepareEncoders();
+  const [, major, minor] = /version n?(\d+)\.(\d+)/.exec((await versionReport) ?? "") ?? [];
   const old = major !== undefined && Number(major) + Number(minor) / 10 < 5.05;
   return [old ? "-vsync" : "-fps_mode", "vfr"];
 }
@@ -181,7 +199,7 @@ export class OverlayEncoder {
   /** Starts the encoder for a probed source. */
   static async start(info: VideoInfo, options: OverlayEncoderOptions): Promise<OverlayEncoder> {
     const { signal, output } = options;
-    const timestamps = await keepTimestamps({ source: info.path, signal });
+    const timestamps = await keepTimestamps();
     const args = encoderArguments(info, options, timestamps);
     const tool = startTool("ffmpeg", args, { source: info.path, output, signal, pipes: ["reads"] });
     // ffmpeg opens all its inputs before it reads on from any. The reader fills the input of frames, which must not stop

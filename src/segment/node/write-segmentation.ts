@@ -6,7 +6,12 @@ import { BoundedQueue } from "../../bounded-queue.js";
 import { MediaError } from "../../errors.js";
 import type { Predictor } from "../../inference/predictor.js";
 import type { Look } from "../../media/looks.js";
-import { type CutoutFormat, cutoutFormats, type LayeredVideo } from "../../media/node/overlay-encoder.js";
+import {
+  type CutoutFormat,
+  cutoutFormats,
+  type LayeredVideo,
+  prepareEncoders,
+} from "../../media/node/overlay-encoder.js";
 import { checkRate } from "../../media/step-times.js";
 import type { VideoInfo } from "../../media/video.js";
 import { removeStale, temporaryPath, writeFileAtomic } from "../../node/files.js";
@@ -41,7 +46,7 @@ export interface WriteSegmentationOptions extends SegmentVideoOptions {
   readonly cutout?: CutoutFormat | undefined;
   /** Whether to write `overlay.mp4`. Default: true. */
   readonly overlay?: boolean | undefined;
-  /** Called once the video is known, before the model starts. */
+  /** Called once the video is being decoded, before the model starts. */
   readonly onStart?: ((info: VideoInfo) => void) | undefined;
   /** How the overlay shows what sounds. Default: `overlay`, a translucent color. */
   readonly look?: Look | undefined;
@@ -96,8 +101,9 @@ export async function writeSegmentation(
 ): Promise<SegmentationSummary> {
   const { outDir, signal, rate = 1 } = options;
   checkRate(rate);
-  const info = await videoInfo(video, { slice: options.slice, signal });
-  options.onStart?.(info);
+  const { overlay = true, cutout, slice } = options;
+  if (overlay || cutout) prepareEncoders();
+  const info = await videoInfo(video, { slice, signal });
   const otherwise = "choose another folder with --out";
   return withLock(lockInside(outDir), { what: outDir, task: "avseg segment", otherwise }, (lock) =>
     writeLocked(info, model, { ...options, lock }),
@@ -136,6 +142,7 @@ async function writeLocked(
     const { imageSize } = model;
     const copiesTo = overlay?.frames;
     stream = openVideoSteps(info, { imageSize, rate, refine, pictures, copiesTo, ...cancel });
+    options.onStart?.(info);
     const work = { stream, model, masks, overlay, stop, options: { ...options, ...cancel } };
     await (everyFrame ? writeEveryFrame(work) : writeSteps(work));
     await masks.finish();
