@@ -88,26 +88,32 @@ export function gridPicture(guide: ImageTensor): GridPicture {
 export class BoxFilter {
   readonly #radius: number;
   readonly #rows = new Float32Array(cells);
-  /** For every position along an axis, the one that enters the window after it and the one that leaves. */
-  readonly #entering: Int32Array;
-  readonly #leaving: Int32Array;
+  readonly #sums = new Float32Array(GRID);
 
   constructor(radius: number) {
     this.#radius = radius;
-    this.#entering = Int32Array.from({ length: GRID }, (_, i) => Math.min(GRID - 1, i + radius + 1));
-    this.#leaving = Int32Array.from({ length: GRID }, (_, i) => Math.max(0, i - radius));
   }
 
   /** Writes the means of `plane` into `out`, which may be `plane` itself. */
   mean(plane: Float32Array, out: Float32Array): Float32Array {
     const rows = this.#rows;
-    const [entering, leaving] = [this.#entering, this.#leaving];
+    const radius = this.#radius;
     for (let y = 0; y < cells; y += GRID) {
-      let sum = this.#radius * plane[y]!;
-      for (let x = 0; x <= this.#radius; x++) sum += plane[y + x]!;
-      for (let x = 0; x < GRID; x++) {
-        rows[y + x] = sum;
-        sum += plane[y + entering[x]!]! - plane[y + leaving[x]!]!;
+      const [first, last] = [plane[y]!, plane[y + GRID - 1]!];
+      let sum = radius * first;
+      for (let i = y; i <= y + radius; i++) sum += plane[i]!;
+      let i = y;
+      for (; i < y + radius; i++) {
+        rows[i] = sum;
+        sum += plane[i + radius + 1]! - first;
+      }
+      for (; i < y + GRID - 1 - radius; i++) {
+        rows[i] = sum;
+        sum += plane[i + radius + 1]! - plane[i - radius]!;
+      }
+      for (; i < y + GRID; i++) {
+        rows[i] = sum;
+        sum += last - plane[i - radius]!;
       }
     }
     return this.#columns(out);
@@ -116,15 +122,24 @@ export class BoxFilter {
   /** Writes the means of the products of two planes into `out`. */
   meanOfProduct(a: Float32Array, b: Float32Array, out: Float32Array): Float32Array {
     const rows = this.#rows;
-    const [entering, leaving] = [this.#entering, this.#leaving];
+    const radius = this.#radius;
     for (let y = 0; y < cells; y += GRID) {
-      let sum = this.#radius * a[y]! * b[y]!;
-      for (let x = 0; x <= this.#radius; x++) sum += a[y + x]! * b[y + x]!;
-      for (let x = 0; x < GRID; x++) {
-        rows[y + x] = sum;
-        const i = y + entering[x]!;
-        const j = y + leaving[x]!;
-        sum += a[i]! * b[i]! - a[j]! * b[j]!;
+      const first = a[y]! * b[y]!;
+      const last = a[y + GRID - 1]! * b[y + GRID - 1]!;
+      let sum = radius * a[y]! * b[y]!;
+      for (let i = y; i <= y + radius; i++) sum += a[i]! * b[i]!;
+      let i = y;
+      for (; i < y + radius; i++) {
+        rows[i] = sum;
+        sum += a[i + radius + 1]! * b[i + radius + 1]! - first;
+      }
+      for (; i < y + GRID - 1 - radius; i++) {
+        rows[i] = sum;
+        sum += a[i + radius + 1]! * b[i + radius + 1]! - a[i - radius]! * b[i - radius]!;
+      }
+      for (; i < y + GRID; i++) {
+        rows[i] = sum;
+        sum += last - a[i - radius]! * b[i - radius]!;
       }
     }
     return this.#columns(out);
@@ -135,15 +150,15 @@ export class BoxFilter {
     const rows = this.#rows;
     const radius = this.#radius;
     const scale = 1 / (2 * radius + 1) ** 2;
-    const sums = new Float32Array(GRID);
+    const sums = this.#sums;
     for (let x = 0; x < GRID; x++) {
       let sum = radius * rows[x]!;
       for (let y = 0; y <= radius; y++) sum += rows[y * GRID + x]!;
       sums[x] = sum;
     }
     for (let y = 0; y < GRID; y++) {
-      const enter = this.#entering[y]! * GRID;
-      const leave = this.#leaving[y]! * GRID;
+      const enter = Math.min(GRID - 1, y + radius + 1) * GRID;
+      const leave = Math.max(0, y - radius) * GRID;
       for (let x = 0, i = y * GRID; x < GRID; x++, i++) {
         out[i] = scale * sums[x]!;
         sums[x]! += rows[enter + x]! - rows[leave + x]!;

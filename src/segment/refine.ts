@@ -87,55 +87,66 @@ class WindowFit {
   }
 }
 
-/** The largest value within `reach` cells of every cell. */
-function largestNear(plane: Float32Array): Float32Array {
-  const pass = (source: Float32Array, stride: number, across: number) => {
-    const out = new Float32Array(cells);
-    for (let line = 0; line < GRID; line++) {
-      for (let k = 0; k < GRID; k++) {
-        let largest = Number.NEGATIVE_INFINITY;
-        const end = Math.min(GRID - 1, k + reach);
-        for (let j = Math.max(0, k - reach); j <= end; j++) {
-          const value = source[line * across + j * stride]!;
-          if (value > largest) largest = value;
-        }
-        out[line * across + k * stride] = largest;
+/** Writes the largest value along a line of the grid within `reach` cells of every cell into `out`. */
+function largestAlong(source: Float32Array, stride: number, out: Float32Array): void {
+  const across = stride === 1 ? GRID : 1;
+  for (let line = 0; line < GRID; line++) {
+    for (let k = 0; k < GRID; k++) {
+      let largest = Number.NEGATIVE_INFINITY;
+      const end = Math.min(GRID - 1, k + reach);
+      for (let j = Math.max(0, k - reach); j <= end; j++) {
+        const value = source[line * across + j * stride]!;
+        if (value > largest) largest = value;
       }
+      out[line * across + k * stride] = largest;
     }
-    return out;
-  };
-  return pass(pass(plane, 1, GRID), GRID, 1);
+  }
 }
 
 /** Fits edges of masks to pictures; keeps its working memory from call to call. */
 export class EdgeRefiner {
   readonly #wide = new WindowFit(wide);
   readonly #narrow = new WindowFit(narrow);
+  readonly #planes = Array.from({ length: 4 }, () => new Float32Array(cells));
+  #levels = new Uint8ClampedArray(0);
 
   /**
    * The marks of a map at the size of `guide` (RGB, of `guideSize`): what is marked ends where the guide's objects do.
-   * `grid` is `gridPicture(guide)`, for callers that have it.
+   * `grid` is `gridPicture(guide)`, for callers that have it. The next call overwrites the marks.
    */
   refine(map: ProbabilityMap, guide: ImageTensor, grid: GridPicture = gridPicture(guide)): Marks {
     const { width, height } = imageSize(guide);
-    if (map.activeClasses.length === 0) {
-      return { width, height, levels: new Uint8ClampedArray(width * height) };
+    if (this.#levels.length !== width * height) this.#levels = new Uint8ClampedArray(width * height);
+    const levels = this.#levels.fill(0);
+    if (map.activeClasses.length > 0) {
+      const functions = this.#functions(toGrid(markedFraction(map), map.width, map.height), grid);
+      applyFunctions(functions, guide, levels);
     }
-    const functions = this.#functions(toGrid(markedFraction(map), map.width, map.height), grid);
-    return { width, height, levels: applied(functions, guide) };
+    return { width, height, levels };
   }
 
   #functions(plane: Float32Array, grid: GridPicture): Functions {
+    const [marked, unmarked, lines, narrowWeight] = this.#planes as [
+      Float32Array,
+      Float32Array,
+      Float32Array,
+      Float32Array,
+    ];
     const mean = this.#wide.mean(plane);
-    const marked = largestNear(mean);
-    const unmarked = largestNear(mean.map((p) => 1 - p));
-    const narrowWeight = marked.map((most, i) => {
-      const weight = (wideAbove - Math.min(most, unmarked[i]!)) / (wideAbove - narrowBelow);
-      return Math.min(1, Math.max(0, weight));
-    });
+    largestAlong(mean, 1, lines);
+    largestAlong(lines, GRID, marked);
+    for (let i = 0; i < cells; i++) mean[i] = 1 - mean[i]!;
+    largestAlong(mean, 1, lines);
+    largestAlong(lines, GRID, unmarked);
+    let isNarrowNeeded = false;
+    for (let i = 0; i < cells; i++) {
+      const weight = (wideAbove - Math.min(marked[i]!, unmarked[i]!)) / (wideAbove - narrowBelow);
+      narrowWeight[i] = Math.min(1, Math.max(0, weight));
+      isNarrowNeeded ||= narrowWeight[i]! > 0 && marked[i]! > nothing;
+    }
     const functions = this.#wide.fit(grid, plane);
     // Far from what is marked both windows give nothing.
-    if (!narrowWeight.some((weight, i) => weight > 0 && marked[i]! > nothing)) return functions;
+    if (!isNarrowNeeded) return functions;
     const fine = this.#narrow.fit(grid, plane);
     for (let k = 0; k < 4; k++) {
       const [target, source] = [functions[k]!, fine[k]!];
@@ -145,20 +156,45 @@ export class EdgeRefiner {
   }
 }
 
-/** 255 times the functions, interpolated between cells, of the guide's colors. */
-function applied([slopeR, slopeG, slopeB, offset]: Functions, guide: ImageTensor): Uint8ClampedArray {
+/** Levels below this are zero; a little less than a half, as bounds are rounded. */
+const leastLevel = 0.49;
+
+/** For every cell, the largest level that its function gives to any color. */
+function largestLevels([slopeR, slopeG, slopeB, offset]: Functions): Float32Array {
+  return offset.map(
+    (o, i) => 255 * (o + Math.max(0, slopeR[i]!) + Math.max(0, slopeG[i]!) + Math.max(0, slopeB[i]!)),
+  );
+}
+
+/**
+ * Writes 255 times the functions, interpolated between cells, of the guide's colors into `out`, whose elements are zero.
+ * Where no color gives a level, nothing is computed: that is most of a picture.
+ */
+function applyFunctions(functions: Functions, guide: ImageTensor, out: Uint8ClampedArray): void {
+  const [slopeR, slopeG, slopeB, offset] = functions;
   const { width, height } = imageSize(guide);
   const { data } = guide;
-  const out = new Uint8ClampedArray(width * height);
+  const largest = largestLevels(functions);
   /** One row of functions, with the first and the last cell repeated: red, green, blue and offset of each. */
   const line = new Float32Array(4 * (GRID + 2));
   const cell = width / GRID;
-  for (let y = 0, i = 0, j = 0; y < height; y++) {
+  /** Where the pixels end that lie between the centers of a cell and of the one before it. */
+  const ends = Int32Array.from({ length: GRID + 1 }, (_, k) =>
+    Math.min(width, Math.ceil((k + 0.5) * cell - 0.5)),
+  );
+  for (let y = 0; y < height; y++) {
     const at = Math.min(GRID - 1, Math.max(0, ((y + 0.5) * GRID) / height - 0.5));
     const upper = Math.floor(at) * GRID;
     const lower = Math.min(GRID - 1, Math.floor(at) + 1) * GRID;
     const down = at - Math.floor(at);
-    for (let x = 0, k = 4; x < GRID; x++, k += 4) {
+    let [first, last] = [0, GRID - 1];
+    const isEmpty = (x: number) => largest[upper + x]! < leastLevel && largest[lower + x]! < leastLevel;
+    while (first < GRID && isEmpty(first)) first++;
+    if (first === GRID) continue;
+    while (isEmpty(last)) last--;
+    // The cells whose functions reach the pixels between the first and the last one.
+    const [from, to] = [Math.max(0, first - 1), Math.min(GRID - 1, last + 1)];
+    for (let x = from, k = 4 * (from + 1); x <= to; x++, k += 4) {
       const u = upper + x;
       const l = lower + x;
       line[k] = slopeR[u]! + down * (slopeR[l]! - slopeR[u]!);
@@ -166,11 +202,14 @@ function applied([slopeR, slopeG, slopeB, offset]: Functions, guide: ImageTensor
       line[k + 2] = slopeB[u]! + down * (slopeB[l]! - slopeB[u]!);
       line[k + 3] = 255 * (offset[u]! + down * (offset[l]! - offset[u]!));
     }
-    line.copyWithin(0, 4, 8);
-    line.copyWithin(4 * (GRID + 1), 4 * GRID, 4 * (GRID + 1));
+    if (from === 0) line.copyWithin(0, 4, 8);
+    if (to === GRID - 1) line.copyWithin(4 * (GRID + 1), 4 * GRID, 4 * (GRID + 1));
     // From the center of one cell to that of the next the functions change by constant steps.
-    for (let k = 0, x = 0; k <= 4 * GRID; k += 4) {
-      const end = Math.min(width, Math.ceil((k / 4 + 0.5) * cell - 0.5));
+    let x = first === 0 ? 0 : ends[first - 1]!;
+    let i = y * width + x;
+    let j = 3 * i;
+    for (let k = 4 * first; k <= 4 * (last + 1); k += 4) {
+      const end = ends[k / 4]!;
       const stepR = (line[k + 4]! - line[k]!) / cell;
       const stepG = (line[k + 5]! - line[k + 1]!) / cell;
       const stepB = (line[k + 6]! - line[k + 2]!) / cell;
@@ -189,7 +228,6 @@ function applied([slopeR, slopeG, slopeB, offset]: Functions, guide: ImageTensor
       }
     }
   }
-  return out;
 }
 
 /** The marks of a map at its own resolution. */

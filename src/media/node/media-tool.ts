@@ -48,7 +48,10 @@ export interface MediaTool {
    * its outputs have been read or left early, the tool is stopped.
    */
   output(fd?: number): AsyncGenerator<Buffer, void, undefined>;
-  /** Writes to an input. Default: standard input. False when the tool reads no further: then await `finished`. */
+  /**
+   * Writes to an input, and waits until the bytes are written. Default: standard input. False when the tool reads no
+   * further: then await `finished`.
+   */
   write(bytes: Uint8Array, fd?: number): Promise<boolean>;
   /** Closes an input. Default: standard input. */
   endInput(fd?: number): void;
@@ -289,25 +292,20 @@ export function startTool(
   };
 }
 
-/** A function that writes to a pipe and waits while it is full, within bounds; false when nobody reads any further. */
+/** A function that writes to a pipe, within bounds; false when nobody reads any further. */
 function inputWriter(
   stream: Writable,
   { child, gone, error }: Running,
   within: (event: Promise<void>) => Promise<void>,
 ): (bytes: Uint8Array) => Promise<boolean> {
-  let wake: (() => void) | undefined;
-  stream
-    .on("error", () => {}) // A tool that has read enough closes its end: then writing returns false.
-    .on("drain", () => wake?.())
-    .on("close", () => wake?.());
+  stream.on("error", () => {}); // A tool that has read enough closes its end: then writing returns false.
   const reads = () => !stream.destroyed && child.exitCode === null && !error();
   return async (bytes) => {
     if (!reads()) return false;
-    if (stream.write(bytes)) return true;
-    const drained = new Promise<void>((resolve) => {
-      wake = resolve;
+    const written = new Promise<void>((resolve) => {
+      stream.write(bytes, () => resolve());
     });
-    await within(Promise.race([drained, gone]));
+    await within(Promise.race([written, gone]));
     return reads();
   };
 }

@@ -75,11 +75,13 @@ export class VideoReader {
     this.#options = options;
     const { steps, pictures, copiesTo } = options;
     const raw = ["-f", "rawvideo", "-pix_fmt", "rgb24"];
+    // Handed over in larger pieces than a frame: every piece costs memory and a turn of the event loop.
+    const inPieces = ["-flush_packets", "0"];
     const outputs: Output[] = [
       { label: "steps", args: raw },
       ...(steps.guide ? [{ label: "guides", args: raw }] : []),
-      { label: "clock", args: ["-f", "rawvideo"] },
-      ...(pictures ? [{ label: "pictures", args: raw }] : []),
+      { label: "clock", args: ["-f", "rawvideo", ...inPieces] },
+      ...(pictures ? [{ label: "pictures", args: [...raw, ...inPieces] }] : []),
       ...(copiesTo
         ? [{ label: "copies", args: ["-c:v", "rawvideo", "-enc_time_base", "1:90000", "-f", "nut"] }]
         : []),

@@ -2,8 +2,8 @@
 import type { Writable } from "node:stream";
 import { type LayeredVideo, OverlayEncoder } from "../../media/node/overlay-encoder.js";
 import { paddedSize } from "../../media/node/read-video.js";
-import type { Cancellable, FrameSize, VideoInfo } from "../../media/video.js";
-import { overlayLayer } from "../overlay-layer.js";
+import type { Cancellable, VideoInfo } from "../../media/video.js";
+import { type LayerForm, LayerPainter } from "../overlay-layer.js";
 import type { Marks, ProbabilityMap } from "../probability-map.js";
 import { pictureRate } from "./open-video-steps.js";
 
@@ -32,22 +32,19 @@ export interface OverlayWriterOptions extends Cancellable {
   readonly copies: boolean;
 }
 
-/** Size of the layers, and the names that give their colors. */
-type LayerForm = FrameSize & { readonly labelNames: readonly string[] };
-
 /** Takes the masks of pictures while encoders write their overlays. */
 export class OverlayWriter {
   readonly #encoders: readonly OverlayEncoder[];
   /** Encoders that take further layers. */
   readonly #reading: Set<OverlayEncoder>;
-  readonly #layer: LayerForm;
+  readonly #painter: LayerPainter;
   /** Where the frames go, see `VideoReader`; `undefined` where the file is decoded again. */
   readonly frames: Writable | undefined;
 
   private constructor(encoders: readonly OverlayEncoder[], layer: LayerForm, copies: boolean) {
     this.#encoders = encoders;
     this.#reading = new Set(encoders);
-    this.#layer = layer;
+    this.#painter = new LayerPainter(layer);
     this.frames = copies ? encoders[0]?.frames : undefined;
   }
 
@@ -74,7 +71,7 @@ export class OverlayWriter {
    * Throws why one failed.
    */
   async add(map: ProbabilityMap, marks: Marks | undefined): Promise<boolean> {
-    const layer = overlayLayer(map, marks, this.#layer);
+    const layer = this.#painter.paint(map, marks); // once it is written, its memory takes the next one
     for (const encoder of this.#reading) {
       if (await encoder.writeLayer(layer)) continue;
       this.#reading.delete(encoder);
