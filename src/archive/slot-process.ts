@@ -58,8 +58,7 @@ async function openFor({ planId, plan, checkpoint, runtime }: SlotRequest): Prom
     encoders: { visual: visual?.file, audio: audio?.file, pca: pca?.file },
     runtime,
   });
-  const description = name === undefined ? NATURAL_MODEL.description : describeModel(file, predictor);
-  model = { planId, predictor, description };
+  model = { planId, predictor, description: describeModel(file, predictor) };
   return model;
 }
 

@@ -203,8 +203,7 @@ async function openDescribed(
     },
     reading,
   );
-  const description = chosen ? describeModel(file, opening.predictor) : NATURAL_MODEL.description;
-  return { ...opening, description };
+  return { ...opening, description: describeModel(file, opening.predictor) };
 }
 
 /** What one video is segmented with. */
