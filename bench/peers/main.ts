@@ -1,9 +1,9 @@
 /**
- * `npm run bench -- --peers [--python PATH] [--rounds N] [--prepare] [--only NAME,...] [MODEL...]`: the same model with the
- * same weights in avseg, PyTorch, ONNX Runtime and OpenVINO; see `race.ts`. Adds to `bench/results/<date>-peers.json`, from
- * which `node dist/bench/peers/tables.js` makes the tables of `docs/guides/speed.md`. The Python is that of `--python`, of
- * the variable `PYTHON`, or `python3`; `--prepare` makes the files of the models only, in a folder of the system's
- * temporary ones.
+ * `npm run bench -- --peers [--python PATH] [--rounds N] [--prepare] [--only NAME,...] [--limit SECONDS] [MODEL...]`: the
+ * same model with the same weights in avseg, PyTorch, ONNX Runtime and OpenVINO; see `race.ts`. Adds to
+ * `bench/results/<date>-peers.json`, from which `node dist/bench/peers/tables.js` makes the tables of `docs/guides/speed.md`.
+ * The Python is that of `--python`, of the variable `PYTHON`, or `python3`; `--prepare` makes the files of the models only,
+ * in a folder of the system's temporary ones. Whoever gives no mask within `--limit` is left out. Default: 540.
  */
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -41,19 +41,20 @@ export async function benchPeers(args: readonly string[]): Promise<void> {
       rounds: { type: "string", default: "7" },
       prepare: { type: "boolean", default: false },
       only: { type: "string" },
+      limit: { type: "string", default: "540" },
     },
     allowPositionals: true,
   });
   const names = chosen<Contestant>(values.only?.split(",") ?? [], contestants);
   for (const model of chosen<PeerModel>(positionals, peerModels)) {
     const folder = path.join(tmpdir(), "avseg-bench-peers", model);
-    const options = { model, python: values.python, folder, names };
-    await prepareRace(options);
+    const options = { model, python: values.python, folder, names, limitSeconds: Number(values.limit) };
+    const skipped = await prepareRace(options);
     if (values.prepare) continue;
     const command = "npm run bench -- --peers";
     const keep = (soFar: Race): string =>
       addToResults("peers", { command, machine: machine(), [model]: soFar });
-    const result = await race({ ...options, rounds: Number(values.rounds), onRound: keep });
+    const result = await race({ ...options, skipped, rounds: Number(values.rounds), onRound: keep });
     process.stdout.write(`${raceTable(result)}\nwritten to ${path.relative(process.cwd(), keep(result))}\n`);
   }
 }

@@ -56,14 +56,16 @@ export interface PeerResult {
   readonly flippedFraction: number;
 }
 
+/** Contestants that did not run, with the reason. */
+export type Skipped = Readonly<Partial<Record<Contestant, string>>>;
+
 /** How all did. */
 export interface Race {
   readonly rounds: number;
   readonly threads: number;
   readonly load: readonly number[];
   readonly results: Readonly<Partial<Record<Contestant, PeerResult>>>;
-  /** Contestants that did not run, with the reason. */
-  readonly skipped: Readonly<Partial<Record<Contestant, string>>>;
+  readonly skipped: Skipped;
 }
 
 /** Options of `race`. */
@@ -76,6 +78,10 @@ export interface RaceOptions {
   readonly rounds: number;
   /** Default: all. */
   readonly names?: readonly Contestant[] | undefined;
+  /** Longest time from the start of a process to its first logits. Others are left out, apart from avseg. */
+  readonly limitSeconds: number;
+  /** Contestants that `prepareRace` has left out, with the reason. */
+  readonly skipped: Skipped;
   /** Called after each round, so that a race that is interrupted keeps the rounds that are over. */
   readonly onRound?: ((soFar: Race) => void) | undefined;
 }
@@ -100,8 +106,14 @@ async function versionsOf(python: string): Promise<Versions | string> {
   }
 }
 
-/** Writes weights, inputs and exports of a model, where they are absent, and fills the caches of contestants that have one. */
-export async function prepareRace(options: Omit<RaceOptions, "rounds">): Promise<void> {
+/** What both `prepareRace` and `race` need. */
+type Preparation = Omit<RaceOptions, "rounds" | "skipped">;
+
+/**
+ * Writes weights, inputs and exports of a model, where they are absent, and fills the caches of contestants that have one.
+ * Returns those for which that took too long.
+ */
+export async function prepareRace(options: Preparation): Promise<Skipped> {
   const { model, python, folder } = options;
   await mkdir(folder, { recursive: true });
   const file = (name: string): string => path.join(folder, name);
@@ -127,12 +139,15 @@ export async function prepareRace(options: Omit<RaceOptions, "rounds">): Promise
     options.names?.includes(name) !== false && !existsSync(file(`${name}.f32`));
   if (opens("avseg-cached")) await warm("avseg-cached", options);
   const versions = await versionsOf(python);
-  if (typeof versions === "string") return;
+  if (typeof versions === "string") return {};
   if (!versions.onnxruntime?.missing && !existsSync(file("model.onnx"))) {
     await promisify(execFile)(python, [script, "prepare", folder, peerModels[model]]);
   }
-  if (!versions["torch-compile"]?.missing && opens("torch-compile")) await warm("torch-compile", options);
+  if (versions["torch-compile"]?.missing || !opens("torch-compile")) return {};
+  return (await warm("torch-compile", options)) ? {} : { "torch-compile": tooLate(options) };
 }
+
+const tooLate = ({ limitSeconds }: Preparation): string => `it gave no mask within ${limitSeconds} s`;
 
 /** A contestant's process. */
 class Runner {
@@ -142,7 +157,7 @@ class Runner {
   readonly #process: ChildProcess;
   readonly #lines: AsyncIterator<string>;
 
-  constructor(name: Contestant, { model, python, folder }: Omit<RaceOptions, "rounds">, threads: number) {
+  constructor(name: Contestant, { model, python, folder }: Preparation, threads: number) {
     const own = [path.join(import.meta.dirname, "avseg.js"), name, folder, String(threads)];
     const other = [script, name, folder, peerModels[model], String(threads)];
     this.name = name;
@@ -163,6 +178,17 @@ class Runner {
     const { value, done } = await this.#lines.next();
     if (done) throw new Error(`${this.name}: its process ended`);
     return value;
+  }
+
+  /** Whether the first logits come within a time. */
+  async opens(limitSeconds: number): Promise<boolean> {
+    const timer = new AbortController();
+    const late = setTimeout(1000 * limitSeconds, false, { signal: timer.signal }).catch(() => false);
+    try {
+      return await Promise.race([this.line().then(() => true), late]);
+    } finally {
+      timer.abort();
+    }
   }
 
   async run(): Promise<void> {
@@ -187,12 +213,14 @@ class Runner {
   }
 }
 
-/** Opens a contestant once, so that its cache is filled. */
-async function warm(name: Contestant, options: Omit<RaceOptions, "rounds">): Promise<void> {
+/** Opens a contestant once, so that its cache is filled. False where that takes too long. */
+async function warm(name: Contestant, options: Preparation): Promise<boolean> {
+  process.stderr.write(`${name}: filling its cache\n`);
   const runner = new Runner(name, options, availableParallelism());
   try {
-    await runner.line();
-    await runner.end();
+    const isOpen = await runner.opens(options.limitSeconds);
+    if (isOpen) await runner.end();
+    return isOpen;
   } finally {
     runner.kill();
   }
@@ -200,11 +228,11 @@ async function warm(name: Contestant, options: Omit<RaceOptions, "rounds">): Pro
 
 /** Runs the race. Throws when a contestant fails, or gives other logits than the first one. */
 export async function race(options: RaceOptions): Promise<Race> {
-  const { python, folder, rounds } = options;
+  const { python, folder, rounds, limitSeconds } = options;
   const names = options.names ?? (Object.keys(contestants) as Contestant[]);
   const threads = availableParallelism();
   const versions = await versionsOf(python);
-  const skipped: Partial<Record<Contestant, string>> = {};
+  const skipped: Partial<Record<Contestant, string>> = { ...options.skipped };
   for (const name of Object.keys(contestants) as Contestant[]) {
     if (!names.includes(name)) skipped[name] = "left out with --only";
   }
@@ -218,10 +246,14 @@ export async function race(options: RaceOptions): Promise<Race> {
       const started = performance.now();
       const runner = new Runner(name, options, threads);
       try {
-        await runner.line();
+        if (isOwn(name)) await runner.line();
+        else if (!(await runner.opens(limitSeconds))) skipped[name] = tooLate(options);
       } catch (error) {
         if (isOwn(name)) throw error;
         skipped[name] = "it did not open the model";
+      }
+      if (skipped[name]) {
+        runner.kill();
         continue;
       }
       runners.push(runner);

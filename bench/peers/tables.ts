@@ -1,6 +1,6 @@
 /**
- * `node dist/bench/peers/tables.js`: writes the tables of the newest `bench/results/*-peers.json` into `docs/guides/speed.md`,
- * between its two markers.
+ * `node dist/bench/peers/tables.js`: writes the newest table of each model in `bench/results/*-peers.json` into
+ * `docs/guides/speed.md`, between its two markers.
  */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -47,34 +47,40 @@ export function raceTable({ results: found, skipped }: Race): string {
   ].join("\n");
 }
 
-/** What stands between the markers. */
-function tables(file: string): string {
-  const races: Races = JSON.parse(readFileSync(file, "utf8"));
-  const { processor, instructionSet, threads } = races.machine;
-  const parts = (Object.keys(peerModels) as PeerModel[]).flatMap((model) => {
-    const race = races[model];
-    return race === undefined
-      ? []
-      : [`**${titles[model]}**, medians of ${race.rounds} rounds:`, raceTable(race)];
-  });
-  const date = path.basename(file).slice(0, 10);
-  const where = `${processor} (${instructionSet}), ${threads} threads, ${date}, \`${races.command}\``;
-  return [`${where}; from \`bench/results/${path.basename(file)}\`.`, ...parts].join("\n\n");
+/** The table of a model by the first of `files` that has one, and where it was measured. */
+function newestTable(model: PeerModel, files: readonly string[]): string[] {
+  for (const file of files) {
+    const {
+      machine,
+      command,
+      [model]: race,
+    }: Races = JSON.parse(readFileSync(path.join(results, file), "utf8"));
+    if (race === undefined) continue;
+    const { processor, instructionSet, threads } = machine;
+    const [load = 0] = race.load;
+    const where = `${processor} (${instructionSet}), ${threads} threads, load ${load.toFixed(0)}, ${file.slice(0, 10)}`;
+    return [
+      `**${titles[model]}**, medians of ${race.rounds} rounds: ${where}, \`${command}\`; from \`bench/results/${file}\`.`,
+      raceTable(race),
+    ];
+  }
+  return [];
 }
 
-/** The page as it is, and as it should be by the newest results. */
+/** The page as it is, and as it should be by the newest results of each model. */
 export function speedPage(): { readonly found: string; readonly expected: string } {
   const found = readFileSync(page, "utf8");
-  const newest = readdirSync(results)
+  const files = readdirSync(results)
     .filter((name) => name.endsWith("-peers.json"))
     .sort()
-    .at(-1);
+    .reverse();
   const [before, rest] = found.split(`${start}\n`);
   const after = rest?.split(end)[1];
-  if (newest === undefined || before === undefined || after === undefined) {
+  if (files.length === 0 || before === undefined || after === undefined) {
     throw new Error(`${page}: expected the markers ${start} and ${end}, and results in ${results}`);
   }
-  const made = tables(path.join(results, newest));
+  const tables = (Object.keys(peerModels) as PeerModel[]).flatMap((model) => newestTable(model, files));
+  const made = tables.join("\n\n");
   return { found, expected: `${before}${start}\n\n${made}\n\n${end}${after}` };
 }
 
