@@ -21,6 +21,8 @@ export interface SmallRun {
   readonly task: Task;
   /** YAML of `model`, beside the encoders. Default: a narrow decoder. */
   readonly model?: string | undefined;
+  /** Seconds of a clip. Default: 2. */
+  readonly frameCount?: number | undefined;
   /** Entries of `training`. */
   readonly training?: string | undefined;
   /** Of 15 clips. Default: 4. */
@@ -36,7 +38,8 @@ export async function writeSmallRun(folder: string, name: string, run: SmallRun)
   const {
     task,
     batchSize = 3,
-    model = "decoder: { convDim: 8, heads: 4 }",
+    frameCount = 2,
+    model = "messenger: { frames: 2 }\n  decoder: { convDim: 8, heads: 4 }",
     training = "",
     epochs = 4,
     freezeEpochs = -1,
@@ -51,7 +54,7 @@ model:
       reductions: [8, 4, 2, 1], dropPath: 0.2, freezeEpochs: ${freezeEpochs} }
   audio: { widths: [4, 4, 4, 4, 4, 4], hidden: 8 }
   ${model}
-data: { root: ${data}, imageSize: 32, batchSize: ${batchSize}, workers: 1 }
+data: { root: ${data}, imageSize: 32, frameCount: ${frameCount}, batchSize: ${batchSize}, workers: 0 }
 runtime: { threads: 1 }
 training:
   { epochs: ${epochs}, evaluateFrom: ${epochs - 1}, optimizer: { learningRate: 1.0e-3 }, ${training} }
