@@ -13,7 +13,8 @@ import {
   withArchive,
 } from "./archive-options.js";
 import { retryCommand, statusCommand } from "./archive-status.js";
-import { audioEncoderOption, modelOptions, warnOfCache } from "./configured-model.js";
+import { modelOptions, warnOfCache } from "./configured-model.js";
+import { audioEncoderOption } from "./model-options.js";
 import { integer } from "./options.js";
 import { print } from "./print.js";
 import { createProgress, formatBytes, formatDuration } from "./progress.js";

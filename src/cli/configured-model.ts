@@ -1,9 +1,8 @@
 /** The model that a configuration file describes, for commands that are given one beside a checkpoint. */
-import { Option } from "commander";
 import type { Config } from "../config/schema.js";
 import type { LoadModelOptions } from "../inference/load-model.js";
 import { type ModelCache, modelCache } from "../inference/node/model-cache.js";
-import { type ProviderChoice, providerChoices } from "../runtime/providers.js";
+import type { ProviderChoice } from "../runtime/providers.js";
 import { warn } from "./run.js";
 
 /** The model and its encoder files. Throws `ConfigError`, and `DatasetError` where AVSS's classes cannot be read. */
@@ -22,17 +21,6 @@ export async function configuredModel(
   };
 }
 
-/** The `--audio-encoder` option of commands that open a checkpoint. */
-export function audioEncoderOption(): Option {
-  return new Option("--audio-encoder <file>", "VGGish, where the checkpoint has no audio encoder (TPAVI)");
-}
-
-/** The `--provider` option of commands that run a model. */
-export function providerOption(choices: readonly string[] = providerChoices): Option {
-  const auto = choices.includes("auto") ? "; auto measures once which is fastest here" : "";
-  return new Option("--provider <name>", `what runs the model${auto}`).choices(choices);
-}
-
 /** The assignments of `--set`, with that of `--provider`. */
 export function withProvider(options: {
   readonly set: readonly string[];
@@ -40,11 +28,6 @@ export function withProvider(options: {
 }): readonly string[] {
   const { set, provider } = options;
   return provider === undefined ? set : [...set, `runtime.provider=${provider}`];
-}
-
-/** The `--no-cache` option of commands that open a model. */
-export function noCacheOption(): Option {
-  return new Option("--no-cache", "open the model anew, and keep no opened form of it (see `avseg cache`)");
 }
 
 /** The cache of opened models that a command uses, by its option. Throws `ConfigError` for a wrong `AVSEG_MODEL_CACHE`. */

@@ -4,11 +4,11 @@ import { Command } from "commander";
 import type { Task } from "../datasets/clip.js";
 import { PhotoStudio } from "../datasets/photo-sounds/render-clip.js";
 import { type PhotoPart, writePhotoSounds } from "../datasets/photo-sounds/write.js";
-import { taskArgument } from "./options.js";
 import { print } from "./print.js";
 import { createProgress } from "./progress.js";
 import { interruptSignal } from "./run.js";
 import { addRenderOptions, clipCount, requireVideos, type SynthOptions } from "./synth-options.js";
+import { taskArgument } from "./task-argument.js";
 
 /** Builds the command. */
 export function photosCommand(): Command {

@@ -2,10 +2,11 @@
 import { Command } from "commander";
 import type { Task } from "../datasets/clip.js";
 import { writeShards } from "../datasets/shards/write.js";
-import { integer, taskArgument } from "./options.js";
+import { integer } from "./options.js";
 import { print } from "./print.js";
 import { createProgress, formatBytes } from "./progress.js";
 import { interruptSignal, warn } from "./run.js";
+import { taskArgument } from "./task-argument.js";
 
 interface ShardCommandOptions {
   readonly out: string;

@@ -14,11 +14,12 @@ import { defaultImageSize } from "../models/base-config.js";
 import { importCommand } from "./data-import.js";
 import { photosCommand } from "./data-photos.js";
 import { shardCommand } from "./data-shard.js";
-import { integer, taskArgument } from "./options.js";
+import { integer } from "./options.js";
 import { print, printJson } from "./print.js";
 import { createProgress } from "./progress.js";
 import { interruptSignal } from "./run.js";
 import { addRenderOptions, clipCount, requireVideos, type SynthOptions } from "./synth-options.js";
+import { taskArgument } from "./task-argument.js";
 
 /** Builds the command. */
 export function dataCommand(): Command {

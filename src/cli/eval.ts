@@ -31,18 +31,14 @@ import { readCheckpointInfo } from "../training/checkpoint.js";
 import { plainFlops } from "../training/flops.js";
 import { runFiles } from "../training/run-files.js";
 import { hashFile } from "../weights/node/hash-file.js";
-import {
-  commandCache,
-  configuredModel,
-  noCacheOption,
-  providerOption,
-  withProvider,
-} from "./configured-model.js";
-import { collect, integer, taskArgument } from "./options.js";
+import { commandCache, configuredModel, withProvider } from "./configured-model.js";
+import { modelNameOption, noCacheOption, providerOption, yesOption } from "./model-options.js";
+import { collect, integer } from "./options.js";
 import { print, printJson } from "./print.js";
 import { createProgress } from "./progress.js";
-import { type ModelChoice, modelNameOption, requiredModel, yesOption } from "./published-models.js";
+import { type ModelChoice, requiredModel } from "./published-models.js";
 import { interruptSignal, warn } from "./run.js";
+import { taskArgument } from "./task-argument.js";
 
 interface EvalOptions extends Omit<ModelChoice, "checkpoint"> {
   readonly split: Split;

@@ -15,11 +15,12 @@ import { type AvsModelConfig, maskSizeOf } from "../models/model-config.js";
 import { soundFormOf } from "../models/systems.js";
 import { writeFileAtomic } from "../node/files.js";
 import { describe } from "../tensor.js";
-import { audioEncoderOption, modelOptions } from "./configured-model.js";
+import { modelOptions } from "./configured-model.js";
+import { audioEncoderOption, modelNameOption, yesOption } from "./model-options.js";
 import { integer } from "./options.js";
 import { print } from "./print.js";
 import { createProgress, formatBytes } from "./progress.js";
-import { type ModelChoice, modelNameOption, requiredModel, yesOption } from "./published-models.js";
+import { type ModelChoice, requiredModel } from "./published-models.js";
 import { interruptSignal, UsageError, warn } from "./run.js";
 
 interface ExportCommandOptions extends Omit<ModelChoice, "checkpoint"> {

@@ -1,10 +1,6 @@
 /** How the values of options are read: what is wrong with one is a usage error that commander words. */
-import { Argument, InvalidArgumentError } from "commander";
+import { InvalidArgumentError } from "commander";
 import type { VideoSlice } from "../media/video.js";
-import { tasks } from "../models/base-config.js";
-
-/** The argument that names a setting of AVSBench. */
-export const taskArgument = (): Argument => new Argument("<task>", "the setting of AVSBench").choices(tasks);
 
 /** Parses an integer from `min` to `max`. */
 export function integer(min: number, max = Number.MAX_SAFE_INTEGER): (text: string) => number {

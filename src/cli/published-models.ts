@@ -1,6 +1,5 @@
 /** Public trained models in commands: how they are described, fetched with consent, and chosen by `--model`. */
 import { createInterface } from "node:readline/promises";
-import { Option } from "commander";
 import type { LoadModelOptions } from "../inference/load-model.js";
 import {
   missingFiles,
@@ -73,16 +72,6 @@ export function describeOrigin(origin: WeightOrigin): string {
 /** The licenses as the authors state them. */
 export function describeLicenses({ licenses: { code, weights } }: PublishedModel): string {
   return `code: ${code ?? "none stated"}; weights: ${weights ?? "none stated"}`;
-}
-
-/** The `--model` option. */
-export function modelNameOption(): Option {
-  return new Option("--model <name>", "a public trained model by name, as `avseg models` lists them");
-}
-
-/** The `--yes` option of commands with `--model`. */
-export function yesOption(): Option {
-  return new Option("-y, --yes", "download the model without asking");
 }
 
 /** How a command names the model that it opens. */

@@ -7,7 +7,7 @@ import test from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { tempDir } from "../../test/temp-dir.js";
 import { slice } from "./options.js";
-import { uniqueNames } from "./segment.js";
+import { uniqueNames } from "./segment-videos.js";
 
 test("every video gets a folder of its own", () => {
   const videos = ["a/clip.mp4", "b/clip.mp4", "b/CLIP.mov", "clip-2.webm", "noextension", ".mp4", "x.tar.gz"];

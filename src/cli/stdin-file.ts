@@ -5,6 +5,9 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { pipeline } from "node:stream/promises";
 
+/** What names standard input as a video, and standard output as a folder. */
+export const stdio = "-";
+
 /** Calls `use` with a temporary copy of standard input, which is removed afterwards. */
 export async function withStdinFile<T>(signal: AbortSignal, use: (file: string) => Promise<T>): Promise<T> {
   const dir = await mkdtemp(path.join(tmpdir(), "avseg-stdin-"));

@@ -7,9 +7,10 @@ import { type NodeProvider, nodeProviders } from "../runtime/providers.js";
 import { openTraining, type Training } from "../training/open-training.js";
 import { runFiles } from "../training/run-files.js";
 import type { TrainerEvent } from "../training/trainer-options.js";
-import { providerOption, withProvider } from "./configured-model.js";
+import { withProvider } from "./configured-model.js";
+import { providerOption } from "./model-options.js";
 import { onRanks } from "./on-ranks.js";
-import { collect, taskArgument } from "./options.js";
+import { collect } from "./options.js";
 import { print } from "./print.js";
 import {
   createProgress,
@@ -19,6 +20,7 @@ import {
   type ProgressOptions,
 } from "./progress.js";
 import { commandLine, interruptSignal, UsageError, warn } from "./run.js";
+import { taskArgument } from "./task-argument.js";
 
 interface TrainOptions {
   readonly set: readonly string[];

@@ -2,10 +2,8 @@
 import * as z from "zod";
 import { MediaError } from "../../errors.js";
 import type { AudioTrack, Cancellable, VideoInfo } from "../video.js";
-import { inputSize, MAX_IMAGE_PIXELS } from "./input-file.js";
-import { inputArguments, startTool } from "./media-tool.js";
-
-const MAX_REPORT_BYTES = 4 * 2 ** 20;
+import { MAX_IMAGE_PIXELS } from "./input-file.js";
+import { videoReport } from "./video-report.js";
 
 const streamSchema = z.object({
   index: z.number(),
@@ -86,22 +84,18 @@ function displayedSize(video: Stream, pixelAspectRatio: number, rotationDegrees:
   return turned ? { width: video.height, height: width } : { width, height: video.height };
 }
 
+/** Options of `probeVideo`. */
+export interface ProbeVideoOptions extends Cancellable {
+  /** What `videoReport` says of the file. Default: it is asked for. */
+  readonly report?: Promise<string> | undefined;
+}
+
 /**
  * Reads what a video file holds. Throws `MediaError` when it is missing, empty, unreadable, a playlist,
  * or has no video stream.
  */
-export async function probeVideo(file: string, { signal }: Cancellable = {}): Promise<VideoInfo> {
-  await inputSize(file, "video");
-  const args = ["-show_format", "-show_streams", "-of", "json", ...inputArguments(file)];
-  const tool = startTool("ffprobe", args, { source: file, stallSeconds: 30, signal });
-  const pieces: Buffer[] = [];
-  let size = 0;
-  for await (const piece of tool.output()) {
-    size += piece.length;
-    if (size > MAX_REPORT_BYTES) throw new MediaError(`${file}: its header describes too many streams`);
-    pieces.push(piece);
-  }
-  const report = reportSchema.parse(JSON.parse(Buffer.concat(pieces).toString("utf8")));
+export async function probeVideo(file: string, options: ProbeVideoOptions = {}): Promise<VideoInfo> {
+  const report = reportSchema.parse(JSON.parse(await (options.report ?? videoReport(file, options))));
 
   const video = chooseVideo(report.streams);
   if (!video || video.width < 1 || video.height < 1) {
