@@ -83,6 +83,37 @@ export function exampleCount(sampleCount: number): number {
   return Math.floor((1 + Math.floor((sampleCount - WINDOW) / HOP)) / EXAMPLE_FRAMES);
 }
 
+/** Magnitudes of the bins of one frame; keeps its working memory from call to call. */
+class Magnitudes {
+  readonly #fft = new FFT(FFT_SIZE);
+  readonly #spectrum = this.#fft.createComplexArray();
+  readonly #input = new Float64Array(FFT_SIZE);
+  readonly #magnitudes = new Float64Array(BINS);
+
+  /** Those of the frame that begins at `start`. */
+  of(sound: Samples, start: number): Float64Array {
+    const [spectrum, input, magnitudes] = [this.#spectrum, this.#input, this.#magnitudes];
+    for (let n = 0; n < WINDOW; n++) input[n] = sound[start + n]! * hann[n]!;
+    this.#fft.realTransform(spectrum, input);
+    for (let bin = 0; bin < BINS; bin++) {
+      const real = spectrum[2 * bin]!;
+      const imaginary = spectrum[2 * bin + 1]!;
+      magnitudes[bin] = Math.sqrt(real * real + imaginary * imaginary); // Math.hypot is several times slower
+    }
+    return magnitudes;
+  }
+}
+
+/** Writes the logarithms of the bands' energies into `out`, from `at` on. */
+function logEnergies(magnitudes: Float64Array, out: Float32Array, at: number): void {
+  for (let band = 0; band < MEL_BANDS; band++) {
+    const { first, weights } = bands[band]!;
+    let energy = 0;
+    for (let i = 0; i < weights.length; i++) energy += weights[i]! * magnitudes[first + i]!;
+    out[at + band] = Math.log(energy + LOG_OFFSET);
+  }
+}
+
 /**
  * Log-mel examples of mono samples in [-1, 1], `f32[N,1,96,64]`; example k starts at 0.96 k seconds.
  * N is zero for less than 0.975 s of sound. Other rates than 16 kHz are resampled first.
@@ -91,23 +122,9 @@ export function logMelExamples(samples: Samples, sampleRateHz: number): TensorOf
   const sound = resample(samples, sampleRateHz, VGGISH_RATE_HZ);
   const count = exampleCount(sound.length);
   const data = new Float32Array(count * EXAMPLE_SIZE);
-  const fft = new FFT(FFT_SIZE);
-  const spectrum = fft.createComplexArray();
-  const input = new Float64Array(FFT_SIZE);
-  const magnitude = new Float64Array(BINS);
+  const magnitudes = new Magnitudes();
   for (let frame = 0; frame < count * EXAMPLE_FRAMES; frame++) {
-    for (let n = 0; n < WINDOW; n++) input[n] = sound[frame * HOP + n]! * hann[n]!;
-    fft.realTransform(spectrum, input);
-    for (let bin = 0; bin < BINS; bin++) {
-      const real = spectrum[2 * bin]!;
-      const imaginary = spectrum[2 * bin + 1]!;
-      magnitude[bin] = Math.sqrt(real * real + imaginary * imaginary); // Math.hypot is several times slower
-    }
-    for (const [band, { first, weights }] of bands.entries()) {
-      let energy = 0;
-      for (let i = 0; i < weights.length; i++) energy += weights[i]! * magnitude[first + i]!;
-      data[frame * MEL_BANDS + band] = Math.log(energy + LOG_OFFSET);
-    }
+    logEnergies(magnitudes.of(sound, frame * HOP), data, frame * MEL_BANDS);
   }
   return { dtype: "f32", shape: [count, 1, EXAMPLE_FRAMES, MEL_BANDS], data };
 }

@@ -118,4 +118,6 @@ export interface PictureFrame {
   readonly timeSeconds: number;
   /** RGB, `u8[H,W,3]`. */
   readonly image: ImageTensor;
+  /** Gives the memory of the image back, to take a later one. Called at most once, when the image is no longer used. */
+  readonly release?: (() => void) | undefined;
 }

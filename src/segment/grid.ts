@@ -51,13 +51,21 @@ export function gridPicture(guide: ImageTensor): GridPicture {
       `guide: expected u8[H,W,3] with sides that are multiples of ${GRID}, got ${guide.shape}`,
     );
   }
-  const across = width / GRID;
-  const down = height / GRID;
-  const sums = [new Float32Array(cells), new Float32Array(cells), new Float32Array(cells)] as const;
-  const [red, green, blue] = sums;
-  const { data } = guide;
+  const rgb = [new Float32Array(cells), new Float32Array(cells), new Float32Array(cells)] as const;
+  const luma = new Float32Array(cells);
+  sumCells(guide.data, { width: width / GRID, height: height / GRID }, rgb);
+  scaleCells(rgb, (width * height) / cells, luma);
+  return { rgb, luma };
+}
+
+// The loops are functions of their own, whose code V8 keeps: it discards that of a function which it compiled within a
+// loop, once the function gets to what follows.
+
+/** Adds the colors of a guide's pixels to those of its cells of `size` pixels. */
+function sumCells(data: Uint8Array, size: FrameSize, [red, green, blue]: GridPicture["rgb"]): void {
+  const { width: across, height: down } = size;
   let at = 0;
-  for (let y = 0; y < height; y++) {
+  for (let y = 0; y < GRID * down; y++) {
     const row = Math.floor(y / down) * GRID;
     for (let cell = row; cell < row + GRID; cell++) {
       let r = 0;
@@ -73,15 +81,16 @@ export function gridPicture(guide: ImageTensor): GridPicture {
       blue[cell]! += b;
     }
   }
-  const luma = new Float32Array(cells);
-  const pixels = across * down;
+}
+
+/** Sums of `pixels` colors to means from 0 to 1, and the luma that goes with them. */
+function scaleCells([red, green, blue]: GridPicture["rgb"], pixels: number, luma: Float32Array): void {
   for (let i = 0; i < cells; i++) {
     luma[i] = (0.299 * red[i]! + 0.587 * green[i]! + 0.114 * blue[i]!) / pixels;
     red[i]! /= 255 * pixels;
     green[i]! /= 255 * pixels;
     blue[i]! /= 255 * pixels;
   }
-  return { rgb: sums, luma };
 }
 
 /** Means over (2 radius + 1)^2 cells around every cell; beyond the border the border's values repeat. */
@@ -171,23 +180,33 @@ export class BoxFilter {
 /** A plane of `width` x `height` on the grid: means over its cells, or, for smaller planes, bilinear values. */
 export function toGrid(plane: Float32Array, width: number, height: number): Float32Array {
   if (width === GRID && height === GRID) return plane;
-  const columns = axisWeights(width);
-  const rows = axisWeights(height);
   const narrow = new Float32Array(height * GRID);
+  const out = new Float32Array(cells);
+  narrowRows(plane, { width, height }, narrow);
+  narrowColumns(narrow, height, out);
+  return out;
+}
+
+/** Writes every row of a plane of `size`, at the grid's width, into `out`. */
+function narrowRows(plane: Float32Array, { width, height }: FrameSize, out: Float32Array): void {
+  const columns = axisWeights(width);
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < GRID; x++) {
       let sum = 0;
       for (const [i, weight] of columns[x]!) sum += weight * plane[y * width + i]!;
-      narrow[y * GRID + x] = sum;
+      out[y * GRID + x] = sum;
     }
   }
-  const out = new Float32Array(cells);
+}
+
+/** Adds a plane of the grid's width, at the grid's height, to `out`. */
+function narrowColumns(plane: Float32Array, height: number, out: Float32Array): void {
+  const rows = axisWeights(height);
   for (let y = 0; y < GRID; y++) {
     for (const [i, weight] of rows[y]!) {
-      for (let x = 0; x < GRID; x++) out[y * GRID + x]! += weight * narrow[i * GRID + x]!;
+      for (let x = 0; x < GRID; x++) out[y * GRID + x]! += weight * plane[i * GRID + x]!;
     }
   }
-  return out;
 }
 
 /** For every cell along an axis, the samples that it covers and their weights, which sum to one. */

@@ -38,13 +38,48 @@ export function labelNames(classes: readonly string[]): readonly string[] {
 }
 
 /** Sums over the pixels of one class. */
-interface Tally {
-  area: number;
-  sum: number;
-  left: number;
-  top: number;
-  right: number;
-  bottom: number;
+class Tally {
+  area = 0;
+  left = Number.POSITIVE_INFINITY;
+  top = Number.POSITIVE_INFINITY;
+  right = -1;
+  bottom = -1;
+  /** Of the confidences; an array, because V8 discards the code of loops that meet the first fraction in an integer's place. */
+  readonly #sum = new Float64Array(1);
+
+  /** Adds the pixels of row `y` from `start` up to, not including, `end`. */
+  add(y: number, [start, end]: readonly [number, number], confidence: Float32Array): void {
+    this.area += end - start;
+    this.left = Math.min(this.left, start);
+    this.right = Math.max(this.right, end - 1);
+    this.top = Math.min(this.top, y);
+    this.bottom = y;
+    let sum = this.#sum[0]!;
+    for (let x = start; x < end; x++) sum += confidence[x]!;
+    this.#sum[0] = sum;
+  }
+
+  /** The region, for a class and its name. */
+  region(index: number, label: string): Region {
+    const { area, left, top, right, bottom } = this;
+    const box: Box = [left, top, right - left + 1, bottom - top + 1];
+    return { index, label, area, box, confidence: this.#sum[0]! / area };
+  }
+}
+
+/** Where the run of marked pixels of one label ends that begins at `start`. */
+function runEnd(labels: Uint16Array, fraction: Float32Array, start: number): number {
+  const label = labels[start]!;
+  let end = start + 1;
+  while (end < labels.length && fraction[end]! > 0.5 && labels[end]! === label) end++;
+  return end;
+}
+
+/** The first marked pixel at or after `start`; the row's length if there is none. */
+function nextMarked(fraction: Float32Array, start: number): number {
+  let x = start;
+  while (x < fraction.length && fraction[x]! <= 0.5) x++;
+  return x;
 }
 
 /** Options of `maskOf`. */
@@ -62,39 +97,22 @@ export interface MaskOptions {
 export function maskOf(map: ProbabilityMap, { width, height, classes, marks }: MaskOptions): Mask {
   const names = labelNames(classes);
   const labels = new Uint16Array(width * height);
-  const tallies = new Map<number, Tally>();
-  for (const index of map.activeClasses) {
-    tallies.set(index, { area: 0, sum: 0, left: width, top: height, right: -1, bottom: -1 });
-  }
+  const tallies = new Map(map.activeClasses.map((index) => [index, new Tally()] as const));
   if (map.activeClasses.length > 0) {
     const rows = upsample(map, { width, height }, { marks, markedOnly: true });
     for (const { y, labels: row, confidence, fraction } of rows) {
-      let tally: Tally | undefined;
-      let current = 0;
-      for (let x = 0; x < width; x++) {
-        if (fraction[x]! <= 0.5) continue;
+      for (let x = nextMarked(fraction, 0); x < width; ) {
+        const end = runEnd(row, fraction, x);
         const label = row[x]!;
-        labels[y * width + x] = label;
-        if (label !== current || !tally) {
-          current = label;
-          tally = tallies.get(label)!;
-        }
-        tally.area++;
-        tally.sum += confidence[x]!;
-        tally.left = Math.min(tally.left, x);
-        tally.right = Math.max(tally.right, x);
-        tally.top = Math.min(tally.top, y);
-        tally.bottom = y;
+        labels.fill(label, y * width + x, y * width + end);
+        tallies.get(label)?.add(y, [x, end], confidence);
+        x = nextMarked(fraction, end);
       }
     }
   }
   const regions = [...tallies]
-    .filter(([, t]) => t.area > 0)
-    .map(([index, t]): Region => {
-      const box: Box = [t.left, t.top, t.right - t.left + 1, t.bottom - t.top + 1];
-      const label = names[index] ?? `class ${index}`;
-      return { index, label, area: t.area, box, confidence: t.sum / t.area };
-    });
+    .filter(([, { area }]) => area > 0)
+    .map(([index, tally]) => tally.region(index, names[index] ?? `class ${index}`));
   return { width, height, labels, labelNames: names, regions: regions.sort((a, b) => b.area - a.area) };
 }
 

@@ -49,41 +49,66 @@ export class FlowEstimator {
       Float32Array,
       Float32Array,
     ];
-    for (let y = 0, i = 0; y < GRID; y++) {
-      const up = y > 0 ? GRID : 0;
-      const down = y < GRID - 1 ? GRID : 0;
-      for (let x = 0; x < GRID; x++, i++) {
-        const dx = 0.5 * (from[i + (x < GRID - 1 ? 1 : 0)]! - from[i - (x > 0 ? 1 : 0)]!);
-        const dy = 0.5 * (from[i + down]! - from[i - up]!);
-        gx[i] = dx;
-        gy[i] = dy;
-      }
-    }
+    gradients(from, gx, gy);
     this.#box.meanOfProduct(gx, gx, xx);
     this.#box.meanOfProduct(gy, gy, yy);
     this.#box.meanOfProduct(gx, gy, xy);
     const u = new Float32Array(cells);
     const v = new Float32Array(cells);
     for (let k = 0; k < iterations; k++) {
-      for (let y = 0, i = 0; y < GRID; y++) {
-        for (let x = 0; x < GRID; x++, i++) {
-          const change = sample(to, x + u[i]!, y + v[i]!) - from[i]!;
-          bx[i] = change * gx[i]!;
-          by[i] = change * gy[i]!;
-        }
-      }
+      changes({ from, to, u, v }, { gx, gy }, { bx, by });
       this.#box.mean(bx, bx);
       this.#box.mean(by, by);
-      for (let i = 0; i < cells; i++) {
-        const a = xx[i]! + damping;
-        const b = xy[i]!;
-        const c = yy[i]! + damping;
-        const determinant = a * c - b * b;
-        u[i]! -= (c * bx[i]! - b * by[i]!) / determinant;
-        v[i]! -= (a * by[i]! - b * bx[i]!) / determinant;
-      }
+      improve({ u, v }, { xx, xy, yy }, { bx, by });
     }
     return meanDifference(from, to, { u, v }) > cutDifference ? undefined : { u, v };
+  }
+}
+
+// The loops are functions of their own, as in `grid.ts`.
+
+/** Writes the differences of a grid's cells along both axes into `gx` and `gy`. */
+function gradients(from: Float32Array, gx: Float32Array, gy: Float32Array): void {
+  for (let y = 0, i = 0; y < GRID; y++) {
+    const up = y > 0 ? GRID : 0;
+    const down = y < GRID - 1 ? GRID : 0;
+    for (let x = 0; x < GRID; x++, i++) {
+      const dx = 0.5 * (from[i + (x < GRID - 1 ? 1 : 0)]! - from[i - (x > 0 ? 1 : 0)]!);
+      const dy = 0.5 * (from[i + down]! - from[i - up]!);
+      gx[i] = dx;
+      gy[i] = dy;
+    }
+  }
+}
+
+/** Writes the change along the flow, times the gradients, into `bx` and `by`. */
+function changes(
+  { from, to, u, v }: Flow & { readonly from: Float32Array; readonly to: Float32Array },
+  { gx, gy }: { readonly gx: Float32Array; readonly gy: Float32Array },
+  { bx, by }: { readonly bx: Float32Array; readonly by: Float32Array },
+): void {
+  for (let y = 0, i = 0; y < GRID; y++) {
+    for (let x = 0; x < GRID; x++, i++) {
+      const change = sample(to, x + u[i]!, y + v[i]!) - from[i]!;
+      bx[i] = change * gx[i]!;
+      by[i] = change * gy[i]!;
+    }
+  }
+}
+
+/** One step of least squares towards the flow. */
+function improve(
+  { u, v }: Flow,
+  { xx, xy, yy }: { readonly xx: Float32Array; readonly xy: Float32Array; readonly yy: Float32Array },
+  { bx, by }: { readonly bx: Float32Array; readonly by: Float32Array },
+): void {
+  for (let i = 0; i < cells; i++) {
+    const a = xx[i]! + damping;
+    const b = xy[i]!;
+    const c = yy[i]! + damping;
+    const determinant = a * c - b * b;
+    u[i]! -= (c * bx[i]! - b * by[i]!) / determinant;
+    v[i]! -= (a * by[i]! - b * bx[i]!) / determinant;
   }
 }
 

@@ -126,6 +126,6 @@ function joined(pieces: readonly Float32Array[]): Float32Array<ArrayBuffer> {
 /** The largest magnitude of some samples. */
 function peakOf(sound: Float32Array): number {
   let peak = 0;
-  for (const sample of sound) peak = Math.max(peak, Math.abs(sample));
+  for (let i = 0; i < sound.length; i++) peak = Math.max(peak, Math.abs(sound[i]!));
   return peak;
 }

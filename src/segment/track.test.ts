@@ -132,3 +132,26 @@ test("across a cut a picture takes the mask of its own shot", async () => {
     near(centerOf(probabilities), index < 12 ? 10 : 22, `picture ${index}`);
   }
 });
+
+test("the memory of a picture is given back once the next one is asked for", async () => {
+  const released: number[] = [];
+  async function* steps(): AsyncGenerator<Anchor, void, undefined> {
+    yield step(3 / 8, mapAt(16));
+    yield step(7 / 8, mapAt(16));
+  }
+  async function* shown(): AsyncGenerator<PictureFrame, void, undefined> {
+    for (let i = 0; i < 11; i++) {
+      yield { timeSeconds: i / 8, image: picture(16), release: () => released.push(i) };
+    }
+  }
+  const options = { rate: { numerator: 8, denominator: 1 }, onGrid: true };
+  let seen = 0;
+  for await (const { index } of trackMasks(steps(), shown(), options)) {
+    assert.equal(index, seen++);
+    assert.deepEqual(
+      released,
+      Array.from({ length: index }, (_, i) => i),
+    );
+  }
+  assert.deepEqual([seen, released.length], [11, 11]);
+});

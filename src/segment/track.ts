@@ -18,6 +18,7 @@ export interface TrackedPicture<T extends Anchor> {
   /** Number of the picture, from 0 on. */
   readonly index: number;
   readonly timeSeconds: number;
+  /** To be used before the next picture is asked for. */
   readonly image: ImageTensor;
   readonly grid: GridPicture;
   readonly probabilities: ProbabilityMap;
@@ -28,10 +29,8 @@ export interface TrackedPicture<T extends Anchor> {
 }
 
 /** A picture on its way through the tracker. */
-interface Picture {
+interface Picture extends PictureFrame {
   readonly index: number;
-  readonly timeSeconds: number;
-  readonly image: ImageTensor;
   readonly grid: GridPicture;
   /** From this picture to the one before it; `undefined` for the first one and across a cut. */
   readonly back: Flow | undefined;
@@ -94,11 +93,10 @@ class PictureReader {
   async next(): Promise<Picture | undefined> {
     const next = await this.#pictures.next();
     if (next.done) return undefined;
-    const { image, timeSeconds } = next.value;
-    const grid = gridPicture(image);
+    const grid = gridPicture(next.value.image);
     const back = this.#previous && this.#motion.flow(grid.luma, this.#previous);
     this.#previous = grid.luma;
-    return { index: this.#index++, timeSeconds, image, grid, back };
+    return { ...next.value, index: this.#index++, grid, back };
   }
 }
 
@@ -156,11 +154,12 @@ export async function* trackMasks<T extends Anchor>(
   for (let first = true; ; first = false) {
     const picture = await reader.next();
     if (!picture) return;
-    const { back, ...rest } = picture;
+    const { back, release, ...rest } = picture;
     toBefore = first ? back : back && toBefore && composed(back, toBefore);
     const { map, step: anchor } = before;
     const probabilities = toBefore ? arrived({ map, flow: toBefore }) : map;
     yield { ...rest, probabilities, anchor, predicted: false };
+    release?.();
   }
 }
 
@@ -190,9 +189,10 @@ function* marked<T extends Anchor>(
     before !== undefined &&
     before.step.startSeconds !== after.step.startSeconds &&
     !(toBefore && agree(arrived({ map: before.map, flow: toBefore }), after.map));
-  for (const [k, { back: _, ...picture }] of pictures.entries()) {
+  for (const [k, { back: _, release, ...picture }] of pictures.entries()) {
     if (k === count - 1) {
       yield { ...picture, probabilities: after.step.probabilities, anchor: after.step, predicted: true };
+      release?.();
       return;
     }
     const weight = (k + 1) / count;
@@ -205,5 +205,6 @@ function* marked<T extends Anchor>(
     const [first, second] = pair;
     const probabilities = first ? arrived(first, second, weight) : nearest.map;
     yield { ...picture, probabilities, anchor: nearest.step, predicted: false };
+    release?.();
   }
 }
