@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { seededUniform } from "../../test/support.js";
 import { type ImageTensor, resizeBilinear } from "./resize.js";
-import { isYuvMatrix, rgbOfYuv } from "./yuv.js";
+import { isYuvMatrix, rgbOfYuv, yuvOfColor } from "./yuv.js";
 
 const image = (shape: readonly number[], values: Iterable<number>): ImageTensor => ({
   dtype: "u8",
@@ -61,4 +61,10 @@ test("planes are scaled from their own size", () => {
   assert.deepEqual([...picture.data], expected);
   const frame = { luma: noise, chroma: [gray], matrix: "bt709", fullRange: true } as const;
   assert.throws(() => rgbOfYuv(frame, 4, 7), /planes of Y, U and V/);
+});
+
+test("colors in YUV as ffmpeg converts them, and black and white at the ends of the limited range", () => {
+  assert.deepEqual(yuvOfColor([0, 0, 0]), [16, 128, 128]);
+  assert.deepEqual(yuvOfColor([255, 255, 255]), [235, 128, 128]);
+  assert.deepEqual(yuvOfColor([255, 72, 88]), [126, 108, 207]); // of ffmpeg 5.1: -pix_fmt rgba to -pix_fmt yuva420p
 });

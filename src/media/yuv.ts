@@ -1,5 +1,6 @@
 /** Frames as video decoders give them, in planes of luma and chroma, to RGB pictures of the size a model takes. */
 import { u8At } from "../arrays.js";
+import type { Color } from "./palette.js";
 import { type ImageTensor, imageSize, resizeBilinear } from "./resize.js";
 
 /** Luma weights of red and blue by the name of the matrix, as WebCodecs calls them. */
@@ -56,6 +57,18 @@ export function rgbOfYuv(
     rgb[to + 2] = level + blueOfU * du;
   }
   return { dtype: "u8", shape: [height, width, 3], data: new Uint8Array(rgb.buffer) };
+}
+
+/** Luma, U and V of a color in limited range, 8 bits each, by the matrix of BT.601, as ffmpeg converts RGB. */
+export function yuvOfColor([r, g, b]: Color): Color {
+  const [red, blue] = lumaWeights.smpte170m;
+  const y = red * r + (1 - red - blue) * g + blue * b;
+  const chroma = (difference: number, weight: number) => (112 * difference) / (255 * (1 - weight));
+  return [
+    Math.round(16 + (219 / 255) * y),
+    Math.round(128 + chroma(b - y, blue)),
+    Math.round(128 + chroma(r - y, red)),
+  ];
 }
 
 /** The channels of an image, one after another. */

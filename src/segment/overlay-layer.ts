@@ -1,80 +1,137 @@
 /** The layer that an overlay video shows over one picture. */
+import type { Color } from "../media/palette.js";
 import type { FrameSize } from "../media/video.js";
+import { yuvOfColor } from "../media/yuv.js";
 import { overlayColor } from "./mask.js";
 import { type Marks, type ProbabilityMap, upsample } from "./probability-map.js";
 
 /** Alpha by the number of marked pixels among the nine around one. */
 const alphas = Uint8Array.from({ length: 10 }, (_, count) => Math.round((count * 255) / 9));
 
-/** Red, green and blue as the low 24 bits of a little-endian RGBA pixel. */
-const packed = ([red, green, blue]: readonly [number, number, number]) => red | (green << 8) | (blue << 16);
-
-/** Size of the layers, and the names that give their colors. */
+/** Size of the layers (even), and the names that give their colors. */
 export type LayerForm = FrameSize & { readonly labelNames: readonly string[] };
+
+/** What says which pixels of a row are marked. */
+interface RowValues {
+  readonly values: Uint8ClampedArray | Float32Array;
+  readonly from: number;
+  readonly limit: number;
+}
 
 /** Paints layers; keeps its working memory from call to call. */
 export class LayerPainter {
   readonly #form: LayerForm;
-  readonly #pixels: Uint8Array<ArrayBuffer>;
-  readonly #rgba: Uint32Array<ArrayBuffer>;
+  readonly #layer: Uint8Array<ArrayBuffer>;
+  /** The planes of the layer. */
+  readonly #luma: Uint8Array;
+  readonly #u: Uint8Array;
+  readonly #v: Uint8Array;
+  readonly #alpha: Uint8Array;
   /** How many of the three pixels around each one in its row are marked. */
   readonly #counts: Uint8Array;
+  /** The likeliest class of each pixel. */
+  readonly #labels: Uint16Array;
+  /** The class whose color all pixels have; 0 if there are several. */
+  #color = 0;
 
   constructor(form: LayerForm) {
     this.#form = form;
-    this.#pixels = new Uint8Array(form.width * form.height * 4);
-    this.#rgba = new Uint32Array(this.#pixels.buffer);
-    this.#counts = new Uint8Array(form.width * form.height);
+    const pixels = form.width * form.height;
+    this.#layer = new Uint8Array(2.5 * pixels);
+    this.#luma = this.#layer.subarray(0, pixels);
+    this.#u = this.#layer.subarray(pixels, 1.25 * pixels);
+    this.#v = this.#layer.subarray(1.25 * pixels, 1.5 * pixels);
+    this.#alpha = this.#layer.subarray(1.5 * pixels);
+    this.#counts = new Uint8Array(pixels);
+    this.#labels = new Uint16Array(pixels);
   }
 
   /**
-   * Straight-alpha RGBA, `u8[height,width,4]`: every pixel has the color of its likeliest class, the unmarked ones too, so
-   * that scaling leaves no fringe. Alpha is 255 inside of what is marked, 0 outside, and passes 128 at its edge, over three
-   * pixels. The next call overwrites the layer.
+   * Planes of Y, U, V and straight alpha (`yuva420p`): every pixel has the color of its likeliest class, the unmarked ones
+   * too, so that scaling leaves no fringe. Alpha is 255 inside of what is marked, 0 outside, and passes 128 at its edge, over
+   * three pixels. The next call overwrites the layer.
    */
   paint(map: ProbabilityMap, marks: Marks | undefined): Uint8Array {
-    const { width, height, labelNames } = this.#form;
-    const rgba = this.#rgba;
+    const { width, height } = this.#form;
+    this.#counts.fill(0);
+    this.#alpha.fill(0);
     const [only = 0, ...others] = map.activeClasses;
-    if (only === 0) {
-      rgba.fill(0);
-      return this.#pixels;
-    }
-    const colors = new Map(
-      map.activeClasses.map((index) => [index, packed(overlayColor(index, labelNames))] as const),
-    );
-    const counts = this.#counts.fill(0);
+    if (only === 0) return this.#layer;
     let [top, bottom] = [height, -1];
-    const count = (x: number, y: number) => {
-      const i = y * width + x;
+    if (others.length === 0 && marks?.width === width && marks.height === height) {
+      for (let y = 0; y < height; y++) {
+        if (!this.#countRow(y, { values: marks.levels, from: y * width, limit: 127 })) continue;
+        top = Math.min(top, y);
+        bottom = y;
+      }
+    } else {
+      for (const { y, labels, fraction } of upsample(map, { width, height }, { marks })) {
+        this.#labels.set(labels, y * width);
+        if (!this.#countRow(y, { values: fraction, from: 0, limit: 0.5 })) continue;
+        top = Math.min(top, y);
+        bottom = y;
+      }
+    }
+    if (others.length > 0) this.#paintClasses(map.activeClasses);
+    else this.#fill(only);
+    // Elsewhere nothing is marked, and alpha stays 0.
+    const end = Math.min(height, bottom + 2);
+    for (let y = Math.max(0, top - 1); y < end; y++) this.#writeAlpha(y);
+    return this.#layer;
+  }
+
+  /** Counts the pixels of a row whose values are above `limit`, which begin at `from`; whether there are any. */
+  #countRow(y: number, { values, from, limit }: RowValues): boolean {
+    const counts = this.#counts;
+    const { width } = this.#form;
+    let isMarked = false;
+    for (let x = 0, i = y * width; x < width; x++, i++) {
+      if (values[from + x]! <= limit) continue;
       counts[i]!++;
       counts[x > 0 ? i - 1 : i]!++;
       counts[x < width - 1 ? i + 1 : i]!++;
-      if (y < top) top = y;
-      bottom = y;
-    };
-    if (others.length === 0 && marks?.width === width && marks.height === height) {
-      for (let y = 0, i = 0; y < height; y++) {
-        for (let x = 0; x < width; x++, i++) if (marks.levels[i]! > 127) count(x, y);
-      }
-      rgba.fill(colors.get(only)!);
-    } else {
-      for (const { y, labels, fraction } of upsample(map, { width, height }, { marks })) {
-        for (let x = 0, i = y * width; x < width; x++, i++) {
-          if (fraction[x]! > 0.5) count(x, y);
-          rgba[i] = colors.get(labels[x]!)!;
-        }
+      isMarked = true;
+    }
+    return isMarked;
+  }
+
+  #writeAlpha(y: number): void {
+    const [counts, alpha] = [this.#counts, this.#alpha];
+    const { width, height } = this.#form;
+    const up = y > 0 ? width : 0;
+    const down = y < height - 1 ? width : 0;
+    for (let x = 0, i = y * width; x < width; x++, i++) {
+      alpha[i] = alphas[counts[i - up]! + counts[i]! + counts[i + down]!]!;
+    }
+  }
+
+  #colorOf(index: number): Color {
+    return yuvOfColor(overlayColor(index, this.#form.labelNames));
+  }
+
+  /** Gives all pixels the color of one class. */
+  #fill(index: number): void {
+    if (this.#color === index) return;
+    this.#color = index;
+    const [y, u, v] = this.#colorOf(index);
+    this.#luma.fill(y);
+    this.#u.fill(u);
+    this.#v.fill(v);
+  }
+
+  /** Gives every pixel the color of its class; four pixels have the chroma of the first. */
+  #paintClasses(classes: readonly number[]): void {
+    this.#color = 0;
+    const { width, height } = this.#form;
+    const labels = this.#labels;
+    const colors = new Map(classes.map((index) => [index, this.#colorOf(index)] as const));
+    for (let i = 0; i < labels.length; i++) this.#luma[i] = colors.get(labels[i]!)![0];
+    for (let y = 0, to = 0; y < height; y += 2) {
+      for (let x = 0, i = y * width; x < width; x += 2, i += 2, to++) {
+        const [, u, v] = colors.get(labels[i]!)!;
+        this.#u[to] = u;
+        this.#v[to] = v;
       }
     }
-    // Elsewhere nothing is marked, and alpha stays 0.
-    const end = Math.min(height, bottom + 2);
-    for (let y = Math.max(0, top - 1); y < end; y++) {
-      const up = y > 0 ? width : 0;
-      const down = y < height - 1 ? width : 0;
-      for (let x = 0, i = y * width; x < width; x++, i++) {
-        rgba[i]! |= alphas[counts[i - up]! + counts[i]! + counts[i + down]!]! << 24;
-      }
-    }
-    return this.#pixels;
   }
 }

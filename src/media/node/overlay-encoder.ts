@@ -3,7 +3,7 @@ import type { Writable } from "node:stream";
 import { type Look, lookEffects, outlineOpacity } from "../looks.js";
 import type { Cancellable, FrameRate, FrameSize, VideoInfo } from "../video.js";
 import { inputArguments, type MediaTool, startTool } from "./media-tool.js";
-import { alongside, displayFilters, paddedSize, plausibleTimes } from "./read-video.js";
+import { alongside, displayFilters, filterThreads, paddedSize, plausibleTimes } from "./read-video.js";
 
 /** Formats of cut-outs: VP9 with alpha in WebM, ProRes 4444 in QuickTime. */
 export const cutoutFormats = ["webm", "mov"] as const;
@@ -45,11 +45,11 @@ const boxRadius = Math.sqrt(3);
 /** One inside, zero outside, with a soft edge. */
 const inside = `clip((val-118)*12.75,0,${opaque})`;
 
-/** Filters from `[main]` (4:2:0) and `[layers]` (RGBA) to `[out]`, for frames of a size. */
+/** Filters from `[main]` (4:2:0) and `[layers]` (4:2:0 with alpha) to `[out]`, for frames of a size. */
 function lookGraph(look: Look | "cutout", { width, height }: FrameSize): string {
   const scaled = `scale=${width}:${height}:flags=fast_bilinear`;
   const over = "overlay=format=yuv420:eof_action=repeat[out]";
-  const laid = (lut: string) => `[layers]format=yuva420p,${scaled},lutyuv=${lut}[layer];[main][layer]${over}`;
+  const laid = (lut: string) => `[layers]${scaled},lutyuv=${lut}[layer];[main][layer]${over}`;
   /** The sharp, colored frame inside the mask over a changed one. */
   const overChanged = (change: string) =>
     `[main]split[kept][rest];[rest]${change}[changed];` +
@@ -171,11 +171,12 @@ function encoderArguments(
   const sound = track ? ["-map", `${soundInput}:${track.stream}`, "-c:a", copied] : [];
   return [
     ...frames,
-    ...["-protocol_whitelist", "pipe", "-f", "rawvideo", "-pix_fmt", "rgba"],
+    ...["-protocol_whitelist", "pipe", "-f", "rawvideo", "-pix_fmt", "yuva420p"],
     // Opening an input takes a frame of it: one is there already, see `start`.
     ...["-probesize", "32", "-analyzeduration", "0"],
     ...["-video_size", `${layers.width}x${layers.height}`, "-framerate", rate, "-i", `pipe:${layerInput}`],
     ...(copies && track ? inputArguments(info.path, info.slice) : []),
+    ...filterThreads(paddedSize(info)),
     "-filter_complex",
     // Without the one in front, and half a layer early, so that rounded timestamps never find the layer before theirs.
     `${main};[1:v]setpts=PTS-1.5/(${rate})/TB[layers];${lookGraph(look, paddedSize(info))}`,
@@ -205,13 +206,13 @@ export class OverlayEncoder {
     // ffmpeg opens all its inputs before it reads on from any. The reader fills the input of frames, which must not stop
     // it before the first real layer: that takes the reader's frames.
     const { width, height } = options.layers;
-    tool.write(new Uint8Array(width * height * 4), layerInput).catch(() => undefined);
+    tool.write(new Uint8Array(2.5 * width * height), layerInput).catch(() => undefined);
     return new OverlayEncoder(tool);
   }
 
   /**
-   * Writes one layer: straight-alpha RGBA, `u8[height,width,4]`, whose alpha is 255 inside of masks, 0 outside and 128 at
-   * their edge. Layers are stretched over the frame; the last one stays. False when the encoder reads no further.
+   * Writes one layer of even sides: planes of Y, U and V (4:2:0, limited range) and of straight alpha, which is 255 inside
+   * of masks, 0 outside and 128 at their edge. Layers are stretched over the frame; the last one stays. False when the encoder reads no further.
    */
   writeLayer(layer: Uint8Array): Promise<boolean> {
     return this.#tool.write(layer, layerInput);

@@ -18,6 +18,14 @@ export function alongside({ container }: VideoInfo, stream: number | undefined, 
   return ["-map", `${input}:${stream}`, "-c", "copy", "-f", "null", "-"];
 }
 
+/** Frames of up to so many pixels are filtered by one thread. */
+const MAX_PIXELS_OF_ONE_THREAD = 2 ** 19;
+
+/** Filters in one thread where frames are small: to hand parts of them to others takes longer than to filter them. */
+export function filterThreads({ width, height }: FrameSize): string[] {
+  return width * height > MAX_PIXELS_OF_ONE_THREAD ? [] : ["-filter_complex_threads", "1"];
+}
+
 /** What a `VideoReader` gives. */
 export interface ReadVideoOptions extends Cancellable {
   /** The frames of a model's steps. */
@@ -91,7 +99,7 @@ export class VideoReader {
     });
     const args = [
       ...inputArguments(info.path, info.slice),
-      ...["-filter_complex", filterGraph(info, options)],
+      ...[...filterThreads(info), "-filter_complex", filterGraph(info, options)],
       ...outputs.flatMap(({ label, args: format }) => [
         ...["-map", `[${label}]`, ...format],
         `pipe:${this.#fds.get(label)}`,
@@ -129,8 +137,10 @@ export class VideoReader {
     if (!pictures) return;
     const { rate } = pictures;
     let number = 0;
-    for await (const image of this.#images("pictures", pictures)) {
-      yield { timeSeconds: (number++ * rate.denominator) / rate.numerator, image };
+    const free: Uint8Array<ArrayBuffer>[] = [];
+    for await (const image of this.#images("pictures", pictures, free)) {
+      const timeSeconds = (number++ * rate.denominator) / rate.numerator;
+      yield { timeSeconds, image, release: () => free.push(image.data) };
     }
   }
 
@@ -143,8 +153,14 @@ export class VideoReader {
     return this.#tool.output(this.#fds.get(label));
   }
 
-  async *#images(label: string, { width, height }: FrameSize): AsyncGenerator<ImageTensor, void, undefined> {
+  /** The images of an output, in memory that `free` has, or else in new memory. */
+  async *#images(
+    label: string,
+    { width, height }: FrameSize,
+    free: Uint8Array<ArrayBuffer>[] = [],
+  ): AsyncGenerator<ImageTensor, void, undefined> {
     const size = width * height * 3;
+    const shape = [height, width, 3];
     let data = new Uint8Array(size);
     let filled = 0;
     for await (const chunk of this.#output(label)) {
@@ -154,8 +170,8 @@ export class VideoReader {
         at += part.length;
         filled += part.length;
         if (filled < size) break;
-        yield { dtype: "u8", shape: [height, width, 3], data };
-        data = new Uint8Array(size);
+        yield { dtype: "u8", shape, data };
+        data = free.pop() ?? new Uint8Array(size);
         filled = 0;
       }
     }
