@@ -46,7 +46,7 @@ export interface Truth {
   readonly target: Value;
   /** `f32[N]`, 1 for a frame with ground truth, else 0; only the losses of AVSS, and auxiliary ones, use it. */
   readonly counts: Value;
-  /** `i32[N]`: index of the clip's category among the model's concepts, -1 if it is none of them; for that loss. */
+  /** `i32[N]`: index of the clip's category among the model's concepts, -1 if it is not among them; for that loss. */
   readonly concept?: Value | undefined;
   /** Default: the frames are the whole batch. */
   readonly fractions?: BatchFractions | undefined;

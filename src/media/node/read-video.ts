@@ -264,7 +264,7 @@ export async function* readMonoSound(
   if (!track) return;
   const fraction = 1 / track.channels;
   const mean = Array.from({ length: track.channels }, (_, c) => `${fraction}*c${c}`).join("+");
-  // `first_pts=0` and `async=1` put every sample at its time: silence where there is none, cut before zero.
+  // `first_pts=0` and `async=1` put every sample at its time: silence fills gaps, samples before zero are cut.
   const filters = [
     ...plausibleTimes(info, "aselect"),
     `pan=mono|c0=${mean}`,

@@ -67,7 +67,7 @@ export class FineTuningFolder {
     this.settings = settings;
   }
 
-  /** Reads a folder; `undefined` where it is none of a fine-tuning. */
+  /** Reads a folder; `undefined` if it does not belong to a fine-tuning. */
   static async read(folder: string): Promise<FineTuningFolder | undefined> {
     const text = await readFile(path.join(folder, settingsName), "utf8").catch(() => "{}");
     const { data } = settingsSchema.safeParse(parsed(text));

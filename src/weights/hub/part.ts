@@ -75,7 +75,7 @@ export async function writeState(part: string, state: PartState): Promise<void> 
   await writeFileAtomic(statePath(part), JSON.stringify(state));
 }
 
-/** The bytes of a file; 0 where there is none. */
+/** The bytes of a file; 0 if it does not exist. */
 export async function sizeOf(file: string): Promise<number> {
   try {
     return (await stat(file)).size;
