@@ -135,15 +135,16 @@ export async function prepareRace(options: Preparation): Promise<Skipped> {
       precision: "int8",
     });
   }
-  const opens = (name: Contestant): boolean =>
-    options.names?.includes(name) !== false && !existsSync(file(`${name}.f32`));
-  if (opens("avseg-cached")) await warm("avseg-cached", options);
+  const takesPart = (name: Contestant): boolean => options.names?.includes(name) !== false;
+  // Always: what an earlier version of avseg has put into the cache does not fit this one.
+  if (takesPart("avseg-cached")) await warm("avseg-cached", options);
   const versions = await versionsOf(python);
   if (typeof versions === "string") return {};
   if (!versions.onnxruntime?.missing && !existsSync(file("model.onnx"))) {
     await promisify(execFile)(python, [script, "prepare", folder, peerModels[model]]);
   }
-  if (versions["torch-compile"]?.missing || !opens("torch-compile")) return {};
+  if (versions["torch-compile"]?.missing || !takesPart("torch-compile")) return {};
+  if (existsSync(file("torch-compile.f32"))) return {};
   return (await warm("torch-compile", options)) ? {} : { "torch-compile": tooLate(options) };
 }
 
