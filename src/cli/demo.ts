@@ -13,9 +13,11 @@ import { probeVideo } from "../media/node/probe-video.js";
 import { ensureWritableDir, writeFileAtomic } from "../node/files.js";
 import { packagePath } from "../node/paths.js";
 import { trainingCharts } from "../report/evaluation-report.js";
-import { type RunEvaluationOptions, runEvaluation } from "../report/run-evaluation.js";
+import type { Report, ReportTile } from "../report/report.js";
+import { runEvaluation } from "../report/run-evaluation.js";
 import {
   DEMO_MODEL,
+  NATURAL_CLIPS,
   NATURAL_EXAMPLE,
   NATURAL_MODEL,
   type ShippedModel,
@@ -78,37 +80,35 @@ async function demo(video: string | undefined, { out }: { out: string }): Promis
   try {
     const overlay = await segment(run, predictor, { video: clipVideo, model: DEMO_MODEL, folder: "video" });
     const seconds = () => (performance.now() - started) / 1000;
-    const [own, swapped] = await evaluateRun(run, predictor, {
+    const { own, swapped, report } = await evaluate(run, predictor, {
+      data: dataRoot,
       checkpoint,
-      report: (results) => ({
-        title: "avseg demo",
-        lead:
-          "A Messenger Block after each stage of a small frozen PVTv2, and a light decoder, trained from scratch " +
-          `on ${counts.train} generated clips with one labeled frame each. Several objects are in view; one sounds.`,
-        tiles: [
-          ...results.slice(1).map(({ result: { summary } }) => ({
-            label: "mIoU, sounds swapped",
-            value: summary.miou.toFixed(3),
-            note: "lower is better here",
-          })),
-          { label: "Time", value: formatDuration(seconds()), note: "data, training, evaluation, video" },
-        ],
-        charts: trainingCharts({ epochs: training.history, bestEpoch: training.best?.epoch }),
-      }),
+      folder: "eval",
+      lead:
+        "A Messenger Block after each stage of a small frozen PVTv2, and a light decoder, trained from scratch " +
+        `on ${counts.train} generated clips with one labeled frame each. Several objects are in view; one sounds.`,
+      tiles: () => [
+        { label: "Time", value: formatDuration(seconds()), note: "data, training, evaluation, video" },
+      ],
+      charts: trainingCharts({ epochs: training.history, bestEpoch: training.best?.epoch }),
     });
-    const natural = await segmentNatural(run, video);
+    const natural = await showNatural(run, video);
     const result = {
       miou: own.miou,
       fscore: own.fscore,
       swappedMiou: swapped.miou,
+      naturalMiou: natural.own.miou,
+      naturalSwappedMiou: natural.swapped.miou,
       seconds: Math.round(seconds() * 10) / 10,
     };
     await writeFileAtomic(path.join(out, "result.json"), `${JSON.stringify(result, null, 2)}\n`);
     print([
       `test mIoU ${own.miou.toFixed(3)}, F ${own.fscore.toFixed(3)}; with swapped sounds mIoU ${swapped.miou.toFixed(3)}`,
-      `report:   ${path.join(out, "eval", "report.html")}`,
-      `overlay:  ${overlay}`,
-      `          ${natural} (the natural model)`,
+      `natural model, on ${natural.clips} composed test clips: mIoU ${natural.own.miou.toFixed(3)}; swapped ${natural.swapped.miou.toFixed(3)}`,
+      `reports:  ${report}`,
+      `          ${natural.report} (the natural model, with what it gets wrong)`,
+      `overlays: ${overlay}`,
+      `          ${natural.overlay} (the natural model)`,
       `metrics:  ${path.join(out, "result.json")}`,
       `model:    ${checkpoint}`,
       `took ${formatDuration(seconds())}`,
@@ -170,33 +170,67 @@ async function train({ config, outDir, signal }: Demo): Promise<TrainingResult> 
   }
 }
 
-/** Evaluates with the clips' own sounds and with swapped ones. */
-async function evaluateRun(
+/** What is evaluated, and what its report says. */
+interface Evaluated {
+  /** Root of the dataset. */
+  readonly data: string;
+  readonly checkpoint: string;
+  /** Below the demo's folder. */
+  readonly folder: string;
+  readonly lead: string;
+  /** Shown after the metrics. */
+  readonly tiles?: (() => readonly ReportTile[]) | undefined;
+  readonly charts?: Report["charts"] | undefined;
+}
+
+/** The metrics of an evaluation. */
+interface Metrics {
+  readonly own: EvaluationResult["summary"];
+  readonly swapped: EvaluationResult["summary"];
+  readonly clips: number;
+  /** The report's path. */
+  readonly report: string;
+}
+
+/** Evaluates test clips with their own sounds and with swapped ones. */
+async function evaluate(
   { config, outDir, signal }: Demo,
   predictor: LoadedPredictor,
-  options: {
-    readonly checkpoint: string;
-    readonly report: RunEvaluationOptions["report"];
-  },
-): Promise<readonly [own: EvaluationResult["summary"], swapped: EvaluationResult["summary"]]> {
-  const { root, imageSize, frameCount, batchSize } = config.data;
-  const dataset = await openDataset({ task: "s4", root, split: "test", imageSize, frameCount });
+  { data, checkpoint, folder, lead, tiles, charts = [] }: Evaluated,
+): Promise<Metrics> {
+  const { imageSize, frameCount, soundForm } = predictor;
+  const waves = soundForm === "wave";
+  const dataset = await openDataset({ task: "s4", root: data, split: "test", imageSize, frameCount, waves });
   const sounds = ["own", "swapped"] as const;
-  const progress = createProgress("evaluating", sounds.length * dataset.entries.length, { unit: "clips" });
+  const clips = dataset.entries.length;
+  const progress = createProgress("evaluating", sounds.length * clips, { unit: "clips" });
+  const target = path.join(outDir, folder);
   const { results } = await runEvaluation(predictor, dataset, {
-    batchSize,
-    outDir: path.join(outDir, "eval"),
-    context: { checkpoint: options.checkpoint, data: root, started: new Date().toISOString() },
+    batchSize: config.data.batchSize,
+    outDir: target,
+    context: { checkpoint, data, started: new Date().toISOString() },
     sounds,
     seed: config.training.seed,
-    report: options.report,
+    report: (parts) => ({
+      title: "avseg demo",
+      lead,
+      tiles: [
+        ...parts.slice(1).map(({ result: { summary } }) => ({
+          label: "mIoU, sounds swapped",
+          value: summary.miou.toFixed(3),
+          note: "lower is better here",
+        })),
+        ...(tiles?.() ?? []),
+      ],
+      charts,
+    }),
     onProgress: ({ done, sound }) => progress.update(done, `${sound} sound`),
     signal,
   });
   progress.done();
   const [own, swapped] = results.map(({ result }) => result.summary);
   if (own === undefined || swapped === undefined) throw new Error("demo: a result is missing");
-  return [own, swapped];
+  return { own, swapped, clips, report: path.join(target, "report.html") };
 }
 
 interface Segmented {
@@ -225,12 +259,26 @@ async function segment(
   return path.join(target, "overlay.mp4");
 }
 
-/** The natural model on photographs: the video, or the clip that comes with the model. */
-async function segmentNatural(run: Demo, video: string = NATURAL_EXAMPLE): Promise<string> {
-  print(`model: ${NATURAL_MODEL.description}`);
-  const predictor = await openPredictor({ checkpoint: NATURAL_MODEL.file, signal: run.signal });
+/** The natural model on the test clips of PhotoSounds that come with it, and on the video, or else an example. */
+async function showNatural(
+  run: Demo,
+  video: string = NATURAL_EXAMPLE,
+): Promise<Metrics & { readonly overlay: string }> {
+  const { file, description } = NATURAL_MODEL;
+  print(`model: ${description}`);
+  const predictor = await openPredictor({ checkpoint: file, signal: run.signal });
   try {
-    return await segment(run, predictor, { video, model: NATURAL_MODEL, folder: "natural" });
+    const metrics = await evaluate(run, predictor, {
+      data: NATURAL_CLIPS,
+      checkpoint: file,
+      folder: path.join("natural", "eval"),
+      lead:
+        "The natural model on the first test clips of PhotoSounds that may be passed on: photographs and recordings that it " +
+        "has not seen, composed. They show what it gets right and what it gets wrong, and are too few for a metric; " +
+        "npm run photosounds measures all of them.",
+    });
+    const overlay = await segment(run, predictor, { video, model: NATURAL_MODEL, folder: "natural" });
+    return { ...metrics, overlay };
   } finally {
     await predictor.close();
   }

@@ -17,6 +17,9 @@ export const NATURAL_MODEL: ShippedModel = {
     "people, composed, with recordings of them): small, and often wrong about anything else",
 };
 
+/** Root of a dataset of a few test clips of PhotoSounds, for the natural model (assets/natural/README.md has the credits). */
+export const NATURAL_CLIPS = packagePath("assets", "natural", "clips");
+
 /** A composed clip of five seconds that the natural model was not trained on (assets/natural/README.md has the credits). */
 export const NATURAL_EXAMPLE = packagePath("assets", "natural", "example.mp4");
 
