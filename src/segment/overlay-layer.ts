@@ -29,7 +29,7 @@ export class LayerPainter {
   readonly #alpha: Uint8Array;
   /** How many of the three pixels around each one in its row are marked. */
   readonly #counts: Uint8Array;
-  /** The likeliest class of each pixel. */
+  /** The likeliest class of each pixel, where several classes are marked. */
   readonly #labels: Uint16Array;
   /** The class whose color all pixels have; 0 if there are several. */
   #color = 0;
@@ -58,18 +58,17 @@ export class LayerPainter {
     const [only = 0, ...others] = map.activeClasses;
     if (only === 0) return this.#layer;
     let [top, bottom] = [height, -1];
+    const count = (y: number, row: RowValues) => {
+      if (!this.#countRow(y, row)) return;
+      top = Math.min(top, y);
+      bottom = y;
+    };
     if (others.length === 0 && marks?.width === width && marks.height === height) {
-      for (let y = 0; y < height; y++) {
-        if (!this.#countRow(y, { values: marks.levels, from: y * width, limit: 127 })) continue;
-        top = Math.min(top, y);
-        bottom = y;
-      }
+      for (let y = 0; y < height; y++) count(y, { values: marks.levels, from: y * width, limit: 127 });
     } else {
       for (const { y, labels, fraction } of upsample(map, { width, height }, { marks })) {
-        this.#labels.set(labels, y * width);
-        if (!this.#countRow(y, { values: fraction, from: 0, limit: 0.5 })) continue;
-        top = Math.min(top, y);
-        bottom = y;
+        if (others.length > 0) this.#labels.set(labels, y * width);
+        count(y, { values: fraction, from: 0, limit: 0.5 });
       }
     }
     if (others.length > 0) this.#paintClasses(map.activeClasses);
