@@ -143,8 +143,8 @@ export async function prepareRace(options: Preparation): Promise<Skipped> {
   if (!versions.onnxruntime?.missing && !existsSync(file("model.onnx"))) {
     await promisify(execFile)(python, [script, "prepare", folder, peerModels[model]]);
   }
-  if (versions["torch-compile"]?.missing || !takesPart("torch-compile")) return {};
-  if (existsSync(file("torch-compile.f32"))) return {};
+  const compiles = takesPart("torch-compile") && !versions["torch-compile"]?.missing;
+  if (!compiles || existsSync(file("torch-compile.f32"))) return {};
   return (await warm("torch-compile", options)) ? {} : { "torch-compile": tooLate(options) };
 }
 
