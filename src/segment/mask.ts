@@ -75,7 +75,7 @@ function runEnd(labels: Uint16Array, fraction: Float32Array, start: number): num
   return end;
 }
 
-/** The first marked pixel at or after `start`; the row's length if there is none. */
+/** The first marked pixel at or after `start`; the row's length if no such pixel is left. */
 function nextMarked(fraction: Float32Array, start: number): number {
   let x = start;
   while (x < fraction.length && fraction[x]! <= 0.5) x++;

@@ -212,7 +212,8 @@ export class OverlayEncoder {
 
   /**
    * Writes one layer of even sides: planes of Y, U and V (4:2:0, limited range) and of straight alpha, which is 255 inside
-   * of masks, 0 outside and 128 at their edge. Layers are stretched over the frame; the last one stays. False when the encoder reads no further.
+   * of masks, 0 outside and 128 at their edge. Layers are stretched over the frame; the last one stays. False when the
+   * encoder reads no further.
    */
   writeLayer(layer: Uint8Array): Promise<boolean> {
     return this.#tool.write(layer, layerInput);
