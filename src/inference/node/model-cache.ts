@@ -3,7 +3,8 @@
  * mapped into memory. Opening such a model reads neither the checkpoint nor optimizes anything, and the results are the
  * same to the bit.
  *
- * An entry is a folder, named by the hash of what it was made of. It is written under a temporary name and renamed.
+ * An entry is a folder, named by the bytes of its checkpoint and the hash of what it was made of, so that none of another
+ * checkpoint's entries is read. It is written under a temporary name and renamed.
  */
 import { mkdir, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import path from "node:path";
@@ -109,10 +110,10 @@ export class ModelCache {
    */
   async find(request: () => Promise<string>, checkpoint: string): Promise<FoundModel | undefined> {
     const bytes = (await stampOf(checkpoint))?.bytes;
-    for (const folder of await this.#folders()) {
+    for (const folder of await this.#folders(`${bytes}-`)) {
       const record = await readRecord(folder);
       if (record === undefined) await removeFolder(folder);
-      if (record?.sources[0]?.stamp.bytes !== bytes || record?.request !== (await request())) continue;
+      if (record?.request !== (await request())) continue;
       const matched = await matchSources(record, path.resolve(checkpoint));
       if (matched === undefined) continue;
       const intact = await intactEntry(folder, matched);
@@ -166,8 +167,8 @@ export class ModelCache {
       if (record && !signal?.aborted) {
         await writeRecord(folder, record);
         const contents = record.sources.map(({ sha256 }) => sha256);
-        const name = sha256Of([record.request, ...contents].join()).slice(0, 32);
-        await rename(folder, path.join(this.dir, name));
+        const hash = sha256Of([record.request, ...contents].join()).slice(0, 32);
+        await rename(folder, path.join(this.dir, `${record.sources[0]?.stamp.bytes}-${hash}`));
         await this.#prune();
       }
     } catch {
@@ -201,10 +202,11 @@ export class ModelCache {
     return bytes;
   }
 
-  async #folders(): Promise<string[]> {
+  /** The entries whose names begin with `prefix`. */
+  async #folders(prefix = ""): Promise<string[]> {
     const entries = await readdir(this.dir, { withFileTypes: true }).catch(() => []);
     return entries
-      .filter((entry) => entry.isDirectory() && !entry.name.startsWith("."))
+      .filter((entry) => entry.isDirectory() && !entry.name.startsWith(".") && entry.name.startsWith(prefix))
       .map(({ name }) => path.join(this.dir, name));
   }
 
