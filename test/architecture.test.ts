@@ -80,7 +80,10 @@ const files = readdirSync(source, { recursive: true, encoding: "utf8" })
   .map((name) => name.split(path.sep).join("/"))
   .filter((name) => name.endsWith(".ts") && !/\.(test|d)\.ts$/.test(name));
 
-/** Static imports, re-exports, dynamic imports, and workers started by `new URL("./x.js", import.meta.url)`. */
+/**
+ * Static imports, re-exports, dynamic imports, and workers started by `new URL("./x.js", import.meta.url)` or
+ * `moduleUrl("folder/x.js")`.
+ */
 function importsOf(file: string): Import[] {
   const text = readFileSync(path.join(source, file), "utf8").replace(/^\s*(?:\/\*\*?|\*|\/\/).*$/gm, "");
   const found = [
@@ -91,6 +94,10 @@ function importsOf(file: string): Import[] {
     ...[...text.matchAll(/\bimport\(\s*"([^"]+)"|new URL\(\s*"(\.[^"]+\.js)"/g)].map((m) => ({
       typeOnly: false,
       name: m[1] ?? m[2] ?? "",
+    })),
+    ...[...text.matchAll(/\bmoduleUrl\("([^"]+)"/g)].map(([, module = ""]) => ({
+      typeOnly: false,
+      name: `./${path.posix.relative(path.posix.dirname(file), module)}`,
     })),
   ];
   return found.map(({ typeOnly, name }) => {

@@ -167,7 +167,7 @@ function checkContents(names: ReadonlySet<string>): void {
   );
   assert.deepEqual(foreign, []);
   const superfluous = [...names].filter((name) =>
-    /\.test\.|\.map$|\.tsbuildinfo$|^docs\/api\/|^dist\/(?!src|studio(?:$|\/(?!model)))/.test(name),
+    /\.test\.|\.map$|\.tsbuildinfo$|^docs\/api\/|^dist\/(?!bin|src|studio(?:$|\/(?!model)))/.test(name),
   );
   assert.deepEqual(superfluous, []);
 }

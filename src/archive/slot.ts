@@ -1,6 +1,7 @@
 /** A slot of a worker: a process of its own that segments one video at a time, within limits of memory and time. */
 import { type ChildProcess, fork } from "node:child_process";
 import { AvsegError } from "../errors.js";
+import { moduleUrl } from "../node/paths.js";
 import { deserializeError } from "../serialize-error.js";
 import { residentBytes } from "./memory-use.js";
 import { REDIS_URL_VARIABLE } from "./server.js";
@@ -106,7 +107,7 @@ export class Slot {
 
 function start(): Running {
   const { [REDIS_URL_VARIABLE]: _address, ...env } = process.env;
-  const child = fork(new URL("./slot-process.js", import.meta.url), [], {
+  const child = fork(moduleUrl("archive/slot-process.js"), [], {
     env,
     // A group of its own: signals of the terminal go to the worker, which lets videos finish.
     detached: process.platform !== "win32",

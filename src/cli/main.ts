@@ -2,9 +2,10 @@
 /** `avseg`, the command line: each command is a file of its own beside this one. */
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
+import { packagePath } from "../node/paths.js";
 import { runProgram } from "./run.js";
 
-const manifest: unknown = JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8"));
+const manifest: unknown = JSON.parse(readFileSync(packagePath("package.json"), "utf8"));
 const version =
   typeof manifest === "object" && manifest && "version" in manifest ? String(manifest.version) : "?";
 

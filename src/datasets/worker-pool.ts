@@ -1,4 +1,5 @@
 /** Worker threads that decode clips. */
+import { moduleUrl } from "../node/paths.js";
 import { startThread, type Thread } from "../node/thread.js";
 import { deserializeError } from "../serialize-error.js";
 import type { ClipRequest } from "./avsbench/clip-request.js";
@@ -51,7 +52,7 @@ export class WorkerPool {
   #leastBusy(): DecodeThread {
     const [best] = [...this.#workers].sort(([, a], [, b]) => a - b);
     if (best !== undefined && (best[1] === 0 || this.#workers.size >= this.#size)) return best[0];
-    const url = new URL("./loader-worker.js", import.meta.url);
+    const url = moduleUrl("datasets/loader-worker.js");
     const worker: DecodeThread = startThread<WorkerTask, WorkerAnswer>(url, {
       name: "loader",
       reply: (answer) => this.#receive(worker, answer),

@@ -3,6 +3,7 @@ import { readdir, readFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { env } from "onnxruntime-common";
+import { packagePath } from "../../node/paths.js";
 import { sha256Of } from "../../node/sha256.js";
 import type { OpenPredictorOptions } from "../open-predictor.js";
 
@@ -13,7 +14,7 @@ let code: Promise<string> | undefined;
 
 /** The hash of the code that makes models: builds of a checkout differ without a change of the version. */
 async function codeHash(): Promise<string> {
-  const source = path.resolve(import.meta.dirname, "..", "..");
+  const source = packagePath("dist", "src");
   const lists = await Promise.all(
     codeFolders.map(async (folder) => {
       const names = await readdir(path.join(source, folder), { recursive: true });

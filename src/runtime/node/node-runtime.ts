@@ -1,5 +1,6 @@
 /** ONNX Runtime in Node: every runtime owns a worker thread. */
 import { availableParallelism } from "node:os";
+import { moduleUrl } from "../../node/paths.js";
 import { startThread } from "../../node/thread.js";
 import type { WorkerReply, WorkerRequest } from "../protocol.js";
 import { nodeProviders } from "../providers.js";
@@ -16,7 +17,7 @@ export function nodeRuntime(options: RuntimeOptions = {}): Runtime {
     );
   }
   const { threads = availableParallelism(), spinning = true } = options;
-  const url = new URL("./worker.js", import.meta.url);
+  const url = moduleUrl("runtime/node/worker.js");
   return remoteRuntime(
     provider,
     (listener) =>
