@@ -41,7 +41,7 @@ async function measureVideo(rounds: number): Promise<VideoMeasurement> {
   const dir = mkdtempSync(path.join(tmpdir(), "avseg-bench-"));
   try {
     const video = await makeVideo(dir);
-    const main = path.join(import.meta.dirname, "..", "src", "cli", "main.js");
+    const main = path.join(import.meta.dirname, "..", "bin", "avseg.js");
     const read = ["-v", "error", "-nostdin", "-y", "-i", video];
     const h264 = [
       "-c:v",

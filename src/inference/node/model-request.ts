@@ -1,5 +1,6 @@
 /** What an opened model depends on beside the content of its files: options, code, runtime and processor. */
-import { readdir, readFile } from "node:fs/promises";
+import { readdirSync, readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { env } from "onnxruntime-common";
@@ -10,22 +11,21 @@ import type { OpenPredictorOptions } from "../open-predictor.js";
 /** Folders of code that decide what a model computes, beside this one's parent. */
 const codeFolders = ["graph", "inference", "models", "nn", "runtime", "weights"];
 
-let code: Promise<string> | undefined;
+let code: string | undefined;
 
-/** The hash of the code that makes models: builds of a checkout differ without a change of the version. */
-async function codeHash(): Promise<string> {
+/**
+ * The hash of the code that makes models: builds of a checkout differ without a change of the version. Promises for 150
+ * small files, and lists of names without types, take several times as long.
+ */
+function codeHash(): string {
   const source = packagePath("dist", "src");
-  const lists = await Promise.all(
-    codeFolders.map(async (folder) => {
-      const names = await readdir(path.join(source, folder), { recursive: true });
-      return names
-        .filter((name) => name.endsWith(".js") && !name.includes(".test."))
-        .map((name) => path.join(folder, name));
-    }),
-  );
-  const names = lists.flat().sort();
-  const contents = await Promise.all(names.map((name) => readFile(path.join(source, name))));
-  return sha256Of(Buffer.concat(contents.flatMap((content, i) => [Buffer.from(`${names[i]} `), content])));
+  const files = codeFolders
+    .flatMap((folder) => readdirSync(path.join(source, folder), { recursive: true, withFileTypes: true }))
+    .filter(({ name }) => name.endsWith(".js") && !name.includes(".test."))
+    .map(({ parentPath, name }) => path.join(parentPath, name))
+    .sort();
+  const parts = files.flatMap((file) => [Buffer.from(path.relative(source, file)), readFileSync(file)]);
+  return sha256Of(Buffer.concat(parts));
 }
 
 /** Where models run, in words. */
@@ -55,7 +55,7 @@ export async function requestHash(request: ModelRequest): Promise<string> {
   const files = parts.map((part) => encoders?.[part] && path.resolve(encoders[part]));
   return sha256Of(
     JSON.stringify([
-      await code,
+      code,
       [runtimeVersion, provider, process.platform, os.arch(), name, flags],
       [config, hints, files, clipsPerRun, embedded],
     ]),
