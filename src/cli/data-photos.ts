@@ -3,7 +3,7 @@
 import { Command } from "commander";
 import type { Task } from "../datasets/clip.js";
 import { PhotoStudio } from "../datasets/photo-sounds/render-clip.js";
-import { type PhotoPart, writePhotoSounds } from "../datasets/photo-sounds/write.js";
+import { type PhotoPart, sidesOf, writePhotoSounds } from "../datasets/photo-sounds/write.js";
 import { print } from "./print.js";
 import { createProgress } from "./progress.js";
 import { interruptSignal } from "./run.js";
@@ -39,13 +39,14 @@ interface PhotosOptions extends SynthOptions, Readonly<Record<PhotoPart, number>
 async function photos(task: Task, options: PhotosOptions, command: Command): Promise<void> {
   requireVideos(options, command);
   const { train, val, test, unseen, videos } = options;
-  const studio = await PhotoStudio.open({ sources: options.sources });
+  const counts = { train, val, test, unseen };
+  const studio = await PhotoStudio.open({ sources: options.sources, sides: sidesOf(counts) });
   const progress = createProgress("composing clips", train + val + test + unseen + videos, { unit: "clips" });
   const written = await writePhotoSounds({
     task,
     root: options.out,
     studio,
-    counts: { train, val, test, unseen },
+    counts,
     imageSize: options.size,
     seed: options.seed,
     clipsAsVideo: videos,

@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { classNames, type Origin, readCatalog, type Source, soundingClasses, sourceId } from "./catalog.js";
+import {
+  classNames,
+  type Origin,
+  packagesOf,
+  readCatalog,
+  type Source,
+  soundingClasses,
+  sourceId,
+} from "./catalog.js";
 import { readOutlines } from "./pictures.js";
 
 const catalog = await readCatalog();
@@ -58,9 +66,19 @@ test("class names are unique and start with the background", () => {
   assert.equal(new Set(names).size, names.length);
 });
 
-test("photographs of gcompris have outlines", async () => {
+test("test clips need fewer packages than training clips", () => {
+  assert.deepEqual(packagesOf(catalog, ["test", "unseen"]).sort(), [
+    "gcompris",
+    "opensfx",
+    "scratch",
+    "tuxpaint",
+  ]);
+  assert.ok(packagesOf(catalog, ["train"]).includes("qabcs"));
+});
+
+test("photographs without transparency have outlines", async () => {
   const outlines = await readOutlines();
   for (const { package: name, file } of catalog.pictures) {
-    assert.equal(file in outlines, name === "gcompris", file);
+    assert.equal(file in outlines, ["gcompris", "plasma", "gnome"].includes(name), file);
   }
 });

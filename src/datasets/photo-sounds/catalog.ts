@@ -12,7 +12,10 @@ import { type PackageName, packageNames } from "./sources/packages.js";
  */
 export type Side = "train" | "test" | "unseen";
 
-const side = z.enum(["train", "test", "unseen"]);
+/** All sides. */
+export const allSides = ["train", "test", "unseen"] as const satisfies readonly Side[];
+
+const side = z.enum(allSides);
 const origin = {
   side,
   package: z.enum(packageNames),
@@ -112,6 +115,12 @@ async function readRows<T>(file: string, schema: z.ZodObject & z.ZodType<T>): Pr
   });
 }
 
+/** The packages that the sources of `sides` come from, in the order of the catalog. */
+export function packagesOf(catalog: Catalog, sides: readonly Side[]): PackageName[] {
+  const all = [...catalog.pictures, ...catalog.recordings, ...catalog.ambiences, ...catalog.backgrounds];
+  return [...new Set(all.filter(({ side: of }) => sides.includes(of)).map((origin) => origin.package))];
+}
+
 /** The classes of the recordings of a side, sorted: those that can sound there. */
 export function soundingClasses(catalog: Catalog, of: Side): string[] {
   const seen = new Set(catalog.pictures.filter((picture) => picture.side === of).map((p) => p.class));
@@ -121,6 +130,6 @@ export function soundingClasses(catalog: Catalog, of: Side): string[] {
 
 /** The class names of the AVSS form, background first: every class that sounds on any side. */
 export function classNames(catalog: Catalog): string[] {
-  const all = (["train", "test", "unseen"] as const).flatMap((of) => soundingClasses(catalog, of));
+  const all = allSides.flatMap((of) => soundingClasses(catalog, of));
   return ["background", ...[...new Set(all)].sort()];
 }

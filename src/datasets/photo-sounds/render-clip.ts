@@ -4,7 +4,7 @@ import { imageSize } from "../../media/resize.js";
 import { Random } from "../../random.js";
 import type { TensorOf } from "../../tensor.js";
 import { stepFrame, videoFramesPerSecond } from "../generated/schedule.js";
-import { type Catalog, classNames, readCatalog } from "./catalog.js";
+import { allSides, type Catalog, classNames, packagesOf, readCatalog, type Side } from "./catalog.js";
 import { PictureStore, readOutlines } from "./pictures.js";
 import { type PhotoClipPlan, type PhotoClipSpec, planPhotoClip } from "./plan.js";
 import { PhotoSceneRenderer } from "./render.js";
@@ -29,6 +29,8 @@ export interface RenderedPhotoClip {
 export interface StudioOptions {
   /** The folder with the unpacked packages. Default: they are installed. */
   readonly sources?: string | undefined;
+  /** Sides whose clips are rendered: only packages that these use are needed. Default: all. */
+  readonly sides?: readonly Side[] | undefined;
   /** Default: the shipped catalog. */
   readonly catalog?: Catalog | undefined;
   /** Default: packages on disk. */
@@ -53,8 +55,7 @@ export class PhotoStudio {
   /** Opens catalog and packages. Throws `DatasetError` that names missing packages and how to get them. */
   static async open(options: StudioOptions = {}): Promise<PhotoStudio> {
     const catalog = options.catalog ?? (await readCatalog());
-    const used = [...catalog.pictures, ...catalog.recordings, ...catalog.ambiences, ...catalog.backgrounds];
-    const names = [...new Set(used.map((origin) => origin.package))];
+    const names = packagesOf(catalog, options.sides ?? allSides);
     const files = options.files ?? openPackages(names, options.sources);
     return new PhotoStudio(catalog, new PictureStore(files, await readOutlines()), new RecordingStore(files));
   }

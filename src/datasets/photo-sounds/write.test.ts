@@ -12,7 +12,7 @@ import type { Task } from "../clip.js";
 import type { PhotoClipSpec } from "./plan.js";
 import { PhotoStudio } from "./render-clip.js";
 import { normalized, sampleRateHz } from "./sound.js";
-import { writePhotoSounds } from "./write.js";
+import { sidesOf, writePhotoSounds } from "./write.js";
 
 const studio = await PhotoStudio.open({ catalog: testCatalog, files: testFiles });
 const counts = { train: 3, val: 1, test: 3, unseen: 1 };
@@ -38,6 +38,11 @@ for (const task of ["s4", "ms3", "avss"] satisfies Task[]) {
     assert.equal(other.entries.length, 1);
   });
 }
+
+test("validation clips are made of the sources of training", () => {
+  assert.deepEqual(sidesOf({ train: 0, val: 1, test: 2, unseen: 0 }), ["train", "test"]);
+  assert.deepEqual(sidesOf({ train: 0, val: 0, test: 0, unseen: 3 }), ["unseen"]);
+});
 
 test("the same options give the same clips, and other seeds give others", async () => {
   const [a, b] = [await studio.render(spec("ms3", 1)), await studio.render(spec("ms3", 1))];

