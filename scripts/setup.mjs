@@ -112,9 +112,10 @@ export function ensureMpi() {
   if (!found("mpirun.openmpi") || !found("mpirun.mpich")) aptInstall("openmpi-bin", "mpich");
 }
 
-/** Compiles when a source is newer than the last build. */
+/** Compiles what is newer than the last build, and bundles the command line of it. */
 function ensureBuild() {
   run("npx", ["--no-install", "tsc", "--incremental", "--tsBuildInfoFile", "dist/.tsbuildinfo"]);
+  run(process.execPath, [path.join(root, "dist", "scripts", "bundle.js")]);
 }
 
 /** Builds the studio, the app of `avseg studio`, from what was compiled. */
