@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
+import type { Socket } from "node:net";
 import path from "node:path";
 import test, { type TestContext } from "node:test";
 import { brotliCompressSync, gzipSync } from "node:zlib";
@@ -35,6 +36,14 @@ async function serve(t: TestContext, ...answers: readonly RawAnswer[]) {
   return { pull, requests: server.requests, kept };
 }
 
+/** Writes until the client leaves. After a failed write another one would wait in memory and fail at once, forever. */
+function writeWithoutEnd(socket: Socket, bytes: Uint8Array | string): void {
+  const more = (error?: Error | null): void => {
+    if (!error && !socket.destroyed) socket.write(bytes, more);
+  };
+  more();
+}
+
 const refused: Record<string, readonly [message: RegExp, ...answers: readonly RawAnswer[]]> = {
   "a redirect to a local file": [
     /redirects to an invalid address/,
@@ -59,10 +68,7 @@ const refused: Record<string, readonly [message: RegExp, ...answers: readonly Ra
     /expected a weight file of 4000000 at most/,
     (socket) => {
       socket.write(head("200 OK"));
-      const more = () => {
-        if (!socket.destroyed) socket.write(Buffer.alloc(200_000), more);
-      };
-      more();
+      writeWithoutEnd(socket, Buffer.alloc(200_000));
     },
   ],
   "an answer that is not HTTP": [/cannot download/, send("SSH-2.0-OpenSSH_9.6\r\n\r\n")],
@@ -70,10 +76,7 @@ const refused: Record<string, readonly [message: RegExp, ...answers: readonly Ra
     /cannot download/,
     (socket) => {
       socket.write("HTTP/1.1 200 OK\r\n");
-      const more = () => {
-        if (!socket.destroyed) socket.write(`X-Filler: ${"x".repeat(8000)}\r\n`, more);
-      };
-      more();
+      writeWithoutEnd(socket, `X-Filler: ${"x".repeat(8000)}\r\n`);
     },
   ],
   "chunks of nonsense": [
