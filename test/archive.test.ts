@@ -187,7 +187,8 @@ test(
       ["time", true],
     ]);
     await retryFailed(archive);
-    assert.equal((await drain(archive)).at(-1)?.type, "finished");
+    // `already`: on a busy machine the limit can stop a video whose result has just been written.
+    assert.match((await drain(archive)).at(-1)?.type ?? "", /^(finished|already)$/);
   },
 );
 
