@@ -61,10 +61,7 @@ export interface PackageFiles {
  * Finds packages that are installed (the default), or unpacked below `sources`: all into one folder, or each into a
  * folder of its own. Throws `DatasetError`, which lists those that are missing and the commands that fetch them.
  */
-export function openPackages(
-  used: readonly PackageName[] = packageNames,
-  sources: string | undefined = undefined,
-): PackageFiles {
+export function openPackages(used: readonly PackageName[], sources?: string): PackageFiles {
   const folders = new Map<PackageName, string>();
   for (const name of used) {
     const info: PackageInfo = packages[name];
