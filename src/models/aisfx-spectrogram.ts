@@ -26,6 +26,8 @@ import {
 export const aisfxRateHz = 44_100;
 const windowSamples = 2048;
 const hopSamples = 1024;
+/** Seconds from one frame to the next. */
+export const aisfxFrameSeconds = hopSamples / aisfxRateHz;
 const bins = windowSamples / 2 + 1;
 /** Mel bands. */
 const bands = 96;
@@ -83,12 +85,6 @@ export function aisfxSpectrogram(waves: Value): Value {
   );
   const scale = f64([], () => 1 / (Math.LN10 * largest));
   return reshape(cast(mul(level, scale), "f32"), [batch, frames, bands]);
-}
-
-/** The spectrogram of every second on its own.  waves `f32[B,44100*T]` -> `f32[B*T,1,44,96]` */
-export function aisfxSeconds(waves: Value): Value {
-  const spectrogram = aisfxSpectrogram(reshape(waves, [-1, aisfxRateHz]));
-  return reshape(spectrogram, [dim(spectrogram, 0), 1, dim(spectrogram, 1), bands]);
 }
 
 const mel = (hertz: number) => 2595 * Math.log10(1 + hertz / 700);

@@ -4,9 +4,9 @@ import { evaluate, inputLike } from "../../test/graphs.js";
 import { reference } from "../../test/reference.js";
 import { assertClose, seededInput } from "../../test/support.js";
 import { Scope } from "../nn/index.js";
-import { sizeOf, type Tensor } from "../tensor.js";
+import type { Tensor } from "../tensor.js";
 import { aisfx, aisfxSchema } from "./aisfx.js";
-import { aisfxRateHz, aisfxSeconds, aisfxSpectrogram } from "./aisfx-spectrogram.js";
+import { aisfxRateHz, aisfxSpectrogram } from "./aisfx-spectrogram.js";
 import { toAisfxRate } from "./to-aisfx-rate.js";
 
 test("aiSFX's spectrogram is the reference's", async () => {
@@ -20,29 +20,36 @@ test("aiSFX's spectrogram is the reference's", async () => {
   ref.assertClose(actual, "spectrogram", 1e-6);
 });
 
+const encoder = aisfx(new Scope(), aisfxSchema.parse({ kind: "aisfx" }));
+
+/** Noise between 0 and 1, as the reference made it. */
+function noise(name: string, shape: readonly number[]): Tensor {
+  const made = seededInput(name, shape);
+  return { ...made, data: made.data.map((x) => 0.5 + 0.5 * x) };
+}
+
 test("aiSFX's embedding is the reference's", async () => {
   const ref = await reference("aisfx");
-  const noise = seededInput("aisfx", [2, 1, 100, 96]);
-  const blocks: Tensor = { ...noise, data: noise.data.map((x) => 0.5 + 0.5 * x) };
-  const encoder = aisfx(new Scope(), aisfxSchema.parse({ kind: "aisfx" }));
-  const out = await evaluate({ embedding: encoder(inputLike("blocks", blocks)) }, { blocks });
+  const blocks = noise("aisfx", [2, 100, 96]);
+  const out = await evaluate({ embedding: encoder.blocks(inputLike("blocks", blocks)) }, { blocks });
   ref.assertClose(out.embedding, "embedding", 1e-5);
 });
 
-test("every second has a spectrogram of its own, and silence has the value 0", async () => {
-  const seconds = 3;
-  const data = new Float32Array(2 * seconds * aisfxRateHz);
-  data[Math.round(1.5 * aisfxRateHz)] = 0.5; // a click in the middle of the second second of the first sound
-  const waves = { dtype: "f32", shape: [2, seconds * aisfxRateHz], data } as const;
-  const { blocks } = await evaluate({ blocks: aisfxSeconds(inputLike("waves", waves)) }, { waves });
-  assert.deepEqual(blocks?.shape, [2 * seconds, 1, 44, 96]);
-  const size = sizeOf([44, 96]);
-  const loudRows = (block: number) =>
-    Array.from({ length: 44 }, (_, row) => row).filter((row) =>
-      blocks.data.subarray(block * size + row * 96, block * size + (row + 1) * 96).some((x) => Number(x) > 0),
-    );
-  assert.deepEqual(loudRows(1), [21, 22]); // a click is in two windows
-  for (const block of [0, 2, 3, 4, 5]) assert.deepEqual(loudRows(block), []);
+test("the embedding of a second is that of the block around it", async () => {
+  const ref = await reference("aisfx");
+  const clip = noise("aisfx_clip", [1, 216, 96]);
+  const out = await evaluate({ embedding: encoder.seconds(inputLike("clip", clip), 5) }, { clip });
+  ref.assertClose(out.embedding, "seconds", 1e-5);
+});
+
+test("a clip of one second has one block, and clips do not hear each other", async () => {
+  const clips = noise("aisfx_second", [2, 44, 96]);
+  const input = inputLike("clips", clips);
+  const { seconds, blocks } = await evaluate(
+    { seconds: encoder.seconds(input, 1), blocks: encoder.blocks(input) },
+    { clips },
+  );
+  assert.deepEqual(seconds, blocks);
 });
 
 test("sounds of 16 kHz are resampled as if they had been recorded at 44.1 kHz", async () => {

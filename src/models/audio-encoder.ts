@@ -5,7 +5,7 @@ import type { Value } from "../graph/index.js";
 import type { SoundForm } from "../media/sound-inputs.js";
 import type { Scope } from "../nn/index.js";
 import { aisfx, aisfxSchema, aisfxWidth, inferAisfx } from "./aisfx.js";
-import { aisfxSeconds } from "./aisfx-spectrogram.js";
+import { aisfxSpectrogram } from "./aisfx-spectrogram.js";
 import type { StateDictShapes } from "./state-dict-shapes.js";
 import { toAisfxRate } from "./to-aisfx-rate.js";
 import { audioWidth, inferVggish, vggish, vggishSchema } from "./vggish.js";
@@ -18,6 +18,8 @@ interface AudioEncoderDefinition<S extends z.ZodObject> {
   /** All settings with their defaults; `kind` is a literal. */
   readonly schema: S;
   readonly soundForm: SoundForm;
+  /** Whether the embedding of a second depends on the sound around it. */
+  readonly joinsSeconds: boolean;
   /** Width D of the embedding. */
   width(config: z.infer<S>): number;
   /** Builds the encoder of a model with `seconds` steps under `scope`. */
@@ -41,6 +43,7 @@ const encoders = [
   defineAudioEncoder({
     schema: vggishSchema.extend({ kind: z.literal("vggish") }),
     soundForm: "log-mel",
+    joinsSeconds: false,
     width: () => audioWidth,
     build: (scope, config) => vggish(scope, config).embed,
     infer: (shapes) => (shapes.has("features.0.weight") ? inferVggish(shapes) : undefined),
@@ -48,10 +51,11 @@ const encoders = [
   defineAudioEncoder({
     schema: aisfxSchema,
     soundForm: "wave",
+    joinsSeconds: true,
     width: aisfxWidth,
     build: (scope, config, seconds) => {
       const encode = aisfx(scope, config);
-      return (waves) => encode(aisfxSeconds(toAisfxRate(waves, seconds)));
+      return (waves) => encode.seconds(aisfxSpectrogram(toAisfxRate(waves, seconds)), seconds);
     },
     infer: inferAisfx,
   }),
@@ -94,6 +98,11 @@ export function audioEncoder(scope: Scope, config: AudioConfig, seconds: number)
 /** Width of an encoder's embedding. */
 export function embeddingWidth(config: AudioConfig): number {
   return definitionOf(config).width(config);
+}
+
+/** Whether the embeddings of an encoder depend on the sound around their seconds. */
+export function joinsSeconds(config: AudioConfig): boolean {
+  return definitionOf(config).joinsSeconds;
 }
 
 /** What an encoder takes of a sound. */

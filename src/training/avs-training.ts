@@ -21,10 +21,10 @@ import { embeddingInput, forwardOf } from "../models/forward.js";
 import type { AvsModelConfig } from "../models/model-config.js";
 import { Pass, randomFeeds } from "../nn/index.js";
 import type { Runtime, Tensors } from "../runtime/runtime.js";
-import { f32, type StateDict, sizeOf } from "../tensor.js";
+import { f32, type StateDict, sizeOf, type TensorOf } from "../tensor.js";
 import { WeightStore } from "../weights/weight-store.js";
 import type { ClipStep } from "./batch-step.js";
-import { labeledFrames, stepConfig } from "./counted-frames.js";
+import { labeledFrames, stepParts } from "./counted-frames.js";
 import { plainFlops } from "./flops.js";
 import { lossOf } from "./losses.js";
 import { startingWeights } from "./starting-weights.js";
@@ -99,13 +99,13 @@ class OpenedTrainingModel implements AvsTrainingModel {
   readonly statistics: readonly string[];
   readonly #parts: Parts;
   readonly #embedder: AudioEmbedder | undefined;
-  /** What a step computes, and the embedder of its sounds; both are the model's own where frames are joined. */
+  /** What a step computes, and the embedder of its sounds. Both may be the model's own. */
   readonly #step: { readonly model: AvsModel; readonly embedder: AudioEmbedder | undefined };
 
   constructor(parts: Parts) {
     const { config, model, store, runtime, embeddings, everTrained } = parts;
-    const short = stepConfig(model.config);
-    const stepModel = short === model.config ? model : buildAvsModel(short);
+    const short = stepParts(model.config, config.model.audio.train);
+    const stepModel = short.config === model.config ? model : buildAvsModel(short.config);
     const trained = model.specs
       .filter(({ key, kind }) => kind === "parameter" && everTrained.has(key))
       .reduce((sum, { shape }) => sum + sizeOf(shape), 0);
@@ -113,7 +113,8 @@ class OpenedTrainingModel implements AvsTrainingModel {
     const embedderOf = (model: AvsModel) =>
       config.model.audio.train ? undefined : new AudioEmbedder({ model, runtime, store, cache: embeddings });
     this.#embedder = embedderOf(model);
-    this.#step = { model: stepModel, embedder: model === stepModel ? this.#embedder : embedderOf(stepModel) };
+    const hearsAll = short.soundSeconds === model.config.frameCount;
+    this.#step = { model: stepModel, embedder: hearsAll ? this.#embedder : embedderOf(stepModel) };
     this.parameterCounts = { ...countParameters(model), trained };
     this.forwardFlops = plainFlops(model);
     this.modelConfig = model.config;
@@ -198,7 +199,9 @@ async function compileClipStep(options: StepOptions): Promise<ClipStep> {
       const feeds: Tensors = {
         frames: batch.frames,
         frameMask: batch.frameMask,
-        ...(embedder ? { embedding: await embedder.embed(batch) } : soundFeeds(model.config, batch)),
+        ...(embedder
+          ? { embedding: firstSteps(await embedder.embed(batch), group.length, frameCount) }
+          : soundFeeds(model.config, batch)),
         ...labelFeeds(group, labeled, imageSize),
         ...(names && conceptFeeds(group, labeled, names)),
         "fraction.clips": f32([part.clips], []),
@@ -209,6 +212,15 @@ async function compileClipStep(options: StepOptions): Promise<ClipStep> {
     },
     close: () => step.close(),
   };
+}
+
+/** Of the embeddings of `clips` clips, `f32[B*S,D]`, the first `steps` of each: `f32[B*T,D]`. */
+function firstSteps({ shape, data }: TensorOf<"f32">, clips: number, steps: number): TensorOf<"f32"> {
+  const [all, width] = [data.length / clips, shape[1] ?? 0];
+  const first = new Float32Array(clips * steps * width);
+  for (let i = 0; i < clips; i++)
+    first.set(data.subarray(i * all, i * all + steps * width), i * steps * width);
+  return { dtype: "f32", shape: [clips * steps, width], data: first };
 }
 
 /** Which concept the category of each clip is, for the first `frames` frames of each; -1: none of them. */

@@ -21,7 +21,7 @@ import { augmentedClips } from "./augment.js";
 import { type AvsTrainingModel, openTrainingModel } from "./avs-training.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { loadCheckpoint, readCheckpointInfo } from "./checkpoint.js";
-import { stepConfig } from "./counted-frames.js";
+import { type StepParts, stepParts } from "./counted-frames.js";
 import { runFiles } from "./run-files.js";
 import { requireSameRun } from "./same-run.js";
 import { Trainer } from "./trainer.js";
@@ -103,7 +103,8 @@ async function openRun(options: OpenTrainingOptions, lock: Lock | undefined): Pr
   }
   const resumeFrom = await existingRun(options, existing);
   const { valSplit, seed, augment } = config.training;
-  const [trainSet, valSet] = [await open(options, "train", stepConfig), await open(options, valSplit)];
+  const step = (model: AvsModelConfig) => stepParts(model, config.model.audio.train);
+  const [trainSet, valSet] = [await open(options, "train", step), await open(options, valSplit)];
   signal?.throwIfAborted();
   const runtime = nodeRuntime({
     provider,
@@ -181,13 +182,17 @@ function requireTrainable(kind: Config["model"]["kind"]): void {
 function open(
   { config, onWarning }: OpenTrainingOptions,
   split: Config["training"]["valSplit"],
-  of: (model: AvsModelConfig) => AvsModelConfig = (model) => model,
+  partsOf: ((model: AvsModelConfig) => StepParts) | undefined = undefined,
 ): Promise<AvsDataset> {
   const { root, imageSize, audio } = config.data;
-  const model = of(modelFromConfig({ ...config, model: { ...config.model, classes: null } }));
-  const { frameCount } = model;
-  const waves = soundFormOf(model) === "wave";
-  return openDataset({ task: config.task, root, split, imageSize, audio, frameCount, waves, onWarning });
+  const model = modelFromConfig({ ...config, model: { ...config.model, classes: null } });
+  const parts = partsOf?.(model);
+  return openDataset({
+    ...{ task: config.task, root, split, imageSize, audio, onWarning },
+    frameCount: (parts?.config ?? model).frameCount,
+    soundSeconds: parts?.soundSeconds,
+    waves: soundFormOf(model) === "wave",
+  });
 }
 
 /**

@@ -50,27 +50,36 @@ class ConvBlock(nn.Module):
 
 
 class Aisfx(nn.Module):
-    """Blocks of spectrograms [N, 100, 96] -> [N, 512]."""
+    """Spectrograms [N, F, 96] -> embeddings of blocks [N, 512], or with `seconds` those of the blocks around each second."""
 
     def __init__(self):
         super().__init__()
         for i, (c_in, c) in enumerate(((1, 64), (64, 128), (128, 256), (256, 512)), 1):
             self.add_module(f"conv_block{i}", ConvBlock(c_in, c, 2 if i < 4 else 1))
 
-    def forward(self, x):
+    def forward(self, x, seconds=None):
         x = x[:, None]
         for i in range(1, 5):
             x = getattr(self, f"conv_block{i}")(x)
-        return x.mean(3).amax(2)
+        x = x.mean(3)  # [N, 512, F // 8]
+        if seconds is None:
+            return x.amax(2)
+        frame = HOP / RATE
+        middles = (8 * torch.arange(x.shape[2]) + 3.5) * frame
+        near = [(middles - (s + 0.5)).abs() <= BLOCK / 2 * frame for s in range(seconds)]
+        return torch.cat([x[:, :, columns].amax(2) for columns in near])
 
 
 def aisfx(out):
-    """The spectrogram of a sound with quiet and loud parts, and the embeddings of blocks of noise."""
+    """The spectrogram of a sound with quiet and loud parts, and the embeddings of blocks of noise and of five seconds of it."""
     t = np.arange(2 * RATE) / RATE
     noise = input_("aisfx_noise", (len(t),)).numpy()
     sound = 0.4 * np.sin(2 * np.pi * 440 * t * (1 + t)) + 0.1 * noise * (t > 1) + 1e-4 * noise
     sound = sound.astype(np.float32)
     with torch.no_grad():
         blocks = 0.5 + 0.5 * input_("aisfx", (2, BLOCK, BANDS))
-        results = {"spectrogram": spectrogram(sound.astype(np.float64)), "embedding": fill(Aisfx()).eval()(blocks)}
+        clip = 0.5 + 0.5 * input_("aisfx_clip", (1, 1 + 5 * RATE // HOP, BANDS))
+        encoder = fill(Aisfx()).eval()
+        results = {"embedding": encoder(blocks), "seconds": encoder(clip, seconds=5)}
+        results["spectrogram"] = spectrogram(sound.astype(np.float64))
     save(out / "aisfx.safetensors", {"sound": sound, **results}, limit=200_000)

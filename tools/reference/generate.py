@@ -2,6 +2,7 @@
 import argparse
 from pathlib import Path
 
+import aisfx
 import files
 import losses
 import metrics
@@ -13,6 +14,7 @@ import unfrozen
 PARTS = {
     part.__name__: part
     for part in (
+        aisfx.aisfx,
         modules.manifests,
         modules.encoders,
         modules.messengers,

@@ -26,14 +26,15 @@ export interface ClipDatasetOptions extends Omit<OpenOptions, "root" | "rank" | 
 export function clipDataset(clips: readonly StoredClip[], options: ClipDatasetOptions): AvsDataset {
   const { task, split, folder, classes, imageSize } = options;
   const { frameCount = layouts[task].frameCount, maskSize = imageSize } = options;
-  const { audio = "auto", waves = false } = options;
+  const { audio = "auto", waves = false, soundSeconds = frameCount } = options;
   const shortest = Math.min(...clips.map(({ files }) => files.frames.length));
   if (task !== "avss" && frameCount > shortest) {
     throw new DatasetError(`${task}: expected at most ${shortest} steps per clip, got ${frameCount}`, {
       hint: "Lower data.frameCount.",
     });
   }
-  const shared = { task, folder, imageSize, maskSize, frameCount, classCount: classes.length, audio, waves };
+  const form = { imageSize, maskSize, frameCount, soundSeconds, audio, waves };
+  const shared = { task, folder, classCount: classes.length, ...form };
   const requests = clips.map(({ files, shard }): ClipRequest => ({ ...shared, files, shard }));
   const requestOf = (index: number): ClipRequest => {
     const request = requests[index];

@@ -20,6 +20,8 @@ export interface ClipRequest {
   readonly imageSize: number;
   readonly maskSize: number;
   readonly frameCount: number;
+  /** Seconds of the clip's samples, with `waves`. */
+  readonly soundSeconds: number;
   /** Number of classes, background included; AVSS only. */
   readonly classCount: number;
   readonly audio: AudioSource;

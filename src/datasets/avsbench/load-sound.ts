@@ -19,8 +19,8 @@ export async function loadSound(
   store: ClipStore,
 ): Promise<Pick<Clip, "logMel" | "sound">> {
   if (!request.waves) return { logMel: await loadLogMel(request, store) };
-  const { samples, rateHz } = await readSamples(request, store);
-  const data = fitWave(resample(samples, rateHz, VGGISH_RATE_HZ), request.frameCount);
+  const { samples, rateHz } = await readSamples(request, store, request.soundSeconds);
+  const data = fitWave(resample(samples, rateHz, VGGISH_RATE_HZ), request.soundSeconds);
   return { sound: { dtype: "f32", shape: [data.length], data } };
 }
 
@@ -36,19 +36,20 @@ async function loadLogMel(request: ClipRequest, store: ClipStore): Promise<Tenso
       hint: "Set data.audio to wav or auto.",
     });
   }
-  const { samples, rateHz } = await readSamples(request, store);
+  const { samples, rateHz } = await readSamples(request, store, frameCount);
   if (task !== "avss") return fitExamples(samples, rateHz, frameCount);
   return fitted(logMelExamples(samples, rateHz), frameCount, true);
 }
 
-/** The clip's sound, mono, without what has no effect on its steps. */
+/** The clip's sound, mono, without what has no effect on its first `seconds`. */
 async function readSamples(
-  { files, frameCount }: ClipRequest,
+  { files }: ClipRequest,
   store: ClipStore,
+  seconds: number,
 ): Promise<{ readonly samples: Samples; readonly rateHz: number }> {
   const sound = await readWavFile(store.at(files.wav));
   const rateHz = sound.sampleRateHz;
-  const needed = frameCount * rateHz + resampleReach(rateHz, VGGISH_RATE_HZ);
+  const needed = seconds * rateHz + resampleReach(rateHz, VGGISH_RATE_HZ);
   return { samples: toMono(sound).subarray(0, needed), rateHz };
 }
 

@@ -21,6 +21,8 @@ export interface OpenOptions {
   readonly waves?: boolean | undefined;
   /** Steps per clip, T. Default: as published, 5, for AVSS 10. */
   readonly frameCount?: number | undefined;
+  /** Seconds of a clip's samples, with `waves`. Default: `frameCount`. */
+  readonly soundSeconds?: number | undefined;
   /**
    * The clips of one of `ranks` processes, numbered from 0: those of every `ranks`-th shard, so that no two processes read
    * the same shard, or in a folder every `ranks`-th clip. Default: all clips.
