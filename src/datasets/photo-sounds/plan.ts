@@ -37,6 +37,8 @@ export interface PhotoClipPlan extends Pick<ClipForm, "subset" | "stepCount"> {
   /** Whether object `i` sounds during step `t`: `sounding[t][i]`. */
   readonly sounding: Schedule;
   readonly ambience: Source | undefined;
+  /** Index of an object that fills the frame; `undefined` in most clips. */
+  readonly near: number | undefined;
   /** Key of the random draws of the scene and the sounds. */
   readonly key: number;
 }
@@ -47,6 +49,11 @@ const confusable: ReadonlySet<string> = new Set(["road", "percussion"]);
 const similarChance = 0.3;
 const thingChance = 0.25;
 
+/** How often an object of a training clip fills the frame, is the one that sounds, and then alone. */
+const nearChance = 0.2;
+const nearVoiceChance = 0.6;
+const nearAloneChance = 0.4;
+
 /** Draws what a clip is made of. The classes take turns, so that every class is as frequent as the others. */
 export function planPhotoClip(spec: PhotoClipSpec, catalog: Catalog): PhotoClipPlan {
   const splitKey = hashText(`photos/${spec.task}/${spec.split}/${spec.side}`);
@@ -56,13 +63,15 @@ export function planPhotoClip(spec: PhotoClipSpec, catalog: Catalog): PhotoClipP
   const choice = choicesOf(catalog, spec.side);
   const voices = drawVoices(random, { choice, catalog, first: turn(spec, splitKey, choice.voices), single });
   const silent = drawSilent(random, { choice, catalog, voices, single });
-  const objects = [
+  const planned = [
     ...voices.map((name) => ({
       picture: random.pick(choice.pictures.get(name) ?? []),
       recording: random.pick(choice.recordings.get(name) ?? []),
     })),
     ...silent.map((name) => ({ picture: random.pick(choice.pictures.get(name) ?? []) })),
   ];
+  const { near, count } = drawNear(spec.side, new Random(key, 3), planned.length);
+  const objects = planned.slice(0, Math.max(voices.length, count));
   const sounding = single
     ? constantSchedule(0, objects.length, stepCount)
     : changingSchedule(random, objects.length, stepCount, voices.length);
@@ -72,9 +81,24 @@ export function planPhotoClip(spec: PhotoClipSpec, catalog: Catalog): PhotoClipP
     objects,
     sounding,
     ambience: random.uniform() < 0.6 ? random.pick(choice.ambiences) : undefined,
+    near,
     subset,
     key,
   };
+}
+
+/**
+ * Draws which of `count` objects fills the frame, and how many stay. Only training has such clips: nothing else shows it
+ * what cameras show most, and `test` clips stay comparable.
+ */
+function drawNear(
+  side: Side,
+  random: Random,
+  count: number,
+): { readonly near: number | undefined; readonly count: number } {
+  if (side !== "train" || random.uniform() >= nearChance) return { near: undefined, count };
+  if (random.uniform() >= nearVoiceChance) return { near: random.integer(count), count };
+  return { near: 0, count: random.uniform() < nearAloneChance ? 1 : count };
 }
 
 /** The sources of a side by class. */

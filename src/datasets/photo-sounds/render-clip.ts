@@ -115,7 +115,8 @@ export class PhotoStudio {
       const moves = this.catalog.classes.get(picture.class)?.moves ?? "still";
       return { aspect: width / height, moves };
     });
-    const scene = drawScene(new Random(plan.key, 2), bodies, plan.stepCount);
+    const { stepCount: durationSeconds, near } = plan;
+    const scene = drawScene(new Random(plan.key, 2), { bodies, durationSeconds, near });
     const background = await this.#pictures.background(plan.background);
     const renderer = await PhotoSceneRenderer.create(scene, spec.imageSize, { background, cutOuts });
     const label = (name: string): number => (spec.task === "avss" ? this.classes.indexOf(name) : 1);

@@ -86,24 +86,40 @@ const occludedOverlap = 0.35;
 const occludedChance = 0.25;
 const placements = 60;
 
+/** Width of an object that is seen from near, over the frame's side, and the bounds of its height. */
+const nearWidths = [0.55, 1.15] as const;
+const nearHeights = [0.35, 2.6] as const;
+
 /** What the scene needs to know about an object: width over height of its cut-out, and how its class moves. */
 export interface Body {
   readonly aspect: number;
   readonly moves: Motion;
 }
 
+/** What a scene is drawn of. */
+export interface SceneOptions {
+  readonly bodies: readonly Body[];
+  readonly durationSeconds: number;
+  /** Index of an object that fills the frame, behind the others; absent for none. */
+  readonly near?: number | undefined;
+}
+
 /** Draws a scene of objects. */
-export function drawScene(random: Random, bodies: readonly Body[], durationSeconds: number): Scene {
+export function drawScene(random: Random, { bodies, durationSeconds, near }: SceneOptions): Scene {
   const range = sizes[Math.min(bodies.length, sizes.length) - 1] ?? [0.2, 0.3];
   const limit = random.uniform() < occludedChance ? occludedOverlap : allowedOverlap;
   let best: SceneObject[] = [];
   let bestOverlap = Infinity;
   for (let attempt = 0; attempt < placements && bestOverlap > limit; attempt++) {
-    const objects = bodies.map((body) => drawObject(random, body, range));
-    const overlap = worstOverlap(objects, durationSeconds);
+    const objects = bodies.map((body, i) => drawObject(random, body, i === near ? "near" : range));
+    const overlap = worstOverlap(
+      objects.filter((_, i) => i !== near),
+      durationSeconds,
+    );
     if (overlap < bestOverlap) [best, bestOverlap] = [objects, overlap];
   }
   const foot = (i: number): number => {
+    if (i === near) return -Infinity;
     const object = best[i] as SceneObject;
     return object.path.y0 + object.height / 2;
   };
@@ -140,14 +156,16 @@ function drawCamera(random: Random): Camera {
 function drawObject(
   random: Random,
   { aspect, moves }: Body,
-  [small, large]: readonly [number, number],
+  range: readonly [number, number] | "near",
 ): SceneObject {
-  const side = random.uniform(small, large);
-  const stretch = Math.sqrt(aspect);
-  const shrink = Math.min(1, longestSide / (side * Math.max(stretch, 1 / stretch)));
-  const [width, height] = [side * stretch * shrink, (side / stretch) * shrink];
+  const [width, height] = range === "near" ? nearSize(random, aspect) : farSize(random, aspect, range);
   const flies = moves === "air";
   const place = (): [number, number] => {
+    if (range === "near") {
+      // Of what is taller than the frame the upper part is seen: a head.
+      const top = random.uniform(0.02, Math.max(0.05, Math.min(0.4, 1.05 - height)));
+      return [random.uniform(0.35, 0.65), top + height / 2];
+    }
     // Objects may stick out of the frame a little.
     const x = random.uniform(0.42 * width, 1 - 0.42 * width);
     if (flies) return [x, random.uniform(0.42 * height, Math.max(0.43 * height, 0.75 - 0.4 * height))];
@@ -187,6 +205,25 @@ function drawObject(
     shadow: flies ? 0 : random.uniform(0.2, 0.6),
     shadowLean: random.uniform(-1, 1),
   };
+}
+
+/** Width and height of an object whose box has an area within the squares of a range. */
+function farSize(
+  random: Random,
+  aspect: number,
+  [small, large]: readonly [number, number],
+): [width: number, height: number] {
+  const side = random.uniform(small, large);
+  const stretch = Math.sqrt(aspect);
+  const shrink = Math.min(1, longestSide / (side * Math.max(stretch, 1 / stretch)));
+  return [side * stretch * shrink, (side / stretch) * shrink];
+}
+
+/** Width and height of an object that fills the frame. */
+function nearSize(random: Random, aspect: number): [width: number, height: number] {
+  const [least, most] = nearHeights;
+  const height = Math.max(least, Math.min(most, random.uniform(...nearWidths) / aspect));
+  return [height * aspect, height];
 }
 
 /** Where an object is at a time. */

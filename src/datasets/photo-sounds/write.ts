@@ -70,7 +70,7 @@ export interface WrittenPhotos {
 }
 
 /** Incremented whenever the same options give different pixels, sounds or files. */
-const generatorVersion = 1;
+const generatorVersion = 2;
 const generator = "PhotoSounds";
 const manifestName = "photo-sounds.json";
 /** A line of JSON for each finished clip: what it shows, what sounds, and the sources of both. */
