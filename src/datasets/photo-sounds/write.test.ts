@@ -9,7 +9,7 @@ import { probeVideo } from "../../media/node/probe-video.js";
 import { openDataset } from "../avsbench/open-dataset.js";
 import { parseTable } from "../avsbench/table.js";
 import type { Task } from "../clip.js";
-import type { PhotoClipSpec } from "./plan.js";
+import { type PhotoClipSpec, planPhotoClip } from "./plan.js";
 import { PhotoStudio } from "./render-clip.js";
 import { normalized, sampleRateHz } from "./sound.js";
 import { sidesOf, writePhotoSounds } from "./write.js";
@@ -67,6 +67,27 @@ test("classes take turns, and an S4 clip sounds in every second", async () => {
       assert.equal(value, objects.data[i] === 1 ? 1 : 0);
     });
   }
+});
+
+test("in some training clips an object fills the frame, behind the others; in test clips none does", async () => {
+  const specs = Array.from({ length: 200 }, (_, index) => spec("s4", index));
+  const nearOf = (given: PhotoClipSpec) => planPhotoClip(given, testCatalog).near;
+  const near = specs.filter((given) => nearOf(given) !== undefined);
+  assert.ok(near.length > 20 && near.length < 60, `${near.length}`);
+  for (const given of specs) assert.equal(nearOf({ ...given, split: "test", side: "test" }), undefined);
+
+  // Shares of the first frame's width that show the object.
+  const widths = await Promise.all(
+    near.slice(0, 8).map(async (given) => {
+      const { plan, objects } = await studio.render(given);
+      const columns = new Set<number>();
+      objects.data.subarray(0, 64 * 64).forEach((value, i) => {
+        if (value === (plan.near ?? 0) + 1) columns.add(i % 64);
+      });
+      return columns.size / 64;
+    }),
+  );
+  assert.ok(Math.max(...widths) > 0.6, `${widths}`);
 });
 
 test("test clips hold sources of the test side only, and every source is listed", async (t) => {
