@@ -13,7 +13,7 @@ import { writeSafetensors } from "../src/weights/node/safetensors-file.js";
 interface Encoder {
   readonly source: string;
   readonly target: string;
-  /** Whether avseg uses the tensor: the heads of classifiers and counts of batches stay out. */
+  /** Whether avseg uses the tensor. */
   readonly used: (key: string) => boolean;
   readonly metadata: Readonly<Record<string, string>>;
 }
@@ -27,7 +27,7 @@ const encoders: readonly Encoder[] = [
   {
     source: visual,
     target: "visual.safetensors",
-    used: (key) => /^(_conv_stem|_bn0|_blocks)\./.test(key) && !key.endsWith("num_batches_tracked"),
+    used: (key) => !key.endsWith("num_batches_tracked"),
     metadata: {
       encoder: "efficientnet-lite2",
       license: "Apache-2.0",

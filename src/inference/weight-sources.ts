@@ -68,7 +68,8 @@ export interface GatheredWeights {
 
 /**
  * Gathers the weights of a model. Throws `CheckpointError` when a file is missing, damaged or does not fit.
- * Files of encoders may have keys in any form that `encoderKeys` knows; classifiers (`head.`, `fc.`, `_fc.`) are left out.
+ * Files of encoders may have keys in any form that `encoderKeys` knows; classifiers (`head.`, `fc.`, `_fc.`) are
+ * left out where the model has none.
  */
 export async function gatherWeights(
   { specs, encoders }: Pick<AvsModel, "specs" | "encoders">,

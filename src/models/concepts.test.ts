@@ -37,6 +37,45 @@ test("a cell agrees with the sound as far as both have the same name", async () 
   }
 });
 
+test("cells get names from the encoder's classifier, too", async () => {
+  const tokens = seededInput("tokens", [1, 2, 5]);
+  const logits = seededInput("logits", [1, 2, 1000], 3);
+  const cellsWith = async (classes: Record<string, string>) => {
+    const settings = conceptsSchema.parse({ names, classes });
+    const classify = () => inputLike("logits", logits);
+    const name = concepts(new Scope(), settings, { width: 8, channels: 5, classify });
+    const grid = { tokens: inputLike("tokens", tokens), height: 1, width: 2 };
+    const { outputs } = name(inputLike("embedding", seededInput("embedding", [1, 8])), grid, new Pass());
+    const { cells } = await evaluate({ cells: outputs.cells }, { tokens, ...(classes.dog && { logits }) });
+    return asF32(cells!, "cells").data; // [1,4,1,2]
+  };
+  const [plain, named] = [await cellsWith({}), await cellsWith({ dog: "151-268, 273", car: "817" })];
+  const difference = Float32Array.from(named, (x, i) => x - plain[i]!);
+  const expected = (cell: number) => {
+    const probabilities = softmax([...logits.data.slice(1000 * cell, 1000 * cell + 1000)].map((x) => x / 2));
+    const dogs = [...probabilities.slice(151, 269), probabilities[273]!].reduce((a, b) => a + b);
+    const levels = [dogs + 1e-4, 0.02, probabilities[817]! + 1e-4, 0.02];
+    return levels.map(Math.log);
+  };
+  const [first, second] = [expected(0), expected(1)];
+  assertClose(
+    difference,
+    first.flatMap((x, k) => [x, second[k]!]),
+    1e-4,
+    "levels",
+  );
+});
+
+test("classes need a known name, numbers of classes, and an encoder that has a classifier", () => {
+  for (const text of ["1000", "7-3", "dogs", ""]) {
+    assert.equal(conceptsSchema.safeParse({ names, classes: { dog: text } }).success, false, text);
+  }
+  const problem = (classes: Record<string, string>) =>
+    modelConfigProblem({ ...base, messenger: beside, concepts: conceptsSchema.parse({ names, classes }) });
+  assert.match(problem({ cat: "281" })?.message ?? "", /cat is not among/);
+  assert.match(problem({ dog: "151-268" })?.message ?? "", /no classifier/);
+});
+
 const base = publishedModel({
   task: "s4",
   visual: pvtV2Config("pvt-v2-b0", { dims: [16, 32, 40, 64], depths: [1, 1, 1, 1], dropPath: 0 }),

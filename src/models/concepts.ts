@@ -7,6 +7,7 @@ import * as z from "zod";
 import { expecting, fraction, section } from "../fields.js";
 import {
   add,
+  constant,
   dim,
   log,
   matmul,
@@ -21,6 +22,22 @@ import {
 } from "../graph/index.js";
 import { dropout, layerNorm, linear, type Pass, type Scope, type TokenGrid, toMap } from "../nn/index.js";
 import type { ConceptOutputs } from "./avs-model.js";
+import { imageNetClasses, type VisualEncoder } from "./encoder-definition.js";
+
+/** Class numbers and ranges of them, separated by commas. */
+const classNumbers = expecting("class numbers from 0 to 999 such as `151-268, 273`", (e) =>
+  z
+    .string(e)
+    .regex(/^\d{1,3}(-\d{1,3})?(, *\d{1,3}(-\d{1,3})?)*$/, e)
+    .refine((text) => rangesOf(text).every(([from, to]) => from <= to), e),
+);
+
+function rangesOf(text: string): (readonly [from: number, to: number])[] {
+  return text.split(",").map((range) => {
+    const [from = 0, to = from] = range.split("-").map(Number);
+    return [from, to];
+  });
+}
 
 /** Settings of the concepts. */
 export const conceptsSchema = section({
@@ -28,6 +45,11 @@ export const conceptsSchema = section({
   names: expecting("a list of at most 4096 names", (e) =>
     z.array(z.string(e), e).max(4096, e).readonly(),
   ).default([]),
+  /**
+   * Classes of ImageNet by name, as in `151-268, 273`. Where the visual encoder has a classifier, cells get these names from
+   * it as well: it has seen more kinds of dogs than training shows. Default: none.
+   */
+  classes: z.record(z.string(), classNumbers).readonly().default({}),
   /** Of the embedding and of the coarsest stage, before they are named. */
   dropout: fraction.default(0.3),
 });
@@ -38,6 +60,11 @@ export type ConceptsConfig = Readonly<z.infer<typeof conceptsSchema>>;
 const least = 1e-4;
 /** Makes natural logarithms of 1e-4 to 1 about as large as other features. */
 const scale = 0.5;
+
+/** Softens what the encoder's classifier says. */
+const temperature = 2;
+/** Probability of a name without classes. */
+const unknown = 0.02;
 
 /** What the sound and the coarsest stage say. */
 export interface NamedClip {
@@ -57,13 +84,15 @@ export interface ConceptInputs {
   readonly width: number;
   /** Channels of the coarsest stage. */
   readonly channels: number;
+  /** See `VisualEncoder`; needed for `classes`. */
+  readonly classify?: VisualEncoder["classify"];
 }
 
 /** Builds the two layers under `scope`.  embedding `f32[N,D]`, tokens of the coarsest stage -> `NamedClip` */
 export function concepts(
   scope: Scope,
-  { names, dropout: rate }: ConceptsConfig,
-  { width, channels }: ConceptInputs,
+  { names, classes, dropout: rate }: ConceptsConfig,
+  { width, channels, classify }: ConceptInputs,
 ): (embedding: Value, coarsest: TokenGrid, pass: Pass) => NamedClip {
   const count = names.length;
   const soundNorm = layerNorm(scope.at("audio_norm"), width);
@@ -73,9 +102,12 @@ export function concepts(
   const cellNorm = layerNorm(scope.at("visual_norm"), channels);
   // The last one is that of everything else.
   const nameCell = linear(scope.at("visual"), channels, count + 1);
+  const known = classify && Object.keys(classes).length > 0 ? classLevels(names, classes) : undefined;
   return (embedding, { tokens, height, width: columns }, pass) => {
     const soundLogits = nameSound(dropSound(soundNorm(embedding), pass)); // [N,K]
-    const cellLogits = nameCell(dropCell(cellNorm(tokens), pass)); // [N,L,K+1]
+    const learned = nameCell(dropCell(cellNorm(tokens), pass)); // [N,L,K+1]
+    const cellLogits =
+      classify && known ? add(learned, known(classify({ tokens, height, width: columns }, pass))) : learned;
     const sound = softmax(soundLogits, -1);
     const cells = slice(softmax(cellLogits, -1), [{ axis: 2, start: 0, end: count }]);
     const same = matmul(cells, reshape(sound, [dim(sound, 0), count, 1])); // [N,L,1]
@@ -87,6 +119,26 @@ export function concepts(
       agreement: toMap({ tokens: below, height, width: columns }),
     };
   };
+}
+
+/**
+ * Logarithms of the names' probabilities by a classifier: logits `f32[N,L,1000]` -> `f32[N,L,K+1]`. Names without classes, and
+ * what has no name, get the same value everywhere.
+ */
+function classLevels(names: readonly string[], classes: ConceptsConfig["classes"]): (logits: Value) => Value {
+  const outputs = names.length + 1;
+  const members = new Float32Array(imageNetClasses * outputs);
+  const base = new Float32Array(outputs).fill(unknown);
+  for (const [k, name] of names.entries()) {
+    const text = classes[name];
+    if (text === undefined) continue;
+    base[k] = least;
+    for (const [from, to] of rangesOf(text))
+      for (let index = from; index <= to; index++) members[index * outputs + k] = 1;
+  }
+  const sum = constant({ dtype: "f32", shape: [imageNetClasses, outputs], data: members });
+  const floor = constant({ dtype: "f32", shape: [outputs], data: base });
+  return (logits) => log(add(matmul(softmax(mul(logits, 1 / temperature), -1), sum), floor));
 }
 
 /** Builds, under `scope`, what adds the agreement, enlarged, to the tokens of a stage with `channels` channels. */

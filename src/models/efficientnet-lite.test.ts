@@ -34,8 +34,18 @@ test("the sizes have their published channels and numbers of tensors", () => {
     assert.deepEqual(stageDims(config), dims, name);
     const scope = new Scope();
     efficientNetLiteEncoder.build(scope, config);
-    const classifier = 1 + 5 + 2; // `_conv_head`, `_bn1` and `_fc` of the published files
-    assert.equal(scope.specs().length + classifier, tensors, name);
+    const whole = new Scope();
+    efficientNetLiteEncoder.build(whole, { ...config, classifier: true });
+    assert.equal(whole.specs().length, tensors, name);
+    const head = whole.specs().slice(scope.specs().length);
+    assert.deepEqual(
+      head.map(({ key }) => key),
+      [
+        "_conv_head.weight",
+        ...["weight", "bias", "running_mean", "running_var", "num_batches_tracked"].map((k) => `_bn1.${k}`),
+        ...["_fc.weight", "_fc.bias"],
+      ],
+    );
   }
 });
 

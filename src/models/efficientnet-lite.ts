@@ -6,8 +6,23 @@
 import * as z from "zod";
 import { expecting, flag, section } from "../fields.js";
 import { add, clip, type Value } from "../graph/index.js";
-import { convNorm, type MapLayer, recomputed, type Scope, toTokens } from "../nn/index.js";
-import { defineVisualEncoder, type PerStage, type VisualEncoder } from "./encoder-definition.js";
+import {
+  convNorm,
+  linear,
+  type MapLayer,
+  type Pass,
+  recomputed,
+  type Scope,
+  type TokenGrid,
+  toMap,
+  toTokens,
+} from "../nn/index.js";
+import {
+  defineVisualEncoder,
+  imageNetClasses,
+  type PerStage,
+  type VisualEncoder,
+} from "./encoder-definition.js";
 import type { StateDictShapes } from "./state-dict-shapes.js";
 
 const multiplier = expecting("a number from 0.1 to 4", (e) => z.number(e).min(0.1, e).max(4, e));
@@ -21,6 +36,8 @@ export const efficientNetLiteSchema = section({
   depth: multiplier.default(1),
   /** Normalize by the batch's statistics in training, and update the running ones. */
   batchStatistics: flag.default(false),
+  /** With the published classifier of ImageNet's classes, for `model.concepts.classes`. */
+  classifier: flag.default(false),
 });
 /** An EfficientNet-Lite encoder. */
 export type EfficientNetLiteConfig = Readonly<z.infer<typeof efficientNetLiteSchema>>;
@@ -35,6 +52,8 @@ const sizes = {
 };
 
 const stemChannels = 32;
+/** Channels before the classifier. */
+const headChannels = 1280;
 
 /** Blocks of the same width; the first has the stride. */
 interface Group {
@@ -149,7 +168,21 @@ export function efficientNetLite(scope: Scope, config: EfficientNetLiteConfig): 
       if (stage === undefined) throw new RangeError(`efficientnet-lite: no stage ${i}`);
       return toTokens(stage.reduce((x, layer) => recomputed(layer)(x, pass), map));
     },
+    classify: config.classifier ? classifier(scope, inputs, config) : undefined,
   };
+}
+
+/** Builds the classifier. Its layers act on single cells, and the published one averages cells before the last, a linear one. */
+function classifier(
+  scope: Scope,
+  inputs: number,
+  config: EfficientNetLiteConfig,
+): (tokens: TokenGrid, pass: Pass) => Value {
+  const norm = normOf(config);
+  const sizes = { inputs, outputs: headChannels, kernel: 1 };
+  const head = convNorm(scope.at("_conv_head"), scope.at("_bn1"), { ...sizes, norm });
+  const name = linear(scope.at("_fc"), headChannels, imageNetClasses);
+  return (tokens, pass) => name(toTokens(relu6(head(toMap(tokens), pass))).tokens);
 }
 
 /** The size whose blocks a state dict has; `undefined` for another encoder. */
@@ -173,6 +206,7 @@ export const efficientNetLiteEncoder = defineVisualEncoder({
     width: multiplier.optional(),
     depth: multiplier.optional(),
     batchStatistics: efficientNetLiteSchema.shape.batchStatistics,
+    classifier: efficientNetLiteSchema.shape.classifier,
   },
   frames: { mean: [127 / 255, 127 / 255, 127 / 255], deviation: [128 / 255, 128 / 255, 128 / 255] },
   dims: stageChannels,

@@ -16,7 +16,15 @@ export interface VisualEncoder {
   stem(frames: Value, pass: Pass): Value;
   /** Stage `index` (0-3): map `[N,C,H,W]` -> tokens of the stage's grid. */
   stage(index: number, map: Value, pass: Pass): TokenGrid;
+  /**
+   * The encoder's own classifier on every cell of the coarsest stage: tokens `[N,L,C]` -> logits `[N,L,1000]` of ImageNet's
+   * classes; absent without one.
+   */
+  readonly classify?: ((tokens: TokenGrid, pass: Pass) => Value) | undefined;
 }
+
+/** Classes of ImageNet-1k. */
+export const imageNetClasses = 1000;
 
 /** Settings of an encoder by name, as a configuration file gives them. */
 export type EncoderSettings = Readonly<Record<string, unknown>>;

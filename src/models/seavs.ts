@@ -89,12 +89,26 @@ function seavsProblem(config: SeavsConfig): ModelConfigProblem | undefined {
       "true, but concepts are read where the encoder computes on its own: expected false",
     );
   }
+  const { names, classes } = config.concepts;
+  const nameless = Object.keys(classes).find((name) => !names.includes(name));
+  if (nameless !== undefined) {
+    return problemAt("concepts.classes", `${nameless} is not among concepts.names`);
+  }
+  if (Object.keys(classes).length > 0 && !hasClassifier(config.visual)) {
+    const text = "the visual encoder has no classifier: expected model.visual.classifier: true";
+    return problemAt("concepts.classes", text);
+  }
   const tooLarge = decoder.reductions.findIndex((r, i) => r > imageSize / 2 ** (i + 2));
   if (tooLarge >= 0) {
     const text = `${decoder.reductions[tooLarge]} leaves no token of stage ${tooLarge + 1}`;
     return problemAt("decoder.reductions", text);
   }
   return undefined;
+}
+
+/** Whether an encoder names ImageNet's classes. */
+function hasClassifier(visual: VisualConfig): boolean {
+  return "classifier" in visual && visual.classifier;
 }
 
 /** The queries of the first Messenger Block. */
@@ -131,7 +145,12 @@ function buildSeavs(config: SeavsConfig): AvsModel {
   const width = embeddingWidth(config.audio);
   const count = config.concepts.names.length;
   const named =
-    count === 0 ? undefined : concepts(bridger.at("concepts"), config.concepts, { width, channels: dims[3] });
+    count === 0
+      ? undefined
+      : concepts(bridger.at("concepts"), config.concepts, {
+          ...{ width, channels: dims[3] },
+          classify: encoder.classify,
+        });
   const agree = named && dims.map((channels, i) => agreementInput(bridger.at("agreement").at(i), channels));
   // Messenger Blocks take embeddings as wide as VGGish's; with concepts, they hear these only.
   const heard = named ? count : width;
