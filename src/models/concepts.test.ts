@@ -70,6 +70,8 @@ test("classes need a known name, numbers of classes, and an encoder that has a c
   for (const text of ["1000", "7-3", "dogs", ""]) {
     assert.equal(conceptsSchema.safeParse({ names, classes: { dog: text } }).success, false, text);
   }
+  const notSection = conceptsSchema.safeParse({ names, classes: "dog" });
+  assert.match(notSection.error?.issues[0]?.message ?? "", /a section of names/);
   const problem = (classes: Record<string, string>) =>
     modelConfigProblem({ ...base, messenger: beside, concepts: conceptsSchema.parse({ names, classes }) });
   assert.match(problem({ cat: "281" })?.message ?? "", /cat is not among/);

@@ -49,7 +49,7 @@ export const conceptsSchema = section({
    * Classes of ImageNet by name, as in `151-268, 273`. Where the visual encoder has a classifier, cells get these names from
    * it as well: it has seen more kinds of dogs than training shows. Default: none.
    */
-  classes: z.record(z.string(), classNumbers).readonly().default({}),
+  classes: z.record(z.string(), classNumbers, "a section of names").readonly().default({}),
   /** Of the embedding and of the coarsest stage, before they are named. */
   dropout: fraction.default(0.3),
 });
@@ -85,7 +85,7 @@ export interface ConceptInputs {
   /** Channels of the coarsest stage. */
   readonly channels: number;
   /** See `VisualEncoder`; needed for `classes`. */
-  readonly classify?: VisualEncoder["classify"];
+  readonly classify?: VisualEncoder["classify"] | undefined;
 }
 
 /** Builds the two layers under `scope`.  embedding `f32[N,D]`, tokens of the coarsest stage -> `NamedClip` */
