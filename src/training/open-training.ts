@@ -182,7 +182,7 @@ function requireTrainable(kind: Config["model"]["kind"]): void {
 function open(
   { config, onWarning }: OpenTrainingOptions,
   split: Config["training"]["valSplit"],
-  partsOf: ((model: AvsModelConfig) => StepParts) | undefined = undefined,
+  partsOf?: (model: AvsModelConfig) => StepParts,
 ): Promise<AvsDataset> {
   const { root, imageSize, audio } = config.data;
   const model = modelFromConfig({ ...config, model: { ...config.model, classes: null } });
