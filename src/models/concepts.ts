@@ -22,7 +22,7 @@ import {
 } from "../graph/index.js";
 import { dropout, layerNorm, linear, type Pass, type Scope, type TokenGrid, toMap } from "../nn/index.js";
 import type { ConceptOutputs } from "./avs-model.js";
-import { imageNetClasses, type VisualEncoder } from "./encoder-definition.js";
+import { type Classify, imageNetClasses } from "./encoder-definition.js";
 
 /** Class numbers and ranges of them, separated by commas. */
 const classNumbers = expecting("class numbers from 0 to 999 such as `151-268, 273`", (e) =>
@@ -85,7 +85,7 @@ export interface ConceptInputs {
   /** Channels of the coarsest stage. */
   readonly channels: number;
   /** See `VisualEncoder`; needed for `classes`. */
-  readonly classify?: VisualEncoder["classify"] | undefined;
+  readonly classify?: Classify | undefined;
 }
 
 /** Builds the two layers under `scope`.  embedding `f32[N,D]`, tokens of the coarsest stage -> `NamedClip` */
@@ -102,12 +102,13 @@ export function concepts(
   const cellNorm = layerNorm(scope.at("visual_norm"), channels);
   // The last one is that of everything else.
   const nameCell = linear(scope.at("visual"), channels, count + 1);
-  const known = classify && Object.keys(classes).length > 0 ? classLevels(names, classes) : undefined;
-  return (embedding, { tokens, height, width: columns }, pass) => {
+  const usesClasses = Object.keys(classes).length > 0;
+  const known = classify && usesClasses ? classLevels({ names, classes }, classify) : undefined;
+  return (embedding, coarsest, pass) => {
+    const { tokens, height, width: columns } = coarsest;
     const soundLogits = nameSound(dropSound(soundNorm(embedding), pass)); // [N,K]
     const learned = nameCell(dropCell(cellNorm(tokens), pass)); // [N,L,K+1]
-    const cellLogits =
-      classify && known ? add(learned, known(classify({ tokens, height, width: columns }, pass))) : learned;
+    const cellLogits = known ? add(learned, known(coarsest, pass)) : learned;
     const sound = softmax(soundLogits, -1);
     const cells = slice(softmax(cellLogits, -1), [{ axis: 2, start: 0, end: count }]);
     const same = matmul(cells, reshape(sound, [dim(sound, 0), count, 1])); // [N,L,1]
@@ -122,10 +123,13 @@ export function concepts(
 }
 
 /**
- * Logarithms of the names' probabilities by a classifier: logits `f32[N,L,1000]` -> `f32[N,L,K+1]`. Names without classes, and
- * what has no name, get the same value everywhere.
+ * Logarithms of the names' probabilities by a classifier: coarsest stage -> `f32[N,L,K+1]`. Names without classes, and what has
+ * no name, get the same value everywhere.
  */
-function classLevels(names: readonly string[], classes: ConceptsConfig["classes"]): (logits: Value) => Value {
+function classLevels(
+  { names, classes }: Pick<ConceptsConfig, "names" | "classes">,
+  classify: Classify,
+): Classify {
   const outputs = names.length + 1;
   const members = new Float32Array(imageNetClasses * outputs);
   const base = new Float32Array(outputs).fill(unknown);
@@ -138,7 +142,10 @@ function classLevels(names: readonly string[], classes: ConceptsConfig["classes"
   }
   const sum = constant({ dtype: "f32", shape: [imageNetClasses, outputs], data: members });
   const floor = constant({ dtype: "f32", shape: [outputs], data: base });
-  return (logits) => log(add(matmul(softmax(mul(logits, 1 / temperature), -1), sum), floor));
+  return (coarsest, pass) => {
+    const probabilities = softmax(mul(classify(coarsest, pass), 1 / temperature), -1); // [N,L,1000]
+    return log(add(matmul(probabilities, sum), floor));
+  };
 }
 
 /** Builds, under `scope`, what adds the agreement, enlarged, to the tokens of a stage with `channels` channels. */

@@ -6,18 +6,9 @@
 import * as z from "zod";
 import { expecting, flag, section } from "../fields.js";
 import { add, clip, type Value } from "../graph/index.js";
+import { convNorm, linear, type MapLayer, recomputed, type Scope, toMap, toTokens } from "../nn/index.js";
 import {
-  convNorm,
-  linear,
-  type MapLayer,
-  type Pass,
-  recomputed,
-  type Scope,
-  type TokenGrid,
-  toMap,
-  toTokens,
-} from "../nn/index.js";
-import {
+  type Classify,
   defineVisualEncoder,
   imageNetClasses,
   type PerStage,
@@ -173,14 +164,11 @@ export function efficientNetLite(scope: Scope, config: EfficientNetLiteConfig): 
 }
 
 /** Builds the classifier. Its layers act on single cells, and the published one averages cells before the last, a linear one. */
-function classifier(
-  scope: Scope,
-  inputs: number,
-  config: EfficientNetLiteConfig,
-): (tokens: TokenGrid, pass: Pass) => Value {
-  const norm = normOf(config);
-  const sizes = { inputs, outputs: headChannels, kernel: 1 };
-  const head = convNorm(scope.at("_conv_head"), scope.at("_bn1"), { ...sizes, norm });
+function classifier(scope: Scope, inputs: number, config: EfficientNetLiteConfig): Classify {
+  const head = convNorm(scope.at("_conv_head"), scope.at("_bn1"), {
+    ...{ inputs, outputs: headChannels, kernel: 1 },
+    norm: normOf(config),
+  });
   const name = linear(scope.at("_fc"), headChannels, imageNetClasses);
   return (tokens, pass) => name(toTokens(relu6(head(toMap(tokens), pass))).tokens);
 }

@@ -20,8 +20,11 @@ export interface VisualEncoder {
    * The encoder's own classifier on every cell of the coarsest stage: tokens `[N,L,C]` -> logits `[N,L,1000]` of ImageNet's
    * classes; absent without one.
    */
-  readonly classify?: ((tokens: TokenGrid, pass: Pass) => Value) | undefined;
+  readonly classify?: Classify | undefined;
 }
+
+/** Something about each cell of a stage: its tokens `[N,L,C]` -> `[N,L,D]`. */
+export type Classify = (stage: TokenGrid, pass: Pass) => Value;
 
 /** Classes of ImageNet-1k. */
 export const imageNetClasses = 1000;

@@ -148,7 +148,8 @@ function buildSeavs(config: SeavsConfig): AvsModel {
     count === 0
       ? undefined
       : concepts(bridger.at("concepts"), config.concepts, {
-          ...{ width, channels: dims[3] },
+          width,
+          channels: dims[3],
           classify: encoder.classify,
         });
   const agree = named && dims.map((channels, i) => agreementInput(bridger.at("agreement").at(i), channels));
