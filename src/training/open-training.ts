@@ -11,7 +11,6 @@ import { CheckpointError, ConfigError } from "../errors.js";
 import { evaluateClips, type ScorerState } from "../evaluation/evaluate-clips.js";
 import { mergeStates } from "../evaluation/merge-states.js";
 import { EmbeddingCache } from "../inference/node/embedding-cache.js";
-import type { AvsModelConfig } from "../models/model-config.js";
 import { soundFormOf, trainableKinds } from "../models/systems.js";
 import { acquireLock, type Lock, lockInside } from "../node/lock.js";
 import { nodeRuntime } from "../runtime/node/node-runtime.js";
@@ -21,7 +20,7 @@ import { augmentedClips } from "./augment.js";
 import { type AvsTrainingModel, openTrainingModel } from "./avs-training.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { loadCheckpoint, readCheckpointInfo } from "./checkpoint.js";
-import { type StepParts, stepParts } from "./counted-frames.js";
+import { stepParts } from "./counted-frames.js";
 import { runFiles } from "./run-files.js";
 import { requireSameRun } from "./same-run.js";
 import { Trainer } from "./trainer.js";
@@ -102,9 +101,8 @@ async function openRun(options: OpenTrainingOptions, lock: Lock | undefined): Pr
     });
   }
   const resumeFrom = await existingRun(options, existing);
-  const { valSplit, seed, augment } = config.training;
-  const step = (model: AvsModelConfig) => stepParts(model, config.model.audio.train);
-  const [trainSet, valSet] = [await open(options, "train", step), await open(options, valSplit)];
+  const { seed, augment } = config.training;
+  const { trainSet, valSet } = await openDatasets(options);
   signal?.throwIfAborted();
   const runtime = nodeRuntime({
     provider,
@@ -179,20 +177,26 @@ function requireTrainable(kind: Config["model"]["kind"]): void {
   });
 }
 
-function open(
-  { config, onWarning }: OpenTrainingOptions,
-  split: Config["training"]["valSplit"],
-  partsOf?: (model: AvsModelConfig) => StepParts,
-): Promise<AvsDataset> {
+/** The clips to train on, as far as a step computes them, and whole ones to validate on. */
+async function openDatasets({
+  config,
+  onWarning,
+}: OpenTrainingOptions): Promise<{ readonly trainSet: AvsDataset; readonly valSet: AvsDataset }> {
+  const { task, training } = config;
   const { root, imageSize, audio } = config.data;
   const model = modelFromConfig({ ...config, model: { ...config.model, classes: null } });
-  const parts = partsOf?.(model);
-  return openDataset({
-    ...{ task: config.task, root, split, imageSize, audio, onWarning },
-    frameCount: (parts?.config ?? model).frameCount,
-    soundSeconds: parts?.soundSeconds,
-    waves: soundFormOf(model) === "wave",
-  });
+  const step = stepParts(model, config.model.audio.train);
+  const waves = soundFormOf(model) === "wave";
+  const options = { task, root, imageSize, audio, waves, onWarning };
+  return {
+    trainSet: await openDataset({
+      ...options,
+      split: "train",
+      frameCount: step.config.frameCount,
+      soundSeconds: step.soundSeconds,
+    }),
+    valSet: await openDataset({ ...options, split: training.valSplit, frameCount: model.frameCount }),
+  };
 }
 
 /**
