@@ -17,7 +17,7 @@ if (args.some((arg) => arg !== "--train")) {
 }
 const train = args.includes("--train");
 /** Clips by part; the natural model was trained on as many. */
-const counts = { train: train ? 3000 : 0, val: train ? 100 : 0, test: 200, unseen: 60 };
+const counts = { train: train ? 3000 : 0, val: train ? 100 : 0, test: 200, unseen: 60, photographs: 42 };
 setUp();
 
 const dist = (...parts) => path.join(root, "dist", ...parts);
@@ -35,11 +35,9 @@ const sizes = [...Object.entries(counts), ["size", imageSize]].flatMap(([name, v
 ]);
 avseg("data", "synth", "photos", "s4", ...sources, "--out", data, ...sizes);
 const model = train ? trainModel() : path.join("assets", "natural", "natural.safetensors");
-for (const [name, folder] of [
-  ["test", data],
-  ["unseen", path.join(data, "unseen")],
-]) {
+for (const name of ["test", "unseen", "photographs"]) {
   console.log(`\n${name}`);
+  const folder = name === "test" ? data : path.join(data, name);
   const results = path.join(out, name);
   const set = ["--set", `data.root=${folder}`];
   avseg("eval", "s4", config, model, ...set, "--sound", "own,swapped,silence", "--out", results);

@@ -20,7 +20,8 @@ export function photosCommand(): Command {
     .option("--train <n>", "training clips", clipCount, 1500)
     .option("--val <n>", "validation clips, of the sources of training", clipCount, 100)
     .option("--test <n>", "test clips, of other pictures and recordings of the same classes", clipCount, 200)
-    .option("--unseen <n>", "test clips of classes that training never meets, below unseen/", clipCount, 0);
+    .option("--unseen <n>", "test clips of classes that training never meets, below unseen/", clipCount, 0)
+    .option("--photographs <n>", "test clips of photographs as they are, below photographs/", clipCount, 0);
   return addRenderOptions(command)
     .addHelpText(
       "after",
@@ -38,10 +39,12 @@ interface PhotosOptions extends SynthOptions, Readonly<Record<PhotoPart, number>
 
 async function photos(task: Task, options: PhotosOptions, command: Command): Promise<void> {
   requireVideos(options, command);
-  const { train, val, test, unseen, videos } = options;
-  const counts = { train, val, test, unseen };
+  const { train, val, test, unseen, photographs, videos } = options;
+  const counts = { train, val, test, unseen, photographs };
   const studio = await PhotoStudio.open({ sources: options.sources, sides: sidesOf(counts) });
-  const progress = createProgress("composing clips", train + val + test + unseen + videos, { unit: "clips" });
+  const progress = createProgress("composing clips", train + val + test + unseen + photographs + videos, {
+    unit: "clips",
+  });
   const written = await writePhotoSounds({
     task,
     root: options.out,

@@ -45,6 +45,21 @@ export class PictureStore {
     });
   }
 
+  /** Whether a picture is a photograph with surroundings, whose object has an outline. */
+  hasOutline({ file }: Origin): boolean {
+    return this.#outlines[file] !== undefined;
+  }
+
+  /** A photograph with an outline, squeezed to `side` x `side` pixels, opaque where the object is: `u8[H,W,4]`. Throws `MediaError`. */
+  photograph(origin: Origin, side: number): Promise<ImageTensor> {
+    return this.#keep(`photograph ${side} ${sourceId(origin)}`, async () => {
+      const image = await readRgba(await this.#files.read(origin.package, origin.file));
+      const size = { width: side, height: side, fit: "fill" } as const;
+      const squeezed = await rawImage(sharpOf(image).removeAlpha().ensureAlpha().resize(size));
+      return outlined(squeezed, this.#outlines[origin.file] ?? []);
+    });
+  }
+
   /** A background, `u8[H,W,3]`. Throws `MediaError`. */
   background(origin: Origin): Promise<ImageTensor> {
     return this.#keep(`background ${sourceId(origin)}`, async () => {

@@ -21,6 +21,8 @@ export interface PhotoClipSpec {
   readonly seed: number;
   /** Height and width of the frames in pixels. */
   readonly imageSize: number;
+  /** One photograph as it is, in place of a composed scene. Default: false. */
+  readonly photograph?: boolean | undefined;
 }
 
 /** An object of a clip. */
@@ -32,7 +34,8 @@ export interface PlannedObject {
 
 /** A clip before it is rendered. */
 export interface PhotoClipPlan extends Pick<ClipForm, "subset" | "stepCount"> {
-  readonly background: Origin;
+  /** `undefined` for a photograph as it is. */
+  readonly background: Origin | undefined;
   readonly objects: readonly PlannedObject[];
   /** Whether object `i` sounds during step `t`: `sounding[t][i]`. */
   readonly sounding: Schedule;
@@ -84,6 +87,35 @@ export function planPhotoClip(spec: PhotoClipSpec, catalog: Catalog): PhotoClipP
     near,
     subset,
     key,
+  };
+}
+
+/**
+ * A clip of a photograph as it is, with a recording of what it shows: `photographs` take turns, and so do the recordings of
+ * each one's class. Throws `RangeError` where the side has no photograph of a class that it has a recording of.
+ */
+export function planPhotograph(
+  spec: PhotoClipSpec,
+  { recordings, photographs }: Pick<Catalog, "recordings"> & { readonly photographs: readonly Source[] },
+): PhotoClipPlan {
+  const ofSide = ({ side }: Source): boolean => side === spec.side;
+  const heard = byClass(recordings.filter(ofSide));
+  const shown = photographs.filter((picture) => ofSide(picture) && heard.has(picture.class));
+  const picture = shown[spec.index % shown.length];
+  if (picture === undefined)
+    throw new RangeError(`photo-sounds: no photograph of the side ${spec.side} sounds`);
+  const sounds = heard.get(picture.class) ?? [];
+  const recording = sounds[Math.floor(spec.index / shown.length) % sounds.length];
+  const { subset, stepCount } = clipForm(spec.task, spec.index);
+  return {
+    stepCount,
+    background: undefined,
+    objects: [{ picture, recording }],
+    sounding: constantSchedule(0, 1, stepCount),
+    ambience: undefined,
+    near: undefined,
+    subset,
+    key: new Random(spec.seed, hashText(`photos/${spec.task}/photographs/${spec.side}`), spec.index).u32(),
   };
 }
 

@@ -10,7 +10,7 @@ const recordSchema = z.object({
   split: z.enum(["train", "val", "test"]),
   /** The folder of the clip in AVSBench's layout. */
   category: z.string(),
-  background: z.string(),
+  background: z.string().optional(),
   ambience: z.string().optional(),
   objects: z.array(
     z.object({
@@ -46,7 +46,7 @@ export function recordOf(
 ): ClipRecord {
   return {
     ...clip,
-    background: sourceId(background),
+    background: background && sourceId(background),
     ambience: ambience && sourceId(ambience),
     objects: objects.map(({ picture, recording }, i) => ({
       class: picture.class,

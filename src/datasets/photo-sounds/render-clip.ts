@@ -1,12 +1,12 @@
 /** PhotoSounds clips in memory: pixels, masks and sound of a `PhotoClipSpec`. */
 import { at, u8At } from "../../arrays.js";
-import { imageSize } from "../../media/resize.js";
+import { type ImageTensor, imageSize } from "../../media/resize.js";
 import { Random } from "../../random.js";
 import type { TensorOf } from "../../tensor.js";
 import { stepFrame, videoFramesPerSecond } from "../generated/schedule.js";
 import { allSides, type Catalog, classNames, packagesOf, readCatalog, type Side } from "./catalog.js";
-import { PictureStore, readOutlines } from "./pictures.js";
-import { type PhotoClipPlan, type PhotoClipSpec, planPhotoClip } from "./plan.js";
+import { type Outlines, PictureStore, readOutlines } from "./pictures.js";
+import { type PhotoClipPlan, type PhotoClipSpec, planPhotoClip, planPhotograph } from "./plan.js";
 import { PhotoSceneRenderer } from "./render.js";
 import { drawScene } from "./scene.js";
 import { mixSound, RecordingStore } from "./sound.js";
@@ -35,6 +35,8 @@ export interface StudioOptions {
   readonly catalog?: Catalog | undefined;
   /** Default: packages on disk. */
   readonly files?: PackageFiles | undefined;
+  /** Default: the shipped ones. */
+  readonly outlines?: Outlines | undefined;
 }
 
 /** Composes clips of the packages' pictures and recordings, which it keeps decoded. */
@@ -57,13 +59,17 @@ export class PhotoStudio {
     const catalog = options.catalog ?? (await readCatalog());
     const names = packagesOf(catalog, options.sides ?? allSides);
     const files = options.files ?? openPackages(names, options.sources);
-    return new PhotoStudio(catalog, new PictureStore(files, await readOutlines()), new RecordingStore(files));
+    const outlines = options.outlines ?? (await readOutlines());
+    return new PhotoStudio(catalog, new PictureStore(files, outlines), new RecordingStore(files));
   }
 
   /** Renders the steps and the sound of a clip. Throws `DatasetError` or `MediaError` for a source that cannot be read. */
   async render(spec: PhotoClipSpec): Promise<RenderedPhotoClip> {
-    const plan = planPhotoClip(spec, this.catalog);
-    const { renderer, labels } = await this.#prepare(plan, spec);
+    const plan = this.#plan(spec);
+    const draw = await this.#drawing(plan, spec);
+    const labels = plan.objects.map(({ picture }) =>
+      spec.task === "avss" ? this.classes.indexOf(picture.class) : 1,
+    );
     const { stepCount } = plan;
     const size = spec.imageSize;
     const frames = new Uint8Array(stepCount * size * size * 3);
@@ -73,10 +79,7 @@ export class PhotoStudio {
       const [from, to] = [step * size * size, (step + 1) * size * size];
       const visible = objects.subarray(from, to);
       const image = frames.subarray(3 * from, 3 * to);
-      renderer.render(stepFrame(step, videoFramesPerSecond) / videoFramesPerSecond, plan.key, {
-        image,
-        objects: visible,
-      });
+      draw(stepFrame(step, videoFramesPerSecond) / videoFramesPerSecond, { image, objects: visible });
       const values = [0, ...labels.map((label, i) => (plan.sounding[step]?.[i] ? label : 0))];
       for (let i = from; i < to; i++) masks[i] = at(values, u8At(objects, i));
     }
@@ -91,21 +94,48 @@ export class PhotoStudio {
 
   /** All frames of the clip as a video, in order, `u8[H,W,3]` each. Every frame is a new array. */
   async *renderVideo(spec: PhotoClipSpec): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-    const plan = planPhotoClip(spec, this.catalog);
-    const { renderer } = await this.#prepare(plan, spec);
+    const plan = this.#plan(spec);
+    const draw = await this.#drawing(plan, spec);
     const pixels = spec.imageSize ** 2;
     const objects = new Uint8Array(pixels);
     for (let i = 0; i < plan.stepCount * videoFramesPerSecond; i++) {
       const image = new Uint8Array(3 * pixels);
-      renderer.render(i / videoFramesPerSecond, plan.key, { image, objects });
+      draw(i / videoFramesPerSecond, { image, objects });
       yield image;
     }
   }
 
-  async #prepare(
+  #plan(spec: PhotoClipSpec): PhotoClipPlan {
+    if (!spec.photograph) return planPhotoClip(spec, this.catalog);
+    const { recordings, pictures } = this.catalog;
+    const photographs = pictures.filter((picture) => this.#pictures.hasOutline(picture));
+    return planPhotograph(spec, { recordings, photographs });
+  }
+
+  async #drawing(plan: PhotoClipPlan, { imageSize }: PhotoClipSpec): Promise<DrawFrame> {
+    return plan.background === undefined
+      ? this.#still(plan, imageSize)
+      : this.#scene(plan, { imageSize, background: await this.#pictures.background(plan.background) });
+  }
+
+  /** A photograph as it is, at any time. */
+  async #still({ objects: planned }: PhotoClipPlan, imageSize: number): Promise<DrawFrame> {
+    const [shown] = planned;
+    if (shown === undefined) throw new RangeError("photo-sounds: a clip without a photograph");
+    const { data } = await this.#pictures.photograph(shown.picture, imageSize);
+    return (_, { image, objects }) => {
+      for (let i = 0; i < objects.length; i++) {
+        image.set(data.subarray(4 * i, 4 * i + 3), 3 * i);
+        objects[i] = u8At(data, 4 * i + 3) >= 128 ? 1 : 0;
+      }
+    };
+  }
+
+  /** The objects as they move over the background. */
+  async #scene(
     plan: PhotoClipPlan,
-    spec: PhotoClipSpec,
-  ): Promise<{ readonly renderer: PhotoSceneRenderer; readonly labels: readonly number[] }> {
+    { imageSize: side, background }: { readonly imageSize: number; readonly background: ImageTensor },
+  ): Promise<DrawFrame> {
     const objects = await Promise.all(
       plan.objects.map(async ({ picture }) => ({ picture, cutOut: await this.#pictures.cutOut(picture) })),
     );
@@ -117,9 +147,10 @@ export class PhotoStudio {
     });
     const { stepCount: durationSeconds, near } = plan;
     const scene = drawScene(new Random(plan.key, 2), { bodies, durationSeconds, near });
-    const background = await this.#pictures.background(plan.background);
-    const renderer = await PhotoSceneRenderer.create(scene, spec.imageSize, { background, cutOuts });
-    const label = (name: string): number => (spec.task === "avss" ? this.classes.indexOf(name) : 1);
-    return { renderer, labels: plan.objects.map(({ picture }) => label(picture.class)) };
+    const renderer = await PhotoSceneRenderer.create(scene, side, { background, cutOuts });
+    return (seconds, out) => renderer.render(seconds, plan.key, out);
   }
 }
+
+/** Draws the frame of a time: its pixels `u8[H,W,3]`, and the visible objects `u8[H,W]`, as in `RenderedPhotoClip`. */
+type DrawFrame = (seconds: number, out: { readonly image: Uint8Array; readonly objects: Uint8Array }) => void;

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import test from "node:test";
+import sharp from "sharp";
 import { testCatalog, testFiles } from "../../../test/photo-sources.js";
 import { tempDir } from "../../../test/temp-dir.js";
 import { readRgb } from "../../media/node/image-file.js";
@@ -15,7 +16,8 @@ import { normalized, sampleRateHz } from "./sound.js";
 import { sidesOf, writePhotoSounds } from "./write.js";
 
 const studio = await PhotoStudio.open({ catalog: testCatalog, files: testFiles });
-const counts = { train: 3, val: 1, test: 3, unseen: 1 };
+const counts = { train: 3, val: 1, test: 3, unseen: 1, photographs: 0 };
+const none = { train: 0, val: 0, test: 0, unseen: 0, photographs: 0 };
 const spec = (task: Task, index: number, more: Partial<PhotoClipSpec> = {}): PhotoClipSpec => {
   return { task, split: "train", side: "train", index, seed: 5, imageSize: 64, ...more };
 };
@@ -40,8 +42,8 @@ for (const task of ["s4", "ms3", "avss"] satisfies Task[]) {
 }
 
 test("validation clips are made of the sources of training", () => {
-  assert.deepEqual(sidesOf({ train: 0, val: 1, test: 2, unseen: 0 }), ["train", "test"]);
-  assert.deepEqual(sidesOf({ train: 0, val: 0, test: 0, unseen: 3 }), ["unseen"]);
+  assert.deepEqual(sidesOf({ ...none, val: 1, test: 2 }), ["train", "test"]);
+  assert.deepEqual(sidesOf({ ...none, unseen: 3 }), ["unseen"]);
 });
 
 test("the same options give the same clips, and other seeds give others", async () => {
@@ -133,13 +135,51 @@ test("test clips are written as videos, too", async (t) => {
     task: "s4",
     root,
     studio,
-    counts: { train: 0, val: 0, test: 1, unseen: 0 },
+    counts: { ...none, test: 1 },
     imageSize: 32,
     clipsAsVideo: 1,
   });
   const info = await probeVideo(main?.videos[0] ?? "");
   assert.ok(info.audioTrack);
   assert.ok(Math.abs((info.durationSeconds ?? 0) - 5) < 0.2);
+});
+
+test("photographs stay as they are, with a recording of what they show", async (t) => {
+  const middle = [1024, 1024, 3072, 1024, 3072, 3072, 1024, 3072];
+  const outlines = { "test/bell.png": [middle], "train/drum.png": [middle] };
+  const sources = { catalog: testCatalog, files: testFiles, outlines };
+  const photographs = await PhotoStudio.open(sources);
+  const root = await tempDir(t);
+  const counts = { ...none, photographs: 2 };
+  const written = await writePhotoSounds({ task: "s4", root, studio: photographs, counts, imageSize: 64 });
+  const folder = path.join(root, "photographs", "Single-source");
+  assert.deepEqual(written, [{ folder, clips: 2, kept: 0, videos: [] }]);
+  const dataset = await openDataset({
+    task: "s4",
+    root: path.join(root, "photographs"),
+    split: "test",
+    imageSize: 64,
+    waves: true,
+  });
+  const clip = await dataset.load(1);
+  assert.equal(clip.category, "bell"); // only test/bell.png has an outline and is of that side
+  const file = await testFiles.read("tuxpaint", "test/bell.png");
+  assert.ok(typeof file === "object");
+  const picture = await sharp(file.bytes).removeAlpha().resize(64, 64, { fit: "fill" }).raw().toBuffer();
+  for (let step = 0; step < 5; step++) {
+    const [frame, mask] = [clip.frames, clip.masks].map(({ data }) =>
+      data.subarray((step * data.length) / 5, ((step + 1) * data.length) / 5),
+    );
+    assert.deepEqual(Buffer.from(frame ?? []), picture);
+    mask?.forEach((value, i) => {
+      const [x, y] = [i % 64, Math.floor(i / 64)];
+      const edge = [x, y].some((at) => [15, 16, 47, 48].includes(at));
+      if (!edge) assert.equal(value, x > 16 && x < 47 && y > 16 && y < 47 ? 1 : 0, `${x}, ${y}`);
+    });
+    const second = clip.sound?.data.subarray(16_000 * step, 16_000 * (step + 1)) ?? [];
+    assert.ok(second.some((x) => Math.abs(x) > 0.01));
+  }
+  assert.match(await readFile(path.join(folder, "sources.csv"), "utf8"), /picture,bell,test,[^\n]*,2\n/);
 });
 
 test("recordings lose silent ends and have a common level", () => {

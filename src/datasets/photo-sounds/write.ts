@@ -22,20 +22,27 @@ import { type ClipRecord, readClipLog, recordOf, soundingNames, sourcesOf } from
 import type { PhotoStudio, RenderedPhotoClip } from "./render-clip.js";
 import { sampleRateHz } from "./sound.js";
 
-/** The parts of PhotoSounds: the splits of AVSBench, and test clips of classes that training never meets. */
-export type PhotoPart = Split | "unseen";
+/**
+ * The parts of PhotoSounds: the splits of AVSBench, test clips of classes that training never meets, and test clips of
+ * photographs as they are.
+ */
+export type PhotoPart = Split | "unseen" | "photographs";
 
-const photoParts = ["train", "val", "test", "unseen"] as const satisfies readonly PhotoPart[];
+const photoParts = ["train", "val", "test", "unseen", "photographs"] as const satisfies readonly PhotoPart[];
 
 const sides: Readonly<Record<PhotoPart, Side>> = {
   train: "train",
   val: "train",
   test: "test",
   unseen: "unseen",
+  photographs: "test",
 };
 
+/** Clips per part. */
+export type PhotoCounts = Readonly<Record<PhotoPart, number>>;
+
 /** The sides whose sources the clips of `counts` are made of. */
-export function sidesOf(counts: Readonly<Record<PhotoPart, number>>): Side[] {
+export function sidesOf(counts: PhotoCounts): Side[] {
   const parts = photoParts.filter((part) => counts[part] > 0);
   return [...new Set(parts.map((part) => sides[part]))];
 }
@@ -43,11 +50,11 @@ export function sidesOf(counts: Readonly<Record<PhotoPart, number>>): Side[] {
 /** Options of `writePhotoSounds`. */
 export interface WritePhotoOptions {
   readonly task: Task;
-  /** The root to write under; the task gets its own folder there, named as in AVSBench, and another in `unseen/`. */
+  /** The root to write under; the task gets its own folder there, named as in AVSBench, and others in `unseen/` and `photographs/`. */
   readonly root: string;
   readonly studio: PhotoStudio;
   /** Clips per part. */
-  readonly counts: Readonly<Record<PhotoPart, number>>;
+  readonly counts: PhotoCounts;
   /** Height and width of the frames. Default: 224. */
   readonly imageSize?: number | undefined;
   /** Default: 123. */
@@ -80,8 +87,8 @@ const sourceTable = "sources.csv";
 const clipsAtOnce = 3;
 
 /**
- * Generates PhotoSounds: `train`, `val` and `test` clips, and, in a dataset of its own below `unseen/`, test clips of
- * unseen classes. Finished clips of a run with the same options are kept, so that an interrupted run continues; clips
+ * Generates PhotoSounds: `train`, `val` and `test` clips, and, in datasets of their own below `unseen/` and `photographs/`,
+ * test clips of unseen classes and of photographs as they are. Finished clips of a run with the same options are kept, so that an interrupted run continues; clips
  * of other options are replaced. Throws `OutputError` when a folder holds other data or cannot be written, `LockedError`
  * when another process writes it, `DatasetError` or `MediaError` for a source that cannot be read, and the signal's
  * reason when aborted.
@@ -90,7 +97,9 @@ export async function writePhotoSounds(options: WritePhotoOptions): Promise<Writ
   const { counts, root, clipsAsVideo = 0 } = options;
   const folders = [
     { root, parts: ["train", "val", "test"] as const, clipsAsVideo },
-    { root: path.join(root, "unseen"), parts: ["unseen"] as const, clipsAsVideo: 0 },
+    ...(["unseen", "photographs"] as const).map((part) => ({
+      ...{ root: path.join(root, part), parts: [part], clipsAsVideo: 0 },
+    })),
   ].filter(({ parts }) => parts.some((part) => counts[part] > 0));
   const total = Object.values(counts).reduce((a, b) => a + b, 0) + clipsAsVideo;
   let done = 0;
@@ -114,8 +123,9 @@ async function writeFolder(job: FolderJob): Promise<WrittenPhotos> {
   const { task, folder, studio, counts, imageSize = defaultImageSize, seed = 123, signal } = job;
   const specs = job.parts.flatMap((part) =>
     Array.from({ length: counts[part] }, (_, index): PhotoClipSpec => {
-      const split = part === "unseen" ? "test" : part;
-      return { task, split, side: sides[part], index, seed, imageSize };
+      const photograph = part === "photographs";
+      const split = photograph || part === "unseen" ? "test" : part;
+      return { task, split, side: sides[part], index, seed, imageSize, photograph };
     }),
   );
   const settings = {
@@ -173,9 +183,9 @@ async function writeVideos(job: FolderJob, specs: readonly PhotoClipSpec[]): Pro
   return videos;
 }
 
-/** The name of a clip in the table: its side and its index, which makes names unique. */
+/** The name of a clip in the table: its part and its index. */
 function clipName(spec: PhotoClipSpec): string {
-  const part = spec.side === "unseen" ? "unseen" : spec.split;
+  const part = spec.photograph ? "photographs" : spec.side === "unseen" ? "unseen" : spec.split;
   return `photos_${part}_${String(spec.index).padStart(5, "0")}`;
 }
 
