@@ -1,10 +1,13 @@
 /** `avseg weights`: inspect and convert weight files, download public ones. */
 
 import path from "node:path";
-import { Command, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { withImageSize } from "../inference/model-image-size.js";
 import type { PulledModel } from "../inference/node/published-model.js";
+import { imageSizeSchema } from "../models/base-config.js";
 import { cacheDir } from "../node/cache-dir.js";
 import { ownOrShipped } from "../node/paths.js";
+import type { Metadata } from "../weights/checkpoint.js";
 import { type PulledWeights, pullWeights } from "../weights/hub/cache.js";
 import { convertWeights } from "../weights/node/convert.js";
 import { loadListing } from "../weights/node/load.js";
@@ -62,6 +65,18 @@ function inspectCommand(): Command {
     );
 }
 
+interface ConvertCommandOptions {
+  readonly dtype: "f32" | "f16";
+  readonly imageSize?: number | undefined;
+}
+
+/** Parses the side of a model's frames. */
+function imageSide(text: string): number {
+  const { success, data } = imageSizeSchema.safeParse(Number(text));
+  if (success) return data;
+  throw new InvalidArgumentError("expected a multiple of 32, 32 to 4096");
+}
+
 function convertCommand(): Command {
   const dtype = new Option("--dtype <type>", "how floats are stored").choices(["f32", "f16"]).default("f32");
   return new Command("convert")
@@ -69,18 +84,30 @@ function convertCommand(): Command {
     .argument("<from>", "a .pth, .pt, .pkl or .safetensors file, or a folder or index of shards")
     .argument("<to>", "the .safetensors file to write")
     .addOption(dtype)
-    .addHelpText("after", "\nExample:\n  avseg weights convert S4_pvt.pth S4_pvt.safetensors --dtype f16")
-    .action(async (from: string, to: string, options: { dtype: "f32" | "f16" }) => {
+    .option(
+      "--image-size <pixels>",
+      "side of the frames that the model takes (default: as in training)",
+      imageSide,
+    )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  avseg weights convert S4_pvt.pth S4_pvt.safetensors --dtype f16
+  avseg weights convert best.safetensors sharp.safetensors --image-size 384`,
+    )
+    .action(async (from: string, to: string, { dtype, imageSize }: ConvertCommandOptions) => {
       if (path.resolve(from) === path.resolve(to)) {
         throw new UsageError(`${to} is the checkpoint itself, which would be overwritten`, {
           hint: "Give the .safetensors file another name.",
         });
       }
       const signal = interruptSignal("Nothing was written.");
-      const { tensors } = await convertWeights(ownOrShipped(from) ?? from, to, {
-        dtype: options.dtype,
-        signal,
-      });
+      const describe =
+        imageSize === undefined
+          ? undefined
+          : (metadata: Metadata) => withImageSize(metadata, imageSize, from);
+      const { tensors } = await convertWeights(ownOrShipped(from) ?? from, to, { dtype, describe, signal });
       print(`${to}: ${tensors} tensors`);
     });
 }

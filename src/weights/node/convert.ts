@@ -1,6 +1,7 @@
 /** Converts any readable weight file to safetensors. */
 import { CheckpointError } from "../../errors.js";
 import type { ReadOptions } from "../byte-source.js";
+import type { Metadata } from "../checkpoint.js";
 import { loadStateDict } from "./load.js";
 import { writeSafetensors } from "./safetensors-file.js";
 
@@ -8,11 +9,14 @@ import { writeSafetensors } from "./safetensors-file.js";
 export interface ConvertOptions extends ReadOptions {
   /** `f16` stores floats as halves; `f32`, the default, keeps them. */
   dtype?: "f32" | "f16" | undefined;
+  /** What the new file says about itself, made of what the old one says. Default: the same. */
+  describe?: ((metadata: Metadata) => Metadata) | undefined;
 }
 
 /**
  * Converts `from` (torch or safetensors) to the safetensors file `to`, metadata included. Doubles stay doubles.
- * Throws `CheckpointError` when `from` cannot be read, or holds values too large for halves; `OutputError`.
+ * Throws `CheckpointError` when `from` cannot be read, or holds values too large for halves; `OutputError`; what `describe`
+ * throws.
  */
 export async function convertWeights(
   from: string,
@@ -24,7 +28,8 @@ export async function convertWeights(
       hint: "Give a name that ends in .safetensors.",
     });
   }
+  const { dtype = "f32", describe = (same) => same, signal } = options;
   const { tensors, metadata } = await loadStateDict(from, options);
-  await writeSafetensors(to, tensors, { metadata, dtype: options.dtype ?? "f32", signal: options.signal });
+  await writeSafetensors(to, tensors, { metadata: describe(metadata), dtype, signal });
   return { tensors: tensors.size };
 }
