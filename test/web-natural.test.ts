@@ -59,7 +59,7 @@ test("the studio offers it by name, with size and licenses, on both engines", {
   const { page, close } = await openStudio({}, { query: "empty" });
   t.after(close);
   await page.locator(".badge").click();
-  const opened = page.getByText(/Natural model \(PhotoSounds\) is open: S4, frames of 288 × 288/);
+  const opened = page.getByText(/Natural model \(PhotoSounds\) is open: S4, frames of 384 × 384/);
   await page
     .getByRole("button", { name: "Natural model (PhotoSounds), 21.9 MB, Apache-2.0 and CC BY 4.0" })
     .click();

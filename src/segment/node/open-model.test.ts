@@ -31,7 +31,7 @@ test("without a checkpoint it is the natural model of the package, wherever the 
     await model.close();`;
   const args = ["--input-type=module", "-e", script];
   const { stdout, stderr } = spawnSync(process.execPath, args, { cwd: dir, encoding: "utf8" });
-  assert.equal(stdout, "288\n", stderr);
+  assert.equal(stdout, "384\n", stderr);
 });
 
 test("an exported model whose weights lie beside it opens like its checkpoint", async (t) => {
