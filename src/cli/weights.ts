@@ -72,9 +72,9 @@ interface ConvertCommandOptions {
 
 /** Parses the side of a model's frames. */
 function imageSide(text: string): number {
-  const { success, data } = imageSizeSchema.safeParse(Number(text));
+  const { success, data, error } = imageSizeSchema.safeParse(Number(text));
   if (success) return data;
-  throw new InvalidArgumentError("expected a multiple of 32, 32 to 4096");
+  throw new InvalidArgumentError(`expected ${error.issues[0]?.message}`);
 }
 
 function convertCommand(): Command {

@@ -39,7 +39,7 @@ export class PictureStore {
   /** An object without its surroundings, `u8[H,W,4]`, straight alpha. Throws `MediaError`. */
   cutOut(origin: Origin): Promise<ImageTensor> {
     return this.#keep(`cut-out ${sourceId(origin)}`, async () => {
-      const image = await readRgba(await this.#files.read(origin.package, origin.file));
+      const image = await this.#read(origin);
       const rings = this.#outlines[origin.file];
       return trimmed(rings === undefined ? image : await outlined(image, rings));
     });
@@ -53,7 +53,7 @@ export class PictureStore {
   /** A photograph with an outline, squeezed to `side` x `side` pixels, opaque where the object is: `u8[H,W,4]`. Throws `MediaError`. */
   photograph(origin: Origin, side: number): Promise<ImageTensor> {
     return this.#keep(`photograph ${side} ${sourceId(origin)}`, async () => {
-      const image = await readRgba(await this.#files.read(origin.package, origin.file));
+      const image = await this.#read(origin);
       const size = { width: side, height: side, fit: "fill" } as const;
       const squeezed = await rawImage(sharpOf(image).removeAlpha().ensureAlpha().resize(size));
       return outlined(squeezed, this.#outlines[origin.file] ?? []);
@@ -63,12 +63,17 @@ export class PictureStore {
   /** A background, `u8[H,W,3]`. Throws `MediaError`. */
   background(origin: Origin): Promise<ImageTensor> {
     return this.#keep(`background ${sourceId(origin)}`, async () => {
-      const image = await readRgba(await this.#files.read(origin.package, origin.file));
+      const image = await this.#read(origin);
       const side = maxBackgroundSide;
       return rawImage(
         sharpOf(image).removeAlpha().resize(side, side, { fit: "inside", withoutEnlargement: true }),
       );
     });
+  }
+
+  /** The pixels of a file, `u8[H,W,4]`. */
+  async #read(origin: Origin): Promise<ImageTensor> {
+    return readRgba(await this.#files.read(origin.package, origin.file));
   }
 
   #keep(key: string, make: () => Promise<ImageTensor>): Promise<ImageTensor> {
