@@ -16,7 +16,7 @@ if (args.some((arg) => arg !== "--train")) {
   process.exit(1);
 }
 const train = args.includes("--train");
-/** Clips by part; the natural model was trained on as many. */
+/** Clips by part: those to evaluate on, and those to train on, as many as the natural model was trained on. */
 const evaluated = { train: 0, val: 0, test: 200, unseen: 60, photographs: 42 };
 const trained = { train: 3000, val: 100, test: 0, unseen: 0, photographs: 0 };
 /** Side of the frames that the model is run on. It is larger than in training: the encoder recognizes smaller things so. */

@@ -12,7 +12,7 @@ import { withWeightsInMemory } from "./moved-weights.js";
 const { provider, threads, spinning }: { provider: NodeProvider; threads: number; spinning: boolean } =
   workerData;
 const options = withSessionSettings(sessionOptions(provider, threads), {
-  // Processors take a hundred times as long for numbers below 1e-38, which attention and gradients are full of. ONNX Runtime
+  // Processors take many times as long for numbers below 1e-38, which attention and gradients are full of. ONNX Runtime
   // sets this for its own threads, and for the thread of a process's first session.
   set_denormal_as_zero: "1",
   intra_op: { allow_spinning: spinning ? "1" : "0" },
