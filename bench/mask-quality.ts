@@ -10,7 +10,7 @@ import type { Predictor } from "../src/inference/predictor.js";
 import { type ImageTensor, resizeBilinear } from "../src/media/resize.js";
 import { fullStep, stepTimes } from "../src/media/step-times.js";
 import type { PictureFrame, StepFrame } from "../src/media/video.js";
-import { guideSize } from "../src/segment/grid.js";
+import { edgeGrid, guideSize } from "../src/segment/grid.js";
 import { maskOf } from "../src/segment/mask.js";
 import { openModel } from "../src/segment/node/open-model.js";
 import { DEMO_MODEL } from "../src/segment/node/shipped-models.js";
@@ -32,7 +32,7 @@ interface Video {
 
 function videoOf(spec: ClipSpec): Video {
   const frames = [...renderVideoFrames(spec)];
-  const guide = guideSize({ width: side, height: side });
+  const guide = guideSize({ width: side, height: side }, grid);
   const guides = frames.map(({ image }) => resizeBilinear(pictureOf(image), guide.height, guide.width));
   return { frames, guides, samples: renderClip(spec).samples };
 }
@@ -94,7 +94,11 @@ const ways = {
     }
     const rate = { numerator: framesPerSecond, denominator: 1 };
     const maps: ProbabilityMap[] = [];
-    for await (const { probabilities } of trackMasks(all(), pictures(), { rate, onGrid: false }))
+    for await (const { probabilities } of trackMasks(all(), pictures(), {
+      rate,
+      edgeGrid: grid,
+      onGrid: false,
+    }))
       maps.push(probabilities);
     return maps;
   },
@@ -135,7 +139,8 @@ class Means {
 
 const clips = Number(process.argv[2] ?? 10);
 const model = await openModel({ checkpoint: DEMO_MODEL.file, runtime: { threads: 1 } });
-const refiner = new EdgeRefiner();
+const grid = edgeGrid(model);
+const refiner = new EdgeRefiner(grid);
 const last = fullStep(0).timeSeconds;
 for (const task of ["s4", "ms3"] as const) {
   const means = new Means();

@@ -36,7 +36,9 @@ for (const name of ["test", "unseen", "photographs"]) {
   console.log(`\n${name}`);
   const folder = name === "test" ? data : path.join(data, name);
   const set = ["--set", `data.root=${folder}`, "--set", `data.imageSize=${imageSize}`];
-  avseg("eval", "s4", config, model, ...set, "--sound", "own,swapped,silence", "--out", path.join(out, name));
+  // The masks that `avseg segment` writes.
+  const how = ["--sound", "own,swapped,silence", "--refine", "--out", path.join(out, name)];
+  avseg("eval", "s4", config, model, ...set, ...how);
   run(process.execPath, [dist("scripts", "salient-baseline.js"), folder]);
 }
 

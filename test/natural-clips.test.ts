@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import path from "node:path";
 import test from "node:test";
 import { openDataset } from "../src/datasets/avsbench/open-dataset.js";
+import { evaluate } from "../src/evaluation/evaluate.js";
 import { openPredictor } from "../src/inference/node/open-predictor.js";
 import { runEvaluation } from "../src/report/run-evaluation.js";
 import { NATURAL_CLIPS, NATURAL_MODEL } from "../src/segment/node/shipped-models.js";
+import { refinedPredictor } from "../src/segment/refined-predictor.js";
 import { tempDir } from "./temp-dir.js";
 
 test("the natural model marks what sounds in its own clips, and less with swapped sounds", async (t) => {
@@ -24,4 +26,6 @@ test("the natural model marks what sounds in its own clips, and less with swappe
   const [own = 0, swapped = 1] = results.map(({ result }) => result.summary.miou);
   // 0.596 and 0.237 where they were measured.
   assert.ok(own > 0.54 && swapped < 0.3, `own sounds ${own}, swapped ones ${swapped}`);
+  const { summary } = await evaluate(refinedPredictor(model), dataset, { batchSize: 2 });
+  assert.ok(summary.miou > own, `refined ${summary.miou}, as predicted ${own}`);
 });

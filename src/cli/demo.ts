@@ -23,6 +23,7 @@ import {
   type ShippedModel,
 } from "../segment/node/shipped-models.js";
 import { writeSegmentation } from "../segment/node/write-segmentation.js";
+import { refinedPredictor } from "../segment/refined-predictor.js";
 import { openTraining } from "../training/open-training.js";
 import type { TrainingResult } from "../training/trainer-options.js";
 import { print } from "./print.js";
@@ -268,13 +269,13 @@ async function showNatural(
   print(`model: ${description}`);
   const predictor = await openPredictor({ checkpoint: file, signal: run.signal });
   try {
-    const metrics = await evaluate(run, predictor, {
+    const metrics = await evaluate(run, refinedPredictor(predictor), {
       data: NATURAL_CLIPS,
       checkpoint: file,
       folder: path.join("natural", "eval"),
       lead:
         "The natural model on the first test clips of PhotoSounds that may be passed on: photographs and recordings that it " +
-        "has not seen, composed. They show what it gets right and what it gets wrong, and are too few for a metric; " +
+        "has not seen, composed. Masks are as avseg segment writes them. They show what it gets right and what it gets wrong, and are too few for a metric; " +
         "npm run photosounds measures all of them.",
     });
     const overlay = await segment(run, predictor, { video, model: NATURAL_MODEL, folder: "natural" });

@@ -27,6 +27,7 @@ import { trainingCharts } from "../report/evaluation-report.js";
 import type { Report } from "../report/report.js";
 import { runEvaluation } from "../report/run-evaluation.js";
 import type { ProviderChoice } from "../runtime/providers.js";
+import { refinedPredictor } from "../segment/refined-predictor.js";
 import { readCheckpointInfo } from "../training/checkpoint.js";
 import { plainFlops } from "../training/flops.js";
 import { runFiles } from "../training/run-files.js";
@@ -44,6 +45,7 @@ interface EvalOptions extends Omit<ModelChoice, "checkpoint"> {
   readonly split: Split;
   readonly sound: readonly SoundCondition[] | "all";
   readonly swapSounds?: boolean | undefined;
+  readonly refine?: boolean | undefined;
   readonly batchSize?: number | undefined;
   readonly out?: string | undefined;
   readonly saveMasks?: boolean | undefined;
@@ -76,6 +78,7 @@ export function evalCommand(): Command {
         .default(["own"], "own"),
     )
     .option("--swap-sounds", "the same as --sound swapped")
+    .option("--refine", "fit the edges of masks to those of the frames, as `avseg segment` does")
     .option("--batch-size <n>", "clips per batch; the published averages depend on it", integer(1))
     .option("--out <dir>", "folder for metrics, tables and report (default: below the checkpoint's run)")
     .option("--save-masks", "write the predicted masks as PNG files, named as published")
@@ -108,7 +111,7 @@ async function evaluateCheckpoint(
   options: EvalOptions,
 ): Promise<void> {
   const { checkpoint, audioEncoder } = await requiredModel({ ...options, checkpoint: givenCheckpoint });
-  const { split } = options;
+  const { split, refine = false } = options;
   const set = withProvider(options);
   const signal = interruptSignal("Scored clips are kept; the same command continues from there.");
   const { config, workDir, checkpointFile, dataset, openModel } = await openEvaluation({
@@ -117,10 +120,11 @@ async function evaluateCheckpoint(
   });
   const { root, batchSize, testBatchSize } = config.data;
   const sounds = soundsOf(options, dataset);
-  const name = nameOf(checkpointFile, split, sounds);
+  const name = nameOf(checkpointFile, { split, sounds, refine });
   const outDir = options.out ?? path.join(folderOf(checkpointFile, workDir), name);
   const predictor = await openModel();
-  const { predictor: model, secondsPerClip } = timed(predictor);
+  const { predictor: plain, secondsPerClip } = timed(predictor);
+  const model = refine ? refinedPredictor(plain) : plain;
   const built = buildAvsModel(predictor.config);
   const total = sounds.length * dataset.entries.length;
   const progress = createProgress(`evaluating ${split}`, total, { unit: "clips" });
@@ -138,6 +142,7 @@ async function evaluateCheckpoint(
         settings: fingerprintOf(config),
         data: root,
         set,
+        ...(refine && { refine }),
       },
       cost: () => ({
         parameters: countParameters(built).total,
@@ -218,10 +223,20 @@ function folderOf(checkpointFile: string, workDir: string): string {
   return existsSync(runFiles(folder).metrics) ? folder : workDir;
 }
 
-/** Evaluations of several checkpoints, splits or sounds do not replace each other. */
-function nameOf(checkpointFile: string, split: Split, [first = "own"]: readonly SoundCondition[]): string {
+/** Evaluations of several checkpoints, splits, sounds or forms of masks do not replace each other. */
+function nameOf(
+  checkpointFile: string,
+  options: {
+    readonly split: Split;
+    readonly sounds: readonly SoundCondition[];
+    readonly refine: boolean;
+  },
+): string {
+  const { split, sounds, refine } = options;
   const { name } = path.parse(checkpointFile);
-  return ["eval", ...(name === "best" ? [] : [name]), split, ...(first === "own" ? [] : [first])].join("-");
+  const [first = "own"] = sounds;
+  const parts = [name === "best" ? undefined : name, split, first === "own" ? undefined : first];
+  return ["eval", ...parts, refine ? "refined" : undefined].filter((part) => part !== undefined).join("-");
 }
 
 /** Reads a list of kinds of sound. Throws `InvalidArgumentError`. */

@@ -1,8 +1,9 @@
 /** The motion between two pictures on the grid (Lucas and Kanade, 1981), and planes that are moved along it. */
 import type { FrameSize } from "../media/video.js";
-import { BoxFilter, GRID } from "./grid.js";
+import { BoxFilter, MOTION_GRID } from "./grid.js";
 
-const cells = GRID * GRID;
+const side = MOTION_GRID;
+const cells = side * side;
 /** Radius of the windows whose motion is found as one, in cells. */
 const windowRadius = 2;
 const iterations = 3;
@@ -19,15 +20,15 @@ export interface Flow {
 
 /** Samples a grid between its cells; beyond the border the border's values repeat. */
 function sample(grid: Float32Array, x: number, y: number): number {
-  const cx = x < 0 ? 0 : x > GRID - 1 ? GRID - 1 : x;
-  const cy = y < 0 ? 0 : y > GRID - 1 ? GRID - 1 : y;
+  const cx = x < 0 ? 0 : x > side - 1 ? side - 1 : x;
+  const cy = y < 0 ? 0 : y > side - 1 ? side - 1 : y;
   const left = cx | 0;
   const top = cy | 0;
-  const right = left < GRID - 1 ? 1 : 0;
+  const right = left < side - 1 ? 1 : 0;
   const fx = cx - left;
   const fy = cy - top;
-  const i = top * GRID + left;
-  const j = top < GRID - 1 ? i + GRID : i;
+  const i = top * side + left;
+  const j = top < side - 1 ? i + side : i;
   const upper = grid[i]! + fx * (grid[i + right]! - grid[i]!);
   const lower = grid[j]! + fx * (grid[j + right]! - grid[j]!);
   return upper + fy * (lower - upper);
@@ -35,7 +36,7 @@ function sample(grid: Float32Array, x: number, y: number): number {
 
 /** Finds motion; keeps its working memory from call to call. */
 export class FlowEstimator {
-  readonly #box = new BoxFilter(windowRadius);
+  readonly #box = new BoxFilter(windowRadius, side);
   readonly #planes = Array.from({ length: 7 }, () => new Float32Array(cells));
 
   /** The flow from picture `from` to picture `to`, given by their luma; `undefined` across a cut. */
@@ -69,11 +70,11 @@ export class FlowEstimator {
 
 /** Writes the differences of a grid's cells along both axes into `gx` and `gy`. */
 function gradients(from: Float32Array, gx: Float32Array, gy: Float32Array): void {
-  for (let y = 0, i = 0; y < GRID; y++) {
-    const up = y > 0 ? GRID : 0;
-    const down = y < GRID - 1 ? GRID : 0;
-    for (let x = 0; x < GRID; x++, i++) {
-      const dx = 0.5 * (from[i + (x < GRID - 1 ? 1 : 0)]! - from[i - (x > 0 ? 1 : 0)]!);
+  for (let y = 0, i = 0; y < side; y++) {
+    const up = y > 0 ? side : 0;
+    const down = y < side - 1 ? side : 0;
+    for (let x = 0; x < side; x++, i++) {
+      const dx = 0.5 * (from[i + (x < side - 1 ? 1 : 0)]! - from[i - (x > 0 ? 1 : 0)]!);
       const dy = 0.5 * (from[i + down]! - from[i - up]!);
       gx[i] = dx;
       gy[i] = dy;
@@ -87,8 +88,8 @@ function changes(
   { gx, gy }: { readonly gx: Float32Array; readonly gy: Float32Array },
   { bx, by }: { readonly bx: Float32Array; readonly by: Float32Array },
 ): void {
-  for (let y = 0, i = 0; y < GRID; y++) {
-    for (let x = 0; x < GRID; x++, i++) {
+  for (let y = 0, i = 0; y < side; y++) {
+    for (let x = 0; x < side; x++, i++) {
       const change = sample(to, x + u[i]!, y + v[i]!) - from[i]!;
       bx[i] = change * gx[i]!;
       by[i] = change * gy[i]!;
@@ -114,8 +115,8 @@ function improve(
 
 function meanDifference(from: Float32Array, to: Float32Array, { u, v }: Flow): number {
   let sum = 0;
-  for (let y = 0, i = 0; y < GRID; y++) {
-    for (let x = 0; x < GRID; x++, i++) sum += Math.abs(sample(to, x + u[i]!, y + v[i]!) - from[i]!);
+  for (let y = 0, i = 0; y < side; y++) {
+    for (let x = 0; x < side; x++, i++) sum += Math.abs(sample(to, x + u[i]!, y + v[i]!) - from[i]!);
   }
   return sum / cells;
 }
@@ -135,8 +136,8 @@ function negated(values: Float32Array): Float32Array {
 export function composed(first: Flow, second: Flow): Flow {
   const u = new Float32Array(cells);
   const v = new Float32Array(cells);
-  for (let y = 0, i = 0; y < GRID; y++) {
-    for (let x = 0; x < GRID; x++, i++) {
+  for (let y = 0, i = 0; y < side; y++) {
+    for (let x = 0; x < side; x++, i++) {
       const toX = x + first.u[i]!;
       const toY = y + first.v[i]!;
       u[i] = first.u[i]! + sample(second.u, toX, toY);
@@ -176,8 +177,8 @@ function moveInto(
   weight: number,
 ): void {
   const [right, bottom] = [width - 1, height - 1];
-  const [across, down] = [width / GRID, height / GRID];
-  const onGrid = width === GRID && height === GRID;
+  const [across, down] = [width / side, height / side];
+  const onGrid = width === side && height === side;
   for (let y = 0, i = 0; y < height; y++) {
     const gridY = (y + 0.5) / down - 0.5;
     for (let x = 0; x < width; x++, i++) {

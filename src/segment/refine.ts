@@ -5,22 +5,21 @@
  * used: a wide one, and for what is small a narrow one, because a wide window would lose it.
  */
 import { type ImageTensor, imageSize } from "../media/resize.js";
-import { BoxFilter, GRID, type GridPicture, gridPicture, toGrid } from "./grid.js";
+import { BoxFilter, type GridPicture, gridPicture, toGrid } from "./grid.js";
 import type { Marks, ProbabilityMap } from "./probability-map.js";
 
-const cells = GRID * GRID;
 /** Radius of the windows in cells. */
-const wide = 2;
+const wide = 3;
 const narrow = 1;
 /** Variance of colors (0 to 1) below which a window is flat. */
-const flatness = 1e-3;
+const flatness = 1e-4;
 /** How much of a wide window what is marked fills somewhere near, from which on the narrow one does not count, and does. */
 const narrowBelow = 0.4;
 const wideAbove = 0.7;
 /** Means below this are taken for none. */
 const nothing = 0.02;
 /** How far "near" is, in cells. */
-const reach = 3;
+const reach = 4;
 
 /** Affine functions of red, green and blue, one per cell: three slopes and an offset. */
 type Functions = readonly [Float32Array, Float32Array, Float32Array, Float32Array];
@@ -28,10 +27,11 @@ type Functions = readonly [Float32Array, Float32Array, Float32Array, Float32Arra
 /** Fits functions in windows of one size. The planes that it returns are overwritten by the next fit. */
 class WindowFit {
   readonly #box: BoxFilter;
-  readonly #planes = Array.from({ length: 13 }, () => new Float32Array(cells));
+  readonly #planes: readonly Float32Array[];
 
-  constructor(radius: number) {
-    this.#box = new BoxFilter(radius);
+  constructor(radius: number, side: number) {
+    this.#box = new BoxFilter(radius, side);
+    this.#planes = Array.from({ length: 13 }, () => new Float32Array(side * side));
   }
 
   /** The means of a plane. */
@@ -55,7 +55,7 @@ class WindowFit {
     const rp = box.meanOfProduct(red, plane, this.#planes[10]!);
     const gp = box.meanOfProduct(green, plane, this.#planes[11]!);
     const bp = box.meanOfProduct(blue, plane, this.#planes[12]!);
-    for (let i = 0; i < cells; i++) {
+    for (let i = 0; i < plane.length; i++) {
       const r = mr[i]!;
       const g = mg[i]!;
       const b = mb[i]!;
@@ -89,11 +89,12 @@ class WindowFit {
 
 /** Writes the largest value along a line of the grid within `reach` cells of every cell into `out`. */
 function largestAlong(source: Float32Array, stride: number, out: Float32Array): void {
-  const across = stride === 1 ? GRID : 1;
-  for (let line = 0; line < GRID; line++) {
-    for (let k = 0; k < GRID; k++) {
+  const side = Math.sqrt(source.length);
+  const across = stride === 1 ? side : 1;
+  for (let line = 0; line < side; line++) {
+    for (let k = 0; k < side; k++) {
       let largest = Number.NEGATIVE_INFINITY;
-      const end = Math.min(GRID - 1, k + reach);
+      const end = Math.min(side - 1, k + reach);
       for (let j = Math.max(0, k - reach); j <= end; j++) {
         const value = source[line * across + j * stride]!;
         if (value > largest) largest = value;
@@ -105,22 +106,32 @@ function largestAlong(source: Float32Array, stride: number, out: Float32Array): 
 
 /** Fits edges of masks to pictures; keeps its working memory from call to call. */
 export class EdgeRefiner {
-  readonly #wide = new WindowFit(wide);
-  readonly #narrow = new WindowFit(narrow);
-  readonly #planes = Array.from({ length: 4 }, () => new Float32Array(cells));
+  readonly #side: number;
+  readonly #wide: WindowFit;
+  readonly #narrow: WindowFit;
+  readonly #planes: readonly Float32Array[];
   #levels = new Uint8ClampedArray(0);
+
+  /** Works on a grid of `side` x `side` cells, see `edgeGrid`. */
+  constructor(side: number) {
+    this.#side = side;
+    this.#wide = new WindowFit(wide, side);
+    this.#narrow = new WindowFit(narrow, side);
+    this.#planes = Array.from({ length: 4 }, () => new Float32Array(side * side));
+  }
 
   /**
    * The marks of a map at the size of `guide` (RGB, of `guideSize`): what is marked ends where the guide's objects do.
-   * `grid` is `gridPicture(guide)`, for callers that have it. The next call overwrites the marks.
+   * `grid` is the guide's `gridPicture`, for callers that have it. The next call overwrites the marks.
    */
-  refine(map: ProbabilityMap, guide: ImageTensor, grid: GridPicture = gridPicture(guide)): Marks {
+  refine(map: ProbabilityMap, guide: ImageTensor, grid?: GridPicture): Marks {
+    const side = this.#side;
     const { width, height } = imageSize(guide);
     if (this.#levels.length !== width * height) this.#levels = new Uint8ClampedArray(width * height);
     const levels = this.#levels.fill(0);
     if (map.activeClasses.length > 0) {
-      const functions = this.#functions(toGrid(markedFraction(map), map.width, map.height), grid);
-      applyFunctions(functions, guide, levels);
+      const plane = toGrid(markedFraction(map), { width: map.width, height: map.height, side });
+      applyFunctions(this.#functions(plane, grid ?? gridPicture(guide, side)), guide, levels);
     }
     return { width, height, levels };
   }
@@ -134,12 +145,12 @@ export class EdgeRefiner {
     ];
     const mean = this.#wide.mean(plane);
     largestAlong(mean, 1, lines);
-    largestAlong(lines, GRID, marked);
-    for (let i = 0; i < cells; i++) mean[i] = 1 - mean[i]!;
+    largestAlong(lines, this.#side, marked);
+    for (let i = 0; i < mean.length; i++) mean[i] = 1 - mean[i]!;
     largestAlong(mean, 1, lines);
-    largestAlong(lines, GRID, unmarked);
+    largestAlong(lines, this.#side, unmarked);
     let isNarrowNeeded = false;
-    for (let i = 0; i < cells; i++) {
+    for (let i = 0; i < narrowWeight.length; i++) {
       const weight = (wideAbove - Math.min(marked[i]!, unmarked[i]!)) / (wideAbove - narrowBelow);
       narrowWeight[i] = Math.min(1, Math.max(0, weight));
       isNarrowNeeded ||= narrowWeight[i]! > 0 && marked[i]! > nothing;
@@ -150,7 +161,7 @@ export class EdgeRefiner {
     const fine = this.#narrow.fit(grid, plane);
     for (let k = 0; k < 4; k++) {
       const [target, source] = [functions[k]!, fine[k]!];
-      for (let i = 0; i < cells; i++) target[i]! += narrowWeight[i]! * (source[i]! - target[i]!);
+      for (let i = 0; i < target.length; i++) target[i]! += narrowWeight[i]! * (source[i]! - target[i]!);
     }
     return functions;
   }
@@ -161,8 +172,8 @@ const leastLevel = 0.49;
 
 /** For every cell, the largest level that its function gives to any color. */
 function largestLevels([slopeR, slopeG, slopeB, offset]: Functions): Float32Array {
-  const out = new Float32Array(cells);
-  for (let i = 0; i < cells; i++) {
+  const out = new Float32Array(offset.length);
+  for (let i = 0; i < out.length; i++) {
     const red = Math.max(0, slopeR[i]!);
     const green = Math.max(0, slopeG[i]!);
     const blue = Math.max(0, slopeB[i]!);
@@ -180,25 +191,26 @@ function applyFunctions(functions: Functions, guide: ImageTensor, out: Uint8Clam
   const { width, height } = imageSize(guide);
   const { data } = guide;
   const largest = largestLevels(functions);
+  const side = Math.sqrt(offset.length);
   /** One row of functions, with the first and the last cell repeated: red, green, blue and offset of each. */
-  const line = new Float32Array(4 * (GRID + 2));
-  const cell = width / GRID;
+  const line = new Float32Array(4 * (side + 2));
+  const cell = width / side;
   /** Where the pixels end that lie between the centers of a cell and of the one before it. */
-  const ends = Int32Array.from({ length: GRID + 1 }, (_, k) =>
+  const ends = Int32Array.from({ length: side + 1 }, (_, k) =>
     Math.min(width, Math.ceil((k + 0.5) * cell - 0.5)),
   );
   for (let y = 0; y < height; y++) {
-    const at = Math.min(GRID - 1, Math.max(0, ((y + 0.5) * GRID) / height - 0.5));
-    const upper = Math.floor(at) * GRID;
-    const lower = Math.min(GRID - 1, Math.floor(at) + 1) * GRID;
+    const at = Math.min(side - 1, Math.max(0, ((y + 0.5) * side) / height - 0.5));
+    const upper = Math.floor(at) * side;
+    const lower = Math.min(side - 1, Math.floor(at) + 1) * side;
     const down = at - Math.floor(at);
-    let [first, last] = [0, GRID - 1];
+    let [first, last] = [0, side - 1];
     const isEmpty = (x: number) => largest[upper + x]! < leastLevel && largest[lower + x]! < leastLevel;
-    while (first < GRID && isEmpty(first)) first++;
-    if (first === GRID) continue;
+    while (first < side && isEmpty(first)) first++;
+    if (first === side) continue;
     while (isEmpty(last)) last--;
     // The cells whose functions reach the pixels between the first and the last one.
-    const [from, to] = [Math.max(0, first - 1), Math.min(GRID - 1, last + 1)];
+    const [from, to] = [Math.max(0, first - 1), Math.min(side - 1, last + 1)];
     for (let x = from, k = 4 * (from + 1); x <= to; x++, k += 4) {
       const u = upper + x;
       const l = lower + x;
@@ -208,7 +220,7 @@ function applyFunctions(functions: Functions, guide: ImageTensor, out: Uint8Clam
       line[k + 3] = 255 * (offset[u]! + down * (offset[l]! - offset[u]!));
     }
     if (from === 0) line.copyWithin(0, 4, 8);
-    if (to === GRID - 1) line.copyWithin(4 * (GRID + 1), 4 * GRID, 4 * (GRID + 1));
+    if (to === side - 1) line.copyWithin(4 * (side + 1), 4 * side, 4 * (side + 1));
     // From the center of one cell to that of the next the functions change by constant steps.
     let x = first === 0 ? 0 : ends[first - 1]!;
     let i = y * width + x;

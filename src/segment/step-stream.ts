@@ -4,7 +4,7 @@ import type { ImageTensor } from "../media/resize.js";
 import { checkRate } from "../media/step-times.js";
 import type { FrameRate, FrameSize, PictureFrame, StepFrame, VideoSlice } from "../media/video.js";
 import type { Progress } from "../progress.js";
-import type { GridPicture } from "./grid.js";
+import { edgeGrid, type GridPicture } from "./grid.js";
 import { type Mask, maskOf } from "./mask.js";
 import { predictSteps, type Step } from "./predict-steps.js";
 import type { Marks, ProbabilityMap } from "./probability-map.js";
@@ -18,7 +18,7 @@ export interface StepStream {
   readonly frames: AsyncGenerator<StepFrame, void, undefined>;
   /** 16 kHz mono from time zero on. */
   readonly sound: AsyncGenerator<Float32Array, void, undefined>;
-  /** Pictures at a constant rate, where masks are wanted for all of them; their sizes are those of `guideSize`. */
+  /** Pictures at a constant rate, where masks are wanted for all of them; their size is that of `guideSize`. */
   readonly pictures?: PictureStream | undefined;
   /** Size of the masks in pixels; read after the first frame. */
   readonly size: () => FrameSize;
@@ -105,13 +105,24 @@ export class MaskMaker {
   readonly #size: () => FrameSize;
   readonly #offsetSeconds: number;
   readonly #classes: readonly string[];
+  readonly #edgeGrid: number;
   readonly #refiner: EdgeRefiner | undefined;
 
   constructor(stream: StepStream, model: Predictor, { refine = true }: SegmentOptions) {
     this.#size = stream.size;
     this.#offsetSeconds = stream.offsetSeconds ?? 0;
     this.#classes = model.classes;
-    this.#refiner = refine ? new EdgeRefiner() : undefined;
+    this.#edgeGrid = edgeGrid(model);
+    this.#refiner = refine ? new EdgeRefiner(this.#edgeGrid) : undefined;
+  }
+
+  /** Maps of all pictures, moved from step to step, for `pictureFrame` or `marks`. */
+  track(
+    steps: AsyncIterable<GatedStep>,
+    { rate, frames }: PictureStream,
+  ): AsyncGenerator<TrackedPicture<GatedStep>, void, undefined> {
+    const onGrid = this.#refiner !== undefined;
+    return trackMasks(steps, frames, { rate, edgeGrid: this.#edgeGrid, onGrid });
   }
 
   /** What is marked at the guide's size; `undefined` without a guide, or where edges are not refined. */
@@ -149,7 +160,7 @@ export async function* segmentStream(
   model: Predictor,
   options: SegmentOptions = {},
 ): AsyncGenerator<SegmentedFrame, void, undefined> {
-  const { onProgress, everyFrame = false, refine = true } = options;
+  const { onProgress, everyFrame = false } = options;
   const total = stream.totalSeconds;
   const maker = new MaskMaker(stream, model, options);
   const steps = gatedSteps(stream, model, options);
@@ -157,8 +168,7 @@ export async function* segmentStream(
     if (everyFrame) {
       const { pictures } = stream;
       if (!pictures) throw new TypeError("segment: the source gives no pictures between the model's steps");
-      const tracking = { rate: pictures.rate, onGrid: refine };
-      for await (const picture of trackMasks(steps, pictures.frames, tracking)) {
+      for await (const picture of maker.track(steps, pictures)) {
         yield maker.pictureFrame(picture);
         onProgress?.({ done: picture.timeSeconds, total });
         await nextTask();

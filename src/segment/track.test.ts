@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { ImageTensor } from "../media/resize.js";
 import type { PictureFrame } from "../media/video.js";
-import { GRID, gridPicture, toGrid } from "./grid.js";
+import { gridPicture, MOTION_GRID, toGrid } from "./grid.js";
 import { FlowEstimator, moved } from "./motion.js";
 import type { ProbabilityMap } from "./probability-map.js";
 import { type Anchor, type TrackedPicture, trackMasks } from "./track.js";
 
+const GRID = MOTION_GRID;
 const side = 4 * GRID;
 
 /** A textured disk, 16 cells wide, around `x` (in cells) on a smooth background of this brightness. */
@@ -60,7 +61,7 @@ async function track(
     for (const [i, image] of pictures.entries()) yield { timeSeconds: i / 8, image };
   }
   const out: TrackedPicture<Anchor>[] = [];
-  const options = { rate: { numerator: 8, denominator: 1 }, onGrid: true };
+  const options = { rate: { numerator: 8, denominator: 1 }, edgeGrid: GRID, onGrid: true };
   for await (const tracked of trackMasks(all(), shown(), options)) out.push(tracked);
   return out;
 }
@@ -74,8 +75,10 @@ const step = (timeSeconds: number, probabilities: ProbabilityMap): Anchor => ({
 const near = (actual: number | undefined, expected: number, what: string) =>
   assert.ok(actual !== undefined && Math.abs(actual - expected) < 0.6, `${what}: ${actual}, not ${expected}`);
 
+const lumaAt = (x: number) => gridPicture(picture(x), GRID).luma;
+
 test("flow is the motion between two pictures; across a cut there is none", () => {
-  const flow = new FlowEstimator().flow(gridPicture(picture(12)).luma, gridPicture(picture(12.7)).luma);
+  const flow = new FlowEstimator().flow(lumaAt(12), lumaAt(12.7));
   assert.ok(flow);
   const middle = (GRID / 2) * GRID + 12;
   near(flow.u[middle], 0.7, "across");
@@ -83,19 +86,20 @@ test("flow is the motion between two pictures; across a cut there is none", () =
   const { probabilities } = mapAt(12.7);
   const plane = moved({ plane: probabilities.get(1)!, flow }, { width: GRID, height: GRID });
   near(centerOf({ ...mapAt(12), probabilities: new Map([[1, plane]]) }), 12, "moved back");
-  const other = gridPicture(picture(25, 200)).luma;
-  assert.equal(new FlowEstimator().flow(gridPicture(picture(12)).luma, other), undefined);
+  const other = gridPicture(picture(25, 200), GRID).luma;
+  assert.equal(new FlowEstimator().flow(lumaAt(12), other), undefined);
 });
 
 test("planes come to the grid by means or bilinearly, and guides of other sizes are refused", () => {
   const ramp = (width: number) =>
     Float32Array.from({ length: width * 2 }, (_, i) => ((i % width) + 0.5) / width);
   for (const width of [16, 48, 96]) {
-    const grid = toGrid(ramp(width), width, 2);
+    const grid = toGrid(ramp(width), { width, height: 2, side: GRID });
     for (const x of [8, 16, 24])
       assert.ok(Math.abs(grid[5 * GRID + x]! - (x + 0.5) / GRID) < 3e-3, `${width}`);
   }
-  assert.throws(() => gridPicture({ dtype: "u8", shape: [33, 32, 3], data: new Uint8Array(33 * 32 * 3) }), {
+  const odd: ImageTensor = { dtype: "u8", shape: [33, 32, 3], data: new Uint8Array(33 * 32 * 3) };
+  assert.throws(() => gridPicture(odd, GRID), {
     name: "RangeError",
     message: "guide: expected u8[H,W,3] with sides that are multiples of 32, got 33,32,3",
   });
@@ -144,7 +148,7 @@ test("the memory of a picture is given back once the next one is asked for", asy
       yield { timeSeconds: i / 8, image: picture(16), release: () => released.push(i) };
     }
   }
-  const options = { rate: { numerator: 8, denominator: 1 }, onGrid: true };
+  const options = { rate: { numerator: 8, denominator: 1 }, edgeGrid: GRID, onGrid: true };
   let seen = 0;
   for await (const { index } of trackMasks(steps(), shown(), options)) {
     assert.equal(index, seen++);

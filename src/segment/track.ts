@@ -1,7 +1,7 @@
 /** Masks for every picture of a video: the model's masks, moved with the picture from step to step. */
 import type { ImageTensor } from "../media/resize.js";
 import type { FrameRate, PictureFrame } from "../media/video.js";
-import { GRID, type GridPicture, gridPicture, toGrid } from "./grid.js";
+import { type GridPicture, gridPicture, MOTION_GRID, toGrid } from "./grid.js";
 import { composed, type Flow, FlowEstimator, type MovingPlane, moved, reversed } from "./motion.js";
 import type { ProbabilityMap } from "./probability-map.js";
 
@@ -20,6 +20,7 @@ export interface TrackedPicture<T extends Anchor> {
   readonly timeSeconds: number;
   /** To be used before the next picture is asked for. */
   readonly image: ImageTensor;
+  /** The picture on the grid on which edges are fitted. */
   readonly grid: GridPicture;
   readonly probabilities: ProbabilityMap;
   /** The nearest step. */
@@ -83,12 +84,14 @@ function agree(a: ProbabilityMap, b: ProbabilityMap): boolean {
 /** Reads pictures one by one and finds their motion. */
 class PictureReader {
   readonly #pictures: AsyncIterator<PictureFrame, void, undefined>;
+  readonly #edgeGrid: number;
   readonly #motion = new FlowEstimator();
   #previous: Float32Array | undefined;
   #index = 0;
 
-  constructor(pictures: AsyncIterator<PictureFrame, void, undefined>) {
+  constructor(pictures: AsyncIterator<PictureFrame, void, undefined>, edgeGrid: number) {
     this.#pictures = pictures;
+    this.#edgeGrid = edgeGrid;
   }
 
   /** The number of the next picture. */
@@ -99,9 +102,11 @@ class PictureReader {
   async next(): Promise<Picture | undefined> {
     const next = await this.#pictures.next();
     if (next.done) return undefined;
-    const grid = gridPicture(next.value.image);
-    const back = this.#previous && this.#motion.flow(grid.luma, this.#previous);
-    this.#previous = grid.luma;
+    const { image } = next.value;
+    const grid = gridPicture(image, this.#edgeGrid);
+    const { luma } = grid.side === MOTION_GRID ? grid : gridPicture(image, MOTION_GRID);
+    const back = this.#previous && this.#motion.flow(luma, this.#previous);
+    this.#previous = luma;
     return { ...next.value, index: this.#index++, grid, back };
   }
 }
@@ -112,20 +117,22 @@ interface Held<T> {
   readonly map: ProbabilityMap;
 }
 
-/** A map of two classes on the grid, which is all that the refinement of edges looks at. */
-function coarse(map: ProbabilityMap): ProbabilityMap {
+/** A map of two classes on a grid of `side` x `side`, which is all that the refinement of edges looks at. */
+function coarse(map: ProbabilityMap, side: number): ProbabilityMap {
   if (map.probabilities.size !== 2 || map.activeClasses.length === 0) return map;
   const planes = [...map.probabilities].map(
-    ([index, plane]) => [index, toGrid(plane, map.width, map.height)] as const,
+    ([index, plane]) => [index, toGrid(plane, { width: map.width, height: map.height, side })] as const,
   );
-  return { width: GRID, height: GRID, probabilities: new Map(planes), activeClasses: map.activeClasses };
+  return { width: side, height: side, probabilities: new Map(planes), activeClasses: map.activeClasses };
 }
 
 /** Options of `trackMasks`. */
 export interface TrackOptions {
   /** Pictures per second. */
   readonly rate: FrameRate;
-  /** Whether maps of two classes are moved on the grid, for callers that refine their edges afterwards. */
+  /** Cells per row and column of the grid on which edges are fitted, see `edgeGrid`. */
+  readonly edgeGrid: number;
+  /** Whether maps of two classes are moved on that grid, for callers that fit their edges afterwards. */
   readonly onGrid: boolean;
 }
 
@@ -139,12 +146,12 @@ export interface TrackOptions {
 export async function* trackMasks<T extends Anchor>(
   steps: AsyncIterable<T>,
   pictures: AsyncIterator<PictureFrame, void, undefined>,
-  { rate, onGrid }: TrackOptions,
+  { rate, edgeGrid, onGrid }: TrackOptions,
 ): AsyncGenerator<TrackedPicture<T>, void, undefined> {
-  const reader = new PictureReader(pictures);
+  const reader = new PictureReader(pictures, edgeGrid);
   let before: Held<T> | undefined;
   for await (const step of steps) {
-    const after = { step, map: onGrid ? coarse(step.probabilities) : step.probabilities };
+    const after = { step, map: onGrid ? coarse(step.probabilities, edgeGrid) : step.probabilities };
     const target = Math.floor((step.timeSeconds * rate.numerator) / rate.denominator + 1e-6);
     const between: Picture[] = [];
     while (reader.index <= target) {

@@ -17,7 +17,7 @@ import {
   sliceSeconds,
   type VideoSlice,
 } from "../media/video.js";
-import { guideSize } from "../segment/grid.js";
+import { edgeGrid, guideSize } from "../segment/grid.js";
 import {
   type PictureStream,
   type SegmentedFrame,
@@ -201,7 +201,7 @@ async function* framesOf(
   { imageSize, rate, refine = true, signal }: Reading,
 ): AsyncGenerator<StepFrame, void, undefined> {
   const times = stepTimes(opened.durationSeconds, rate);
-  const guide = guideSize(opened.size);
+  const guide = guideSize(opened.size, edgeGrid({ imageSize }));
   const sizes = [{ width: imageSize, height: imageSize }, ...(refine ? [guide] : [])];
   let index = 0;
   const seconds = times.map(({ timeSeconds }) => timeSeconds);
@@ -215,12 +215,13 @@ async function* framesOf(
 }
 
 /** Pictures at the video's average rate. */
-async function picturesOf(opened: OpenedVideo, { signal }: Reading, name: string): Promise<PictureStream> {
+async function picturesOf(opened: OpenedVideo, reading: Reading, name: string): Promise<PictureStream> {
+  const { signal } = reading;
   const { averagePacketRate } = await opened.video.computePacketStats(100);
   const perSecond = Math.min(60, Math.max(5, averagePacketRate));
   const count = Math.max(1, Math.ceil(opened.durationSeconds * perSecond - 1e-6));
   const times = Array.from({ length: count }, (_, i) => i / perSecond);
-  const guide = guideSize(opened.size);
+  const guide = guideSize(opened.size, edgeGrid(reading));
   async function* pictures(): AsyncGenerator<PictureFrame, void, undefined> {
     let index = 0;
     for await (const [image] of framesAt(opened, times, [guide], signal)) {

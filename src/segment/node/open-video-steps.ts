@@ -11,7 +11,7 @@ import {
   type VideoInfo,
   type VideoSlice,
 } from "../../media/video.js";
-import { guideSize } from "../grid.js";
+import { edgeGrid, guideSize } from "../grid.js";
 import type { StepStream } from "../step-stream.js";
 
 /** What is read of a video. */
@@ -49,7 +49,12 @@ export function openVideoSteps(info: VideoInfo, options: VideoStepOptions): Step
   const { imageSize, rate = 1, refine = true, signal, copiesTo } = options;
   const pictures = options.pictures && { ...options.pictures, rate: pictureRate(info) };
   const reader = new VideoReader(info, {
-    steps: { width: imageSize, height: imageSize, rate, guide: refine ? guideSize(info) : undefined },
+    steps: {
+      width: imageSize,
+      height: imageSize,
+      rate,
+      guide: refine ? guideSize(info, edgeGrid(options)) : undefined,
+    },
     pictures,
     copiesTo,
     signal,

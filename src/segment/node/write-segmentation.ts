@@ -17,7 +17,7 @@ import type { VideoInfo } from "../../media/video.js";
 import { removeStale, temporaryPath, writeFileAtomic } from "../../node/files.js";
 import { type Lock, lockInside, withLock } from "../../node/lock.js";
 import { asOutputError } from "../../node/system-error.js";
-import { guideSize, layerSize } from "../grid.js";
+import { edgeGrid, guideSize, layerSize } from "../grid.js";
 import { intervalsCsv, intervalsVtt, type MaskTimes, soundingIntervals } from "../intervals.js";
 import { labelNames } from "../mask.js";
 import { type MaskFormat, type MaskSettings, notesOf, secondsOf, segmentsJson } from "../segments-json.js";
@@ -29,7 +29,6 @@ import {
   type SegmentVideoOptions,
   type StepStream,
 } from "../step-stream.js";
-import { trackMasks } from "../track.js";
 import { MaskFiles, maskFolder, rleFile } from "./mask-files.js";
 import { openVideoSteps, pictureRate, videoInfo } from "./open-video-steps.js";
 import { fitsInMemory, OverlayWriter } from "./overlay-writer.js";
@@ -133,7 +132,12 @@ async function writeLocked(
     const videos: LayeredVideo[] = [];
     if (wantsOverlay) videos.push({ output: path.join(partial, overlayFile), look });
     if (cutout) videos.push({ output: path.join(partial, cutoutFile(cutout)), look: "cutout" });
-    const pictures = everyFrame ? guideSize(info) : videos.length > 0 ? layerSize(info) : undefined;
+    const grid = edgeGrid(model);
+    const pictures = everyFrame
+      ? guideSize(info, grid)
+      : videos.length > 0
+        ? layerSize(info, grid)
+        : undefined;
     if (videos.length > 0 && pictures) {
       const copies = fitsInMemory(info, model.frameCount);
       const layer = { ...pictures, labelNames: names };
@@ -235,8 +239,7 @@ async function drawOverlay(
   const maker = new MaskMaker(stream, model, options);
   const { pictures } = stream;
   if (!pictures) return;
-  const tracking = { rate: pictures.rate, onGrid: options.refine ?? true };
-  for await (const { probabilities, image, grid } of trackMasks(steps, pictures.frames, tracking)) {
+  for await (const { probabilities, image, grid } of maker.track(steps, pictures)) {
     if (!(await overlay.add(probabilities, maker.marks(probabilities, image, grid)))) return;
   }
 }
@@ -248,8 +251,7 @@ async function writeEveryFrame({ stream, model, masks, overlay, options }: Work)
   if (!pictures) return;
   const steps = gatedSteps(stream, model, options);
   let drawing = overlay !== undefined;
-  const tracking = { rate: pictures.rate, onGrid: options.refine ?? true };
-  for await (const picture of trackMasks(steps, pictures.frames, tracking)) {
+  for await (const picture of maker.track(steps, pictures)) {
     const marks = maker.marks(picture.probabilities, picture.image, picture.grid);
     await masks.write(maker.pictureFrame(picture, marks));
     if (drawing && overlay) drawing = await overlay.add(picture.probabilities, marks);
