@@ -2,6 +2,7 @@
 import { u8At } from "../arrays.js";
 import type { Color } from "./palette.js";
 import { type ImageTensor, imageSize, resizeBilinear } from "./resize.js";
+import type { FrameSize } from "./video.js";
 
 /** Luma weights of red and blue by the name of the matrix, as WebCodecs calls them. */
 const lumaWeights = {
@@ -57,6 +58,28 @@ export function rgbOfYuv(
     rgb[to + 2] = level + blueOfU * du;
   }
   return { dtype: "u8", shape: [height, width, 3], data: new Uint8Array(rgb.buffer) };
+}
+
+/** A picture in planes of Y, U and V (4:2:0) and of alpha, as ffmpeg's `yuva420p`; the planes are views of `data`. */
+export interface YuvaPicture {
+  readonly data: Uint8Array<ArrayBuffer>;
+  readonly luma: Uint8Array;
+  readonly u: Uint8Array;
+  readonly v: Uint8Array;
+  readonly alpha: Uint8Array;
+}
+
+/** A picture of even sides whose values are all zero. */
+export function emptyYuva({ width, height }: FrameSize): YuvaPicture {
+  const pixels = width * height;
+  const data = new Uint8Array(2.5 * pixels);
+  return {
+    data,
+    luma: data.subarray(0, pixels),
+    u: data.subarray(pixels, 1.25 * pixels),
+    v: data.subarray(1.25 * pixels, 1.5 * pixels),
+    alpha: data.subarray(1.5 * pixels),
+  };
 }
 
 /** Luma, U and V of a color in limited range, 8 bits each, by the matrix of BT.601, as ffmpeg converts RGB. */

@@ -1,7 +1,7 @@
 /** The layer that an overlay video shows over one picture. */
 import type { Color } from "../media/palette.js";
 import type { FrameSize } from "../media/video.js";
-import { yuvOfColor } from "../media/yuv.js";
+import { emptyYuva, type YuvaPicture, yuvOfColor } from "../media/yuv.js";
 import { overlayColor } from "./mask.js";
 import { type Marks, type ProbabilityMap, upsample } from "./probability-map.js";
 
@@ -21,12 +21,7 @@ interface RowValues {
 /** Paints layers; keeps its working memory from call to call. */
 export class LayerPainter {
   readonly #form: LayerForm;
-  readonly #layer: Uint8Array<ArrayBuffer>;
-  /** The planes of the layer. */
-  readonly #luma: Uint8Array;
-  readonly #u: Uint8Array;
-  readonly #v: Uint8Array;
-  readonly #alpha: Uint8Array;
+  readonly #layer: YuvaPicture;
   /** How many of the three pixels around each one in its row are marked. */
   readonly #counts: Uint8Array;
   /** The likeliest class of each pixel, where several classes are marked. */
@@ -37,11 +32,7 @@ export class LayerPainter {
   constructor(form: LayerForm) {
     this.#form = form;
     const pixels = form.width * form.height;
-    this.#layer = new Uint8Array(2.5 * pixels);
-    this.#luma = this.#layer.subarray(0, pixels);
-    this.#u = this.#layer.subarray(pixels, 1.25 * pixels);
-    this.#v = this.#layer.subarray(1.25 * pixels, 1.5 * pixels);
-    this.#alpha = this.#layer.subarray(1.5 * pixels);
+    this.#layer = emptyYuva(form);
     this.#counts = new Uint8Array(pixels);
     this.#labels = new Uint16Array(pixels);
   }
@@ -54,9 +45,9 @@ export class LayerPainter {
   paint(map: ProbabilityMap, marks: Marks | undefined): Uint8Array {
     const { width, height } = this.#form;
     this.#counts.fill(0);
-    this.#alpha.fill(0);
+    this.#layer.alpha.fill(0);
     const [only = 0, ...others] = map.activeClasses;
-    if (only === 0) return this.#layer;
+    if (only === 0) return this.#layer.data;
     let [top, bottom] = [height, -1];
     const count = (y: number, row: RowValues) => {
       if (!this.#countRow(y, row)) return;
@@ -76,7 +67,7 @@ export class LayerPainter {
     // Elsewhere nothing is marked, and alpha stays 0.
     const end = Math.min(height, bottom + 2);
     for (let y = Math.max(0, top - 1); y < end; y++) this.#writeAlpha(y);
-    return this.#layer;
+    return this.#layer.data;
   }
 
   /** Counts the pixels of a row whose values are above `limit`, which begin at `from`; whether there are any. */
@@ -95,7 +86,7 @@ export class LayerPainter {
   }
 
   #writeAlpha(y: number): void {
-    const [counts, alpha] = [this.#counts, this.#alpha];
+    const [counts, alpha] = [this.#counts, this.#layer.alpha];
     const { width, height } = this.#form;
     const up = y > 0 ? width : 0;
     const down = y < height - 1 ? width : 0;
@@ -113,9 +104,9 @@ export class LayerPainter {
     if (this.#color === index) return;
     this.#color = index;
     const [y, u, v] = this.#colorOf(index);
-    this.#luma.fill(y);
-    this.#u.fill(u);
-    this.#v.fill(v);
+    this.#layer.luma.fill(y);
+    this.#layer.u.fill(u);
+    this.#layer.v.fill(v);
   }
 
   /** Gives every pixel the color of its class; four pixels have the chroma of the first. */
@@ -123,13 +114,14 @@ export class LayerPainter {
     this.#color = 0;
     const { width, height } = this.#form;
     const labels = this.#labels;
+    const { luma, u, v } = this.#layer;
     const colors = new Map(classes.map((index) => [index, this.#colorOf(index)] as const));
-    for (let i = 0; i < labels.length; i++) this.#luma[i] = colors.get(labels[i]!)![0];
+    for (let i = 0; i < labels.length; i++) luma[i] = colors.get(labels[i]!)![0];
     for (let y = 0, to = 0; y < height; y += 2) {
       for (let x = 0, i = y * width; x < width; x += 2, i += 2, to++) {
-        const [, u, v] = colors.get(labels[i]!)!;
-        this.#u[to] = u;
-        this.#v[to] = v;
+        const [, blue, red] = colors.get(labels[i]!)!;
+        u[to] = blue;
+        v[to] = red;
       }
     }
   }

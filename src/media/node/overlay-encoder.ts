@@ -2,6 +2,7 @@
 import type { Writable } from "node:stream";
 import { type Look, lookEffects, outlineOpacity } from "../looks.js";
 import type { Cancellable, FrameRate, FrameSize, VideoInfo } from "../video.js";
+import { emptyYuva } from "../yuv.js";
 import { inputArguments, type MediaTool, startTool } from "./media-tool.js";
 import { alongside, displayFilters, filterThreads, paddedSize, plausibleTimes } from "./read-video.js";
 
@@ -205,8 +206,7 @@ export class OverlayEncoder {
     const tool = startTool("ffmpeg", args, { source: info.path, output, signal, pipes: ["reads"] });
     // ffmpeg opens all its inputs before it reads on from any. The reader fills the input of frames, which must not stop
     // it before the first real layer: that takes the reader's frames.
-    const { width, height } = options.layers;
-    tool.write(new Uint8Array(2.5 * width * height), layerInput).catch(() => undefined);
+    tool.write(emptyYuva(options.layers).data, layerInput).catch(() => undefined);
     return new OverlayEncoder(tool);
   }
 
