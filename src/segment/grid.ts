@@ -120,14 +120,17 @@ function scaleCells([red, green, blue]: GridPicture["rgb"], pixels: number, luma
   }
 }
 
-/** Means over (2 radius + 1)^2 cells around every cell; beyond the border the border's values repeat. */
+/**
+ * Means over (2 radius + 1)^2 cells around every cell of a grid, or of some of its rows; beyond the border the border's
+ * values repeat.
+ */
 export class BoxFilter {
   readonly #radius: number;
   readonly #side: number;
   readonly #rows: Float32Array;
   readonly #sums: Float32Array;
 
-  /** For planes of `side` x `side` cells, which are more than `2 * radius`. */
+  /** For planes of `side` columns and at most as many rows, both more than `2 * radius`. */
   constructor(radius: number, side: number) {
     this.#radius = radius;
     this.#side = side;
@@ -135,12 +138,12 @@ export class BoxFilter {
     this.#sums = new Float32Array(side);
   }
 
-  /** Writes the means of `plane` into `out`, which may be `plane` itself. */
-  mean(plane: Float32Array, out: Float32Array): Float32Array {
+  /** Writes the means of the first `length` cells of `plane` into `out`, which may be `plane` itself. */
+  mean(plane: Float32Array, out: Float32Array, length = plane.length): Float32Array {
     const rows = this.#rows;
     const radius = this.#radius;
     const side = this.#side;
-    for (let y = 0; y < rows.length; y += side) {
+    for (let y = 0; y < length; y += side) {
       const [first, last] = [plane[y]!, plane[y + side - 1]!];
       let sum = radius * first;
       for (let i = y; i <= y + radius; i++) sum += plane[i]!;
@@ -158,15 +161,15 @@ export class BoxFilter {
         sum += last - plane[i - radius]!;
       }
     }
-    return this.#columns(out);
+    return this.#columns(out, length);
   }
 
-  /** Writes the means of the products of two planes into `out`. */
+  /** Writes the means of the products of two planes of equal size into `out`. */
   meanOfProduct(a: Float32Array, b: Float32Array, out: Float32Array): Float32Array {
     const rows = this.#rows;
     const radius = this.#radius;
     const side = this.#side;
-    for (let y = 0; y < rows.length; y += side) {
+    for (let y = 0; y < a.length; y += side) {
       const first = a[y]! * b[y]!;
       const last = a[y + side - 1]! * b[y + side - 1]!;
       let sum = radius * a[y]! * b[y]!;
@@ -185,11 +188,11 @@ export class BoxFilter {
         sum += last - a[i - radius]! * b[i - radius]!;
       }
     }
-    return this.#columns(out);
+    return this.#columns(out, a.length);
   }
 
-  /** Means of columns of `#rows`; a row of cells at a time, as they lie in memory. */
-  #columns(out: Float32Array): Float32Array {
+  /** Means of columns of the first `length` cells of `#rows`; a row of cells at a time, as they lie in memory. */
+  #columns(out: Float32Array, length: number): Float32Array {
     const rows = this.#rows;
     const radius = this.#radius;
     const side = this.#side;
@@ -200,8 +203,9 @@ export class BoxFilter {
       for (let y = 0; y <= radius; y++) sum += rows[y * side + x]!;
       sums[x] = sum;
     }
-    for (let y = 0; y < side; y++) {
-      const enter = Math.min(side - 1, y + radius + 1) * side;
+    const height = length / side;
+    for (let y = 0; y < height; y++) {
+      const enter = Math.min(height - 1, y + radius + 1) * side;
       const leave = Math.max(0, y - radius) * side;
       for (let x = 0, i = y * side; x < side; x++, i++) {
         out[i] = scale * sums[x]!;

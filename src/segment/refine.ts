@@ -24,6 +24,33 @@ const reach = 4;
 /** Affine functions of red, green and blue, one per cell: three slopes and an offset. */
 type Functions = readonly [Float32Array, Float32Array, Float32Array, Float32Array];
 
+/** Rows of a grid of `side` columns, from `top` up to, not including, `bottom`. */
+interface Band {
+  readonly side: number;
+  readonly top: number;
+  readonly bottom: number;
+}
+
+/** The rows in which functions can be other than zero: those near what is marked. */
+function markedBand(plane: Float32Array, side: number): Band {
+  const isMarked = (value: number) => value > nothing;
+  const first = plane.findIndex(isMarked);
+  if (first < 0) return { side, top: 0, bottom: 0 };
+  const last = plane.findLastIndex(isMarked);
+  // Windows around the cells of windows.
+  const margin = 2 * wide;
+  return {
+    side,
+    top: Math.max(0, Math.floor(first / side) - margin),
+    bottom: Math.min(side, Math.floor(last / side) + 1 + margin),
+  };
+}
+
+/** The rows of a plane of the grid. */
+function rowsOf(plane: Float32Array, { side, top, bottom }: Band): Float32Array {
+  return plane.subarray(top * side, bottom * side);
+}
+
 /** Fits functions in windows of one size. The planes that it returns are overwritten by the next fit. */
 class WindowFit {
   readonly #box: BoxFilter;
@@ -39,8 +66,8 @@ class WindowFit {
     return this.#box.mean(plane, this.#planes[0]!);
   }
 
-  /** The functions of the picture's colors that come nearest to `plane`. */
-  fit({ rgb: [red, green, blue] }: GridPicture, plane: Float32Array): Functions {
+  /** The functions of the picture's colors that come nearest to `plane`; all planes have the same rows of the grid. */
+  fit([red, green, blue]: GridPicture["rgb"], plane: Float32Array): Functions {
     const box = this.#box;
     const mp = this.mean(plane);
     const mr = box.mean(red, this.#planes[1]!);
@@ -83,23 +110,35 @@ class WindowFit {
       bp[i] = slopeB;
       mp[i] = p - slopeR * r - slopeG * g - slopeB * b;
     }
-    return [box.mean(rp, rp), box.mean(gp, gp), box.mean(bp, bp), box.mean(mp, mp)];
+    const { length } = plane;
+    return [
+      box.mean(rp, rp, length),
+      box.mean(gp, gp, length),
+      box.mean(bp, bp, length),
+      box.mean(mp, mp, length),
+    ];
   }
 }
 
-/** Writes the largest value along a line of the grid within `reach` cells of every cell into `out`. */
-function largestAlong(source: Float32Array, stride: number, out: Float32Array): void {
-  const side = Math.sqrt(source.length);
-  const across = stride === 1 ? side : 1;
-  for (let line = 0; line < side; line++) {
-    for (let k = 0; k < side; k++) {
+/** Lines of cells in a plane: how many, cells in each, and the distances between lines and between cells. */
+interface Lines {
+  readonly count: number;
+  readonly cells: number;
+  readonly across: number;
+  readonly along: number;
+}
+
+/** Writes the largest value along its line within `reach` cells of every cell into `out`. */
+function largestAlong(source: Float32Array, { count, cells, across, along }: Lines, out: Float32Array): void {
+  for (let line = 0; line < count; line++) {
+    for (let k = 0; k < cells; k++) {
       let largest = Number.NEGATIVE_INFINITY;
-      const end = Math.min(side - 1, k + reach);
+      const end = Math.min(cells - 1, k + reach);
       for (let j = Math.max(0, k - reach); j <= end; j++) {
-        const value = source[line * across + j * stride]!;
+        const value = source[line * across + j * along]!;
         if (value > largest) largest = value;
       }
-      out[line * across + k * stride] = largest;
+      out[line * across + k * along] = largest;
     }
   }
 }
@@ -131,37 +170,48 @@ export class EdgeRefiner {
     const levels = this.#levels.fill(0);
     if (map.activeClasses.length > 0) {
       const plane = toGrid(markedFraction(map), { width: map.width, height: map.height, side });
-      applyFunctions(this.#functions(plane, grid ?? gridPicture(guide, side)), guide, levels);
+      const band = markedBand(plane, side);
+      if (band.bottom > band.top) {
+        const [red, green, blue] = (grid ?? gridPicture(guide, side)).rgb;
+        const rgb = [rowsOf(red, band), rowsOf(green, band), rowsOf(blue, band)] as const;
+        const functions = this.#functions(rowsOf(plane, band), rgb);
+        applyFunctions({ functions, band, guide }, levels);
+      }
     }
     return { width, height, levels };
   }
 
-  #functions(plane: Float32Array, grid: GridPicture): Functions {
+  /** The functions of some rows of the grid, in the first cells of their planes. */
+  #functions(plane: Float32Array, rgb: GridPicture["rgb"]): Functions {
     const [marked, unmarked, lines, narrowWeight] = this.#planes as [
       Float32Array,
       Float32Array,
       Float32Array,
       Float32Array,
     ];
+    const side = this.#side;
+    const { length } = plane;
+    const rows: Lines = { count: length / side, cells: side, across: side, along: 1 };
+    const columns: Lines = { count: side, cells: length / side, across: 1, along: side };
     const mean = this.#wide.mean(plane);
-    largestAlong(mean, 1, lines);
-    largestAlong(lines, this.#side, marked);
-    for (let i = 0; i < mean.length; i++) mean[i] = 1 - mean[i]!;
-    largestAlong(mean, 1, lines);
-    largestAlong(lines, this.#side, unmarked);
+    largestAlong(mean, rows, lines);
+    largestAlong(lines, columns, marked);
+    for (let i = 0; i < length; i++) mean[i] = 1 - mean[i]!;
+    largestAlong(mean, rows, lines);
+    largestAlong(lines, columns, unmarked);
     let isNarrowNeeded = false;
-    for (let i = 0; i < narrowWeight.length; i++) {
+    for (let i = 0; i < length; i++) {
       const weight = (wideAbove - Math.min(marked[i]!, unmarked[i]!)) / (wideAbove - narrowBelow);
       narrowWeight[i] = Math.min(1, Math.max(0, weight));
       isNarrowNeeded ||= narrowWeight[i]! > 0 && marked[i]! > nothing;
     }
-    const functions = this.#wide.fit(grid, plane);
+    const functions = this.#wide.fit(rgb, plane);
     // Far from what is marked both windows give nothing.
     if (!isNarrowNeeded) return functions;
-    const fine = this.#narrow.fit(grid, plane);
+    const fine = this.#narrow.fit(rgb, plane);
     for (let k = 0; k < 4; k++) {
       const [target, source] = [functions[k]!, fine[k]!];
-      for (let i = 0; i < target.length; i++) target[i]! += narrowWeight[i]! * (source[i]! - target[i]!);
+      for (let i = 0; i < length; i++) target[i]! += narrowWeight[i]! * (source[i]! - target[i]!);
     }
     return functions;
   }
@@ -170,9 +220,9 @@ export class EdgeRefiner {
 /** Levels below this are zero; a little less than a half, as bounds are rounded. */
 const leastLevel = 0.49;
 
-/** For every cell, the largest level that its function gives to any color. */
-function largestLevels([slopeR, slopeG, slopeB, offset]: Functions): Float32Array {
-  const out = new Float32Array(offset.length);
+/** For each of the first `length` cells, the largest level that its function gives to any color. */
+function largestLevels([slopeR, slopeG, slopeB, offset]: Functions, length: number): Float32Array {
+  const out = new Float32Array(length);
   for (let i = 0; i < out.length; i++) {
     const red = Math.max(0, slopeR[i]!);
     const green = Math.max(0, slopeG[i]!);
@@ -184,14 +234,18 @@ function largestLevels([slopeR, slopeG, slopeB, offset]: Functions): Float32Arra
 
 /**
  * Writes 255 times the functions, interpolated between cells, of the guide's colors into `out`, whose elements are zero.
- * Where no color gives a level, nothing is computed: that is most of a picture.
+ * Where no color gives a level, nothing is computed: that is most of a picture. The functions are those of a band, at whose
+ * edges within the grid they are zero.
  */
-function applyFunctions(functions: Functions, guide: ImageTensor, out: Uint8ClampedArray): void {
+function applyFunctions(
+  { functions, band, guide }: { functions: Functions; band: Band; guide: ImageTensor },
+  out: Uint8ClampedArray,
+): void {
   const [slopeR, slopeG, slopeB, offset] = functions;
+  const { side, top, bottom } = band;
   const { width, height } = imageSize(guide);
   const { data } = guide;
-  const largest = largestLevels(functions);
-  const side = Math.sqrt(offset.length);
+  const largest = largestLevels(functions, (bottom - top) * side);
   /** One row of functions, with the first and the last cell repeated: red, green, blue and offset of each. */
   const line = new Float32Array(4 * (side + 2));
   const cell = width / side;
@@ -201,9 +255,12 @@ function applyFunctions(functions: Functions, guide: ImageTensor, out: Uint8Clam
   );
   for (let y = 0; y < height; y++) {
     const at = Math.min(side - 1, Math.max(0, ((y + 0.5) * side) / height - 0.5));
-    const upper = Math.floor(at) * side;
-    const lower = Math.min(side - 1, Math.floor(at) + 1) * side;
-    const down = at - Math.floor(at);
+    const row = Math.floor(at);
+    const next = Math.min(side - 1, row + 1);
+    if (row < top || next >= bottom) continue;
+    const upper = (row - top) * side;
+    const lower = (next - top) * side;
+    const down = at - row;
     let [first, last] = [0, side - 1];
     const isEmpty = (x: number) => largest[upper + x]! < leastLevel && largest[lower + x]! < leastLevel;
     while (first < side && isEmpty(first)) first++;
