@@ -1,11 +1,12 @@
 /**
  * Edges of masks fitted to those of the picture: the fast guided filter (He and Sun, 2015, arXiv:1505.00996) with a color
  * guide (He, Sun and Tang, "Guided Image Filtering", PAMI 2013, section 3.5). In a window of the grid a mask is an affine
- * function of the colors, found by least squares; the functions are then applied to the guide's pixels. Two windows are
- * used: a wide one, and for what is small a narrow one, because a wide window would lose it.
+ * function of the colors, found by least squares; the functions are then applied to the guide's pixels. On the
+ * coarsest grid two windows are used: a wide one, and for what is small a narrow one, because a wide window would lose
+ * it. On finer grids the wide one is small enough.
  */
 import { type ImageTensor, imageSize } from "../media/resize.js";
-import { BoxFilter, type GridPicture, gridPicture, toGrid } from "./grid.js";
+import { BoxFilter, type GridPicture, gridPicture, MOTION_GRID, toGrid } from "./grid.js";
 import type { Marks, ProbabilityMap } from "./probability-map.js";
 
 /** Radius of the windows in cells. */
@@ -147,7 +148,7 @@ function largestAlong(source: Float32Array, { count, cells, across, along }: Lin
 export class EdgeRefiner {
   readonly #side: number;
   readonly #wide: WindowFit;
-  readonly #narrow: WindowFit;
+  readonly #narrow: WindowFit | undefined;
   readonly #planes: readonly Float32Array[];
   #levels = new Uint8ClampedArray(0);
 
@@ -155,7 +156,7 @@ export class EdgeRefiner {
   constructor(side: number) {
     this.#side = side;
     this.#wide = new WindowFit(wide, side);
-    this.#narrow = new WindowFit(narrow, side);
+    this.#narrow = side > MOTION_GRID ? undefined : new WindowFit(narrow, side);
     this.#planes = Array.from({ length: 4 }, () => new Float32Array(side * side));
   }
 
@@ -183,6 +184,19 @@ export class EdgeRefiner {
 
   /** The functions of some rows of the grid, in the first cells of their planes. */
   #functions(plane: Float32Array, rgb: GridPicture["rgb"]): Functions {
+    const narrowWeight = this.#narrow && this.#narrowWeight(plane);
+    const functions = this.#wide.fit(rgb, plane);
+    if (!(this.#narrow && narrowWeight)) return functions;
+    const others = this.#narrow.fit(rgb, plane);
+    for (let k = 0; k < 4; k++) {
+      const [target, source] = [functions[k]!, others[k]!];
+      for (let i = 0; i < plane.length; i++) target[i]! += narrowWeight[i]! * (source[i]! - target[i]!);
+    }
+    return functions;
+  }
+
+  /** How much the narrow window counts in each cell; `undefined` where it does nowhere. */
+  #narrowWeight(plane: Float32Array): Float32Array | undefined {
     const [marked, unmarked, lines, narrowWeight] = this.#planes as [
       Float32Array,
       Float32Array,
@@ -199,21 +213,14 @@ export class EdgeRefiner {
     for (let i = 0; i < length; i++) mean[i] = 1 - mean[i]!;
     largestAlong(mean, rows, lines);
     largestAlong(lines, columns, unmarked);
-    let isNarrowNeeded = false;
+    let isNeeded = false;
     for (let i = 0; i < length; i++) {
       const weight = (wideAbove - Math.min(marked[i]!, unmarked[i]!)) / (wideAbove - narrowBelow);
       narrowWeight[i] = Math.min(1, Math.max(0, weight));
-      isNarrowNeeded ||= narrowWeight[i]! > 0 && marked[i]! > nothing;
+      // Far from what is marked both windows give nothing.
+      isNeeded ||= narrowWeight[i]! > 0 && marked[i]! > nothing;
     }
-    const functions = this.#wide.fit(rgb, plane);
-    // Far from what is marked both windows give nothing.
-    if (!isNarrowNeeded) return functions;
-    const fine = this.#narrow.fit(rgb, plane);
-    for (let k = 0; k < 4; k++) {
-      const [target, source] = [functions[k]!, fine[k]!];
-      for (let i = 0; i < length; i++) target[i]! += narrowWeight[i]! * (source[i]! - target[i]!);
-    }
-    return functions;
+    return isNeeded ? narrowWeight : undefined;
   }
 }
 
