@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- --peers [--python PATH] [--rounds N] [--prepare] [--only NAME,...] [--limit SECONDS] [MODEL...]`: the
  * same model with the same weights in avseg, PyTorch, ONNX Runtime and OpenVINO; see `race.ts`. Adds to
- * `bench/results/<date>-peers.json`, from which `node dist/bench/peers/tables.js` makes the tables of `docs/guides/speed.md`.
+ * `bench/results/<date>-peers-<instructions>.json`, from which `node dist/bench/peers/tables.js` makes the tables of `docs/guides/speed.md`.
  * The Python is that of `--python`, of the variable `PYTHON`, or `python3`; `--prepare` makes the files of the models only,
  * in a folder of the system's temporary ones. Whoever gives no mask within `--limit` is left out. Default: 540.
  */
@@ -52,8 +52,10 @@ export async function benchPeers(args: readonly string[]): Promise<void> {
     const skipped = await prepareRace(options);
     if (values.prepare) continue;
     const command = "npm run bench -- --peers";
+    const here = machine();
+    const instructions = here.instructionSet.toLowerCase().replace(/[^a-z0-9]+/g, "-");
     const keep = (soFar: Race): string =>
-      addToResults("peers", { command, machine: machine(), [model]: soFar });
+      addToResults(`peers-${instructions}`, { command, machine: here, [model]: soFar });
     const result = await race({ ...options, skipped, rounds: Number(values.rounds), onRound: keep });
     process.stdout.write(`${raceTable(result)}\nwritten to ${path.relative(process.cwd(), keep(result))}\n`);
   }

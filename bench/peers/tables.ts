@@ -1,6 +1,6 @@
 /**
- * `node dist/bench/peers/tables.js`: writes the newest table of each model in `bench/results/*-peers.json` into
- * `docs/guides/speed.md`, between its two markers.
+ * `node dist/bench/peers/tables.js`: writes the newest table of each model and kind of processor in
+ * `bench/results/*-peers*.json` into `docs/guides/speed.md`, between its two markers.
  */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -47,31 +47,32 @@ export function raceTable({ results: found, skipped }: Race): string {
   ].join("\n");
 }
 
-/** The table of a model by the first of `files` that has one, and where it was measured. */
-function newestTable(model: PeerModel, files: readonly string[]): string[] {
-  for (const file of files) {
+/** The tables of a model, one for each kind of processor by the first of `files` that has one, and where they were measured. */
+function newestTables(model: PeerModel, files: readonly string[]): string[] {
+  const kinds = new Set<string>();
+  return files.flatMap((file) => {
     const {
       machine,
       command,
       [model]: race,
     }: Races = JSON.parse(readFileSync(path.join(results, file), "utf8"));
-    if (race === undefined) continue;
     const { processor, instructionSet, threads } = machine;
+    if (race === undefined || kinds.has(instructionSet)) return [];
+    kinds.add(instructionSet);
     const [load = 0] = race.load;
     const where = `${processor} (${instructionSet}), ${threads} threads, load ${load.toFixed(0)}, ${file.slice(0, 10)}`;
     return [
       `**${titles[model]}**, medians of ${race.rounds} rounds: ${where}, \`${command}\`; from \`bench/results/${file}\`.`,
       raceTable(race),
     ];
-  }
-  return [];
+  });
 }
 
 /** The page as it is, and as it should be by the newest results of each model. */
 export function speedPage(): { readonly found: string; readonly expected: string } {
   const found = readFileSync(page, "utf8");
   const files = readdirSync(results)
-    .filter((name) => name.endsWith("-peers.json"))
+    .filter((name) => /-peers(-[a-z0-9-]+)?\.json$/.test(name))
     .sort()
     .reverse();
   const [before, rest] = found.split(`${start}\n`);
@@ -79,7 +80,7 @@ export function speedPage(): { readonly found: string; readonly expected: string
   if (files.length === 0 || before === undefined || after === undefined) {
     throw new Error(`${page}: expected the markers ${start} and ${end}, and results in ${results}`);
   }
-  const tables = (Object.keys(peerModels) as PeerModel[]).flatMap((model) => newestTable(model, files));
+  const tables = (Object.keys(peerModels) as PeerModel[]).flatMap((model) => newestTables(model, files));
   const made = tables.join("\n\n");
   return { found, expected: `${before}${start}\n\n${made}\n\n${end}${after}` };
 }
