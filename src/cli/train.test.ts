@@ -93,6 +93,10 @@ test("Ctrl-C saves, says how to continue, and exits with 130; then the run resum
   ]);
   assert.equal(evaluated.code, 0, evaluated.stderr);
   assert.ok(!existsSync(path.join(out, "eval-test")));
+  const refined = await avseg(["eval", "s4", file, best, "--refine", "--json", "--no-report"]);
+  assert.equal(refined.code, 0, refined.stderr);
+  assert.notDeepEqual(JSON.parse(refined.stdout), JSON.parse(evaluated.stdout));
+  assert.ok(existsSync(path.join(out, "eval-test-refined", "evaluation.json")));
   const below = await avseg(["eval", "s4", file, best]);
   assert.equal(below.code, 0, below.stderr);
   const page = await readFile(path.join(out, "eval-test", "report.html"), "utf8");
