@@ -12,8 +12,9 @@ import type { Marks, ProbabilityMap } from "./probability-map.js";
 /** Radius of the windows in cells. */
 const wide = 3;
 const narrow = 1;
-/** Variance of colors (0 to 1) below which a window is flat. */
-const flatness = 1e-4;
+/** Variance of colors (0 to 1) below which a window is flat: on the coarsest grid, and on finer ones. */
+const coarseFlatness = 3e-4;
+const fineFlatness = 1e-4;
 /** How much of a wide window what is marked fills somewhere near, from which on the narrow one does not count, and does. */
 const narrowBelow = 0.4;
 const wideAbove = 0.7;
@@ -55,10 +56,12 @@ function rowsOf(plane: Float32Array, { side, top, bottom }: Band): Float32Array 
 /** Fits functions in windows of one size. The planes that it returns are overwritten by the next fit. */
 class WindowFit {
   readonly #box: BoxFilter;
+  readonly #flatness: number;
   readonly #planes: readonly Float32Array[];
 
-  constructor(radius: number, side: number) {
+  constructor(radius: number, side: number, flatness: number) {
     this.#box = new BoxFilter(radius, side);
+    this.#flatness = flatness;
     this.#planes = Array.from({ length: 13 }, () => new Float32Array(side * side));
   }
 
@@ -70,6 +73,7 @@ class WindowFit {
   /** The functions of the picture's colors that come nearest to `plane`; all planes have the same rows of the grid. */
   fit([red, green, blue]: GridPicture["rgb"], plane: Float32Array): Functions {
     const box = this.#box;
+    const flatness = this.#flatness;
     const mp = this.mean(plane);
     const mr = box.mean(red, this.#planes[1]!);
     const mg = box.mean(green, this.#planes[2]!);
@@ -155,8 +159,10 @@ export class EdgeRefiner {
   /** Works on a grid of `side` x `side` cells, see `edgeGrid`. */
   constructor(side: number) {
     this.#side = side;
-    this.#wide = new WindowFit(wide, side);
-    this.#narrow = side > MOTION_GRID ? undefined : new WindowFit(narrow, side);
+    const isFine = side > MOTION_GRID;
+    const flatness = isFine ? fineFlatness : coarseFlatness;
+    this.#wide = new WindowFit(wide, side, flatness);
+    this.#narrow = isFine ? undefined : new WindowFit(narrow, side, flatness);
     this.#planes = Array.from({ length: 4 }, () => new Float32Array(side * side));
   }
 
