@@ -32,7 +32,7 @@ interface Video {
 
 function videoOf(spec: ClipSpec): Video {
   const frames = [...renderVideoFrames(spec)];
-  const guide = guideSize({ width: side, height: side }, grid);
+  const guide = guideSize({ width: side, height: side }, model);
   const guides = frames.map(({ image }) => resizeBilinear(pictureOf(image), guide.height, guide.width));
   return { frames, guides, samples: renderClip(spec).samples };
 }

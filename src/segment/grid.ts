@@ -7,6 +7,11 @@ import type { FrameSize } from "../media/video.js";
 
 /** Cells per row and column of the grid on which motion is found. Finer ones measured no better. */
 export const MOTION_GRID = 32;
+/** Side of the frames that a model takes, in pixels. */
+interface FramesOfModel {
+  readonly imageSize: number;
+}
+
 /** Edges are fitted on no finer grid than this many times the motion's. */
 const finest = 4;
 
@@ -15,7 +20,7 @@ const finest = 4;
  * at least (a quarter of its frames' side), because a coarser grid would lose what the model has found. A multiple of
  * `MOTION_GRID`.
  */
-export function edgeGrid({ imageSize }: { readonly imageSize: number }): number {
+export function edgeGrid({ imageSize }: FramesOfModel): number {
   return MOTION_GRID * Math.min(finest, Math.ceil(imageSize / 4 / MOTION_GRID));
 }
 
@@ -35,9 +40,10 @@ const layerGuide: GuideLimits = { fraction: 0.29, pixels: 320, perCell: 2 };
 
 function guideWithin(
   { width, height }: FrameSize,
-  grid: number,
+  model: FramesOfModel,
   { fraction, pixels, perCell }: GuideLimits,
 ): FrameSize {
+  const grid = edgeGrid(model);
   const scale = Math.min(fraction, pixels / Math.max(width, height));
   const fitted = (side: number) => {
     const least = Math.min(perCell, Math.floor(side / grid));
@@ -46,14 +52,14 @@ function guideWithin(
   return { width: fitted(width), height: fitted(height) };
 }
 
-/** Size of the guide of masks for frames of a size, with a whole number of pixels per cell of `grid` x `grid`. */
-export function guideSize(frame: FrameSize, grid: number): FrameSize {
-  return guideWithin(frame, grid, maskGuide);
+/** Size of the guide of masks for frames of a size, with a whole number of pixels per cell of the model's `edgeGrid`. */
+export function guideSize(frame: FrameSize, model: FramesOfModel): FrameSize {
+  return guideWithin(frame, model, maskGuide);
 }
 
 /** Size of the guide of an overlay's layers for frames of a size. */
-export function layerSize(frame: FrameSize, grid: number): FrameSize {
-  return guideWithin(frame, grid, layerGuide);
+export function layerSize(frame: FrameSize, model: FramesOfModel): FrameSize {
+  return guideWithin(frame, model, layerGuide);
 }
 
 /** A picture on a grid, row by row. */

@@ -55,11 +55,11 @@ function overlap(labels: Uint16Array, { radius }: Scene): number {
   return both / either;
 }
 
-/** Overlap of a scene's masks with its disk, as the map says and refined on a grid of `grid` x `grid` cells. */
-function overlaps(shown: Scene, grid: number): { plain: number; refined: number } {
+/** Overlap of a scene's masks with its disk, as the map says and refined as for a model of frames of this size. */
+function overlaps(shown: Scene, imageSize: number): { plain: number; refined: number } {
   const { image, map } = scene(shown);
-  const { width, height } = guideSize({ width: side, height: side }, grid);
-  const marks = new EdgeRefiner(grid).refine(map, resizeBilinear(image, height, width));
+  const { width, height } = guideSize({ width: side, height: side }, { imageSize });
+  const marks = new EdgeRefiner(edgeGrid({ imageSize })).refine(map, resizeBilinear(image, height, width));
   const options = { width: side, height: side, classes: ["sounding"] };
   return {
     plain: overlap(maskOf(map, options).labels, shown),
@@ -68,7 +68,7 @@ function overlaps(shown: Scene, grid: number): { plain: number; refined: number 
 }
 
 test("refined masks end where the picture's objects do", () => {
-  const { plain, refined } = overlaps(large, edgeGrid({ imageSize: 112 }));
+  const { plain, refined } = overlaps(large, 112);
   assert.ok(plain < 0.8, `plain ${plain}`);
   assert.ok(refined > 0.95, `refined ${refined}`);
 });
@@ -78,17 +78,17 @@ test("the grid is as fine as the model's features, so that small objects stay", 
     [96, 128, 224, 384, 448, 1024].map((imageSize) => edgeGrid({ imageSize })),
     [32, 32, 64, 96, 128, 128],
   );
-  const { plain, refined } = overlaps(small, edgeGrid({ imageSize: side }));
+  const { plain, refined } = overlaps(small, side);
   assert.ok(refined > plain, `plain ${plain}, refined ${refined}`);
-  const coarse = overlaps(small, edgeGrid({ imageSize: 112 }));
+  const coarse = overlaps(small, 112);
   assert.ok(coarse.refined < plain, `plain ${plain}, refined on a coarser grid ${coarse.refined}`);
 });
 
 test("a map in which nothing sounds marks nothing", () => {
   const { image, map } = scene(large);
-  const grid = edgeGrid({ imageSize: 112 });
-  const { width, height } = guideSize({ width: side, height: side }, grid);
+  const model = { imageSize: 112 };
+  const { width, height } = guideSize({ width: side, height: side }, model);
   const guide = resizeBilinear(image, height, width);
-  const marks = new EdgeRefiner(grid).refine({ ...map, activeClasses: [] }, guide);
+  const marks = new EdgeRefiner(edgeGrid(model)).refine({ ...map, activeClasses: [] }, guide);
   assert.ok(marks.levels.every((level) => level === 0));
 });

@@ -16,8 +16,8 @@ const least = 1e-6;
  * that are not finite stay as they are.
  */
 export function refinedPredictor<P extends Predictor>(model: P): P {
-  const grid = edgeGrid(model);
-  const refiner = new EdgeRefiner(grid);
+  const refiner = new EdgeRefiner(edgeGrid(model));
+  const guide = guideSize({ width: model.imageSize, height: model.imageSize }, model);
   const predict = async (batch: ClipBatch): Promise<TensorOf<"f32">> => {
     const logits = await model.predict(batch);
     if (!logits.data.every(Number.isFinite)) return logits;
@@ -37,7 +37,6 @@ export function refinedPredictor<P extends Predictor>(model: P): P {
   ): void => {
     const map = probabilitiesOf(logits, frame);
     const { width, height } = map;
-    const guide = guideSize({ width: model.imageSize, height: model.imageSize }, grid);
     const marks = refiner.refine(map, resizeBilinear(image, guide.height, guide.width));
     const binary = model.classes.length === 1;
     for (const { y, labels, fraction } of upsample(map, { width, height }, { marks })) {

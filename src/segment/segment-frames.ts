@@ -6,7 +6,7 @@ import { type ImageTensor, imageSize, resizeBilinear } from "../media/resize.js"
 import { fullStep, SAMPLES_PER_STEP, timed } from "../media/step-times.js";
 import type { StepFrame } from "../media/video.js";
 import { type Sound, toMono } from "../media/wav.js";
-import { edgeGrid, guideSize } from "./grid.js";
+import { guideSize } from "./grid.js";
 import {
   nextTask,
   type SegmentedFrame,
@@ -68,7 +68,7 @@ export async function* segmentFrames(
       }
       const rgb = rgbOf(image, `frames[${index}]`);
       const scaled = resizeBilinear(rgb, model.imageSize, model.imageSize);
-      const guide = guideSize(size, edgeGrid(model));
+      const guide = guideSize(size, model);
       yield {
         rgb: scaled.data,
         guide: refine ? resizeBilinear(rgb, guide.height, guide.width) : undefined,

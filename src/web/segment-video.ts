@@ -17,7 +17,7 @@ import {
   sliceSeconds,
   type VideoSlice,
 } from "../media/video.js";
-import { edgeGrid, guideSize } from "../segment/grid.js";
+import { guideSize } from "../segment/grid.js";
 import {
   type PictureStream,
   type SegmentedFrame,
@@ -201,7 +201,7 @@ async function* framesOf(
   { imageSize, rate, refine = true, signal }: Reading,
 ): AsyncGenerator<StepFrame, void, undefined> {
   const times = stepTimes(opened.durationSeconds, rate);
-  const guide = guideSize(opened.size, edgeGrid({ imageSize }));
+  const guide = guideSize(opened.size, { imageSize });
   const sizes = [{ width: imageSize, height: imageSize }, ...(refine ? [guide] : [])];
   let index = 0;
   const seconds = times.map(({ timeSeconds }) => timeSeconds);
@@ -221,7 +221,7 @@ async function picturesOf(opened: OpenedVideo, reading: Reading, name: string): 
   const perSecond = Math.min(60, Math.max(5, averagePacketRate));
   const count = Math.max(1, Math.ceil(opened.durationSeconds * perSecond - 1e-6));
   const times = Array.from({ length: count }, (_, i) => i / perSecond);
-  const guide = guideSize(opened.size, edgeGrid(reading));
+  const guide = guideSize(opened.size, reading);
   async function* pictures(): AsyncGenerator<PictureFrame, void, undefined> {
     let index = 0;
     for await (const [image] of framesAt(opened, times, [guide], signal)) {

@@ -11,7 +11,7 @@ import {
   type VideoInfo,
   type VideoSlice,
 } from "../../media/video.js";
-import { edgeGrid, guideSize } from "../grid.js";
+import { guideSize } from "../grid.js";
 import type { StepStream } from "../step-stream.js";
 
 /** What is read of a video. */
@@ -53,7 +53,7 @@ export function openVideoSteps(info: VideoInfo, options: VideoStepOptions): Step
       width: imageSize,
       height: imageSize,
       rate,
-      guide: refine ? guideSize(info, edgeGrid(options)) : undefined,
+      guide: refine ? guideSize(info, options) : undefined,
     },
     pictures,
     copiesTo,

@@ -1,7 +1,7 @@
 /** What sounds in a video file, frame by frame, in Node. */
 import type { Predictor } from "../../inference/predictor.js";
 import { checkRate } from "../../media/step-times.js";
-import { edgeGrid, guideSize } from "../grid.js";
+import { guideSize } from "../grid.js";
 import { type SegmentedFrame, type SegmentVideoOptions, segmentStream } from "../step-stream.js";
 import { openVideoSteps, videoInfo } from "./open-video-steps.js";
 
@@ -25,7 +25,7 @@ export async function* segmentVideo(
   checkRate(rate);
   const info = await videoInfo(file, { slice, signal });
   const { imageSize } = model;
-  const pictures = everyFrame ? guideSize(info, edgeGrid(model)) : undefined;
+  const pictures = everyFrame ? guideSize(info, model) : undefined;
   const stream = openVideoSteps(info, { imageSize, rate, refine, pictures, signal });
   yield* segmentStream(stream, model, options);
 }

@@ -17,7 +17,7 @@ import type { VideoInfo } from "../../media/video.js";
 import { removeStale, temporaryPath, writeFileAtomic } from "../../node/files.js";
 import { type Lock, lockInside, withLock } from "../../node/lock.js";
 import { asOutputError } from "../../node/system-error.js";
-import { edgeGrid, guideSize, layerSize } from "../grid.js";
+import { guideSize, layerSize } from "../grid.js";
 import { intervalsCsv, intervalsVtt, type MaskTimes, soundingIntervals } from "../intervals.js";
 import { labelNames } from "../mask.js";
 import { type MaskFormat, type MaskSettings, notesOf, secondsOf, segmentsJson } from "../segments-json.js";
@@ -132,11 +132,10 @@ async function writeLocked(
     const videos: LayeredVideo[] = [];
     if (wantsOverlay) videos.push({ output: path.join(partial, overlayFile), look });
     if (cutout) videos.push({ output: path.join(partial, cutoutFile(cutout)), look: "cutout" });
-    const grid = edgeGrid(model);
     const pictures = everyFrame
-      ? guideSize(info, grid)
+      ? guideSize(info, model)
       : videos.length > 0
-        ? layerSize(info, grid)
+        ? layerSize(info, model)
         : undefined;
     if (videos.length > 0 && pictures) {
       const copies = fitsInMemory(info, model.frameCount);
