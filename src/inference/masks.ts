@@ -63,8 +63,15 @@ export function probabilitiesOf(logits: TensorOf<"f32">, frame: number): Probabi
   const probabilities = classes === 1 ? planes.flatMap(withBackground) : softmax(planes);
   const likeliest = new Uint16Array(pixels);
   largestClass(probabilities, likeliest);
-  const activeClasses = [...new Set(likeliest)].filter((index) => index !== 0).sort((a, b) => a - b);
+  const activeClasses = labelsIn(likeliest, probabilities.length).filter((index) => index !== 0);
   return { width, height, probabilities: new Map(probabilities.entries()), activeClasses };
+}
+
+/** The labels below `count` that occur, in ascending order. */
+function labelsIn(labels: Uint16Array, count: number): number[] {
+  const occurs = new Uint8Array(count);
+  for (let i = 0; i < labels.length; i++) occurs[labels[i]!] = 1;
+  return Array.from(occurs.keys()).filter((label) => occurs[label] === 1);
 }
 
 /** The planes `f32[H*W]` of `classes` classes, from plane `first` on. */

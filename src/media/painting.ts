@@ -15,11 +15,18 @@ export interface Labels {
  * `semantic` is false, white for every label but 0, `u8[H,W]`.
  */
 export function labelPicture({ shape, data }: Labels, semantic: boolean): ImageTensor {
-  if (!semantic) {
-    const white = new Uint8Array(data.length);
-    for (let i = 0; i < white.length; i++) white[i] = data[i] === 0 ? 0 : 255;
-    return { dtype: "u8", shape, data: white };
-  }
+  return semantic
+    ? { dtype: "u8", shape: [...shape, 3], data: inColors(data) }
+    : { dtype: "u8", shape, data: inWhite(data) };
+}
+
+function inWhite(data: Labels["data"]): Uint8Array<ArrayBuffer> {
+  const white = new Uint8Array(data.length);
+  for (let i = 0; i < white.length; i++) white[i] = data[i] === 0 ? 0 : 255;
+  return white;
+}
+
+function inColors(data: Labels["data"]): Uint8Array<ArrayBuffer> {
   const rgb = new Uint8Array(data.length * 3);
   let current = 0;
   let color = colorOfClass(current);
@@ -34,7 +41,7 @@ export function labelPicture({ shape, data }: Labels, semantic: boolean): ImageT
     rgb[j + 1] = color[1];
     rgb[j + 2] = color[2];
   }
-  return { dtype: "u8", shape: [...shape, 3], data: rgb };
+  return rgb;
 }
 
 /** How labels are painted. */

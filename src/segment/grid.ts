@@ -62,164 +62,84 @@ export function layerSize(frame: FrameSize, model: FramesOfModel): FrameSize {
   return guideWithin(frame, model, layerGuide);
 }
 
-/** A picture on a grid, row by row. */
+/** A picture on a grid: the mean colors of its cells, row by row. */
 export interface GridPicture {
   /** Cells per row and column. */
   readonly side: number;
   /** Red, green and blue, 0 to 1. */
-  readonly rgb: readonly [Float32Array, Float32Array, Float32Array];
-  /** 0 to 255. */
-  readonly luma: Float32Array;
+  readonly rgb: readonly [red: Float32Array, green: Float32Array, blue: Float32Array];
 }
 
-/** The mean colors of a guide's cells. Throws `RangeError` for other sizes than `guideSize` gives for `side`. */
-export function gridPicture(guide: ImageTensor, side: number): GridPicture {
+/** A black picture, for `gridPicture` to overwrite. */
+export function emptyGridPicture(side: number): GridPicture {
+  const plane = () => new Float32Array(side * side);
+  return { side, rgb: [plane(), plane(), plane()] };
+}
+
+/**
+ * The mean colors of a guide's cells, written into `grid`. Throws `RangeError` for other sizes than `guideSize` gives for
+ * its side.
+ */
+export function gridPicture(guide: ImageTensor, grid: GridPicture): GridPicture {
+  const { side } = grid;
   const { width, height, channels } = imageSize(guide);
   if (channels !== 3 || width % side !== 0 || height % side !== 0) {
     throw new RangeError(
       `guide: expected u8[H,W,3] with sides that are multiples of ${side}, got ${guide.shape}`,
     );
   }
-  const cells = side * side;
-  const rgb = [new Float32Array(cells), new Float32Array(cells), new Float32Array(cells)] as const;
-  const luma = new Float32Array(cells);
-  sumCells(guide.data, { side, across: width / side, down: height / side }, rgb);
-  scaleCells(rgb, (width * height) / cells, luma);
-  return { side, rgb, luma };
+  meanColors(guide.data, { side, across: width / side, down: height / side }, grid.rgb);
+  return grid;
 }
 
 // The loops are functions of their own, whose code V8 keeps: it discards that of a function which it compiled within a
 // loop, once the function gets to what follows. The `map` of an array takes six times as long.
 
-/** Adds the colors of a guide's pixels to those of its cells of `across` x `down` pixels. */
-function sumCells(
+/** Writes the mean colors of cells of `across` x `down` pixels. */
+function meanColors(
   data: Uint8Array,
   { side, across, down }: { readonly side: number; readonly across: number; readonly down: number },
   [red, green, blue]: GridPicture["rgb"],
 ): void {
-  let at = 0;
-  for (let y = 0; y < side * down; y++) {
-    const row = Math.floor(y / down) * side;
-    for (let cell = row; cell < row + side; cell++) {
+  const scale = 1 / (255 * across * down);
+  const stride = 3 * side * across;
+  for (let cy = 0, cell = 0; cy < side; cy++) {
+    for (let cx = 0; cx < side; cx++, cell++) {
+      let from = cy * down * stride + 3 * cx * across;
       let r = 0;
       let g = 0;
       let b = 0;
-      for (let x = 0; x < across; x++, at += 3) {
-        r += data[at]!;
-        g += data[at + 1]!;
-        b += data[at + 2]!;
+      for (let y = 0; y < down; y++, from += stride) {
+        for (let at = from, end = from + 3 * across; at < end; at += 3) {
+          r += data[at]!;
+          g += data[at + 1]!;
+          b += data[at + 2]!;
+        }
       }
-      red[cell]! += r;
-      green[cell]! += g;
-      blue[cell]! += b;
+      red[cell] = scale * r;
+      green[cell] = scale * g;
+      blue[cell] = scale * b;
     }
   }
 }
 
-/** Sums of `pixels` colors to means from 0 to 1, and the luma that goes with them. */
-function scaleCells([red, green, blue]: GridPicture["rgb"], pixels: number, luma: Float32Array): void {
-  for (let i = 0; i < luma.length; i++) {
-    luma[i] = (0.299 * red[i]! + 0.587 * green[i]! + 0.114 * blue[i]!) / pixels;
-    red[i]! /= 255 * pixels;
-    green[i]! /= 255 * pixels;
-    blue[i]! /= 255 * pixels;
-  }
-}
-
-/**
- * Means over (2 radius + 1)^2 cells around every cell of a grid, or of some of its rows; beyond the border the border's
- * values repeat.
- */
-export class BoxFilter {
-  readonly #radius: number;
-  readonly #side: number;
-  readonly #rows: Float32Array;
-  readonly #sums: Float32Array;
-
-  /** For planes of `side` columns and at most as many rows, both more than `2 * radius`. */
-  constructor(radius: number, side: number) {
-    this.#radius = radius;
-    this.#side = side;
-    this.#rows = new Float32Array(side * side);
-    this.#sums = new Float32Array(side);
-  }
-
-  /** Writes the means of the first `length` cells of `plane` into `out`, which may be `plane` itself. */
-  mean(plane: Float32Array, out: Float32Array, length = plane.length): Float32Array {
-    const rows = this.#rows;
-    const radius = this.#radius;
-    const side = this.#side;
-    for (let y = 0; y < length; y += side) {
-      const [first, last] = [plane[y]!, plane[y + side - 1]!];
-      let sum = radius * first;
-      for (let i = y; i <= y + radius; i++) sum += plane[i]!;
-      let i = y;
-      for (; i < y + radius; i++) {
-        rows[i] = sum;
-        sum += plane[i + radius + 1]! - first;
+/** Writes the luma (0 to 255) of a picture on the grid on which motion is found into `out`. */
+export function motionLuma({ side, rgb: [red, green, blue] }: GridPicture, out: Float32Array): Float32Array {
+  const across = side / MOTION_GRID;
+  const scale = 255 / across ** 2;
+  for (let cy = 0, cell = 0; cy < MOTION_GRID; cy++) {
+    for (let cx = 0; cx < MOTION_GRID; cx++, cell++) {
+      let from = (cy * side + cx) * across;
+      let sum = 0;
+      for (let y = 0; y < across; y++, from += side) {
+        for (let i = from; i < from + across; i++) {
+          sum += 0.299 * red[i]! + 0.587 * green[i]! + 0.114 * blue[i]!;
+        }
       }
-      for (; i < y + side - 1 - radius; i++) {
-        rows[i] = sum;
-        sum += plane[i + radius + 1]! - plane[i - radius]!;
-      }
-      for (; i < y + side; i++) {
-        rows[i] = sum;
-        sum += last - plane[i - radius]!;
-      }
+      out[cell] = scale * sum;
     }
-    return this.#columns(out, length);
   }
-
-  /** Writes the means of the products of two planes of equal size into `out`. */
-  meanOfProduct(a: Float32Array, b: Float32Array, out: Float32Array): Float32Array {
-    const rows = this.#rows;
-    const radius = this.#radius;
-    const side = this.#side;
-    for (let y = 0; y < a.length; y += side) {
-      const first = a[y]! * b[y]!;
-      const last = a[y + side - 1]! * b[y + side - 1]!;
-      let sum = radius * a[y]! * b[y]!;
-      for (let i = y; i <= y + radius; i++) sum += a[i]! * b[i]!;
-      let i = y;
-      for (; i < y + radius; i++) {
-        rows[i] = sum;
-        sum += a[i + radius + 1]! * b[i + radius + 1]! - first;
-      }
-      for (; i < y + side - 1 - radius; i++) {
-        rows[i] = sum;
-        sum += a[i + radius + 1]! * b[i + radius + 1]! - a[i - radius]! * b[i - radius]!;
-      }
-      for (; i < y + side; i++) {
-        rows[i] = sum;
-        sum += last - a[i - radius]! * b[i - radius]!;
-      }
-    }
-    return this.#columns(out, a.length);
-  }
-
-  /** Means of columns of the first `length` cells of `#rows`; a row of cells at a time, as they lie in memory. */
-  #columns(out: Float32Array, length: number): Float32Array {
-    const rows = this.#rows;
-    const radius = this.#radius;
-    const side = this.#side;
-    const scale = 1 / (2 * radius + 1) ** 2;
-    const sums = this.#sums;
-    for (let x = 0; x < side; x++) {
-      let sum = radius * rows[x]!;
-      for (let y = 0; y <= radius; y++) sum += rows[y * side + x]!;
-      sums[x] = sum;
-    }
-    const height = length / side;
-    for (let y = 0; y < height; y++) {
-      const enter = Math.min(height - 1, y + radius + 1) * side;
-      const leave = Math.max(0, y - radius) * side;
-      for (let x = 0, i = y * side; x < side; x++, i++) {
-        out[i] = scale * sums[x]!;
-        sums[x]! += rows[enter + x]! - rows[leave + x]!;
-      }
-    }
-    return out;
-  }
+  return out;
 }
 
 /** The size of a plane, and the cells per row and column of the grid that it is brought to. */
@@ -238,43 +158,52 @@ export function toGrid(plane: Float32Array, size: ToGrid): Float32Array {
 
 /** Writes every row of a plane, at the grid's width, into `out`. */
 function narrowRows(plane: Float32Array, { width, height, side }: ToGrid, out: Float32Array): void {
-  const columns = axisWeights(width, side);
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < side; x++) {
+  const { starts, indices, weights } = axisWeights(width, side);
+  for (let y = 0, cell = 0; y < height; y++) {
+    for (let x = 0; x < side; x++, cell++) {
       let sum = 0;
-      for (const [i, weight] of columns[x]!) sum += weight * plane[y * width + i]!;
-      out[y * side + x] = sum;
+      for (let k = starts[x]!; k < starts[x + 1]!; k++) sum += weights[k]! * plane[y * width + indices[k]!]!;
+      out[cell] = sum;
     }
   }
 }
 
 /** Adds a plane of the grid's width, at the grid's height, to `out`. */
 function narrowColumns(plane: Float32Array, { height, side }: ToGrid, out: Float32Array): void {
-  const rows = axisWeights(height, side);
+  const { starts, indices, weights } = axisWeights(height, side);
   for (let y = 0; y < side; y++) {
-    for (const [i, weight] of rows[y]!) {
-      for (let x = 0; x < side; x++) out[y * side + x]! += weight * plane[i * side + x]!;
+    for (let k = starts[y]!; k < starts[y + 1]!; k++) {
+      const weight = weights[k]!;
+      const row = indices[k]! * side;
+      for (let x = 0; x < side; x++) out[y * side + x]! += weight * plane[row + x]!;
     }
   }
 }
 
-/** For each of `cells` cells along an axis, the samples that it covers and their weights, which sum to one. */
-function axisWeights(size: number, cells: number): [index: number, weight: number][][] {
+/** For each cell along an axis, the samples that it covers, from `starts[cell]` to `starts[cell + 1]`; weights sum to one. */
+interface AxisWeights {
+  readonly starts: readonly number[];
+  readonly indices: readonly number[];
+  readonly weights: readonly number[];
+}
+
+function axisWeights(size: number, cells: number): AxisWeights {
   const step = size / cells;
-  return Array.from({ length: cells }, (_, cell) => {
+  const [starts, indices, weights]: [number[], number[], number[]] = [[0], [], []];
+  for (let cell = 0; cell < cells; cell++) {
     if (step < 1) {
       const at = Math.min(size - 1, Math.max(0, (cell + 0.5) * step - 0.5));
       const low = Math.floor(at);
-      return [
-        [low, 1 - (at - low)],
-        [Math.min(size - 1, low + 1), at - low],
-      ];
+      indices.push(low, Math.min(size - 1, low + 1));
+      weights.push(1 - (at - low), at - low);
+    } else {
+      const [from, to] = [cell * step, (cell + 1) * step];
+      for (let i = Math.floor(from); i < Math.min(size, Math.ceil(to - 1e-9)); i++) {
+        indices.push(i);
+        weights.push((Math.min(to, i + 1) - Math.max(from, i)) / step);
+      }
     }
-    const [from, to] = [cell * step, (cell + 1) * step];
-    const covered: [number, number][] = [];
-    for (let i = Math.floor(from); i < Math.min(size, Math.ceil(to - 1e-9)); i++) {
-      covered.push([i, (Math.min(to, i + 1) - Math.max(from, i)) / step]);
-    }
-    return covered;
-  });
+    starts.push(indices.length);
+  }
+  return { starts, indices, weights };
 }

@@ -1,6 +1,7 @@
 /** The motion between two pictures on the grid (Lucas and Kanade, 1981), and planes that are moved along it. */
 import type { FrameSize } from "../media/video.js";
-import { BoxFilter, MOTION_GRID } from "./grid.js";
+import { BoxFilter } from "./box-filter.js";
+import { MOTION_GRID } from "./grid.js";
 
 const side = MOTION_GRID;
 const cells = side * side;
@@ -16,6 +17,11 @@ const cutDifference = 24;
 export interface Flow {
   readonly u: Float32Array;
   readonly v: Float32Array;
+}
+
+/** A flow without motion, for others to overwrite. */
+export function emptyFlow(): Flow {
+  return { u: new Float32Array(cells), v: new Float32Array(cells) };
 }
 
 /** Samples a grid between its cells; beyond the border the border's values repeat. */
@@ -39,8 +45,8 @@ export class FlowEstimator {
   readonly #box = new BoxFilter(windowRadius, side);
   readonly #planes = Array.from({ length: 7 }, () => new Float32Array(cells));
 
-  /** The flow from picture `from` to picture `to`, given by their luma; `undefined` across a cut. */
-  flow(from: Float32Array, to: Float32Array): Flow | undefined {
+  /** The flow from picture `from` to picture `to`, given by their luma, written into `out`; `undefined` across a cut. */
+  flow(from: Float32Array, to: Float32Array, out: Flow): Flow | undefined {
     const [gx, gy, xx, yy, xy, bx, by] = this.#planes as [
       Float32Array,
       Float32Array,
@@ -51,18 +57,16 @@ export class FlowEstimator {
       Float32Array,
     ];
     gradients(from, gx, gy);
-    this.#box.meanOfProduct(gx, gx, xx);
-    this.#box.meanOfProduct(gy, gy, yy);
-    this.#box.meanOfProduct(gx, gy, xy);
-    const u = new Float32Array(cells);
-    const v = new Float32Array(cells);
+    products({ gx, gy }, { xx, yy, xy });
+    for (const plane of [xx, yy, xy]) this.#box.mean(plane, plane, side);
+    const u = out.u.fill(0);
+    const v = out.v.fill(0);
     for (let k = 0; k < iterations; k++) {
       changes({ from, to, u, v }, { gx, gy }, { bx, by });
-      this.#box.mean(bx, bx);
-      this.#box.mean(by, by);
+      for (const plane of [bx, by]) this.#box.mean(plane, plane, side);
       improve({ u, v }, { xx, xy, yy }, { bx, by });
     }
-    return meanDifference(from, to, { u, v }) > cutDifference ? undefined : { u, v };
+    return meanDifference(from, to, out) > cutDifference ? undefined : out;
   }
 }
 
@@ -82,10 +86,33 @@ function gradients(from: Float32Array, gx: Float32Array, gy: Float32Array): void
   }
 }
 
+/** Gradients of a grid along both axes. */
+interface Gradients {
+  readonly gx: Float32Array;
+  readonly gy: Float32Array;
+}
+
+/** The products of gradients, or their means. */
+interface Products {
+  readonly xx: Float32Array;
+  readonly yy: Float32Array;
+  readonly xy: Float32Array;
+}
+
+function products({ gx, gy }: Gradients, { xx, yy, xy }: Products): void {
+  for (let i = 0; i < cells; i++) {
+    const x = gx[i]!;
+    const y = gy[i]!;
+    xx[i] = x * x;
+    yy[i] = y * y;
+    xy[i] = x * y;
+  }
+}
+
 /** Writes the change along the flow, times the gradients, into `bx` and `by`. */
 function changes(
   { from, to, u, v }: Flow & { readonly from: Float32Array; readonly to: Float32Array },
-  { gx, gy }: { readonly gx: Float32Array; readonly gy: Float32Array },
+  { gx, gy }: Gradients,
   { bx, by }: { readonly bx: Float32Array; readonly by: Float32Array },
 ): void {
   for (let y = 0, i = 0; y < side; y++) {
@@ -100,7 +127,7 @@ function changes(
 /** One step of least squares towards the flow. */
 function improve(
   { u, v }: Flow,
-  { xx, xy, yy }: { readonly xx: Float32Array; readonly xy: Float32Array; readonly yy: Float32Array },
+  { xx, xy, yy }: Products,
   { bx, by }: { readonly bx: Float32Array; readonly by: Float32Array },
 ): void {
   for (let i = 0; i < cells; i++) {
@@ -121,30 +148,26 @@ function meanDifference(from: Float32Array, to: Float32Array, { u, v }: Flow): n
   return sum / cells;
 }
 
-/** The flow back, near enough for the small motion between two pictures. */
-export function reversed({ u, v }: Flow): Flow {
-  return { u: negated(u), v: negated(v) };
-}
-
-function negated(values: Float32Array): Float32Array {
-  const out = new Float32Array(values.length);
-  for (let i = 0; i < out.length; i++) out[i] = -values[i]!;
+/** Writes the flow back, near enough for the small motion between two pictures, into `out`. */
+export function reversed({ u, v }: Flow, out: Flow): Flow {
+  for (let i = 0; i < cells; i++) {
+    out.u[i] = -u[i]!;
+    out.v[i] = -v[i]!;
+  }
   return out;
 }
 
-/** The flow of `first`, and from where it leads that of `second`. */
-export function composed(first: Flow, second: Flow): Flow {
-  const u = new Float32Array(cells);
-  const v = new Float32Array(cells);
+/** Writes the flow of `first`, and from where it leads that of `second`, into `out`, which may be `first`. */
+export function composed(first: Flow, second: Flow, out: Flow): Flow {
   for (let y = 0, i = 0; y < side; y++) {
     for (let x = 0; x < side; x++, i++) {
-      const toX = x + first.u[i]!;
-      const toY = y + first.v[i]!;
-      u[i] = first.u[i]! + sample(second.u, toX, toY);
-      v[i] = first.v[i]! + sample(second.v, toX, toY);
+      const u = first.u[i]!;
+      const v = first.v[i]!;
+      out.u[i] = u + sample(second.u, x + u, y + v);
+      out.v[i] = v + sample(second.v, x + u, y + v);
     }
   }
-  return { u, v };
+  return out;
 }
 
 /** A plane that lies over the picture to which `flow` leads. */

@@ -39,8 +39,15 @@ export interface UpsampledRow {
   readonly fraction: Float32Array;
 }
 
-/** Where output samples fall between input samples: bilinear, half-pixel centers, clamped at the edges. */
-function positions(inSize: number, outSize: number) {
+/** Where output samples fall between input samples, and how near to the higher one. */
+interface Positions {
+  readonly low: Int32Array;
+  readonly high: Int32Array;
+  readonly weight: Float32Array;
+}
+
+/** Positions for bilinear interpolation: half-pixel centers, clamped at the edges. */
+function positions(inSize: number, outSize: number): Positions {
   const low = new Int32Array(outSize);
   const high = new Int32Array(outSize);
   const weight = new Float32Array(outSize);
@@ -54,25 +61,34 @@ function positions(inSize: number, outSize: number) {
 }
 
 /** Makes rows of planes at another size, bilinear. */
-function rowUpsampler(
-  from: FrameSize,
-  to: FrameSize,
-): (plane: Float32Array | Uint8ClampedArray, y: number, out: Float32Array) => void {
-  const { low, high, weight } = positions(from.width, to.width);
-  const rows = positions(from.height, to.height);
-  const line = new Float32Array(from.width);
-  return (plane, y, out) => {
-    const upper = rows.low[y]! * from.width;
-    const lower = rows.high[y]! * from.width;
-    const down = rows.weight[y]!;
+class RowUpsampler {
+  readonly #width: number;
+  readonly #columns: Positions;
+  readonly #rows: Positions;
+  readonly #line: Float32Array;
+
+  constructor(from: FrameSize, to: FrameSize) {
+    this.#width = from.width;
+    this.#columns = positions(from.width, to.width);
+    this.#rows = positions(from.height, to.height);
+    this.#line = new Float32Array(from.width);
+  }
+
+  /** Writes row `y` of an upsampled plane into `out`. */
+  write(plane: Float32Array | Uint8ClampedArray, y: number, out: Float32Array): void {
+    const line = this.#line;
+    const upper = this.#rows.low[y]! * this.#width;
+    const lower = this.#rows.high[y]! * this.#width;
+    const down = this.#rows.weight[y]!;
     for (let x = 0; x < line.length; x++) {
       line[x] = plane[upper + x]! + down * (plane[lower + x]! - plane[upper + x]!);
     }
+    const { low, high, weight } = this.#columns;
     for (let x = 0; x < out.length; x++) {
       const left = line[low[x]!]!;
       out[x] = left + weight[x]! * (line[high[x]!]! - left);
     }
-  };
+  }
 }
 
 /** By row of a map or of its marks, whether any pixel is marked. */
@@ -109,8 +125,8 @@ export function* upsample(
   { marks, markedOnly = false }: UpsampleOptions = {},
 ): Generator<UpsampledRow, void, undefined> {
   const { width, height } = size;
-  const rowOfMap = rowUpsampler(map, size);
-  const rowOfMarks = marks && rowUpsampler(marks, size);
+  const ofMap = new RowUpsampler(map, size);
+  const ofMarks = marks && new RowUpsampler(marks, size);
   const labels = new Uint16Array(width);
   const confidence = new Float32Array(width);
   const fraction = new Float32Array(width);
@@ -123,16 +139,16 @@ export function* upsample(
   for (let y = 0; y < height; y++) {
     if (marked && !marked[low[y]!] && !marked[high[y]!]) continue;
     if (marks) {
-      rowOfMarks?.(marks.levels, y, fraction);
+      ofMarks?.write(marks.levels, y, fraction);
       for (let x = 0; x < width; x++) fraction[x]! /= 255;
     }
     if (binary && marks) {
       confidence.set(fraction);
     } else if (first !== 0) {
-      rowOfMap(map.probabilities.get(first)!, y, confidence);
+      ofMap.write(map.probabilities.get(first)!, y, confidence);
       if (others.length > 0) labels.fill(first);
       for (const c of others) {
-        rowOfMap(map.probabilities.get(c)!, y, candidate);
+        ofMap.write(map.probabilities.get(c)!, y, candidate);
         for (let x = 0; x < width; x++) {
           if (candidate[x]! <= confidence[x]!) continue;
           confidence[x] = candidate[x]!;
@@ -141,7 +157,7 @@ export function* upsample(
       }
     }
     if (!marks) {
-      rowOfMap(map.probabilities.get(0)!, y, fraction);
+      ofMap.write(map.probabilities.get(0)!, y, fraction);
       for (let x = 0; x < width; x++) fraction[x] = 0.5 + (confidence[x]! - fraction[x]!) / 2;
     }
     yield { y, labels, confidence, fraction };

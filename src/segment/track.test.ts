@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { ImageTensor } from "../media/resize.js";
 import type { PictureFrame } from "../media/video.js";
-import { gridPicture, MOTION_GRID, toGrid } from "./grid.js";
-import { FlowEstimator, moved } from "./motion.js";
+import { emptyGridPicture, gridPicture, MOTION_GRID, motionLuma, toGrid } from "./grid.js";
+import { emptyFlow, FlowEstimator, moved } from "./motion.js";
 import type { ProbabilityMap } from "./probability-map.js";
 import { type Anchor, type TrackedPicture, trackMasks } from "./track.js";
 
@@ -75,10 +75,12 @@ const step = (timeSeconds: number, probabilities: ProbabilityMap): Anchor => ({
 const near = (actual: number | undefined, expected: number, what: string) =>
   assert.ok(actual !== undefined && Math.abs(actual - expected) < 0.6, `${what}: ${actual}, not ${expected}`);
 
-const lumaAt = (x: number) => gridPicture(picture(x), GRID).luma;
+const lumaOf = (image: ImageTensor) =>
+  motionLuma(gridPicture(image, emptyGridPicture(GRID)), new Float32Array(GRID ** 2));
+const lumaAt = (x: number) => lumaOf(picture(x));
 
 test("flow is the motion between two pictures; across a cut there is none", () => {
-  const flow = new FlowEstimator().flow(lumaAt(12), lumaAt(12.7));
+  const flow = new FlowEstimator().flow(lumaAt(12), lumaAt(12.7), emptyFlow());
   assert.ok(flow);
   const middle = (GRID / 2) * GRID + 12;
   near(flow.u[middle], 0.7, "across");
@@ -86,8 +88,8 @@ test("flow is the motion between two pictures; across a cut there is none", () =
   const { probabilities } = mapAt(12.7);
   const plane = moved({ plane: probabilities.get(1)!, flow }, { width: GRID, height: GRID });
   near(centerOf({ ...mapAt(12), probabilities: new Map([[1, plane]]) }), 12, "moved back");
-  const other = gridPicture(picture(25, 200), GRID).luma;
-  assert.equal(new FlowEstimator().flow(lumaAt(12), other), undefined);
+  const other = lumaOf(picture(25, 200));
+  assert.equal(new FlowEstimator().flow(lumaAt(12), other, emptyFlow()), undefined);
 });
 
 test("planes come to the grid by means or bilinearly, and guides of other sizes are refused", () => {
@@ -99,7 +101,7 @@ test("planes come to the grid by means or bilinearly, and guides of other sizes 
       assert.ok(Math.abs(grid[5 * GRID + x]! - (x + 0.5) / GRID) < 3e-3, `${width}`);
   }
   const odd: ImageTensor = { dtype: "u8", shape: [33, 32, 3], data: new Uint8Array(33 * 32 * 3) };
-  assert.throws(() => gridPicture(odd, GRID), {
+  assert.throws(() => gridPicture(odd, emptyGridPicture(GRID)), {
     name: "RangeError",
     message: "guide: expected u8[H,W,3] with sides that are multiples of 32, got 33,32,3",
   });

@@ -1,8 +1,16 @@
 /** Masks for every picture of a video: the model's masks, moved with the picture from step to step. */
 import type { ImageTensor } from "../media/resize.js";
 import type { FrameRate, PictureFrame } from "../media/video.js";
-import { type GridPicture, gridPicture, MOTION_GRID, toGrid } from "./grid.js";
-import { composed, type Flow, FlowEstimator, type MovingPlane, moved, reversed } from "./motion.js";
+import { emptyGridPicture, type GridPicture, gridPicture, MOTION_GRID, motionLuma, toGrid } from "./grid.js";
+import {
+  composed,
+  emptyFlow,
+  type Flow,
+  FlowEstimator,
+  type MovingPlane,
+  moved,
+  reversed,
+} from "./motion.js";
 import type { ProbabilityMap } from "./probability-map.js";
 
 /** What is tracked: probabilities that hold at a time. */
@@ -18,7 +26,7 @@ export interface TrackedPicture<T extends Anchor> {
   /** Number of the picture, from 0 on. */
   readonly index: number;
   readonly timeSeconds: number;
-  /** To be used before the next picture is asked for. */
+  /** To be used before the next picture is asked for, like the grid. */
   readonly image: ImageTensor;
   /** The picture on the grid on which edges are fitted. */
   readonly grid: GridPicture;
@@ -29,12 +37,28 @@ export interface TrackedPicture<T extends Anchor> {
   readonly predicted: boolean;
 }
 
+/** Memory for one picture, which a later one takes over: to make it anew costs more than half as much as to fill it. */
+class PictureMemory {
+  readonly grid: GridPicture;
+  readonly luma = new Float32Array(MOTION_GRID ** 2);
+  /** From the picture to the one before it, to the step before it, and to the step after it. */
+  readonly back = emptyFlow();
+  readonly toBefore = emptyFlow();
+  readonly toAfter = emptyFlow();
+
+  constructor(edgeGrid: number) {
+    this.grid = emptyGridPicture(edgeGrid);
+  }
+}
+
 /** A picture on its way through the tracker. */
 interface Picture extends PictureFrame {
   readonly index: number;
-  readonly grid: GridPicture;
+  readonly memory: PictureMemory;
   /** From this picture to the one before it; `undefined` for the first one and across a cut. */
   readonly back: Flow | undefined;
+  /** To be called once the picture, and the flows in its memory, are of no further use. */
+  release(): void;
 }
 
 /** A map and the flow from the picture at hand to the one that it lies over. */
@@ -86,7 +110,9 @@ class PictureReader {
   readonly #pictures: AsyncIterator<PictureFrame, void, undefined>;
   readonly #edgeGrid: number;
   readonly #motion = new FlowEstimator();
-  #previous: Float32Array | undefined;
+  readonly #free: PictureMemory[] = [];
+  /** The luma of the picture before. */
+  readonly #previous = new Float32Array(MOTION_GRID ** 2);
   #index = 0;
 
   constructor(pictures: AsyncIterator<PictureFrame, void, undefined>, edgeGrid: number) {
@@ -102,12 +128,21 @@ class PictureReader {
   async next(): Promise<Picture | undefined> {
     const next = await this.#pictures.next();
     if (next.done) return undefined;
-    const { image } = next.value;
-    const grid = gridPicture(image, this.#edgeGrid);
-    const { luma } = grid.side === MOTION_GRID ? grid : gridPicture(image, MOTION_GRID);
-    const back = this.#previous && this.#motion.flow(luma, this.#previous);
-    this.#previous = luma;
-    return { ...next.value, index: this.#index++, grid, back };
+    const { release, ...picture } = next.value;
+    const memory = this.#free.pop() ?? new PictureMemory(this.#edgeGrid);
+    gridPicture(picture.image, memory.grid);
+    motionLuma(memory.grid, memory.luma);
+    const isFirst = this.#index === 0;
+    const back = isFirst ? undefined : this.#motion.flow(memory.luma, this.#previous, memory.back);
+    this.#previous.set(memory.luma);
+    return {
+      ...picture,
+      ...{ index: this.#index++, memory, back },
+      release: () => {
+        this.#free.push(memory);
+        release?.();
+      },
+    };
   }
 }
 
@@ -163,17 +198,23 @@ export async function* trackMasks<T extends Anchor>(
     before = after;
   }
   if (!before) return;
-  let toBefore: Flow | undefined;
-  for (let first = true; ; first = false) {
-    const picture = await reader.next();
-    if (!picture) return;
-    const { back, release, ...rest } = picture;
-    toBefore = first ? back : back && toBefore && composed(back, toBefore);
-    const { map, step: anchor } = before;
+  const { map, step: anchor } = before;
+  let previous: { readonly picture: Picture; readonly toBefore: Flow | undefined } | undefined;
+  for (let picture = await reader.next(); picture; picture = await reader.next()) {
+    const { back, memory } = picture;
+    const beyond = previous?.toBefore;
+    const toBefore = previous ? back && beyond && composed(back, beyond, memory.toBefore) : back;
+    previous?.picture.release();
     const probabilities = toBefore ? arrived({ map, flow: toBefore }) : map;
-    yield { ...rest, probabilities, anchor, predicted: false };
-    release?.();
+    yield { ...shown(picture), probabilities, anchor, predicted: false };
+    previous = { picture, toBefore };
   }
+  previous?.picture.release();
+}
+
+/** What is told of a picture. */
+function shown({ index, timeSeconds, image, memory }: Picture) {
+  return { index, timeSeconds, image, grid: memory.grid };
 }
 
 /** The pictures after the step `before`, the last of which is that of the step `after`. */
@@ -186,15 +227,16 @@ function* marked<T extends Anchor>(
   // From each picture to the last one, along the pictures between.
   const ahead: (Flow | undefined)[] = new Array(count).fill(undefined);
   for (let k = count - 2; k >= 0; k--) {
+    const { toAfter } = pictures[k]!.memory;
     const back = pictures[k + 1]?.back;
-    const next = back && reversed(back);
+    const next = back && reversed(back, toAfter);
     const rest = ahead[k + 1];
-    ahead[k] = next && (k === count - 2 ? next : rest && composed(next, rest));
+    ahead[k] = next && (k === count - 2 ? next : rest && composed(next, rest, toAfter));
   }
   const flows: (Flow | undefined)[] = [];
   let toBefore: Flow | undefined;
-  for (const [k, { back }] of pictures.entries()) {
-    toBefore = k === 0 ? back : back && toBefore && composed(back, toBefore);
+  for (const [k, { back, memory }] of pictures.entries()) {
+    toBefore = k === 0 ? back : back && toBefore && composed(back, toBefore, memory.toBefore);
     flows.push(toBefore);
   }
   // Where the sound changed between the steps, a picture is marked by the sound of its own second alone.
@@ -202,10 +244,15 @@ function* marked<T extends Anchor>(
     before !== undefined &&
     before.step.startSeconds !== after.step.startSeconds &&
     !(toBefore && agree(arrived({ map: before.map, flow: toBefore }), after.map));
-  for (const [k, { back: _, release, ...picture }] of pictures.entries()) {
+  for (const [k, picture] of pictures.entries()) {
     if (k === count - 1) {
-      yield { ...picture, probabilities: after.step.probabilities, anchor: after.step, predicted: true };
-      release?.();
+      yield {
+        ...shown(picture),
+        probabilities: after.step.probabilities,
+        anchor: after.step,
+        predicted: true,
+      };
+      picture.release();
       return;
     }
     const weight = (k + 1) / count;
@@ -217,7 +264,7 @@ function* marked<T extends Anchor>(
     const pair = changed && old && coming ? [early ? old : coming] : [old ?? coming, old && coming];
     const [first, second] = pair;
     const probabilities = first ? arrived(first, second, weight) : nearest.map;
-    yield { ...picture, probabilities, anchor: nearest.step, predicted: false };
-    release?.();
+    yield { ...shown(picture), probabilities, anchor: nearest.step, predicted: false };
+    picture.release();
   }
 }
