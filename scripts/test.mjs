@@ -2,7 +2,8 @@
  * `npm test [PATTERN]`: sets up, builds, and runs every test file whose path contains PATTERN. Ends with the tests that
  * were skipped, and why. Where the variable CI is set, a skip that `test/allowed-skips.json` does not allow is a failure.
  */
-import { readdirSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { finished } from "node:stream/promises";
 import { run } from "node:test";
@@ -39,6 +40,11 @@ if (files.some((name) => path.basename(name) === "int8.test.ts")) ensureQemu();
 if (files.some((name) => path.basename(name).startsWith("web-studio"))) ensureStudio();
 if (files.some((name) => path.basename(name).startsWith("archive"))) ensureRedis();
 if (files.some((name) => path.basename(name) === "distributed.test.ts")) ensureMpi();
+
+// What tests open and embed stays out of the user's cache, and what is there does not hide a fault.
+const cache = mkdtempSync(path.join(tmpdir(), "avseg-test-cache-"));
+process.env.AVSEG_CACHE = cache;
+process.once("exit", () => rmSync(cache, { recursive: true, force: true }));
 
 const events = run({
   files: files.map((name) => path.join(root, "dist", name.replace(/\.ts$/, ".js"))),
