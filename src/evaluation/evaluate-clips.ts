@@ -80,29 +80,21 @@ export async function evaluateClips(options: EvaluateClipsOptions): Promise<Eval
     if (state) await onState?.(state);
   };
 
-  const scoreBatch = async (batch: readonly Clip[]): Promise<void> => {
-    for await (const predicted of predictClips(predictor, batch, signal)) {
+  try {
+    let inBatch = 0;
+    for await (const predicted of predictClips(predictor, batchesOf(options.clips, batchSize), signal)) {
       scorer.addClip(predicted);
       await onMasks?.(predicted.clip, predicted.masks);
-    }
-    scorer.endBatch();
-    done += batch.length;
-    options.onProgress?.({ done, total, ...scorer.summary });
-    if (onState) unsaved = { clips: done, scores: scorer.toJSON() };
-    if (++batches % stateEvery === 0) await save();
-  };
-
-  let waiting: Clip[] = [];
-  try {
-    for await (const clips of options.clips) {
-      waiting.push(...clips);
-      while (waiting.length >= batchSize) {
-        await scoreBatch(waiting.slice(0, batchSize));
-        waiting = waiting.slice(batchSize);
-      }
+      inBatch++;
+      if (!predicted.isLastOfBatch) continue;
+      scorer.endBatch();
+      done += inBatch;
+      inBatch = 0;
+      options.onProgress?.({ done, total, ...scorer.summary });
+      if (onState) unsaved = { clips: done, scores: scorer.toJSON() };
+      if (++batches % stateEvery === 0) await save();
     }
     signal?.throwIfAborted();
-    if (waiting.length > 0) await scoreBatch(waiting);
     await save();
   } catch (error) {
     if (signal?.aborted) await save();
@@ -118,6 +110,22 @@ export async function evaluateClips(options: EvaluateClipsOptions): Promise<Eval
   }
 
   return scorer.result(batchSize);
+}
+
+/** Batches of `batchSize` clips, the last one of what is left, from groups of any size. */
+async function* batchesOf(
+  groups: AsyncIterable<readonly Clip[]>,
+  batchSize: number,
+): AsyncGenerator<readonly Clip[], void, undefined> {
+  let waiting: Clip[] = [];
+  for await (const clips of groups) {
+    waiting.push(...clips);
+    while (waiting.length >= batchSize) {
+      yield waiting.slice(0, batchSize);
+      waiting = waiting.slice(batchSize);
+    }
+  }
+  if (waiting.length > 0) yield waiting;
 }
 
 /** The scorer of a task, empty or with the sums of an earlier one. */

@@ -1,4 +1,5 @@
 /** A model's masks for clips of a dataset, with everything checked that would otherwise give wrong metrics. */
+import { inOrder } from "../bounded-queue.js";
 import type { Clip } from "../datasets/clip.js";
 import { toClipBatch } from "../datasets/clip-batch.js";
 import { AvsegError, DatasetError } from "../errors.js";
@@ -12,30 +13,41 @@ export interface PredictedClip extends PredictedMasks {
   readonly clip: Clip;
 }
 
+/** A clip among others. */
+interface ClipOfBatch extends PredictedClip {
+  readonly isLastOfBatch: boolean;
+}
+
+/** Groups of clips that the model is given at a time: the next one, so that it does not wait for what is made of the last. */
+const groupsUnderWay = 2;
+
 /**
- * Masks of some clips, in their order; the model runs `clipsPerRun` clips at a time. Throws `DatasetError` when a
- * clip does not fit the model, `AvsegError` when logits are not finite, and the signal's reason when it is aborted.
+ * Masks of the clips of some batches, in their order; the model runs `clipsPerRun` clips of a batch at a time. Throws
+ * `DatasetError` when a clip does not fit the model, `AvsegError` when logits are not finite, and the signal's reason when
+ * it is aborted.
  */
 export async function* predictClips(
   predictor: Predictor,
-  clips: readonly Clip[],
+  batches: AsyncIterable<readonly Clip[]>,
   signal?: AbortSignal,
-): AsyncGenerator<PredictedClip, void, undefined> {
-  const { frameCount, maskSize, classes, clipsPerRun } = predictor;
-  for (let first = 0; first < clips.length; first += clipsPerRun) {
-    signal?.throwIfAborted();
-    const group = clips.slice(first, first + clipsPerRun);
-    for (const clip of group) checkClip(clip, predictor);
-    const logits = await predictor.predict(toClipBatch(group));
-    const expected = [group.length * frameCount, classes.length, maskSize, maskSize];
-    if (logits.shape.join() !== expected.join()) {
-      throw new RangeError(`evaluate: expected logits f32[${expected.join(",")}], got ${describe(logits)}`);
+): AsyncGenerator<ClipOfBatch, void, undefined> {
+  const { clipsPerRun } = predictor;
+  async function* groups(): AsyncGenerator<{ clips: readonly Clip[]; isLast: boolean }, void, undefined> {
+    for await (const batch of batches) {
+      for (let first = 0; first < batch.length; first += clipsPerRun) {
+        const end = first + clipsPerRun;
+        yield { clips: batch.slice(first, end), isLast: end >= batch.length };
+      }
     }
-    const size = logits.data.length / group.length;
-    for (const [i, clip] of group.entries()) {
-      const data = logits.data.subarray(i * size, (i + 1) * size);
-      requireFinite(data, clip);
-      yield { clip, ...masksOf({ dtype: "f32", shape: [frameCount, ...expected.slice(1)], data }) };
+  }
+  const predict = async ({ clips, isLast }: { clips: readonly Clip[]; isLast: boolean }) => {
+    signal?.throwIfAborted();
+    return { predicted: await predictGroup(predictor, clips), isLast };
+  };
+  for await (const { predicted, isLast } of inOrder(groups(), predict, groupsUnderWay)) {
+    for (const [i, clip] of predicted.entries()) {
+      signal?.throwIfAborted();
+      yield { ...clip, isLastOfBatch: isLast && i === predicted.length - 1 };
     }
   }
 }
@@ -46,8 +58,26 @@ export async function predictClip(
   clip: Clip,
   signal?: AbortSignal,
 ): Promise<PredictedClip> {
-  for await (const predicted of predictClips(predictor, [clip], signal)) return predicted;
-  throw new Error("evaluate: the model gave no masks");
+  signal?.throwIfAborted();
+  const [predicted] = await predictGroup(predictor, [clip]);
+  if (!predicted) throw new Error("evaluate: the model gave no masks");
+  return predicted;
+}
+
+async function predictGroup(predictor: Predictor, clips: readonly Clip[]): Promise<PredictedClip[]> {
+  const { frameCount, maskSize, classes } = predictor;
+  for (const clip of clips) checkClip(clip, predictor);
+  const logits = await predictor.predict(toClipBatch(clips));
+  const expected = [clips.length * frameCount, classes.length, maskSize, maskSize];
+  if (logits.shape.join() !== expected.join()) {
+    throw new RangeError(`evaluate: expected logits f32[${expected.join(",")}], got ${describe(logits)}`);
+  }
+  const size = logits.data.length / clips.length;
+  return clips.map((clip, i) => {
+    const data = logits.data.subarray(i * size, (i + 1) * size);
+    requireFinite(data, clip);
+    return { clip, ...masksOf({ dtype: "f32", shape: [frameCount, ...expected.slice(1)], data }) };
+  });
 }
 
 function checkClip(clip: Clip, { frameCount, imageSize, maskSize, classes, soundForm }: Predictor): void {
