@@ -79,21 +79,3 @@ export async function* readAhead<T>(
     await Promise.allSettled([next, source.return()]);
   }
 }
-
-/** Results of `compute` in the order of `items`, with up to `ahead` computations under way. */
-export async function* inOrder<T, R>(
-  items: Iterable<T> | AsyncIterable<T>,
-  compute: (item: T) => Promise<R>,
-  ahead: number,
-): AsyncGenerator<R, void, undefined> {
-  const underWay: Promise<R>[] = [];
-  for await (const item of items) {
-    const result = compute(item);
-    result.catch(() => undefined); // thrown when its turn comes
-    underWay.push(result);
-    if (underWay.length < ahead) continue;
-    const first = underWay.shift();
-    if (first) yield await first;
-  }
-  for (const result of underWay) yield await result;
-}

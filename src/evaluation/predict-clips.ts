@@ -1,5 +1,5 @@
 /** A model's masks for clips of a dataset, with everything checked that would otherwise give wrong metrics. */
-import { inOrder } from "../bounded-queue.js";
+import { readAhead } from "../bounded-queue.js";
 import type { Clip } from "../datasets/clip.js";
 import { toClipBatch } from "../datasets/clip-batch.js";
 import { AvsegError, DatasetError } from "../errors.js";
@@ -13,18 +13,22 @@ export interface PredictedClip extends PredictedMasks {
   readonly clip: Clip;
 }
 
-/** A clip among others. */
+/** A predicted clip, and whether its batch ends with it. */
 interface ClipOfBatch extends PredictedClip {
   readonly isLastOfBatch: boolean;
 }
 
-/** Groups of clips that the model is given at a time: the next one, so that it does not wait for what is made of the last. */
-const groupsUnderWay = 2;
+/** Clips that the model was given at once, and what it gave. */
+interface PredictedGroup {
+  readonly clips: readonly Clip[];
+  readonly logits: TensorOf<"f32">;
+  readonly isLastOfBatch: boolean;
+}
 
 /**
- * Masks of the clips of some batches, in their order; the model runs `clipsPerRun` clips of a batch at a time. Throws
- * `DatasetError` when a clip does not fit the model, `AvsegError` when logits are not finite, and the signal's reason when
- * it is aborted.
+ * Masks of the clips of some batches, in their order; the model runs `clipsPerRun` clips of a batch at a time, and the
+ * next ones while these are used. Throws `DatasetError` when a clip does not fit the model, `AvsegError` when logits
+ * are not finite, and the signal's reason when it is aborted.
  */
 export async function* predictClips(
   predictor: Predictor,
@@ -32,22 +36,21 @@ export async function* predictClips(
   signal?: AbortSignal,
 ): AsyncGenerator<ClipOfBatch, void, undefined> {
   const { clipsPerRun } = predictor;
-  async function* groups(): AsyncGenerator<{ clips: readonly Clip[]; isLast: boolean }, void, undefined> {
+  async function* groups(): AsyncGenerator<PredictedGroup, void, undefined> {
     for await (const batch of batches) {
       for (let first = 0; first < batch.length; first += clipsPerRun) {
-        const end = first + clipsPerRun;
-        yield { clips: batch.slice(first, end), isLast: end >= batch.length };
+        signal?.throwIfAborted();
+        const clips = batch.slice(first, first + clipsPerRun);
+        const logits = await logitsOf(predictor, clips);
+        yield { clips, logits, isLastOfBatch: first + clipsPerRun >= batch.length };
       }
     }
   }
-  const predict = async ({ clips, isLast }: { clips: readonly Clip[]; isLast: boolean }) => {
-    signal?.throwIfAborted();
-    return { predicted: await predictGroup(predictor, clips), isLast };
-  };
-  for await (const { predicted, isLast } of inOrder(groups(), predict, groupsUnderWay)) {
-    for (const [i, clip] of predicted.entries()) {
+  for await (const { clips, logits, isLastOfBatch } of readAhead(groups())) {
+    for (const [i, clip] of clips.entries()) {
       signal?.throwIfAborted();
-      yield { ...clip, isLastOfBatch: isLast && i === predicted.length - 1 };
+      const isLast = isLastOfBatch && i === clips.length - 1;
+      yield { ...clipMasks(clip, logits, { index: i, of: clips.length }), isLastOfBatch: isLast };
     }
   }
 }
@@ -59,25 +62,30 @@ export async function predictClip(
   signal?: AbortSignal,
 ): Promise<PredictedClip> {
   signal?.throwIfAborted();
-  const [predicted] = await predictGroup(predictor, [clip]);
-  if (!predicted) throw new Error("evaluate: the model gave no masks");
-  return predicted;
+  return clipMasks(clip, await logitsOf(predictor, [clip]), { index: 0, of: 1 });
 }
 
-async function predictGroup(predictor: Predictor, clips: readonly Clip[]): Promise<PredictedClip[]> {
+/** Logits of some clips, `f32[B*T,K,H,W]`. */
+async function logitsOf(predictor: Predictor, clips: readonly Clip[]): Promise<TensorOf<"f32">> {
   const { frameCount, maskSize, classes } = predictor;
   for (const clip of clips) checkClip(clip, predictor);
   const logits = await predictor.predict(toClipBatch(clips));
   const expected = [clips.length * frameCount, classes.length, maskSize, maskSize];
-  if (logits.shape.join() !== expected.join()) {
-    throw new RangeError(`evaluate: expected logits f32[${expected.join(",")}], got ${describe(logits)}`);
-  }
-  const size = logits.data.length / clips.length;
-  return clips.map((clip, i) => {
-    const data = logits.data.subarray(i * size, (i + 1) * size);
-    requireFinite(data, clip);
-    return { clip, ...masksOf({ dtype: "f32", shape: [frameCount, ...expected.slice(1)], data }) };
-  });
+  if (logits.shape.join() === expected.join()) return logits;
+  throw new RangeError(`evaluate: expected logits f32[${expected.join(",")}], got ${describe(logits)}`);
+}
+
+/** The masks of one of the clips that logits are of. */
+function clipMasks(
+  clip: Clip,
+  { shape, data }: TensorOf<"f32">,
+  { index, of }: { readonly index: number; readonly of: number },
+): PredictedClip {
+  const size = data.length / of;
+  const own = data.subarray(index * size, (index + 1) * size);
+  requireFinite(own, clip);
+  const [frames = 0, ...rest] = shape;
+  return { clip, ...masksOf({ dtype: "f32", shape: [frames / of, ...rest], data: own }) };
 }
 
 function checkClip(clip: Clip, { frameCount, imageSize, maskSize, classes, soundForm }: Predictor): void {

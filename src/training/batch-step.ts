@@ -7,7 +7,6 @@
  * order. With parts of one clip, the weights have the same bits however the batch is split over ranks.
  */
 
-import { inOrder } from "../bounded-queue.js";
 import type { Clip } from "../datasets/clip.js";
 import { type Ranks, rangeOf } from "../distributed/ranks.js";
 import { DivergenceError } from "../errors.js";
@@ -132,6 +131,27 @@ export class BatchStep {
     if (this.#sum?.keys !== keys) this.#sum = new GradientSum(keys, this.#options.weights);
     this.#sum.flat.fill(0);
     return this.#sum;
+  }
+}
+
+/** Results of `compute` in the order of `items`, with up to `ahead` computations under way. */
+async function* inOrder<T, R>(
+  items: readonly T[],
+  compute: (item: T) => Promise<R>,
+  ahead: number,
+): AsyncGenerator<R, void, undefined> {
+  const underWay: Promise<R>[] = [];
+  let next = 0;
+  while (next < items.length || underWay.length > 0) {
+    for (const item of items.slice(next, next + ahead - underWay.length)) {
+      next++;
+      const result = compute(item);
+      // A failure is thrown when its turn comes; until then it must not be an unhandled rejection.
+      result.catch(() => {});
+      underWay.push(result);
+    }
+    const first = underWay.shift();
+    if (first) yield await first;
   }
 }
 
