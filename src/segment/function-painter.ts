@@ -49,7 +49,7 @@ export class FunctionPainter {
   /**
    * Writes 255 times the functions, interpolated between cells, of the guide's colors into `levels`, whose elements are
    * zero. Where no color gives a level, nothing is computed: that is most of a picture. At the edges of the region within
-   * the grid the functions are zero.
+   * the grid the functions must give none.
    */
   paint(painting: Painting, levels: Uint8ClampedArray): void {
     const { region, guide } = painting;

@@ -77,8 +77,8 @@ export function emptyGridPicture(side: number): GridPicture {
 }
 
 /**
- * The mean colors of a guide's cells, written into `grid`. Throws `RangeError` for other sizes than `guideSize` gives for
- * its side.
+ * The mean colors of a guide's cells, written into `grid`. Throws `RangeError` where its sides are not multiples of the
+ * grid's.
  */
 export function gridPicture(guide: ImageTensor, grid: GridPicture): GridPicture {
   const { side } = grid;
@@ -145,7 +145,7 @@ export function motionLuma({ side, rgb: [red, green, blue] }: GridPicture, out: 
 /** The size of a plane, and the cells per row and column of the grid that it is brought to. */
 type ToGrid = FrameSize & { readonly side: number };
 
-/** A plane on a grid of `side` x `side` cells: means over cells, or, for smaller planes, bilinear values. */
+/** A plane on a grid of `side` x `side` cells: means over cells, or, for smaller planes, bilinear values. May be `plane`. */
 export function toGrid(plane: Float32Array, size: ToGrid): Float32Array {
   const { width, height, side } = size;
   if (width === side && height === side) return plane;

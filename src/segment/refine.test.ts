@@ -92,3 +92,25 @@ test("a map in which nothing sounds marks nothing", () => {
   const marks = new EdgeRefiner(edgeGrid(model)).refine({ ...map, activeClasses: [] }, guide);
   assert.ok(marks.levels.every((level) => level === 0));
 });
+
+test("a class is marked where it is likelier than the background, whatever is left for other classes", () => {
+  const { image, map } = scene(large);
+  const likely = map.probabilities.get(1)!;
+  // A map of three classes that was moved holds those alone that are marked.
+  const probabilities = new Map([
+    [0, likely.map((p) => 0.8 - 0.7 * p)],
+    [2, likely.map((p) => 0.45 * p)],
+  ]);
+  const model = { imageSize: 112 };
+  const { width, height } = guideSize({ width: side, height: side }, model);
+  const guide = resizeBilinear(image, height, width);
+  const { levels } = new EdgeRefiner(edgeGrid(model)).refine(
+    { ...map, probabilities, activeClasses: [2] },
+    guide,
+  );
+  const isMarked = (x: number, y: number) => {
+    const [column, row] = [Math.floor((x * width) / side), Math.floor((y * height) / side)];
+    return levels[row * width + column]! > 127;
+  };
+  assert.deepEqual([isMarked(200, 230), isMarked(260, 230), isMarked(320, 230)], [true, true, false]);
+});

@@ -38,8 +38,8 @@ function markedRegion(plane: Float32Array, side: number): Region | undefined {
     }
   }
   if (bottom < 0) return undefined;
-  // Windows around the cells of windows.
-  const margin = 2 * wide;
+  // Windows around the cells of windows reach no further.
+  const margin = 2 * wide + 1;
   left = Math.max(0, left - margin);
   top = Math.max(0, top - margin);
   const width = Math.min(side, right + 1 + margin) - left;
@@ -54,7 +54,7 @@ interface Lines {
   readonly along: number;
 }
 
-/** Replaces every cell by the largest along its line within `reach` (a power of two) cells; `scratch` has a longer line. */
+/** Replaces every cell by the largest along its line within `reach` (a power of two) cells; `scratch` has room for a longer line. */
 function spreadLargest(
   plane: Float32Array,
   { count, cells, across, along }: Lines,
@@ -183,8 +183,8 @@ class NarrowFit {
     }
     let isNeeded = false;
     for (let i = 0; i < length; i++) {
-      const share = (wideAbove - Math.min(marked[i]!, unmarked[i]!)) / (wideAbove - narrowBelow);
-      weight[i] = Math.min(1, Math.max(0, share));
+      const fraction = (wideAbove - Math.min(marked[i]!, unmarked[i]!)) / (wideAbove - narrowBelow);
+      weight[i] = Math.min(1, Math.max(0, fraction));
       // Far from what is marked both windows give nothing.
       isNeeded ||= weight[i]! > 0 && marked[i]! > nothing;
     }
@@ -198,13 +198,10 @@ function mix(target: Float32Array, source: Float32Array, weight: Float32Array): 
 
 /** The marks of a map at its own resolution. */
 function markedFraction({ probabilities, activeClasses }: ProbabilityMap): Float32Array {
-  const [only] = activeClasses;
-  const plane = only !== undefined && probabilities.get(only);
-  // Of two classes one is what the other leaves.
-  if (plane && probabilities.size === 2) return plane;
   const background = probabilities.get(0)!;
-  const out = new Float32Array(background.length);
-  for (const index of activeClasses) {
+  const [first = 0, ...others] = activeClasses;
+  const out = probabilities.get(first)!.slice();
+  for (const index of others) {
     const plane = probabilities.get(index)!;
     for (let i = 0; i < out.length; i++) out[i] = larger(out[i]!, plane[i]!);
   }

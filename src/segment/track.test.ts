@@ -39,12 +39,12 @@ function mapAt(x: number, sounding = true): ProbabilityMap {
 }
 
 /** Where a map marks, on average, in cells from the left; `undefined` where it marks nothing. */
-function centerOf({ probabilities }: ProbabilityMap): number | undefined {
+function centerOf({ width, probabilities }: ProbabilityMap): number | undefined {
   let sum = 0;
   let count = 0;
   for (const [i, p] of probabilities.get(1)!.entries()) {
     if (p <= 0.5) continue;
-    sum += (i % GRID) + 0.5;
+    sum += ((i % width) + 0.5) * (GRID / width);
     count++;
   }
   return count > 0 ? sum / count : undefined;
@@ -53,6 +53,7 @@ function centerOf({ probabilities }: ProbabilityMap): number | undefined {
 async function track(
   steps: readonly Anchor[],
   pictures: readonly ImageTensor[],
+  edgeGrid = GRID,
 ): Promise<TrackedPicture<Anchor>[]> {
   async function* all(): AsyncGenerator<Anchor, void, undefined> {
     yield* steps;
@@ -61,8 +62,12 @@ async function track(
     for (const [i, image] of pictures.entries()) yield { timeSeconds: i / 8, image };
   }
   const out: TrackedPicture<Anchor>[] = [];
-  const options = { rate: { numerator: 8, denominator: 1 }, edgeGrid: GRID, onGrid: true };
-  for await (const tracked of trackMasks(all(), shown(), options)) out.push(tracked);
+  const options = { rate: { numerator: 8, denominator: 1 }, edgeGrid, onGrid: true };
+  for await (const tracked of trackMasks(all(), shown(), options)) {
+    // Its memory is used again, but not before it was shown.
+    assert.deepEqual(tracked.grid, gridPicture(tracked.image, emptyGridPicture(edgeGrid)));
+    out.push(tracked);
+  }
   return out;
 }
 
@@ -107,10 +112,15 @@ test("planes come to the grid by means or bilinearly, and guides of other sizes 
   });
 });
 
-test("masks move with the picture between two steps, before the first and after the last", async () => {
+for (const edgeGrid of [GRID, 2 * GRID]) {
+  test(`masks move with the picture between steps and beyond, edges on ${edgeGrid} cells`, () =>
+    moves(edgeGrid));
+}
+
+async function moves(edgeGrid: number): Promise<void> {
   const at = (i: number) => 8 + i * 0.7;
   const pictures = Array.from({ length: 20 }, (_, i) => picture(at(i)));
-  const tracked = await track([step(7 / 8, mapAt(at(7))), step(15 / 8, mapAt(at(15)))], pictures);
+  const tracked = await track([step(7 / 8, mapAt(at(7))), step(15 / 8, mapAt(at(15)))], pictures, edgeGrid);
   assert.deepEqual(
     tracked.map(({ index }) => index),
     pictures.map((_, i) => i),
@@ -121,7 +131,7 @@ test("masks move with the picture between two steps, before the first and after 
   );
   for (const { index, probabilities } of tracked)
     near(centerOf(probabilities), at(index), `picture ${index}`);
-});
+}
 
 test("where two steps mark different things, a picture has the mask of its own second's sound", async () => {
   const pictures = Array.from({ length: 16 }, () => picture(16));

@@ -26,9 +26,9 @@ export interface TrackedPicture<T extends Anchor> {
   /** Number of the picture, from 0 on. */
   readonly index: number;
   readonly timeSeconds: number;
-  /** To be used before the next picture is asked for, like the grid. */
+  /** To be used before the next picture is asked for. */
   readonly image: ImageTensor;
-  /** The picture on the grid on which edges are fitted. */
+  /** The picture on the grid on which edges are fitted. To be used before the next picture is asked for. */
   readonly grid: GridPicture;
   readonly probabilities: ProbabilityMap;
   /** The nearest step. */
@@ -206,14 +206,19 @@ export async function* trackMasks<T extends Anchor>(
     const toBefore = previous ? back && beyond && composed(back, beyond, memory.toBefore) : back;
     previous?.picture.release();
     const probabilities = toBefore ? arrived({ map, flow: toBefore }) : map;
-    yield { ...shown(picture), probabilities, anchor, predicted: false };
+    yield { ...commonFields(picture), probabilities, anchor, predicted: false };
     previous = { picture, toBefore };
   }
   previous?.picture.release();
 }
 
-/** What is told of a picture. */
-function shown({ index, timeSeconds, image, memory }: Picture) {
+/** The fields that a picture and a `TrackedPicture` share. */
+function commonFields({
+  index,
+  timeSeconds,
+  image,
+  memory,
+}: Picture): Pick<TrackedPicture<Anchor>, "index" | "timeSeconds" | "image" | "grid"> {
   return { index, timeSeconds, image, grid: memory.grid };
 }
 
@@ -247,7 +252,7 @@ function* marked<T extends Anchor>(
   for (const [k, picture] of pictures.entries()) {
     if (k === count - 1) {
       yield {
-        ...shown(picture),
+        ...commonFields(picture),
         probabilities: after.step.probabilities,
         anchor: after.step,
         predicted: true,
@@ -264,7 +269,7 @@ function* marked<T extends Anchor>(
     const pair = changed && old && coming ? [early ? old : coming] : [old ?? coming, old && coming];
     const [first, second] = pair;
     const probabilities = first ? arrived(first, second, weight) : nearest.map;
-    yield { ...shown(picture), probabilities, anchor: nearest.step, predicted: false };
+    yield { ...commonFields(picture), probabilities, anchor: nearest.step, predicted: false };
     picture.release();
   }
 }

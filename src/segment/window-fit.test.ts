@@ -3,12 +3,14 @@ import test from "node:test";
 import { Random } from "../random.js";
 import { WindowFit } from "./window-fit.js";
 
-const [width, height] = [20, 14];
 const radius = 3;
 const flatness = 3e-4;
 
+type Size = readonly [width: number, height: number];
+
 /** The mean of a function of cells in the window around a cell; beyond the border the border repeats. */
-function windowMean(of: (cell: number) => number, [x, y]: readonly [number, number]): number {
+function windowMean([width, height]: Size, of: (cell: number) => number, cell: number): number {
+  const [x, y] = [cell % width, Math.floor(cell / width)];
   let sum = 0;
   for (let dy = -radius; dy <= radius; dy++) {
     for (let dx = -radius; dx <= radius; dx++) {
@@ -28,21 +30,22 @@ function determinant([a, b, c]: Matrix): number {
   return a[0] * minor(1, 2) - a[1] * minor(0, 2) + a[2] * minor(0, 1);
 }
 
-test("functions are the means of least squares in all windows around a cell", () => {
-  const random = new Random(1);
-  const plane = () => Float32Array.from({ length: width * height }, () => random.uniform());
+/** The function of each window of random planes by Cramer's rule, and the means of those of all windows around each cell. */
+function checkFit(fit: WindowFit, size: Size): void {
+  const cells = size[0] * size[1];
+  const random = new Random(...size);
+  const plane = () => Float32Array.from({ length: cells }, () => random.uniform());
   const [red, green, blue, fitted] = [plane(), plane(), plane(), plane()];
   const rgb = [red, green, blue] as const;
-
-  /** The function of one window, by Cramer's rule. */
-  const solved = (at: readonly [number, number]): number[] => {
-    const means = rgb.map((color) => windowMean((i) => color[i]!, at));
-    const mean = windowMean((i) => fitted[i]!, at);
+  const solved = (cell: number): number[] => {
+    const meanOf = (of: (i: number) => number) => windowMean(size, of, cell);
+    const means = rgb.map((color) => meanOf((i) => color[i]!));
+    const mean = meanOf((i) => fitted[i]!);
     const covariance = (k: number, l: number) =>
-      windowMean((i) => rgb[k]![i]! * rgb[l]![i]!, at) - means[k]! * means[l]! + (k === l ? flatness : 0);
+      meanOf((i) => rgb[k]![i]! * rgb[l]![i]!) - means[k]! * means[l]! + (k === l ? flatness : 0);
     const row = (k: number): Row => [covariance(k, 0), covariance(k, 1), covariance(k, 2)];
     const covariances: Matrix = [row(0), row(1), row(2)];
-    const right = rgb.map((a, k) => windowMean((i) => a[i]! * fitted[i]!, at) - means[k]! * mean);
+    const right = rgb.map((a, k) => meanOf((i) => a[i]! * fitted[i]!) - means[k]! * mean);
     const slopes = rgb.map((_, k) => {
       const replaced: Matrix = [[...covariances[0]], [...covariances[1]], [...covariances[2]]];
       for (const [l, of] of replaced.entries()) of[k] = right[l]!;
@@ -50,19 +53,27 @@ test("functions are the means of least squares in all windows around a cell", ()
     });
     return [...slopes, mean - slopes.reduce((sum, slope, k) => sum + slope * means[k]!, 0)];
   };
-
-  const windows = Array.from({ length: width * height }, (_, i) =>
-    solved([i % width, Math.floor(i / width)]),
-  );
-  const functions = new WindowFit(radius, { side: 32, flatness }).fit({ rgb, plane: fitted, width });
+  const windows = Array.from({ length: cells }, (_, cell) => solved(cell));
+  const functions = fit.fit({ rgb, plane: fitted, width: size[0] });
   for (const [k, values] of functions.entries()) {
-    assert.equal(values.length, width * height);
-    for (const [i, value] of values.entries()) {
-      const expected = windowMean((cell) => windows[cell]![k]!, [i % width, Math.floor(i / width)]);
+    assert.equal(values.length, cells);
+    for (const [cell, value] of values.entries()) {
+      const expected = windowMean(size, (i) => windows[i]![k]!, cell);
       assert.ok(
         Math.abs(value - expected) < 1e-6,
-        `function ${k} of cell ${i}: ${value}, expected ${expected}`,
+        `function ${k} of cell ${cell}: ${value}, expected ${expected}`,
       );
     }
   }
+}
+
+test("functions are the means of least squares in all windows around a cell, at any size", () => {
+  const fit = new WindowFit(radius, { side: 32, flatness });
+  for (const size of [
+    [20, 14],
+    [7, 7],
+    [9, 5],
+    [14, 20],
+  ] as const)
+    checkFit(fit, size);
 });

@@ -10,7 +10,7 @@ export type AffineFunctions = readonly [
   offset: Float32Array,
 ];
 
-/** Sums per column of a window: of red, green, blue and the plane, and of their ten products but that of the plane itself. */
+/** Sums per column of a window: of red, green, blue and the plane, and of their nine products (not the plane's square). */
 const sumsPerColumn = 13;
 
 /** A plane that functions are fitted to, and the picture's colors, in rows of `width` cells. */
