@@ -41,10 +41,12 @@ if (files.some((name) => path.basename(name).startsWith("web-studio"))) ensureSt
 if (files.some((name) => path.basename(name).startsWith("archive"))) ensureRedis();
 if (files.some((name) => path.basename(name) === "distributed.test.ts")) ensureMpi();
 
-// What tests open and embed stays out of the user's cache, and what is there does not hide a fault.
+// Tests have a cache of their own: they leave nothing in the user's, and its contents cannot hide a fault.
 const cache = mkdtempSync(path.join(tmpdir(), "avseg-test-cache-"));
 process.env.AVSEG_CACHE = cache;
 process.once("exit", () => rmSync(cache, { recursive: true, force: true }));
+process.once("SIGINT", () => process.exit(130));
+process.once("SIGTERM", () => process.exit(143));
 
 const events = run({
   files: files.map((name) => path.join(root, "dist", name.replace(/\.ts$/, ".js"))),
