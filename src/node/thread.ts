@@ -37,10 +37,10 @@ export function startThread<Request, Reply>(
   url: URL,
   { name, workerData, reply, fail }: ThreadOptions<Reply>,
 ): Thread<Request> {
-  // A script given with --eval has a type of its own, which files must not inherit. Otherwise nothing is said, because
-  // Node refuses V8's options (--max-old-space-size) where they are repeated for a thread.
-  const isEval = process.execArgv.some((option) => option.startsWith("--input-type"));
-  const worker = new Worker(url, { workerData, ...(isEval ? { execArgv: [] } : {}) });
+  // A script given with --eval has a type of its own, which the files of threads must not inherit; they need no other
+  // options. Otherwise threads inherit the options by themselves: Node rejects those of V8 that are repeated here.
+  const hasType = process.execArgv.some((option) => option.startsWith("--input-type"));
+  const worker = new Worker(url, { workerData, ...(hasType ? { execArgv: [] } : {}) });
   const exited = once(worker, "exit");
   const holds = { loading: true, busy: false, ending: false };
   const hold = (change: Partial<typeof holds>): void => {
