@@ -87,3 +87,18 @@ test("marks decide what is marked, and the map which class it is", () => {
   const mask = maskOf(map, { width: 4, height: 2, classes: ["background", "dog", "cat"], marks });
   assert.deepEqual([...mask.labels], [0, 1, 2, 0, 0, 1, 0, 0]);
 });
+
+test("with marks, the confidence of one class is how clearly it is marked, and of several what the map says", () => {
+  const plane = (p: number) => new Float32Array(8).fill(p);
+  const map = { width: 4, height: 2, activeClasses: [1] };
+  // Of several classes, a map that was moved holds those alone that are marked.
+  const probabilities = new Map([
+    [0, plane(0.2)],
+    [1, plane(0.6)],
+  ]);
+  const marks = { width: 4, height: 2, levels: new Uint8ClampedArray(8).fill(204) };
+  const confidenceOf = (classes: readonly string[]) =>
+    maskOf({ ...map, probabilities }, { width: 4, height: 2, classes, marks }).regions[0]!.confidence;
+  assert.ok(Math.abs(confidenceOf(["sounding"]) - 0.8) < 1e-6);
+  assert.ok(Math.abs(confidenceOf(["background", "dog", "cat"]) - 0.6) < 1e-6);
+});

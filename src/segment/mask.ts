@@ -99,7 +99,8 @@ export function maskOf(map: ProbabilityMap, { width, height, classes, marks }: M
   const labels = new Uint16Array(width * height);
   const tallies = new Map(map.activeClasses.map((index) => [index, new Tally()] as const));
   if (map.activeClasses.length > 0) {
-    const rows = upsample(map, { width, height }, { marks, markedOnly: true });
+    const options = { marks, markedOnly: true, oneClass: classes.length === 1 };
+    const rows = upsample(map, { width, height }, options);
     for (const { y, labels: row, confidence, fraction } of rows) {
       for (let x = nextMarked(fraction, 0); x < width; ) {
         const end = runEnd(row, fraction, x);

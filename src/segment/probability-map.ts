@@ -116,13 +116,15 @@ export interface UpsampleOptions {
   readonly marks?: Marks | undefined;
   /** Leaves out rows in which no pixel can be marked: both rows that they lie between have none. Default: false. */
   readonly markedOnly?: boolean | undefined;
+  /** Whether the model has one class: with marks, a pixel's confidence is how clearly it is marked. Default: false. */
+  readonly oneClass?: boolean | undefined;
 }
 
 /** Upsamples a map to `size` (bilinear), row by row. */
 export function* upsample(
   map: ProbabilityMap,
   size: FrameSize,
-  { marks, markedOnly = false }: UpsampleOptions = {},
+  { marks, markedOnly = false, oneClass = false }: UpsampleOptions = {},
 ): Generator<UpsampledRow, void, undefined> {
   const { width, height } = size;
   const ofMap = new RowUpsampler(map, size);
@@ -132,7 +134,6 @@ export function* upsample(
   const fraction = new Float32Array(width);
   const candidate = new Float32Array(width);
   const [first = 0, ...others] = map.activeClasses;
-  const binary = map.probabilities.size === 2;
   labels.fill(first);
   const marked = markedOnly ? markedRows(map, marks) : undefined;
   const { low, high } = positions((marks ?? map).height, height);
@@ -142,7 +143,7 @@ export function* upsample(
       ofMarks?.write(marks.levels, y, fraction);
       for (let x = 0; x < width; x++) fraction[x]! /= 255;
     }
-    if (binary && marks) {
+    if (oneClass && marks) {
       confidence.set(fraction);
     } else if (first !== 0) {
       ofMap.write(map.probabilities.get(first)!, y, confidence);

@@ -38,11 +38,11 @@ export function refinedPredictor<P extends Predictor>(model: P): P {
     const map = probabilitiesOf(logits, frame);
     const { width, height } = map;
     const marks = refiner.refine(map, resizeBilinear(image, guide.height, guide.width));
-    const binary = model.classes.length === 1;
-    for (const { y, labels, fraction } of upsample(map, { width, height }, { marks })) {
+    const oneClass = model.classes.length === 1;
+    for (const { y, labels, fraction } of upsample(map, { width, height }, { marks, oneClass })) {
       for (let x = 0, i = y * width; x < width; x++, i++) {
         const marked = fraction[x]!;
-        if (binary) out[i] = logit(marked);
+        if (oneClass) out[i] = logit(marked);
         else out[(marked > 0.5 ? labels[x]! : 0) * width * height + i] = 1;
       }
     }
