@@ -80,20 +80,23 @@ export async function evaluateClips(options: EvaluateClipsOptions): Promise<Eval
     if (state) await onState?.(state);
   };
 
+  let inBatch = 0;
+  const endBatch = async (): Promise<void> => {
+    scorer.endBatch();
+    done += inBatch;
+    inBatch = 0;
+    options.onProgress?.({ done, total, ...scorer.summary });
+    if (onState) unsaved = { clips: done, scores: scorer.toJSON() };
+    if (++batches % stateEvery === 0) await save();
+  };
+
   try {
-    let inBatch = 0;
     for await (const predicted of predictClips(predictor, batchesOf(options.clips, batchSize), signal)) {
       scorer.addClip(predicted);
       await onMasks?.(predicted.clip, predicted.masks);
-      inBatch++;
-      if (!predicted.isLastOfBatch) continue;
-      scorer.endBatch();
-      done += inBatch;
-      inBatch = 0;
-      options.onProgress?.({ done, total, ...scorer.summary });
-      if (onState) unsaved = { clips: done, scores: scorer.toJSON() };
-      if (++batches % stateEvery === 0) await save();
+      if (++inBatch === batchSize) await endBatch();
     }
+    if (inBatch > 0) await endBatch();
     signal?.throwIfAborted();
     await save();
   } catch (error) {

@@ -13,16 +13,10 @@ export interface PredictedClip extends PredictedMasks {
   readonly clip: Clip;
 }
 
-/** A predicted clip, and whether its batch ends with it. */
-interface ClipOfBatch extends PredictedClip {
-  readonly isLastOfBatch: boolean;
-}
-
 /** Clips that the model was given at once, and what it gave. */
 interface PredictedGroup {
   readonly clips: readonly Clip[];
   readonly logits: TensorOf<"f32">;
-  readonly isLastOfBatch: boolean;
 }
 
 /**
@@ -34,23 +28,21 @@ export async function* predictClips(
   predictor: Predictor,
   batches: AsyncIterable<readonly Clip[]>,
   signal?: AbortSignal,
-): AsyncGenerator<ClipOfBatch, void, undefined> {
+): AsyncGenerator<PredictedClip, void, undefined> {
   const { clipsPerRun } = predictor;
   async function* groups(): AsyncGenerator<PredictedGroup, void, undefined> {
     for await (const batch of batches) {
       for (let first = 0; first < batch.length; first += clipsPerRun) {
         signal?.throwIfAborted();
         const clips = batch.slice(first, first + clipsPerRun);
-        const logits = await logitsOf(predictor, clips);
-        yield { clips, logits, isLastOfBatch: first + clipsPerRun >= batch.length };
+        yield { clips, logits: await logitsOf(predictor, clips) };
       }
     }
   }
-  for await (const { clips, logits, isLastOfBatch } of readAhead(groups())) {
+  for await (const { clips, logits } of readAhead(groups())) {
     for (const [i, clip] of clips.entries()) {
       signal?.throwIfAborted();
-      const isLast = isLastOfBatch && i === clips.length - 1;
-      yield { ...clipMasks(clip, logits, { index: i, of: clips.length }), isLastOfBatch: isLast };
+      yield clipMasks(clip, logits, { index: i, of: clips.length });
     }
   }
 }

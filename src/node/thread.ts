@@ -40,7 +40,7 @@ export function startThread<Request, Reply>(
   // A script given with --eval has a type of its own, which the files of threads must not inherit; they need no other
   // options. Otherwise threads inherit the options by themselves: Node rejects those of V8 that are repeated here.
   const hasType = process.execArgv.some((option) => option.startsWith("--input-type"));
-  const worker = new Worker(url, { workerData, ...(hasType ? { execArgv: [] } : {}) });
+  const worker = new Worker(url, { workerData, execArgv: hasType ? [] : undefined });
   const exited = once(worker, "exit");
   const holds = { loading: true, busy: false, ending: false };
   const hold = (change: Partial<typeof holds>): void => {

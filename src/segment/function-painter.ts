@@ -122,7 +122,7 @@ export class FunctionPainter {
     // From the center of one cell to that of the next the functions change by constant steps. The first pixel between
     // them lies at the center, or half a pixel after it.
     const half = Math.floor(cell / 2);
-    const start = step * (half + 0.5) - 0.5;
+    const steps = half + 0.5 - cell / 2;
     let x = Math.max(0, (left + first - 1) * cell + half);
     let i = y * width + x;
     let j = 3 * i;
@@ -132,7 +132,6 @@ export class FunctionPainter {
       const stepG = step * (line[k + 5]! - line[k + 1]!);
       const stepB = step * (line[k + 6]! - line[k + 2]!);
       const stepO = step * (line[k + 7]! - line[k + 3]!);
-      const steps = cell * start;
       let r = line[k]! + steps * stepR;
       let g = line[k + 1]! + steps * stepG;
       let b = line[k + 2]! + steps * stepB;

@@ -57,8 +57,7 @@ export class LayerPainter {
     if (others.length === 0 && marks?.width === width && marks.height === height) {
       for (let y = 0; y < height; y++) count(y, { values: marks.levels, from: y * width, limit: 127 });
     } else {
-      const oneClass = this.#form.labelNames.length === 2;
-      for (const { y, labels, fraction } of upsample(map, this.#form, { marks, oneClass })) {
+      for (const { y, labels, fraction } of upsample(map, this.#form, { marks })) {
         if (others.length > 0) this.#labels.set(labels, y * width);
         count(y, { values: fraction, from: 0, limit: 0.5 });
       }

@@ -40,7 +40,6 @@ export interface TrackedPicture<T extends Anchor> {
 /** Memory for one picture, which a later one takes over: to make it anew costs more than half as much as to fill it. */
 class PictureMemory {
   readonly grid: GridPicture;
-  readonly luma = new Float32Array(MOTION_GRID ** 2);
   /** From the picture to the one before it, to the step before it, and to the step after it. */
   readonly back = emptyFlow();
   readonly toBefore = emptyFlow();
@@ -111,8 +110,9 @@ class PictureReader {
   readonly #edgeGrid: number;
   readonly #motion = new FlowEstimator();
   readonly #free: PictureMemory[] = [];
-  /** The luma of the picture before. */
-  readonly #previous = new Float32Array(MOTION_GRID ** 2);
+  /** The luma of the next picture, and of the one before it. */
+  #luma: Float32Array = new Float32Array(MOTION_GRID ** 2);
+  #previous: Float32Array = new Float32Array(MOTION_GRID ** 2);
   #index = 0;
 
   constructor(pictures: AsyncIterator<PictureFrame, void, undefined>, edgeGrid: number) {
@@ -131,10 +131,11 @@ class PictureReader {
     const { release, ...picture } = next.value;
     const memory = this.#free.pop() ?? new PictureMemory(this.#edgeGrid);
     gridPicture(picture.image, memory.grid);
-    motionLuma(memory.grid, memory.luma);
+    const luma = motionLuma(memory.grid, this.#luma);
     const isFirst = this.#index === 0;
-    const back = isFirst ? undefined : this.#motion.flow(memory.luma, this.#previous, memory.back);
-    this.#previous.set(memory.luma);
+    const back = isFirst ? undefined : this.#motion.flow(luma, this.#previous, memory.back);
+    this.#luma = this.#previous;
+    this.#previous = luma;
     return {
       ...picture,
       ...{ index: this.#index++, memory, back },
